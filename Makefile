@@ -1,0 +1,50 @@
+# Every target makes what it needs first; `make` alone lists them.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup venv demo demo-down test lint unit lab bench format lock clean
+
+python := .venv/bin/python
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Debian packages (as root, only what is missing) and .venv
+	@.ci/setup
+
+venv:
+	@.ci/venv
+
+demo: setup ## five real guests, the collector, Prometheus and a live table, until Ctrl-C (or DEMO_SECONDS=30)
+	@$(python) -m tests.lab.demo
+
+demo-down: ## ends what a killed demo left behind
+	@$(python) -m tests.lab.demo --down
+
+test: cov := --cov
+test: setup lint unit lab ## everything: lint, types, architecture, unit tests with coverage, laboratory
+
+lint: venv ## ruff, mypy and the architecture contracts
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+unit: venv ## the tests that need neither root nor QEMU
+	$(python) -m pytest -m 'not lab' $(cov)
+
+lab: setup ## the tests on a real libvirtd with real guests
+	$(python) -m pytest -m lab
+
+bench: setup ## speed and memory, next to another exporter
+	$(python) -m tests.bench
+
+format: venv ## formats the code
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+lock: ## resolves lock/*.txt anew from pyproject.toml
+	@.ci/lock
+
+clean: ## removes .venv, the laboratory's cache and what the tools left
+	rm -rf .venv .lab .coverage .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find hostcollector tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,25 @@
+"""THE table of metrics: every series on the page points at one of these rows.
+
+One file per subject; a new metric is one row in the file of its subject. What libvirt or another exporter
+offers and this page leaves out stands in `left_out`, with the reason.
+"""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from hostcollector.catalogue import block, cgroup, collection, cpu, guest, host, interface, memory
+from hostcollector.model import Metric
+
+SUBJECTS = (guest, cpu, memory, block, interface, cgroup, host, collection)
+
+
+def _rows(subject: ModuleType) -> Iterator[Metric]:
+    for value in vars(subject).values():
+        if isinstance(value, Metric):
+            yield value
+        elif isinstance(value, dict):
+            yield from (row for row in value.values() if isinstance(row, Metric))
+
+
+ALL: tuple[Metric, ...] = tuple(row for subject in SUBJECTS for row in _rows(subject))
+BY_NAME: dict[str, Metric] = {row.name: row for row in ALL}

@@ -1,0 +1,145 @@
+"""Rows about a guest's disks: traffic, size, limits, latency."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, histogram, info
+from hostcollector.model import Metric
+
+_DISK = ("target_device",)
+_disk_counter = partial(counter, source="libvirt_monitor", labels=_DISK)
+_disk_gauge = partial(gauge, source="libvirt_monitor", labels=_DISK, unit="bytes")
+
+READ_BYTES = _disk_counter(
+    name="libvirt_domain_block_stats_read_bytes_total",
+    unit="bytes",
+    help="Data that the guest read from the disk.",
+)
+READ_REQUESTS = _disk_counter(
+    name="libvirt_domain_block_stats_read_requests_total",
+    help="Read requests of the guest.",
+)
+READ_TIME = _disk_counter(
+    name="libvirt_domain_block_stats_read_time_seconds_total",
+    unit="seconds",
+    help="Time that read requests took, summed; divide by the requests for the mean latency.",
+)
+WRITE_BYTES = _disk_counter(
+    name="libvirt_domain_block_stats_write_bytes_total",
+    unit="bytes",
+    help="Data that the guest wrote to the disk.",
+)
+WRITE_REQUESTS = _disk_counter(
+    name="libvirt_domain_block_stats_write_requests_total",
+    help="Write requests of the guest.",
+)
+WRITE_TIME = _disk_counter(
+    name="libvirt_domain_block_stats_write_time_seconds_total",
+    unit="seconds",
+    help="Time that write requests took, summed; divide by the requests for the mean latency.",
+)
+FLUSH_REQUESTS = _disk_counter(
+    name="libvirt_domain_block_stats_flush_requests_total",
+    help="Flush requests of the guest.",
+)
+FLUSH_TIME = _disk_counter(
+    name="libvirt_domain_block_stats_flush_time_seconds_total",
+    unit="seconds",
+    help="Time that flush requests took, summed.",
+)
+ALLOCATION = _disk_gauge(
+    name="libvirt_domain_block_stats_allocation",
+    help="Offset of the highest byte ever written to the disk's image.",
+    note="The common name has no unit; the value is in bytes.",
+)
+CAPACITY = _disk_gauge(
+    name="libvirt_domain_block_stats_capacity_bytes",
+    help="The disk's size as the guest sees it.",
+)
+PHYSICAL_SIZE = _disk_gauge(
+    name="libvirt_domain_block_stats_physicalsize_bytes",
+    help="The size of the image or device that holds the disk.",
+)
+THRESHOLD = _disk_gauge(
+    name="libvirt_domain_block_stats_threshold_bytes",
+    help="The write threshold set on the disk's image, where there is one.",
+)
+LATENCY = histogram(
+    name="libvirt_domain_block_latency_seconds",
+    source="libvirt_monitor",
+    labels=("target_device", "operation"),
+    unit="seconds",
+    help="How long the disk's requests took.",
+    note="Only for disks whose definition switches latency histograms on (libvirt 12 and newer).",
+)
+META = gauge(
+    name="libvirt_domain_block_meta",
+    source="definition",
+    labels=("bus", "cache", "discard", "disk_type", "driver_type", "serial", "source_file", "target_device"),
+    help="What the disk's definition says; always 1.",
+    note="The Tinkoff exporter's name.",
+)
+INFO = info(
+    name="libvirt_domain_block_stats_info",
+    source="definition",
+    labels=(
+        "disk_type",
+        "target_bus",
+        "driver_name",
+        "driver_type",
+        "driver_cache",
+        "driver_discard",
+        "source_file",
+        "source_protocol",
+        "target_device",
+        "serial",
+    ),
+    help="What the disk's definition says.",
+)
+
+
+def _limit(suffix: str, text: str, unit: str = "") -> Metric:
+    return gauge(
+        name=f"libvirt_domain_block_stats_{suffix}",
+        source="definition",
+        labels=_DISK,
+        unit=unit,
+        help=text,
+        note="Absent when the disk has no such limit.",
+    )
+
+
+LIMITS = {
+    "total_bytes_sec": _limit("limit_total_bytes", "The disk's limit in bytes per second."),
+    "read_bytes_sec": _limit("limit_read_bytes", "The disk's limit in bytes read per second."),
+    "write_bytes_sec": _limit("limit_write_bytes", "The disk's limit in bytes written per second."),
+    "total_iops_sec": _limit("limit_total_requests", "The disk's limit in requests per second."),
+    "read_iops_sec": _limit("limit_read_requests", "The disk's limit in reads per second."),
+    "write_iops_sec": _limit("limit_write_requests", "The disk's limit in writes per second."),
+    "total_bytes_sec_max": _limit("limit_burst_total_bytes", "Burst limit in bytes per second."),
+    "read_bytes_sec_max": _limit("limit_burst_read_bytes", "Burst limit in bytes read per second."),
+    "write_bytes_sec_max": _limit("limit_burst_write_bytes", "Burst limit in bytes written per second."),
+    "total_iops_sec_max": _limit("limit_burst_total_requests", "Burst limit in requests per second."),
+    "read_iops_sec_max": _limit("limit_burst_read_requests", "Burst limit in reads per second."),
+    "write_iops_sec_max": _limit("limit_burst_write_requests", "Burst limit in writes per second."),
+    "total_bytes_sec_max_length": _limit(
+        "limit_burst_total_bytes_length_seconds", "How long a burst in bytes may last.", "seconds"
+    ),
+    "read_bytes_sec_max_length": _limit(
+        "limit_burst_read_bytes_length_seconds", "How long a burst in bytes read may last.", "seconds"
+    ),
+    "write_bytes_sec_max_length": _limit(
+        "limit_burst_write_bytes_length_seconds", "How long a burst in bytes written may last.", "seconds"
+    ),
+    "total_iops_sec_max_length": _limit(
+        "limit_burst_length_total_requests_seconds", "How long a burst in requests may last.", "seconds"
+    ),
+    "read_iops_sec_max_length": _limit(
+        "limit_burst_length_read_requests_seconds", "How long a burst in reads may last.", "seconds"
+    ),
+    "write_iops_sec_max_length": _limit(
+        "limit_burst_length_write_requests_seconds", "How long a burst in writes may last.", "seconds"
+    ),
+    "size_iops_sec": _limit(
+        "size_iops_bytes", "The request size that counts as one request for the limits.", "bytes"
+    ),
+}

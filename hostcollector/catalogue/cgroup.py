@@ -1,0 +1,73 @@
+"""Rows about a guest's control group: CPU time, throttling, memory, pressure."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge
+
+_cgroup_counter = partial(counter, source="cgroup")
+_seconds = partial(counter, source="cgroup", unit="seconds")
+_bytes = partial(gauge, source="cgroup", unit="bytes")
+
+CPU_USAGE = _seconds(
+    name="libvirt_domain_cgroup_cpu_usage_seconds_total",
+    help="CPU time of everything in the guest's control group: vCPUs, emulator, I/O and vhost threads.",
+)
+CPU_USER = _seconds(
+    name="libvirt_domain_cgroup_cpu_user_seconds_total",
+    help="CPU time in user mode, guest mode included.",
+)
+CPU_SYSTEM = _seconds(
+    name="libvirt_domain_cgroup_cpu_system_seconds_total",
+    help="CPU time in the host's kernel.",
+)
+CPU_PERIODS = _cgroup_counter(
+    name="libvirt_domain_cgroup_cpu_periods_total",
+    help="Bandwidth periods in which the guest wanted to run.",
+    note="Present where the guest has a CPU quota.",
+)
+CPU_THROTTLED_PERIODS = _cgroup_counter(
+    name="libvirt_domain_cgroup_cpu_throttled_periods_total",
+    help="Bandwidth periods in which the guest's quota ran out.",
+    note="Present where the guest has a CPU quota.",
+)
+CPU_THROTTLED = _seconds(
+    name="libvirt_domain_cgroup_cpu_throttled_seconds_total",
+    help="Time for which the guest was throttled by its CPU quota.",
+    note="Present where the guest has a CPU quota.",
+)
+MEMORY_USAGE = _bytes(
+    name="libvirt_domain_cgroup_memory_usage_bytes",
+    help="Memory charged to the guest's control group, page cache included.",
+)
+MEMORY_LIMIT = _bytes(
+    name="libvirt_domain_cgroup_memory_limit_bytes",
+    help="The control group's memory limit; absent when there is none.",
+)
+MEMORY_SWAP = _bytes(
+    name="libvirt_domain_cgroup_memory_swap_bytes",
+    help="Guest memory that the host has swapped out.",
+)
+MEMORY_OOM_KILLS = _cgroup_counter(
+    name="libvirt_domain_cgroup_memory_oom_kills_total",
+    help="Processes of the control group that the kernel killed for want of memory.",
+)
+PRESSURE_CPU_WAITING = _seconds(
+    name="libvirt_domain_pressure_cpu_waiting_seconds_total",
+    help="Time in which some task of the guest waited for a CPU (PSI some).",
+)
+PRESSURE_MEMORY_WAITING = _seconds(
+    name="libvirt_domain_pressure_memory_waiting_seconds_total",
+    help="Time in which some task of the guest waited for memory (PSI some).",
+)
+PRESSURE_MEMORY_STALLED = _seconds(
+    name="libvirt_domain_pressure_memory_stalled_seconds_total",
+    help="Time in which all tasks of the guest waited for memory (PSI full).",
+)
+PRESSURE_IO_WAITING = _seconds(
+    name="libvirt_domain_pressure_io_waiting_seconds_total",
+    help="Time in which some task of the guest waited for I/O (PSI some).",
+)
+PRESSURE_IO_STALLED = _seconds(
+    name="libvirt_domain_pressure_io_stalled_seconds_total",
+    help="Time in which all tasks of the guest waited for I/O (PSI full).",
+)

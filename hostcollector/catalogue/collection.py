@@ -1,0 +1,142 @@
+"""Rows about the collection itself: what was read, what was not, what the collector costs."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.model import Scope
+
+_own_gauge = partial(gauge, source="collector", scope=Scope.HOST)
+_own_counter = partial(counter, source="collector", scope=Scope.HOST)
+_process_gauge = partial(gauge, source="process", scope=Scope.HOST)
+
+LIBVIRT_UP = _own_gauge(
+    name="libvirt_up",
+    help="1 if libvirt answered in this collection.",
+)
+VERSIONS_INFO = _own_gauge(
+    name="libvirt_versions_info",
+    labels=("hypervisor_running", "libvirtd_running", "libvirt_library"),
+    help="Versions of QEMU, the libvirt daemon and the libvirt client library; always 1.",
+    note="Typed gauge as in the Tinkoff exporter.",
+)
+BUILD_INFO = info(
+    name="hostcollector_build_info",
+    source="collector",
+    scope=Scope.HOST,
+    labels=("version", "python_version"),
+    help="The collector's version.",
+)
+SOURCE_UP = _own_gauge(
+    name="hostcollector_source_up",
+    labels=("source",),
+    help="1 if the source answered in this collection, also if some guests are missing from its answer.",
+)
+SOURCE_DURATION = _own_gauge(
+    name="hostcollector_source_duration_seconds",
+    labels=("source",),
+    unit="seconds",
+    help="How long the source took in this collection.",
+)
+SOURCE_LAST_SUCCESS = _own_gauge(
+    name="hostcollector_source_last_success_timestamp_seconds",
+    labels=("source",),
+    unit="seconds",
+    help="When the source last answered, as a Unix time.",
+)
+SOURCE_ERRORS = _own_counter(
+    name="hostcollector_source_errors_total",
+    labels=("source", "reason"),
+    help="Collections in which the source gave nothing, by reason.",
+)
+SOURCE_SAMPLES = _own_gauge(
+    name="hostcollector_source_samples",
+    labels=("source",),
+    help="Series that the source gave in this collection.",
+)
+COLLECTION_DURATION = _own_gauge(
+    name="hostcollector_collection_duration_seconds",
+    unit="seconds",
+    help="How long this collection took, without encoding.",
+)
+DOMAINS_UNASSIGNED = _own_gauge(
+    name="hostcollector_domains_unassigned",
+    help="Active domains for which no resolver knows the tenant.",
+)
+SERIES_DROPPED = _own_gauge(
+    name="hostcollector_series_dropped",
+    labels=("reason",),
+    help="Series left off this page: duplicate label sets, unknown guests, over the limit.",
+)
+INVENTORY_AGE = _own_gauge(
+    name="hostcollector_inventory_age_seconds",
+    unit="seconds",
+    help="How long ago the inventory was last verified by a full listing.",
+)
+LIBVIRT_CONNECTIONS = _own_counter(
+    name="hostcollector_libvirt_connects_total",
+    help="Times that a connection to libvirt was opened.",
+)
+LIBVIRT_STUCK_CALLS = _own_gauge(
+    name="hostcollector_libvirt_stuck_calls",
+    help="Calls to libvirt that have not returned because a guest's monitor does not answer.",
+)
+UNKNOWN_FIELDS = _own_gauge(
+    name="hostcollector_libvirt_unknown_fields",
+    help="Statistics fields of this libvirt that this version of the collector does not know.",
+)
+TIMED_OUT = gauge(
+    name="libvirt_domain_timed_out",
+    source="libvirt_monitor",
+    help="1 if the guest's monitor statistics could not be read in this collection.",
+)
+MONITOR_STATE = gauge(
+    name="libvirt_domain_monitor_state",
+    source="libvirt_monitor",
+    help="The guest's monitor: 0 free, 1 background job, 2 occupied by a command, 3 error.",
+    note="virDomainGetControlInfo.",
+)
+MONITOR_BLOCKED = gauge(
+    name="libvirt_domain_monitor_blocked_seconds",
+    source="libvirt_monitor",
+    unit="seconds",
+    help="How long the guest's monitor has been occupied by the same command; 0 when it is free.",
+)
+STATS_PARTIAL = gauge(
+    name="libvirt_domain_stats_partial",
+    source="libvirt_monitor",
+    help="1 if libvirt left out block or balloon statistics of the guest in this collection.",
+)
+PROCESS_CPU = counter(
+    name="process_cpu_seconds_total",
+    source="process",
+    scope=Scope.HOST,
+    unit="seconds",
+    help="CPU time of the collector.",
+)
+PROCESS_RESIDENT_MEMORY = _process_gauge(
+    name="process_resident_memory_bytes",
+    unit="bytes",
+    help="Resident memory of the collector.",
+)
+PROCESS_VIRTUAL_MEMORY = _process_gauge(
+    name="process_virtual_memory_bytes",
+    unit="bytes",
+    help="Virtual memory of the collector.",
+)
+PROCESS_START_TIME = _process_gauge(
+    name="process_start_time_seconds",
+    unit="seconds",
+    help="When the collector started, as a Unix time.",
+)
+PROCESS_OPEN_FDS = _process_gauge(
+    name="process_open_fds",
+    help="File descriptors that the collector holds open.",
+)
+PROCESS_MAX_FDS = _process_gauge(
+    name="process_max_fds",
+    help="File descriptors that the collector may open.",
+)
+PROCESS_THREADS = _process_gauge(
+    name="process_threads",
+    help="Threads of the collector.",
+)

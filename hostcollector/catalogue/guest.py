@@ -1,0 +1,180 @@
+"""Rows about a guest as a whole: identity, state, size, events, jobs."""
+
+from hostcollector.catalogue.rows import counter, gauge, info
+
+INFO = info(
+    name="libvirt_domain_info",
+    source="definition",
+    labels=("os_type", "os_type_arch", "os_type_machine"),
+    help="The guest's firmware type, architecture and machine type.",
+)
+INFO_META = gauge(
+    name="libvirt_domain_info_meta",
+    source="definition",
+    labels=(
+        "instance_name",
+        "flavor",
+        "user_name",
+        "user_uuid",
+        "project_name",
+        "project_uuid",
+        "root_type",
+        "root_uuid",
+    ),
+    help="What Nova wrote into the guest's metadata; always 1.",
+    note="Nova guests only. Kept for dashboards of the Tinkoff exporter.",
+)
+OPENSTACK_INFO = info(
+    name="libvirt_domain_openstack_info",
+    source="definition",
+    labels=(
+        "instance_name",
+        "instance_id",
+        "flavor_name",
+        "user_name",
+        "user_id",
+        "project_name",
+        "project_id",
+    ),
+    help="What Nova wrote into the guest's metadata.",
+    note="Nova guests only. Names are those of the guest's last boot.",
+)
+TENANT_INFO = info(
+    name="libvirt_domain_tenant_info",
+    source="definition",
+    labels=("tenant_name", "resolver"),
+    help="The tenant's display name and the resolver that found the tenant.",
+)
+TITLE_INFO = info(
+    name="libvirt_domain_title_info",
+    source="definition",
+    labels=("title",),
+    help="The guest's title, where its definition has one.",
+)
+MAXIMUM_MEMORY = gauge(
+    name="libvirt_domain_info_maximum_memory_bytes",
+    source="definition",
+    unit="bytes",
+    help="Memory that the guest may use at most.",
+)
+VIRTUAL_CPUS = gauge(
+    name="libvirt_domain_info_virtual_cpus",
+    source="definition",
+    help="vCPUs that are online in the guest's definition.",
+)
+VCPU_CURRENT = gauge(
+    name="libvirt_domain_vcpu_current",
+    source="definition",
+    help="vCPUs that are online in the guest's definition.",
+    note="The inovex exporter's name for libvirt_domain_info_virtual_cpus.",
+)
+VCPU_MAXIMUM = gauge(
+    name="libvirt_domain_vcpu_maximum",
+    source="definition",
+    help="vCPUs that the guest may have at most.",
+)
+STATE_CODE = gauge(
+    name="libvirt_domain_info_vstate",
+    source="libvirt_state",
+    help=(
+        "The guest's state: 0 none, 1 running, 2 blocked, 3 paused, 4 shutting down, 5 shut off, "
+        "6 crashed, 7 suspended by guest power management."
+    ),
+)
+STATE = gauge(
+    name="libvirt_domain_info_state",
+    source="libvirt_state",
+    labels=("state_desc",),
+    help="The guest's state code, with its description as a label.",
+    note="The series changes with the state; libvirt_domain_info_vstate does not.",
+)
+STATE_REASON = gauge(
+    name="libvirt_domain_state_reason",
+    source="libvirt_state",
+    labels=("state", "reason"),
+    help="The guest's state and why it is in it; 1 for the pair that holds, the others are absent.",
+)
+START_TIME = gauge(
+    name="libvirt_domain_start_timestamp_seconds",
+    source="procfs",
+    unit="seconds",
+    help="When the guest's QEMU process started, as a Unix time.",
+)
+EVENTS = counter(
+    name="libvirt_domain_events_total",
+    source="events",
+    labels=("event", "detail"),
+    help="libvirt events of the guest since the collector has known it.",
+)
+JOB_TYPE = gauge(
+    name="libvirt_domain_job_info_type",
+    source="libvirt_monitor",
+    help="The guest's background job: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled.",
+)
+JOB_ELAPSED = gauge(
+    name="libvirt_domain_job_info_time_elapsed_seconds",
+    source="libvirt_monitor",
+    unit="seconds",
+    help="How long the guest's background job has been running.",
+)
+JOB_REMAINING = gauge(
+    name="libvirt_domain_job_info_time_remaining_seconds",
+    source="libvirt_monitor",
+    unit="seconds",
+    help="How long the guest's background job is expected to run on.",
+)
+
+JOB_DATA_TOTAL = gauge(
+    name="libvirt_domain_job_info_data_total_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="All data that the background job has to move.",
+)
+JOB_DATA_PROCESSED = gauge(
+    name="libvirt_domain_job_info_data_processed_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Data that the background job has moved.",
+)
+JOB_DATA_REMAINING = gauge(
+    name="libvirt_domain_job_info_data_remaining_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Data that the background job has still to move.",
+)
+JOB_MEMORY_TOTAL = gauge(
+    name="libvirt_domain_job_info_memory_total_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="All guest memory that the background job has to move.",
+)
+JOB_MEMORY_PROCESSED = gauge(
+    name="libvirt_domain_job_info_memory_processed_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Guest memory that the background job has moved.",
+)
+JOB_MEMORY_REMAINING = gauge(
+    name="libvirt_domain_job_info_memory_remaining_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Guest memory that the background job has still to move.",
+)
+JOB_FILE_TOTAL = gauge(
+    name="libvirt_domain_job_info_file_total_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="All disk data that the background job has to move.",
+)
+JOB_FILE_PROCESSED = gauge(
+    name="libvirt_domain_job_info_file_processed_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Disk data that the background job has moved.",
+)
+JOB_FILE_REMAINING = gauge(
+    name="libvirt_domain_job_info_file_remaining_bytes",
+    source="libvirt_monitor",
+    unit="bytes",
+    help="Disk data that the background job has still to move.",
+)

@@ -1,0 +1,55 @@
+"""Rows about a guest's network interfaces that have a netdev on the host (tap, macvtap)."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, info
+
+_nic_counter = partial(counter, source="netlink", labels=("target_device",))
+
+RECEIVE_BYTES = _nic_counter(
+    name="libvirt_domain_interface_stats_receive_bytes_total",
+    unit="bytes",
+    help="Data that the guest received.",
+)
+RECEIVE_PACKETS = _nic_counter(
+    name="libvirt_domain_interface_stats_receive_packets_total",
+    help="Packets that the guest received.",
+)
+RECEIVE_ERRORS = _nic_counter(
+    name="libvirt_domain_interface_stats_receive_errors_total",
+    help="Errors on the way to the guest.",
+)
+RECEIVE_DROPS = _nic_counter(
+    name="libvirt_domain_interface_stats_receive_drops_total",
+    help="Packets dropped on the way to the guest.",
+)
+TRANSMIT_BYTES = _nic_counter(
+    name="libvirt_domain_interface_stats_transmit_bytes_total",
+    unit="bytes",
+    help="Data that the guest sent.",
+)
+TRANSMIT_PACKETS = _nic_counter(
+    name="libvirt_domain_interface_stats_transmit_packets_total",
+    help="Packets that the guest sent.",
+)
+TRANSMIT_ERRORS = _nic_counter(
+    name="libvirt_domain_interface_stats_transmit_errors_total",
+    help="Errors on the way from the guest.",
+)
+TRANSMIT_DROPS = _nic_counter(
+    name="libvirt_domain_interface_stats_transmit_drops_total",
+    help="Packets dropped on the way from the guest.",
+)
+META = gauge(
+    name="libvirt_domain_interface_meta",
+    source="definition",
+    labels=("source_bridge", "target_device", "virtual_interface"),
+    help="What the interface's definition says; always 1.",
+    note="The Tinkoff exporter's name.",
+)
+INFO = info(
+    name="libvirt_domain_interface_stats_info",
+    source="definition",
+    labels=("interface_type", "source_bridge", "target_device", "mac_address", "model_type", "mtu_size"),
+    help="What the interface's definition says.",
+)

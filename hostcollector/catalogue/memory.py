@@ -1,0 +1,101 @@
+"""Rows about a guest's memory: the balloon driver's view and the host's."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge
+
+_balloon_gauge = partial(gauge, source="libvirt_monitor", unit="bytes")
+_balloon_counter = partial(counter, source="libvirt_monitor")
+
+USAGE = _balloon_gauge(
+    name="libvirt_domain_info_memory_usage_bytes",
+    help="Memory that the host grants to the guest at present (the balloon's size), not what the guest uses.",
+)
+ACTUAL_BALLOON = _balloon_gauge(
+    name="libvirt_domain_memory_stats_actual_balloon_bytes",
+    help="Memory that the host grants to the guest at present.",
+    note="The Tinkoff exporter's name.",
+)
+CURRENT_BALLOON = _balloon_gauge(
+    name="libvirt_domain_memory_stats_current_balloon_bytes",
+    help="Memory that the host grants to the guest at present.",
+    note="The inovex exporter's name.",
+)
+MAXIMUM = _balloon_gauge(
+    name="libvirt_domain_memory_stats_maximum_bytes",
+    help="Memory that the balloon may grant to the guest at most.",
+)
+AVAILABLE = _balloon_gauge(
+    name="libvirt_domain_memory_stats_available_bytes",
+    help="All memory that the guest's kernel sees (MemTotal).",
+)
+UNUSED = _balloon_gauge(
+    name="libvirt_domain_memory_stats_unused_bytes",
+    help="Memory that the guest leaves entirely unused (MemFree).",
+)
+USABLE = _balloon_gauge(
+    name="libvirt_domain_memory_stats_usable_bytes",
+    help="Memory that the guest could still hand out without swapping (MemAvailable).",
+)
+DISK_CACHE = _balloon_gauge(
+    name="libvirt_domain_memory_stats_disk_cache_bytes",
+    help="Guest memory that caches files and can be reclaimed.",
+    note="The Tinkoff exporter's name.",
+)
+DISK_CACHES = _balloon_gauge(
+    name="libvirt_domain_memory_stats_disk_caches_bytes",
+    help="Guest memory that caches files and can be reclaimed.",
+    note="The inovex exporter's name.",
+)
+USED_PERCENT = gauge(
+    name="libvirt_domain_memory_stats_used_percent",
+    source="libvirt_monitor",
+    help="Guest memory in use: (available - usable) / available, in percent.",
+    note="Absent until the guest's balloon driver reports both.",
+)
+SWAP_IN = _balloon_gauge(
+    name="libvirt_domain_memory_stats_swap_in_bytes",
+    help="Memory that the guest has read back from swap since it booted.",
+    note="A counter inside the guest that restarts when the guest reboots; typed gauge as in the inovex exporter.",
+)
+SWAP_OUT = _balloon_gauge(
+    name="libvirt_domain_memory_stats_swap_out_bytes",
+    help="Memory that the guest has written to swap since it booted.",
+    note="A counter inside the guest that restarts when the guest reboots; typed gauge as in the inovex exporter.",
+)
+MAJOR_FAULTS = _balloon_counter(
+    name="libvirt_domain_memory_stats_major_fault_total",
+    help="Page faults in the guest that needed disk I/O, since it booted.",
+)
+MINOR_FAULTS = _balloon_counter(
+    name="libvirt_domain_memory_stats_minor_fault_total",
+    help="Page faults in the guest that needed no disk I/O, since it booted.",
+)
+HUGETLB_ALLOCATIONS = _balloon_counter(
+    name="libvirt_domain_memory_stats_hugetlb_pgalloc_total",
+    help="Huge pages that the guest allocated, since it booted.",
+)
+HUGETLB_FAILURES = _balloon_counter(
+    name="libvirt_domain_memory_stats_hugetlb_pgfail_total",
+    help="Huge page allocations that failed in the guest, since it booted.",
+)
+LAST_UPDATE = gauge(
+    name="libvirt_domain_memory_stats_last_update_timestamp_seconds",
+    source="libvirt_monitor",
+    unit="seconds",
+    help="When the guest's balloon driver last reported, as a Unix time.",
+    note="Absent if it never did.",
+)
+AGE = gauge(
+    name="libvirt_domain_memory_stats_age_seconds",
+    source="libvirt_monitor",
+    unit="seconds",
+    help="How old the balloon driver's figures are.",
+    note="Grows without end when no statistics period is set or the guest's driver is gone.",
+)
+RSS = gauge(
+    name="libvirt_domain_memory_stats_rss_bytes",
+    source="procfs",
+    unit="bytes",
+    help="Resident memory of the guest's QEMU process on the host.",
+)

@@ -1,0 +1,76 @@
+"""The exception tree. Whoever catches one of these can say what failed without parsing text."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a source gave nothing, as the closed set of the ``reason`` label."""
+
+    TIMEOUT = "timeout"
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
+    DENIED = "denied"
+    MALFORMED = "malformed"
+    BACKOFF = "backoff"
+    INTERNAL = "internal"
+
+
+class HostcollectorError(Exception):
+    """Base of every error that the collector raises on purpose."""
+
+
+class ConfigError(HostcollectorError):
+    """The configuration cannot be used; carries every problem found, each with its path."""
+
+    def __init__(self, origin: str, problems: Sequence[str]) -> None:
+        self.origin = origin
+        self.problems = tuple(problems)
+        super().__init__(f"{origin}: " + "; ".join(self.problems))
+
+
+class DomainXmlError(HostcollectorError):
+    """A domain's XML cannot be parsed at all; the guest is then known by name and UUID only."""
+
+
+class LaneBusyError(HostcollectorError):
+    """The lane's previous call has not returned; nothing is queued behind it."""
+
+    def __init__(self, lane: str, seconds: float) -> None:
+        self.lane = lane
+        self.seconds = seconds
+        super().__init__(f"lane {lane} has been busy for {seconds:.1f} s")
+
+
+class LaneClosedError(HostcollectorError):
+    """The lane was closed and takes no more calls."""
+
+
+class SourceError(HostcollectorError):
+    """A source could not be read; the message names the cause and, where known, the cure."""
+
+    reason = Reason.INTERNAL
+
+
+class SourceUnavailableError(SourceError):
+    """What the source reads does not exist or does not answer on this machine."""
+
+    reason = Reason.UNAVAILABLE
+
+
+class SourceDeniedError(SourceError):
+    """The source exists but this account may not read it."""
+
+    reason = Reason.DENIED
+
+
+class SourceMalformedError(SourceError):
+    """The source answered with something that it should not."""
+
+    reason = Reason.MALFORMED
+
+
+class SourceTimeoutError(SourceError):
+    """The source did not answer before its deadline."""
+
+    reason = Reason.TIMEOUT

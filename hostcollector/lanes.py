@@ -1,0 +1,108 @@
+"""Runs blocking reads in daemon threads, one call in flight per lane; knows no domain matter.
+
+A call into a C binding cannot be cancelled. So a deadline abandons it: whoever waits goes on without the
+answer, the lane stays busy until the call returns, and nothing is queued behind it. The threads are daemons,
+so a call that never returns cannot keep the process from ending.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from hostcollector.errors import LaneBusyError, LaneClosedError
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+
+
+class Lane:
+    """A daemon thread that runs one blocking call at a time. `clock` is monotonic, in seconds."""
+
+    def __init__(self, name: str, clock: Clock = time.monotonic) -> None:
+        self.name = name
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._inbox: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in flight."""
+        return self._busy_since is not None
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Start `call` and return its future. Raises `LaneBusyError` while a call is in flight."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise LaneClosedError(self.name)
+            if self._busy_since is not None:
+                raise LaneBusyError(self.name, self._clock() - self._busy_since)
+            self._busy_since = self._clock()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
+        self._inbox.put((future, call))
+        return future
+
+    def close(self) -> None:
+        """Let the thread end as soon as the call in flight, if any, has returned. Does not wait."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._inbox.put(None)
+
+    def _run(self) -> None:
+        while (item := self._inbox.get()) is not None:
+            future, call = item
+            try:
+                result = call()
+            except BaseException as error:  # noqa: BLE001 - the one boundary: whatever a read raises is its result
+                self._finish()
+                future.set_exception(error)
+            else:
+                self._finish()
+                future.set_result(result)
+
+    def _finish(self) -> None:
+        # Free before the future tells: a waiter may submit again the moment it wakes.
+        with self._lock:
+            self._busy_since = None
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Says when to try again after failures: the pause doubles from `first` to `cap` seconds."""
+
+    first: float = 1.0
+    cap: float = 60.0
+    clock: Clock = time.monotonic
+    failures: int = field(default=0, init=False)
+    _next_try: float = field(default=0.0, init=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the pause is over."""
+        return self.failures == 0 or self.clock() >= self._next_try
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next try; 0 when ready."""
+        return 0.0 if self.ready else self._next_try - self.clock()
+
+    def failed(self) -> None:
+        """Note a failure and start the next, longer pause."""
+        exponent = min(self.failures, 30)
+        self.failures += 1
+        self._next_try = self.clock() + min(self.cap, self.first * 2**exponent)
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        self.failures = 0

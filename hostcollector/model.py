@@ -1,0 +1,246 @@
+"""The frozen values that travel between the stages; nothing here reads, decides or formats.
+
+The way of the data is: inventory gives `Domain`, tenancy gives `Tenant`, sources give `Sample`s
+inside a `Report`, `assemble` joins all of it to a `Snapshot`. Only these values cross threads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from hostcollector.errors import Reason
+
+
+class Kind(StrEnum):
+    """A metric family's type as both exposition formats know it."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    INFO = "info"
+    HISTOGRAM = "histogram"
+
+
+class Scope(StrEnum):
+    """Whom a metric describes, and so which labels `assemble` puts in front of its own."""
+
+    DOMAIN = "domain"
+    HOST = "host"
+
+
+IDENTITY_LABELS = ("tenant", "domain", "uuid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """One row of the catalogue. Rows are compared by identity: a sample points at its row.
+
+    `labels` are the row's own dimensions; `label_names` are all labels of its series in page order.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    source: str
+    scope: Scope = Scope.DOMAIN
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    stability: str = "stable"
+    note: str = ""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """All label names of the family's series, identity first."""
+        return IDENTITY_LABELS + self.labels if self.scope is Scope.DOMAIN else self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A cumulative histogram: `counts[i]` observations were at most `bounds[i]`; the last bound is +Inf."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class Sample(NamedTuple):
+    """One number of one series, in the metric's base unit.
+
+    A tuple and not a dataclass because a page holds tens of thousands of them: construction costs half.
+    `labels` are the values of `metric.labels` in order; `uuid` names the guest of a domain-scoped metric.
+    """
+
+    metric: Metric
+    value: float | Histogram
+    labels: tuple[str, ...] = ()
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskLimits:
+    """The `<iotune>` element of a disk: bytes or requests per second, seconds for burst lengths.
+
+    The keys are libvirt's element names (``total_bytes_sec`` ...); a limit that is not set is missing.
+    """
+
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk of the live domain XML. Empty text means that the XML does not say."""
+
+    target: str
+    type: str = ""
+    device: str = "disk"
+    alias: str = ""
+    serial: str = ""
+    bus: str = ""
+    source: str = ""
+    protocol: str = ""
+    driver: str = ""
+    format: str = ""
+    cache: str = ""
+    discard: str = ""
+    limits: DiskLimits | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network interface of the live domain XML.
+
+    `target` is the host's netdev (empty for passed-through and vhost-user interfaces without one),
+    `pci_address` the host's PCI function of a passed-through one (``0000:3b:00.2``).
+    """
+
+    type: str
+    target: str = ""
+    mac: str = ""
+    model: str = ""
+    alias: str = ""
+    bridge: str = ""
+    network: str = ""
+    portgroup: str = ""
+    source_device: str = ""
+    source_socket: str = ""
+    interface_id: str = ""
+    profile_id: str = ""
+    vlans: tuple[int, ...] = ()
+    mtu: int | None = None
+    pci_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDevice:
+    """A `<hostdev>` of the live domain XML: a PCI function or a mediated device."""
+
+    type: str
+    alias: str = ""
+    pci_address: str = ""
+    mdev_uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataElement:
+    """One child of the domain's `<metadata>`, as serialised XML with its namespace."""
+
+    namespace: str
+    name: str
+    xml: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """An active QEMU domain as its live XML describes it. Memory is in bytes.
+
+    `complete` is False when the XML could not be read: the guest then exists with name and UUID only.
+    """
+
+    uuid: str
+    name: str
+    id: int = -1
+    title: str = ""
+    virt_type: str = ""
+    os_type: str = ""
+    arch: str = ""
+    machine: str = ""
+    vcpus: int | None = None
+    vcpus_maximum: int | None = None
+    memory_bytes: int | None = None
+    current_memory_bytes: int | None = None
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    host_devices: tuple[HostDevice, ...] = ()
+    vcpu_pins: Mapping[int, str] = field(default_factory=dict)
+    numa_nodes: str = ""
+    balloon_model: str = ""
+    balloon_period_seconds: int | None = None
+    metadata: tuple[MetadataElement, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Whose a domain is. The empty `id` means that no resolver knows; it is a value, not an error."""
+
+    id: str = ""
+    name: str = ""
+    resolver: str = ""
+
+
+UNASSIGNED = Tenant()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A domain with its tenant: what a sample's `uuid` is resolved to."""
+
+    domain: Domain
+    tenant: Tenant = UNASSIGNED
+
+
+class SourceState(StrEnum):
+    """How one source fared in one collection."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one source said in one collection.
+
+    `reason` is set when the state is FAILED; `notes` are sentences for the status page and `diagnose`:
+    what is missing and what to do about it. `duration` is in seconds.
+    """
+
+    source: str
+    state: SourceState
+    samples: tuple[Sample, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: Reason | None = None
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All series of one metric in one snapshot: label values (in `metric.label_names` order) to value."""
+
+    metric: Metric
+    series: Mapping[tuple[str, ...], float | Histogram]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that one collection knows, ready to be written. `taken_at` is a Unix time in seconds."""
+
+    taken_at: float
+    families: tuple[Family, ...]
+    reports: tuple[Report, ...] = ()
+    guests: tuple[Guest, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sample_count(self) -> int:
+        """The number of series on the page, histograms counted once."""
+        return sum(len(family.series) for family in self.families)

@@ -1,0 +1,1 @@
+"""The read paths, one file each; siblings do not import each other."""

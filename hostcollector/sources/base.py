@@ -1,0 +1,53 @@
+"""What a source is: one read path with a name, a blocking `read` and a `close`.
+
+A source reads one kind of thing and turns it into samples in base units, from the guest's point of view.
+It runs in a thread of its own under a deadline, may block, and never raises anything but a `SourceError`
+for what it expects to go wrong. What it cannot read it leaves out: absent, never zero. It knows guests by
+UUID only; tenants and label policy are the business of `assemble`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hostcollector.model import Guest, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a source gets to work with in one collection.
+
+    `guests` by UUID are the active domains of the inventory. `deadline` is on the monotonic clock: a source
+    that splits its work may give a partial answer before it; what arrives later is dropped.
+    `taken_at` is the collection's Unix time in seconds.
+    """
+
+    guests: Mapping[str, Guest]
+    deadline: float
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a source found. `notes` name what is missing and the cure, for the status page and `diagnose`.
+
+    `partial` says that guests or devices are missing which should be there.
+    """
+
+    samples: Sequence[Sample]
+    notes: tuple[str, ...] = ()
+    partial: bool = False
+
+
+class Source(Protocol):
+    """One read path. Implementations take paths, clocks and connections as constructor arguments."""
+
+    @property
+    def name(self) -> str:
+        """The source's name in flags, labels and the catalogue's `source` column."""
+
+    def read(self, request: Request) -> Reading:
+        """Read once, blocking. Raises `SourceError` with the cause and the cure when nothing can be read."""
+
+    def close(self) -> None:
+        """Give back what the source holds open; called once, also after a failure."""

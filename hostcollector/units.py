@@ -1,0 +1,26 @@
+"""Conversions to Prometheus base units; every division by a unit's factor happens here."""
+
+NANOSECONDS_PER_SECOND = 1_000_000_000
+MICROSECONDS_PER_SECOND = 1_000_000
+MILLISECONDS_PER_SECOND = 1_000
+BYTES_PER_KIB = 1024
+
+
+def seconds_from_ns(nanoseconds: int) -> float:
+    """Return seconds for a kernel or QEMU time in nanoseconds."""
+    return nanoseconds / NANOSECONDS_PER_SECOND
+
+
+def seconds_from_us(microseconds: int) -> float:
+    """Return seconds for a cgroup or PSI time in microseconds."""
+    return microseconds / MICROSECONDS_PER_SECOND
+
+
+def seconds_from_ms(milliseconds: int) -> float:
+    """Return seconds for a libvirt job or monitor time in milliseconds."""
+    return milliseconds / MILLISECONDS_PER_SECOND
+
+
+def bytes_from_kib(kibibytes: int) -> int:
+    """Return bytes for libvirt's and procfs' KiB values."""
+    return kibibytes * BYTES_PER_KIB
