@@ -74,3 +74,21 @@ class SourceTimeoutError(SourceError):
     """The source did not answer before its deadline."""
 
     reason = Reason.TIMEOUT
+
+
+class ListenError(HostcollectorError):
+    """The page cannot be served at the configured address."""
+
+    def __init__(self, address: str, cause: str) -> None:
+        self.address = address
+        super().__init__(f"cannot listen on {address}: {cause}")
+
+
+class AddressInUseError(ListenError):
+    """Somebody else listens at the configured address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            address,
+            "the port is in use; `ss -ltnp` shows by whom, --web.listen-address chooses another one",
+        )

@@ -21,7 +21,7 @@ VCPU_DELAY = counter(
     source="procfs",
     labels=("vcpu",),
     unit="seconds",
-    help="Run delay: time that the vCPU's thread was runnable and waited for a physical CPU (steal in the guest).",
+    help="Run delay: time that the vCPU's thread was runnable but waited for a physical CPU (guest steal).",
 )
 VCPU_WAIT = counter(
     name="libvirt_domain_vcpu_wait_seconds_total",

@@ -56,12 +56,12 @@ USED_PERCENT = gauge(
 SWAP_IN = _balloon_gauge(
     name="libvirt_domain_memory_stats_swap_in_bytes",
     help="Memory that the guest has read back from swap since it booted.",
-    note="A counter inside the guest that restarts when the guest reboots; typed gauge as in the inovex exporter.",
+    note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
 )
 SWAP_OUT = _balloon_gauge(
     name="libvirt_domain_memory_stats_swap_out_bytes",
     help="Memory that the guest has written to swap since it booted.",
-    note="A counter inside the guest that restarts when the guest reboots; typed gauge as in the inovex exporter.",
+    note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
 )
 MAJOR_FAULTS = _balloon_counter(
     name="libvirt_domain_memory_stats_major_fault_total",

@@ -1,0 +1,197 @@
+"""One collection: all sources at once, each in its lane, joined at the deadline with what is there.
+
+Collections are shared: whoever asks while one runs, or shortly after, gets the same snapshot.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+
+from hostcollector.assemble import Assembler
+from hostcollector.catalogue import collection
+from hostcollector.errors import LaneBusyError, Reason, SourceError
+from hostcollector.lanes import Backoff, Clock, Lane
+from hostcollector.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
+from hostcollector.sources.base import Reading, Request, Source
+
+Guests = Callable[[], Mapping[str, Guest]]
+Own = Callable[[], Sequence[Sample]]
+Facts = Callable[[], Mapping[str, str]]
+Listener = Callable[[Report], None]
+
+# libvirt is up when one of these got an answer.
+LIBVIRT_SOURCES = frozenset({"libvirt_state", "libvirt_monitor"})
+# A source that misses this many deadlines in a row is left alone for a while.
+PATIENCE = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Runner:
+    """A source with its lane and what became of it so far."""
+
+    source: Source
+    lane: Lane
+    backoff: Backoff
+    misses: int = 0
+    last_success: float | None = None
+    errors: Counter[Reason] = field(default_factory=Counter)
+
+
+class Collector:
+    """Runs collections. `guests`, `own` and `facts` are asked once per collection, in its lane."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        assembler: Assembler,
+        *,
+        guests: Guests,
+        own: Own = tuple,
+        facts: Facts = dict,
+        maximum_age: float = 1.0,
+        on_report: Listener = lambda _report: None,
+        clock: Clock = time.monotonic,
+        wall_clock: Clock = time.time,
+    ) -> None:
+        self._runners = [
+            _Runner(source, Lane(source.name, clock), Backoff(5.0, 60.0, clock)) for source in sources
+        ]
+        self._assembler = assembler
+        self._guests, self._own, self._facts = guests, own, facts
+        self._maximum_age = maximum_age
+        self._on_report = on_report
+        self._clock, self._wall_clock = clock, wall_clock
+        self._lane = Lane("collector", clock)
+        self._lock = threading.RLock()
+        self._running: Future[Snapshot] | None = None
+        self._last: tuple[float, Future[Snapshot]] | None = None
+
+    def snapshot(self, budget: float) -> Future[Snapshot]:
+        """Return the running collection, a fresh enough one, or start one that may take `budget` seconds."""
+        with self._lock:
+            if self._running is not None and not self._running.done():
+                return self._running
+            if self._last is not None and self._clock() - self._last[0] < self._maximum_age:
+                return self._last[1]
+            self._running = self._lane.submit(lambda: self._collect(budget))
+            self._running.add_done_callback(self._keep)
+            return self._running
+
+    def close(self) -> None:
+        """Close all sources in their lanes; a lane that is stuck ends with the process."""
+        for runner in self._runners:
+            if not runner.lane.busy:
+                runner.lane.submit(runner.source.close)
+            runner.lane.close()
+        self._lane.close()
+
+    def _keep(self, done: Future[Snapshot]) -> None:
+        with self._lock:
+            self._last = (self._clock(), done) if done.exception() is None else None
+
+    def _collect(self, budget: float) -> Snapshot:
+        started, taken_at = self._clock(), self._wall_clock()
+        guests = self._guests()
+        request = Request(guests=guests, deadline=started + budget, taken_at=taken_at)
+        flights = [(runner, self._start(runner, request)) for runner in self._runners]
+        wait(
+            [flight for _, flight in flights if isinstance(flight, Future)],
+            timeout=request.deadline - self._clock(),
+        )
+        reports = [self._land(runner, flight, started, taken_at) for runner, flight in flights]
+        own = [*self._own(), *self._about(reports, guests, self._clock() - started)]
+        return self._assembler.assemble(
+            taken_at=taken_at, guests=guests, reports=reports, own=own, facts=self._facts()
+        )
+
+    def _start(self, runner: _Runner, request: Request) -> "Future[_Timed] | Report":
+        """Start the source, or say why it is not started."""
+        name = runner.source.name
+        if not runner.backoff.ready:
+            text = f"left alone for {runner.backoff.pause:.0f} s after {runner.misses} missed deadlines"
+            return _failed(name, Reason.BACKOFF, text)
+        try:
+            return runner.lane.submit(lambda: _timed(runner.source, request, self._clock))
+        except LaneBusyError as error:
+            return _failed(name, Reason.BUSY, f"the last read has not returned for {error.seconds:.0f} s")
+
+    def _land(
+        self, runner: _Runner, flight: "Future[_Timed] | Report", started: float, taken_at: float
+    ) -> Report:
+        """Turn what became of a source into its report."""
+        report = (
+            flight
+            if isinstance(flight, Report)
+            else _report(runner.source.name, flight, self._clock() - started)
+        )
+        if report.state is SourceState.FAILED:
+            runner.errors[report.reason or Reason.INTERNAL] += 1
+        else:
+            runner.last_success = taken_at
+        if report.reason is Reason.TIMEOUT:
+            runner.misses += 1
+            if runner.misses >= PATIENCE:
+                runner.backoff.failed()
+        elif report.state is not SourceState.FAILED:
+            runner.misses = 0
+            runner.backoff.succeeded()
+        self._on_report(report)
+        return report
+
+    def _about(self, reports: Sequence[Report], guests: Mapping[str, Guest], duration: float) -> list[Sample]:
+        """Return the samples about this collection itself."""
+        answered = {report.source for report in reports if report.state is not SourceState.FAILED}
+        samples = [
+            Sample(collection.LIBVIRT_UP, float(not answered.isdisjoint(LIBVIRT_SOURCES))),
+            Sample(collection.COLLECTION_DURATION, duration),
+            Sample(
+                collection.DOMAINS_UNASSIGNED,
+                sum(1 for guest in guests.values() if guest.tenant is UNASSIGNED),
+            ),
+        ]
+        for report in reports:
+            label = (report.source,)
+            samples.append(Sample(collection.SOURCE_UP, float(report.state is not SourceState.FAILED), label))
+            samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))
+            samples.append(Sample(collection.SOURCE_SAMPLES, len(report.samples), label))
+        for runner in self._runners:
+            name = runner.source.name
+            if runner.last_success is not None:
+                samples.append(Sample(collection.SOURCE_LAST_SUCCESS, runner.last_success, (name,)))
+            samples.extend(
+                Sample(collection.SOURCE_ERRORS, runner.errors[reason], (name, reason.value))
+                for reason in Reason
+            )
+        return samples
+
+
+_Timed = tuple[Reading, float]
+
+
+def _timed(source: Source, request: Request, clock: Clock) -> _Timed:
+    started = clock()
+    return source.read(request), clock() - started
+
+
+def _failed(source: str, reason: Reason, text: str, duration: float = 0.0) -> Report:
+    return Report(source=source, state=SourceState.FAILED, reason=reason, notes=(text,), duration=duration)
+
+
+def _report(source: str, flight: Future[_Timed], waited: float) -> Report:
+    if not flight.done():
+        return _failed(source, Reason.TIMEOUT, f"no answer within {waited:.1f} s", waited)
+    error = flight.exception()
+    if error is not None:
+        reason = error.reason if isinstance(error, SourceError) else Reason.INTERNAL
+        return _failed(source, reason, str(error) if isinstance(error, SourceError) else repr(error), waited)
+    reading, duration = flight.result()
+    return Report(
+        source=source,
+        state=SourceState.PARTIAL if reading.partial else SourceState.OK,
+        samples=tuple(reading.samples),
+        notes=reading.notes,
+        duration=duration,
+    )

@@ -1,0 +1,37 @@
+"""The configuration: a strict YAML file and flags to frozen settings; it works with neither."""
+
+from hostcollector.config.address import Address, parse_address
+from hostcollector.config.overrides import Overrides
+from hostcollector.config.reading import read_bytes, read_file
+from hostcollector.config.settings import (
+    CollectionSettings,
+    LibvirtSettings,
+    LogFormat,
+    LogLevel,
+    LogSettings,
+    PathSettings,
+    ResolverName,
+    Settings,
+    TenancySettings,
+    WebSettings,
+    XPathRule,
+)
+
+__all__ = [
+    "Address",
+    "CollectionSettings",
+    "LibvirtSettings",
+    "LogFormat",
+    "LogLevel",
+    "LogSettings",
+    "Overrides",
+    "PathSettings",
+    "ResolverName",
+    "Settings",
+    "TenancySettings",
+    "WebSettings",
+    "XPathRule",
+    "parse_address",
+    "read_bytes",
+    "read_file",
+]

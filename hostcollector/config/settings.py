@@ -1,0 +1,169 @@
+"""The configuration as frozen values; every field's docstring is the operator's documentation of the key.
+
+The defaults are the documented ones: `Settings()` is what the collector runs with when there is no file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hostcollector.config.address import Address
+
+DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
+
+
+class ResolverName(StrEnum):
+    """A way to find out whose a guest is."""
+
+    METADATA = "metadata"
+    NOVA = "nova"
+    XPATH = "xpath"
+    MAP = "map"
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibvirtSettings:
+    """The `libvirt` section: the connection to the hypervisor."""
+
+    uri: str = "qemu:///system"
+    """The libvirt connection URI; it is only ever opened read-only."""
+
+    keepalive_interval_seconds: int = 5
+    """Seconds between keepalive messages on the connection, 1 to 3600."""
+
+    keepalive_count: int = 3
+    """Keepalive messages without an answer after which the connection counts as dead, 1 to 100."""
+
+    listing_interval_seconds: int = 300
+    """Seconds between full listings that verify what the events said, 10 to 86400."""
+
+    kvm_extras: bool = False
+    """Read halt polling and halted vCPUs too: three more round trips to each guest's monitor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """The `web` section: where and how the page is served."""
+
+    listen_address: Address = DEFAULT_ADDRESS
+    """``host:port``, ``[::1]:port``, or ``:port`` for every address of the machine."""
+
+    telemetry_path: str = "/metrics"
+    """The path of the page that Prometheus scrapes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionSettings:
+    """The `collection` section: how long a collection may take and how large it may get."""
+
+    budget_seconds: float = 8.0
+    """Seconds after which a collection ends with what it has, 0.1 to 300; a scraper may ask for less."""
+
+    timeout_margin_seconds: float = 0.5
+    """Seconds kept free between the end of a collection and the scraper's own timeout, 0 to 60."""
+
+    maximum_age_seconds: float = 1.0
+    """For so many seconds a finished collection answers further scrapes, 0 to 60."""
+
+    series_limit: int = 200_000
+    """Series that one page may hold, 1 to 10000000; what exceeds it is dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XPathRule:
+    """One entry of `tenancy.xpath`: where a cloud's own metadata says the tenant.
+
+    Paths are of ElementTree's XPath subset, relative to the domain's `<metadata>`, and may end in
+    ``/@attribute``.
+    """
+
+    tenant: str
+    """The path of the tenant's id."""
+
+    name: str = ""
+    """The path of the tenant's display name; empty when there is none."""
+
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Prefix to namespace URI, for the prefixes that the paths use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenancySettings:
+    """The `tenancy` section: how a guest's tenant is found."""
+
+    resolvers: tuple[ResolverName, ...] = tuple(ResolverName)
+    """Which resolvers are asked, in this order; the first answer wins."""
+
+    xpath: tuple[XPathRule, ...] = ()
+    """Rules of the `xpath` resolver, in order."""
+
+    map_file: str | None = None
+    """Absolute path of the `map` resolver's YAML file of UUIDs and name patterns; null for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSettings:
+    """The `paths` section: where the collector reads and writes on this machine."""
+
+    root: str = "/"
+    """Absolute path under which ``/proc`` and ``/sys`` lie."""
+
+    state_directory: str = "/var/lib/hostcollector"
+    """Absolute path of the directory for what must survive a restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The `log` section: what goes to standard error, and in which form."""
+
+    level: LogLevel = LogLevel.INFO
+    """debug, info, warn or error."""
+
+    format: LogFormat = LogFormat.LOGFMT
+    """logfmt or json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration. To change a value, make a new one with `Overrides.applied_to`."""
+
+    libvirt: LibvirtSettings = field(default_factory=LibvirtSettings)
+    """The connection to the hypervisor."""
+
+    web: WebSettings = field(default_factory=WebSettings)
+    """Where and how the page is served."""
+
+    collection: CollectionSettings = field(default_factory=CollectionSettings)
+    """How long a collection may take and how large it may get."""
+
+    sources: Mapping[str, bool] = field(default_factory=dict)
+    """Source name to on or off, where it differs from the source's default."""
+
+    tenancy: TenancySettings = field(default_factory=TenancySettings)
+    """How a guest's tenant is found."""
+
+    paths: PathSettings = field(default_factory=PathSettings)
+    """Where the collector reads and writes on this machine."""
+
+    log: LogSettings = field(default_factory=LogSettings)
+    """What goes to standard error, and in which form."""
+
+    def source_enabled(self, name: str, *, default: bool) -> bool:
+        """Whether the source is to run: what the configuration says of it, else `default`."""
+        return self.sources.get(name, default)

@@ -1,0 +1,147 @@
+"""Checks of single values: a node of the document in, a Python value out, or `UnfitError` with a sentence."""
+
+import math
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+from xml.etree import ElementTree as ET
+
+import yaml
+
+from hostcollector.config.address import Address, parse_address
+from hostcollector.config.document import UnfitError, described, kind, quoted
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
+
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def text(node: yaml.Node) -> str:
+    """Return non-empty text without control characters."""
+    if kind(node) != "str":
+        raise UnfitError(f"expected text, not {described(node)}")
+    value: str = node.value
+    if not value.strip():
+        raise UnfitError("expected text, not an empty one")
+    if not value.isprintable():
+        raise UnfitError(f"expected text without control characters, not {quoted(value)}")
+    return value
+
+
+def boolean(node: yaml.Node) -> bool:
+    """Return true or false."""
+    if kind(node) != "bool" or node.value.lower() not in _BOOLEANS:
+        raise UnfitError(f"expected true or false, not {described(node)}")
+    return _BOOLEANS[node.value.lower()]
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[yaml.Node], int]:
+    """Return the check for a decimal whole number in the range, both ends included."""
+
+    def check(node: yaml.Node) -> int:
+        if kind(node) != "int" or not _DECIMAL.fullmatch(node.value) or _octal(node.value):
+            raise UnfitError(f"expected a whole number, not {described(node)}")
+        return int(_within(int(node.value), lowest, highest))
+
+    return check
+
+
+def number(lowest: float, highest: float) -> Callable[[yaml.Node], float]:
+    """Return the check for a decimal number in the range, both ends included."""
+
+    def check(node: yaml.Node) -> float:
+        value = _float(node) if kind(node) in {"int", "float"} and not _octal(node.value) else math.nan
+        if not math.isfinite(value):
+            raise UnfitError(f"expected a number, not {described(node)}")
+        return _within(value, lowest, highest)
+
+    return check
+
+
+def choice(options: type[Choice]) -> Callable[[yaml.Node], Choice]:
+    """Return the check for one word out of an enumeration."""
+    words = [str(option) for option in options]
+
+    def check(node: yaml.Node) -> Choice:
+        if not isinstance(node, yaml.ScalarNode) or node.value not in words:
+            raise UnfitError(f"expected one of {', '.join(words)}, not {described(node)}")
+        return options(node.value)
+
+    return check
+
+
+def listen_address(node: yaml.Node) -> Address:
+    """Return the address of ``host:port``."""
+    try:
+        return parse_address(text(node))
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
+
+
+def telemetry_path(node: yaml.Node) -> str:
+    """Return an absolute URL path that no other page of the collector has."""
+    complaint = path_complaint(value := text(node))
+    if complaint:
+        raise UnfitError(complaint)
+    return value
+
+
+def path_complaint(path: str) -> str:
+    """Return what is wrong with a telemetry path, empty if nothing is."""
+    if not _PATH.fullmatch(path):
+        return f"expected a path such as /metrics of letters, digits and . _ ~ - /, not {quoted(path)}"
+    return f"{path} is taken by the collector's own pages" if path in RESERVED_PATHS else ""
+
+
+def absolute_path(node: yaml.Node) -> str:
+    """Return an absolute path of the file system."""
+    value = text(node)
+    if not value.startswith("/"):
+        raise UnfitError(f"expected an absolute path, not {described(node)}")
+    return value
+
+
+def absolute_path_or_null(node: yaml.Node) -> str | None:
+    """Return an absolute path of the file system, or None for null."""
+    return None if kind(node) == "null" else absolute_path(node)
+
+
+def xpath_complaint(path: str, namespaces: dict[str, str]) -> str:
+    """Return why ElementTree does not take the path, empty if it does; it may end in ``/@attribute``."""
+    where, separator, attribute = path.rpartition("/@")
+    if separator and not re.fullmatch(r"(\{[^{}]+\})?[\w.-]+", attribute):
+        return f"{quoted(attribute)} is not the name of an attribute"
+    if re.search(r"[|&,;\s]", re.sub(r"'[^']*'|\"[^\"]*\"", "", path)):
+        # Outside quotes ElementTree would take them for a part of a tag's name and never find anything.
+        return f"not a path that ElementTree knows: {quoted(path)}"
+    try:
+        ET.Element("metadata").findall(where or path, namespaces)
+    except SyntaxError as error:
+        return f"not a path that ElementTree knows: {error}"
+    except (KeyError, TypeError, ValueError):
+        # What its parser does with tokens that it does not expect, such as functions and unions.
+        return f"not a path that ElementTree knows: {quoted(path)}"
+    return ""
+
+
+def _octal(digits: str) -> bool:
+    """Return whether YAML 1.1 would read the digits as octal, which nobody means."""
+    return re.fullmatch(r"[-+]?0[0-9]+", digits) is not None
+
+
+def _float(node: yaml.Node) -> float:
+    try:
+        return float(node.value)
+    except ValueError:
+        return math.nan
+
+
+def _within(value: float, lowest: float, highest: float) -> float:
+    if not lowest <= value <= highest:
+        raise UnfitError(f"expected {lowest} to {highest}, not {value}")
+    return value

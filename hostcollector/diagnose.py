@@ -1,0 +1,66 @@
+"""One collection's reports as plain text for the person who wants to know what this host lets us read."""
+
+from collections.abc import Iterable, Iterator
+
+from hostcollector.model import Report, Snapshot, SourceState
+from hostcollector.overview import GuestLine, Overview, overview
+from hostcollector.wording import counted, duration, one_line
+
+TENANT_CURE = (
+    "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hostcollector --live --config "
+    "--set '<tenant id=\"TENANT\"/>'"
+)
+
+
+def healthy(snapshot: Snapshot) -> bool:
+    """Whether everything could be read: libvirt answered and no source failed."""
+    failed = any(report.state is SourceState.FAILED for report in snapshot.reports)
+    return bool(overview(snapshot).libvirt_up) and not failed
+
+
+def lines(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the report: libvirt, each source with what it lacks and the cure, guests by tenant."""
+    gist = overview(snapshot)
+    yield f"libvirt: {_libvirt(gist)}"
+    for name, fact in snapshot.facts.items():
+        yield f"{one_line(name)}: {one_line(fact)}"
+    yield ""
+    yield from _sources(snapshot.reports)
+    yield ""
+    yield from _guests(gist)
+
+
+def _libvirt(gist: Overview) -> str:
+    if not gist.libvirt_up:
+        return "does not answer"
+    versions = ", ".join(f"{name} {one_line(version)}" for name, version in gist.versions.items())
+    return f"up ({versions})" if versions else "up"
+
+
+def _sources(reports: Iterable[Report]) -> Iterator[str]:
+    reports = tuple(reports)
+    width = max((len(report.source) for report in reports), default=0)
+    for report in reports:
+        state = f"{report.state} ({report.reason})" if report.reason else str(report.state)
+        took = duration(report.duration)
+        yield f"{report.source:<{width}}  {state:<20}  {len(report.samples):>6} series  {took:>9}".rstrip()
+        for note in report.notes:
+            yield f"{'':<{width}}  - {one_line(note)}"
+
+
+def _guests(gist: Overview) -> Iterator[str]:
+    yield (
+        f"{counted(gist.guest_count, 'guest')} of {counted(gist.tenant_count, 'tenant')}, "
+        f"{len(gist.unassigned)} without a tenant, {len(gist.blocked)} blocked"
+    )
+    for group in gist.groups:
+        name = f" {one_line(group.name)}" if group.name and group.name != group.id else ""
+        yield f"  {one_line(group.id) + name if group.id else 'no tenant'}:"
+        yield from map(_guest, group.guests)
+    if gist.unassigned:
+        yield f"  To give a guest a tenant: {TENANT_CURE}"
+
+
+def _guest(line: GuestLine) -> str:
+    state = ", ".join((line.state or "state unknown", *line.marks))
+    return f"    {one_line(line.name)}  {line.uuid}  {one_line(state)}"

@@ -1,0 +1,48 @@
+"""Writes snapshots as pages, fast, because series are the same from one page to the next."""
+
+import threading
+from collections.abc import Set as AbstractSet
+
+from hostcollector.exposition.families import FamilyWriter
+from hostcollector.exposition.formats import Format
+from hostcollector.model import Metric, Snapshot
+
+
+class Encoder:
+    """Turns snapshots into bytes and remembers what the next page will need again.
+
+    What it remembers follows the last snapshot: families and series that are gone are forgotten, so its
+    memory is bounded by the page however much guests come and go. May be called from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writers: dict[Metric, FamilyWriter] = {}
+
+    def encode(self, snapshot: Snapshot, form: Format, only: AbstractSet[str] | None = None) -> bytes:
+        """Return the page of `snapshot` in UTF-8. Families without series are left out.
+
+        `only` names the sources whose families to write; None means all of them. Histograms have buckets
+        and neither sum nor count, because what is read has none.
+        """
+        families = [
+            family
+            for family in snapshot.families
+            if family.series and (only is None or family.metric.source in only)
+        ]
+        with self._lock:
+            self._forget(snapshot)
+            pages = [self._writer(family.metric).write(family.series, form) for family in families]
+        if form is Format.OPENMETRICS:
+            pages.append(b"# EOF\n")
+        return b"".join(pages)
+
+    def _writer(self, metric: Metric) -> FamilyWriter:
+        writer = self._writers.get(metric)
+        if writer is None:
+            writer = self._writers[metric] = FamilyWriter(metric)
+        return writer
+
+    def _forget(self, snapshot: Snapshot) -> None:
+        for metric in self._writers.keys() - {family.metric for family in snapshot.families if family.series}:
+            del self._writers[metric]

@@ -1,0 +1,21 @@
+"""The link to libvirt: read-only connections, their event loop, events as plain values.
+
+With the `libvirt_*` sources this is the only importer of `libvirt`; everybody else sees frozen values.
+"""
+
+from hostcollector.libvirt_link.connection import Connection, Link, Slot, Versions
+from hostcollector.libvirt_link.events import DomainEvent, subscribe
+from hostcollector.libvirt_link.listing import ListedDomain, find_active, list_active, read_xml
+
+__all__ = [
+    "Connection",
+    "DomainEvent",
+    "Link",
+    "ListedDomain",
+    "Slot",
+    "Versions",
+    "find_active",
+    "list_active",
+    "read_xml",
+    "subscribe",
+]

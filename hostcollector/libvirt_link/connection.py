@@ -1,0 +1,165 @@
+"""Read-only connections to libvirt with keepalive, and slots that open them again after a loss."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import libvirt
+
+from hostcollector.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.lanes import Backoff, Clock
+
+OpenFunction = Callable[[str], Any]
+# Short pauses only: after a restart of the daemon everything should be back within seconds.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Versions as ``major.minor.release`` text; empty when libvirt does not say."""
+
+    hypervisor: str
+    daemon: str
+    library: str
+
+
+class Connection:
+    """One open connection. `raw` is libvirt-python's object; `alive` turns False when libvirt closes it."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.alive = True
+        self.on_lost: Callable[[], None] = _nobody_listens
+
+    def lost(self) -> None:
+        """Note that libvirt closed the connection; called from the event loop's thread."""
+        self.alive = False
+        self.on_lost()
+
+    def close(self) -> None:
+        """Close it; a connection that is already broken is closed silently."""
+        self.alive = False
+        with suppress(libvirt.libvirtError):  # of a broken connection it has forgotten the callback
+            self.raw.unregisterCloseCallback()
+        with suppress(libvirt.libvirtError):  # nothing may be left to close
+            self.raw.close()
+
+
+class Link:
+    """Opens connections to one URI and runs libvirt's default event loop, which keepalive needs.
+
+    `open_read_only` may block for as long as a stopped daemon does: call it in a lane.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        keepalive_interval: int = 5,
+        keepalive_count: int = 3,
+        opener: OpenFunction = libvirt.openReadOnly,
+    ) -> None:
+        self.uri = uri
+        self._keepalive = (keepalive_interval, keepalive_count)
+        self._opener = opener
+        self._lock = threading.Lock()
+        self._loop: threading.Thread | None = None
+        self.connects = 0
+
+    def open_read_only(self) -> Connection:
+        """Open a connection. Raises `SourceUnavailableError` or `SourceDeniedError` with the cure."""
+        self._start_event_loop()
+        try:
+            raw = self._opener(self.uri)
+            connection = Connection(raw)
+            raw.registerCloseCallback(lambda _raw, _why, opened: opened.lost(), connection)
+            raw.setKeepAlive(*self._keepalive)
+        except libvirt.libvirtError as error:
+            raise _explained(self.uri, error) from error
+        with self._lock:
+            self.connects += 1
+        return connection
+
+    def versions(self, connection: Connection) -> Versions:
+        """Ask for the versions. The daemon may have to look at QEMU's binary: not for the scrape path."""
+        try:
+            hypervisor = _dotted(connection.raw.getVersion())
+        except libvirt.libvirtError:
+            hypervisor = ""
+        try:
+            daemon = _dotted(connection.raw.getLibVersion())
+        except libvirt.libvirtError:
+            daemon = ""
+        return Versions(hypervisor=hypervisor, daemon=daemon, library=_dotted(libvirt.getVersion()))
+
+    def _start_event_loop(self) -> None:
+        with self._lock:
+            if self._loop is not None:
+                return
+            # Errors are raised as exceptions; libvirt would print them to standard error as well.
+            libvirt.registerErrorHandler(lambda _context, _error: None, None)
+            libvirt.virEventRegisterDefaultImpl()
+            self._loop = threading.Thread(target=_turn_forever, name="libvirt-events", daemon=True)
+            self._loop.start()
+
+
+class Slot:
+    """A place for one connection that is opened when it is wanted and opened again after a loss."""
+
+    def __init__(self, link: Link, clock: Clock = time.monotonic) -> None:
+        self._link = link
+        self._backoff = Backoff(first=FIRST_PAUSE_SECONDS, cap=LONGEST_PAUSE_SECONDS, clock=clock)
+        self._connection: Connection | None = None
+        self._why: SourceUnavailableError | SourceDeniedError | None = None
+
+    def get(self) -> Connection:
+        """Return a living connection. Raises the last opening error again while a pause lasts."""
+        if self._connection is not None and self._connection.alive:
+            return self._connection
+        self.drop()
+        if not self._backoff.ready and self._why is not None:
+            raise self._why
+        try:
+            self._connection = self._link.open_read_only()
+        except (SourceUnavailableError, SourceDeniedError) as error:
+            self._why = error
+            self._backoff.failed()
+            raise
+        self._backoff.succeeded()
+        return self._connection
+
+    def drop(self) -> None:
+        """Close what the slot holds, if anything."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _nobody_listens() -> None:
+    """Stand in where nobody wants to know of a loss."""
+
+
+def _turn_forever() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _explained(uri: str, error: Any) -> SourceUnavailableError | SourceDeniedError:
+    text = error.get_error_message() or str(error)
+    if "ermission denied" in text or error.get_error_code() in (
+        libvirt.VIR_ERR_AUTH_FAILED,
+        libvirt.VIR_ERR_AUTH_UNAVAILABLE,
+        libvirt.VIR_ERR_ACCESS_DENIED,
+    ):
+        return SourceDeniedError(
+            f"{uri}: {text}; let this account read the libvirt-sock-ro socket (group libvirt)"
+        )
+    return SourceUnavailableError(f"{uri}: {text}; is libvirtd or virtqemud running, and is the URI right?")

@@ -1,0 +1,148 @@
+"""Log lines on standard error as logfmt or JSON, and only changes of state.
+
+Context travels as `extra`: ``logger.info("guest started", extra={"domain": name})``.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+from hostcollector.config import LogFormat, LogLevel, LogSettings
+from hostcollector.wording import duration, one_line
+
+_LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARN: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn"}
+# What syslog(3) calls them: the journal takes a leading <N> as the line's priority.
+_PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _Lines(logging.Formatter):
+    """What both formats share: which fields a line has, in which order."""
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        fields: dict[str, str] = {}
+        for name, value in self._fields(record):
+            fields.setdefault(name, value)
+        prefix = f"<{_PRIORITIES[fields['level']]}>" if self._journal else ""
+        return prefix + self.line(fields)
+
+    def line(self, fields: Mapping[str, str]) -> str:
+        """Return the fields as one line without a control character."""
+        raise NotImplementedError
+
+    def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, str]]:
+        if not self._journal:
+            moment = datetime.fromtimestamp(record.created, UTC)
+            yield "ts", moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        yield "level", _NAMES.get(record.levelno, "error")
+        yield "msg", record.getMessage()
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                yield name, str(value)
+        if record.exc_info and record.exc_info[1] is not None:
+            yield "error", repr(record.exc_info[1])
+            yield "traceback", self.formatException(record.exc_info)
+
+
+class Logfmt(_Lines):
+    """``level=warn msg="source netlink failed" reason=denied``."""
+
+    def line(self, fields: Mapping[str, str]) -> str:
+        """Return ``key=value`` pairs, values quoted where they need it."""
+        return " ".join(f"{_key(key)}={_value(value)}" for key, value in fields.items())
+
+
+class Json(_Lines):
+    """One JSON object per line, in ASCII."""
+
+    def line(self, fields: Mapping[str, str]) -> str:
+        """Return the fields as a JSON object of strings."""
+        return json.dumps(fields).replace("\x7f", "\\u007f")
+
+
+def configure(
+    settings: LogSettings, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Send everything that is logged to `stream` (standard error) as `settings` say; may be called again."""
+    stream = stream or sys.stderr
+    journal = is_journal(stream, environment)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        Json(journal=journal) if settings.format is LogFormat.JSON else Logfmt(journal=journal)
+    )
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if isinstance(handler.formatter, _Lines)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(_LEVELS[settings.level])
+
+
+def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether `stream` goes to the systemd journal, which has its own timestamps (systemd.exec(5))."""
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class Transitions:
+    """Logs that something failed when it begins and when it is over, and nothing in between.
+
+    May be called from several threads. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failed_since: dict[str, float] = {}
+
+    def failed(self, subject: str, cause: str, **context: object) -> None:
+        """Note that `subject` ("source procfs") is in trouble; logged if it was not before."""
+        with self._lock:
+            news = subject not in self._failed_since
+            self._failed_since.setdefault(subject, self._clock())
+        level = logging.WARNING if news else logging.DEBUG
+        self._logger.log(level, "%s failed: %s", subject, cause, extra=context)
+
+    def succeeded(self, subject: str, **context: object) -> None:
+        """Note that `subject` is well; logged if it was in trouble before."""
+        with self._lock:
+            since = self._failed_since.pop(subject, None)
+        if since is not None:
+            spell = duration(self._clock() - since)
+            self._logger.info("%s recovered after %s", subject, spell, extra=context)
+
+    def forget(self, subject: str) -> None:
+        """Drop what is known of a `subject` that no longer exists."""
+        with self._lock:
+            self._failed_since.pop(subject, None)
+
+
+def _key(name: str) -> str:
+    return "".join(character if character.isascii() and character.isalnum() else "_" for character in name)
+
+
+def _value(text: str) -> str:
+    plain = text and text.isprintable() and not any(character in text for character in ' ="\\')
+    if plain:
+        return text
+    return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'

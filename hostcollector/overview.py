@@ -1,0 +1,154 @@
+"""What a person wants to know of a snapshot first: is libvirt up, whose guests run here, is one in trouble.
+
+The status page and `diagnose` show the same overview, each in its own clothes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from hostcollector.catalogue import collection, guest
+from hostcollector.model import Guest, Histogram, Metric, Snapshot
+from hostcollector.wording import duration
+
+BLOCKED_SECONDS = 1.0
+"""A monitor that is occupied for less is at work, not blocked."""
+
+TROUBLE = {
+    "paused (ioerror)": "stopped by an I/O error",
+    "paused (watchdog)": "stopped by its watchdog",
+    "paused (postcopy_failed)": "migration failed half-way",
+    "paused (api_error)": "stopped by a failed operation",
+    "crashed (panicked)": "its kernel panicked",
+}
+"""States that need an engineer, in words."""
+
+Labels = tuple[str, ...]
+Series = Mapping[Labels, float | Histogram]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestLine:
+    """A guest in one line. `state` is empty where no source said it; `marks` say what is wrong with it."""
+
+    name: str
+    uuid: str
+    state: str
+    marks: tuple[str, ...]
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantGroup:
+    """A tenant's guests by name. The empty `id` is the group of guests that belong to nobody known."""
+
+    id: str
+    name: str
+    guests: tuple[GuestLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The gist of a snapshot. `libvirt_up` is None if the snapshot does not say; `versions` may be empty."""
+
+    libvirt_up: bool | None
+    versions: Mapping[str, str]
+    groups: tuple[TenantGroup, ...]
+    sample_count: int
+
+    @property
+    def guest_count(self) -> int:
+        """How many guests run here."""
+        return sum(len(group.guests) for group in self.groups)
+
+    @property
+    def tenant_count(self) -> int:
+        """How many tenants have guests here."""
+        return sum(1 for group in self.groups if group.id)
+
+    @property
+    def unassigned(self) -> tuple[GuestLine, ...]:
+        """The guests for which no resolver knows a tenant."""
+        return tuple(line for group in self.groups if not group.id for line in group.guests)
+
+    @property
+    def blocked(self) -> tuple[GuestLine, ...]:
+        """The guests whose QEMU does not answer."""
+        return tuple(line for group in self.groups for line in group.guests if line.blocked)
+
+
+def overview(snapshot: Snapshot) -> Overview:
+    """Return the gist of `snapshot`, tenants and guests in alphabetical order, the unassigned ones last."""
+    series = {family.metric: family.series for family in snapshot.families}
+    health = _Health(series)
+    everyone = sorted(
+        snapshot.guests, key=lambda one: (not one.tenant.id, one.tenant.id, one.domain.name, one.domain.uuid)
+    )
+    groups = [
+        _group(identity, tuple(members), health)
+        for identity, members in groupby(everyone, key=lambda one: one.tenant.id)
+    ]
+    up = series.get(collection.LIBVIRT_UP, {}).get(())
+    return Overview(
+        libvirt_up=None if up is None else up == 1,
+        versions=_versions(series.get(collection.VERSIONS_INFO, {})),
+        groups=tuple(groups),
+        sample_count=snapshot.sample_count,
+    )
+
+
+class _Health:
+    """What the snapshot's series say of each guest's state, by UUID."""
+
+    def __init__(self, series: Mapping[Metric, Series]) -> None:
+        self._blocked = _by_uuid(series.get(collection.MONITOR_BLOCKED, {}))
+        self._timed_out = _by_uuid(series.get(collection.TIMED_OUT, {}))
+        self._partial = _by_uuid(series.get(collection.STATS_PARTIAL, {}))
+        reasons = series.get(guest.STATE_REASON, {})
+        self._states = {labels[2]: _state(*labels[3:5]) for labels in reasons}
+
+    def line(self, member: Guest) -> GuestLine:
+        uuid = member.domain.uuid
+        state = self._states.get(uuid, "")
+        seconds = self._blocked.get(uuid, 0.0)
+        blocked = seconds >= BLOCKED_SECONDS or self._timed_out.get(uuid) == 1
+        return GuestLine(
+            name=member.domain.name,
+            uuid=uuid,
+            state=state,
+            marks=tuple(self._marks(member, state, seconds, blocked=blocked)),
+            blocked=blocked,
+        )
+
+    def _marks(self, member: Guest, state: str, seconds: float, *, blocked: bool) -> Iterator[str]:
+        if state in TROUBLE:
+            yield TROUBLE[state]
+        if blocked:
+            yield f"monitor blocked for {duration(seconds)}" if seconds else "monitor does not answer"
+        elif self._partial.get(member.domain.uuid) == 1:
+            yield "statistics incomplete"
+        if not member.domain.complete:
+            yield "definition unreadable"
+
+
+def _group(identity: str, members: tuple[Guest, ...], health: _Health) -> TenantGroup:
+    names = (member.tenant.name for member in members if member.tenant.name)
+    return TenantGroup(
+        id=identity, name=next(names, ""), guests=tuple(health.line(member) for member in members)
+    )
+
+
+def _by_uuid(series: Series) -> dict[str, float]:
+    return {labels[2]: value for labels, value in series.items() if not isinstance(value, Histogram)}
+
+
+def _state(state: str, reason: str) -> str:
+    usual = reason in {"", "unknown"} or (state == "running" and reason in {"booted", "unpaused"})
+    return state if usual else f"{state} ({reason})"
+
+
+def _versions(series: Series) -> dict[str, str]:
+    names = ("QEMU", "libvirt daemon", "libvirt library")
+    for labels in series:
+        return {name: version for name, version in zip(names, labels, strict=True) if version}
+    return {}

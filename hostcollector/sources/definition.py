@@ -1,0 +1,142 @@
+"""The `definition` source: what the guests' live XML says, from the inventory. Reads nothing itself.
+
+Sizes, limits and the descriptive `_info` series stand here, so that use can be compared with what is allowed.
+They go on while libvirt is away, since the inventory keeps the guests it knows.
+"""
+
+from collections.abc import Iterator
+
+from hostcollector import nova
+from hostcollector.catalogue import block, guest, interface
+from hostcollector.model import Disk, Domain, Guest, Nic, Sample
+from hostcollector.sources.base import Reading, Request
+
+
+class Definition:
+    """Turns each guest's definition into series; a guest's part is kept until its definition changes."""
+
+    name = "definition"
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Guest, tuple[Sample, ...]]] = {}
+
+    def read(self, request: Request) -> Reading:
+        """Return the series of all guests; those with an unreadable XML are named in the notes."""
+        kept = {}
+        for uuid, known in request.guests.items():
+            before = self._kept.get(uuid)
+            kept[uuid] = before if before and before[0] is known else (known, tuple(_samples(known)))
+        self._kept = kept
+        unreadable = [known.domain.name for known in request.guests.values() if not known.domain.complete]
+        notes = tuple(
+            f"the XML of guest {name!r} cannot be read: it has no definition series" for name in unreadable
+        )
+        return Reading(
+            samples=[sample for _, samples in kept.values() for sample in samples],
+            notes=notes,
+            partial=bool(unreadable),
+        )
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _samples(known: Guest) -> Iterator[Sample]:
+    domain = known.domain
+    uuid = domain.uuid
+    if known.tenant.id:
+        yield Sample(guest.TENANT_INFO, 1.0, (known.tenant.name, known.tenant.resolver), uuid)
+    if not domain.complete:
+        return
+    yield Sample(guest.INFO, 1.0, (domain.os_type, domain.arch, domain.machine), uuid)
+    if domain.title:
+        yield Sample(guest.TITLE_INFO, 1.0, (domain.title,), uuid)
+    if domain.memory_bytes is not None:
+        yield Sample(guest.MAXIMUM_MEMORY, domain.memory_bytes, (), uuid)
+    if domain.vcpus is not None:
+        yield Sample(guest.VIRTUAL_CPUS, domain.vcpus, (), uuid)
+        yield Sample(guest.VCPU_CURRENT, domain.vcpus, (), uuid)
+    if domain.vcpus_maximum is not None:
+        yield Sample(guest.VCPU_MAXIMUM, domain.vcpus_maximum, (), uuid)
+    yield from _nova(domain)
+    for disk in {disk.target: disk for disk in domain.disks}.values():
+        yield from _disk(uuid, disk)
+    for nic in domain.nics:
+        yield from _nic(uuid, nic)
+
+
+def _nova(domain: Domain) -> Iterator[Sample]:
+    instance = nova.instance_of(domain)
+    if instance is None:
+        return
+    yield Sample(
+        guest.OPENSTACK_INFO,
+        1.0,
+        (
+            instance.instance_name,
+            domain.uuid,
+            instance.flavor,
+            instance.user_name,
+            instance.user_id,
+            instance.project_name,
+            instance.project_id,
+        ),
+        domain.uuid,
+    )
+    yield Sample(
+        guest.INFO_META,
+        1.0,
+        (
+            instance.instance_name,
+            instance.flavor,
+            instance.user_name,
+            instance.user_id,
+            instance.project_name,
+            instance.project_id,
+            instance.root_type,
+            instance.root_uuid,
+        ),
+        domain.uuid,
+    )
+
+
+def _disk(uuid: str, disk: Disk) -> Iterator[Sample]:
+    yield Sample(
+        block.META,
+        1.0,
+        (disk.bus, disk.cache, disk.discard, disk.type, disk.format, disk.serial, disk.source, disk.target),
+        uuid,
+    )
+    yield Sample(
+        block.INFO,
+        1.0,
+        (
+            disk.type,
+            disk.bus,
+            disk.driver,
+            disk.format,
+            disk.cache,
+            disk.discard,
+            disk.source,
+            disk.protocol,
+            disk.target,
+            disk.serial,
+        ),
+        uuid,
+    )
+    for key, value in (disk.limits.values if disk.limits else {}).items():
+        if key in block.LIMITS:
+            yield Sample(block.LIMITS[key], value, (disk.target,), uuid)
+
+
+def _nic(uuid: str, nic: Nic) -> Iterator[Sample]:
+    if not nic.target:
+        return
+    origin = nic.bridge or nic.network or nic.source_device
+    yield Sample(interface.META, 1.0, (origin, nic.target, nic.interface_id), uuid)
+    yield Sample(
+        interface.INFO,
+        1.0,
+        (nic.type, origin, nic.target, nic.mac, nic.model, "" if nic.mtu is None else str(nic.mtu)),
+        uuid,
+    )

@@ -1,0 +1,105 @@
+"""The bulk read: all guests' statistics in a few parallel calls, around guests whose monitor is stuck.
+
+A call that does not return in time is left where it is. A sweep finds the guest that it waits for, and the
+rest of its guests are asked for again on a spare connection, so that a hung guest costs its own series only,
+also in the very collection that meets it.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+
+from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.lanes import Clock
+from hostcollector.sources.libvirt_monitor.pool import Pool
+from hostcollector.sources.libvirt_monitor.sweep import BLOCKED_AFTER_SECONDS, sweep
+from hostcollector.sources.libvirt_monitor.worker import Records, Worker
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    worker: Worker
+    uuids: Sequence[str]
+    check_at: float
+    given_up: bool = False
+
+
+class BulkRead:
+    """One collection's statistics calls. Use once: `run` returns the records that came in time."""
+
+    def __init__(self, pool: Pool, groups: int, deadline: float, clock: Clock) -> None:
+        self._pool = pool
+        self._groups = groups
+        self._deadline = deadline
+        self._clock = clock
+        self._calls: dict[Future[Records], _Call] = {}
+        self._waiting: list[Sequence[str]] = []
+        self._records: Records = {}
+        self._error: SourceUnavailableError | SourceDeniedError | None = None
+
+    def run(self, shards: Sequence[Sequence[str]]) -> Records:
+        """Read the shards. Raises libvirt's error when there is one and no record at all."""
+        self._waiting = [shard for shard in shards if shard]
+        while self._clock() < self._deadline:
+            self._issue()
+            if not any(not call.given_up for call in self._calls.values()):
+                break
+            done, _ = wait(self._calls, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._harvest(future)
+            self._examine()
+        self._abandon()
+        if self._error is not None and not self._records:
+            raise self._error
+        return self._records
+
+    def _issue(self) -> None:
+        while self._waiting and (worker := self._pool.take()) is not None:
+            uuids = self._waiting.pop()
+            future = worker.submit_stats(uuids, self._groups)
+            self._calls[future] = _Call(worker, uuids, self._clock() + BLOCKED_AFTER_SECONDS)
+
+    def _harvest(self, future: Future[Records]) -> None:
+        call = self._calls.pop(future)
+        if not call.given_up:
+            self._pool.give_back(call.worker)
+        try:
+            records = future.result()
+        except (SourceUnavailableError, SourceDeniedError) as error:
+            self._error = error
+            return
+        for uuid, record in records.items():
+            # The first answer stands: the call that was issued again is the fresher one of the two.
+            self._records.setdefault(uuid, record)
+
+    def _examine(self) -> None:
+        """Look into calls that take long; ask again for the guests that are not to blame."""
+        for call in list(self._calls.values()):
+            now = self._clock()
+            if call.given_up or now < call.check_at:
+                continue
+            try:
+                seen = sweep(self._pool, call.uuids, self._deadline, self._clock)
+            except (SourceUnavailableError, SourceTimeoutError):
+                return  # libvirt itself is in trouble: calls end with their connections or at the deadline
+            culprits = [uuid for uuid in call.uuids if seen.blocked(uuid)]
+            if culprits:
+                call.given_up = True
+                self._pool.set_aside(call.worker, culprits)
+                rest = [uuid for uuid in call.uuids if uuid not in culprits and uuid not in self._records]
+                # In two halves: where one guest hangs others may, and halves meet them side by side.
+                self._waiting += [half for half in (rest[::2], rest[1::2]) if half]
+            else:
+                call.check_at = now + POLL_SECONDS
+
+    def _abandon(self) -> None:
+        """Leave what has not returned; without a culprit every guest of the call is a suspect."""
+        for future, call in self._calls.items():
+            if call.given_up:
+                continue
+            if future.done():
+                self._pool.give_back(call.worker)
+            else:
+                self._pool.set_aside(call.worker, call.uuids)

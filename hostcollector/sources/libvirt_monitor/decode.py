@@ -1,0 +1,106 @@
+"""Turns libvirt's statistics records into samples, by the catalogue's table of fields."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hostcollector.catalogue import block, cpu, memory
+from hostcollector.catalogue.libvirt_fields import Field, field_of, normalised
+from hostcollector.model import Histogram, Sample
+from hostcollector.units import bytes_from_kib, seconds_from_ns
+
+# Fields that do not map one to one stand in their own functions below.
+_SPECIAL = frozenset({block.LATENCY, memory.LAST_UPDATE, cpu.PERF_EVENTS})
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    field: Field | None
+    index: int
+
+
+class Decoder:
+    """Decodes records; remembers what every field name means, so that a name is taken apart once."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, _Plan] = {}
+
+    @property
+    def unknown_fields(self) -> frozenset[str]:
+        """The field names, without indices, that the table does not have."""
+        return frozenset(normalised(key)[0] for key, plan in self._plans.items() if plan.field is None)
+
+    def decode(self, uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
+        """Yield the samples of one guest's record. What the record lacks is absent."""
+        plans = self._plans
+        for key, value in record.items():
+            plan = plans.get(key)
+            if plan is None:
+                plan = plans[key] = _Plan(field_of(key), normalised(key)[1])
+            field = plan.field
+            if field is None or field.metric is None or field.metric in _SPECIAL:
+                continue
+            if field.metric.labels:
+                label = (
+                    record.get(f"block.{plan.index}.name") if key.startswith("block.") else str(plan.index)
+                )
+                if label is not None:
+                    yield Sample(field.metric, field.convert(value), (label,), uuid)
+            else:
+                yield Sample(field.metric, field.convert(value), (), uuid)
+        yield from _balloon(uuid, record, taken_at)
+        yield from _latency(uuid, record)
+
+
+def is_partial(record: Mapping[str, Any]) -> bool:
+    """Whether libvirt could not ask the monitor: with a busy job it gives names and sizes but no counters.
+
+    The resident size is the one balloon field that libvirt adds whenever it held the job.
+    """
+    has_counters = any(key.endswith(".rd.reqs") for key in record)
+    return "balloon.rss" not in record or (record.get("block.count", 0) > 0 and not has_counters)
+
+
+def _balloon(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
+    current = record.get("balloon.current")
+    if current is not None:
+        yield Sample(memory.ACTUAL_BALLOON, bytes_from_kib(current), (), uuid)
+        yield Sample(memory.CURRENT_BALLOON, bytes_from_kib(current), (), uuid)
+    caches = record.get("balloon.disk_caches")
+    if caches is not None:
+        yield Sample(memory.DISK_CACHES, bytes_from_kib(caches), (), uuid)
+    available, usable = record.get("balloon.available"), record.get("balloon.usable")
+    if available and usable is not None and usable <= available:
+        yield Sample(memory.USED_PERCENT, 100 * (available - usable) / available, (), uuid)
+    updated = record.get("balloon.last-update")
+    if updated:
+        yield Sample(memory.LAST_UPDATE, updated, (), uuid)
+        yield Sample(memory.AGE, max(0.0, taken_at - updated), (), uuid)
+
+
+def _latency(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
+    """Yield histograms: ``block.<n>.latency_histogram.<operation>.bin.<m>.{start,value}``, starts in ns."""
+    suffix = ".bin.count"
+    for key, count in record.items():
+        if not key.endswith(suffix) or ".latency_histogram." not in key:
+            continue
+        prefix = key.removesuffix(".count")
+        name = record.get(f"block.{normalised(key)[1]}.name")
+        starts = [record.get(f"{prefix}.{position}.start") for position in range(count)]
+        values = [record.get(f"{prefix}.{position}.value") for position in range(count)]
+        if name is None or not count or None in starts or None in values:
+            continue
+        operation = key.removesuffix(suffix).rpartition(".")[2]
+        yield Sample(block.LATENCY, _histogram(starts[1:], values), (name, operation), uuid)
+
+
+def _histogram(upper_bounds: Iterable[Any], values: Iterable[Any]) -> Histogram:
+    """Return the cumulative form: a bin's upper bound is the next bin's start, the last one has none."""
+    counts, total = [], 0
+    for value in values:
+        total += value
+        counts.append(total)
+    return Histogram(
+        bounds=(*(seconds_from_ns(bound) for bound in upper_bounds), math.inf), counts=tuple(counts)
+    )

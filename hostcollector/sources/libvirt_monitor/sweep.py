@@ -1,0 +1,75 @@
+"""The sweep: asks for every guest's control state, and finds guests that are stuck even for that."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+
+from hostcollector.errors import SourceTimeoutError
+from hostcollector.lanes import Clock
+from hostcollector.sources.libvirt_monitor.pool import Pool
+from hostcollector.sources.libvirt_monitor.worker import CONTROL_ERROR, CONTROL_OCCUPIED, Probe, Probing
+
+SILENT = "libvirt accepts connections but does not answer; is its daemon stopped or out of workers?"
+
+# A probe answers in a fraction of a millisecond; a guest that holds it up has its lock held.
+PROBE_PATIENCE_SECONDS = 0.5
+# A monitor command takes milliseconds. One that takes this long will not help this collection.
+BLOCKED_AFTER_SECONDS = 0.7
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a sweep found: `probes` by UUID (None: gone), and the `locked` guests that did not answer it."""
+
+    probes: dict[str, Probe | None] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+
+    def blocked(self, uuid: str) -> bool:
+        """Whether asking the guest's monitor now would get stuck."""
+        probe = self.probes.get(uuid)
+        if uuid in self.locked:
+            return True
+        if probe is None:
+            return False
+        occupied = probe.state == CONTROL_OCCUPIED and probe.seconds >= BLOCKED_AFTER_SECONDS
+        return occupied or probe.state == CONTROL_ERROR
+
+
+def sweep(pool: Pool, uuids: Sequence[str], deadline: float, clock: Clock, *, jobs: bool = False) -> Sweep:
+    """Probe the guests until `deadline`.
+
+    Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer.
+    """
+    if pool.libvirt_silent:
+        raise SourceTimeoutError(SILENT)
+    result = Sweep(locked=set(pool.locked.intersection(uuids)))
+    remaining = [uuid for uuid in uuids if uuid not in result.locked]
+    while remaining and clock() < deadline:
+        worker = pool.take()
+        if worker is None:
+            break
+        probing = Probing()
+        future = worker.submit_probes(remaining, probing, jobs=jobs)
+        _await_progress(future, probing, deadline, clock)
+        result.probes.update(dict(probing.found))
+        if future.done():
+            pool.give_back(worker)
+            future.result()
+            break
+        if not probing.begun:
+            pool.set_aside(worker)
+            raise SourceTimeoutError(SILENT)
+        position = len(probing.found)
+        stuck_at = remaining[position : position + 1]
+        pool.set_aside(worker, stuck_at or remaining, locked=True)
+        result.locked.update(stuck_at)
+        remaining = remaining[position + 1 :]
+    return result
+
+
+def _await_progress(future: Future[None], probing: Probing, deadline: float, clock: Clock) -> None:
+    """Wait until the probing is over, stands still, or has no time left."""
+    seen = -1
+    while not future.done() and len(probing.found) > seen and clock() < deadline:
+        seen = len(probing.found)
+        wait([future], timeout=min(PROBE_PATIENCE_SECONDS, max(0.0, deadline - clock())))

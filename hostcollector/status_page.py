@@ -1,0 +1,147 @@
+"""The page for people: a snapshot as plain HTML without scripts, readable on a phone, everything escaped."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+
+from hostcollector.model import Report, Snapshot, SourceState
+from hostcollector.overview import GuestLine, Overview, TenantGroup, overview
+from hostcollector.wording import counted, duration, one_line
+
+LONGEST_NAME = 200
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8886; --bad: #c62828; --weak: #777 }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem; margin-bottom: 0 }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0 }
+tr { border-bottom: 1px solid var(--line) }
+td { overflow-wrap: anywhere }
+td.number, th.number { text-align: right; white-space: nowrap }
+.bad { color: var(--bad); font-weight: bold }
+.weak { color: var(--weak) }
+.uuid { font: .85em ui-monospace, monospace; color: var(--weak) }
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """What the page says of the collector itself. `uptime` is in seconds."""
+
+    version: str
+    uptime: float
+    libvirt_uri: str
+    telemetry_path: str
+
+
+def render(snapshot: Snapshot, daemon: Daemon) -> str:
+    """Return the page as HTML text."""
+    gist = overview(snapshot)
+    parts = (
+        *_head(daemon, gist),
+        *_missing(snapshot.reports),
+        *_sources(snapshot.reports),
+        *_guests(gist),
+        *_facts(snapshot.facts),
+        "</body></html>\n",
+    )
+    return "\n".join(parts)
+
+
+def _text(text: str) -> str:
+    """Return text that is safe between tags and in attributes, and cannot reorder what is around it."""
+    short = text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+    return escape(one_line(short))
+
+
+def _head(daemon: Daemon, gist: Overview) -> Iterator[str]:
+    yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>hostcollector</title><style>{STYLE}</style></head><body>"
+    yield "<h1>hostcollector</h1>"
+    yield f"<p>Version {_text(daemon.version)}, up for {duration(daemon.uptime)}.</p>"
+    yield f"<p>libvirt at {_text(daemon.libvirt_uri)} {_libvirt(gist)}.</p>"
+    yield (
+        f"<p>{counted(gist.guest_count, 'guest')} of {counted(gist.tenant_count, 'tenant')}, "
+        f"{len(gist.unassigned)} without a tenant, {len(gist.blocked)} blocked; "
+        f"{counted(gist.sample_count, 'series', 'series')} on the page.</p>"
+    )
+    path = _text(daemon.telemetry_path)
+    yield (
+        f'<p>For Prometheus: <a href="{path}">{path}</a>. For probes: '
+        '<a href="/-/healthy">/-/healthy</a>, <a href="/-/ready">/-/ready</a>.</p>'
+    )
+
+
+def _libvirt(gist: Overview) -> str:
+    if not gist.libvirt_up:
+        return '<strong class="bad">does not answer</strong>'
+    versions = ", ".join(f"{name} {_text(version)}" for name, version in gist.versions.items())
+    return f"is up ({versions})" if versions else "is up"
+
+
+def _missing(reports: Iterable[Report]) -> Iterator[str]:
+    """Yield the notes of all sources, first on the page."""
+    entries = [
+        f"<li><b>{_text(report.source)}</b>: {escape(one_line(note))}</li>"
+        for report in reports
+        for note in report.notes
+    ]
+    if entries:
+        yield "<h2>What is missing, and why</h2><ul>"
+        yield from entries
+        yield "</ul>"
+
+
+def _sources(reports: Iterable[Report]) -> Iterator[str]:
+    yield "<h2>Sources</h2><table><thead><tr><th>Source</th><th>State</th>"
+    yield '<th class="number">Took</th><th class="number">Series</th></tr></thead><tbody>'
+    for report in reports:
+        yield (
+            f"<tr><td>{_text(report.source)}</td><td>{_state(report)}</td>"
+            f'<td class="number">{duration(report.duration)}</td>'
+            f'<td class="number">{len(report.samples)}</td></tr>'
+        )
+    yield "</tbody></table>"
+
+
+def _state(report: Report) -> str:
+    if report.state is SourceState.FAILED:
+        reason = f": {report.reason}" if report.reason else ""
+        return f'<span class="bad">failed{reason}</span>'
+    return str(report.state)
+
+
+def _guests(gist: Overview) -> Iterator[str]:
+    yield "<h2>Guests</h2>"
+    if not gist.groups:
+        yield '<p class="weak">No guest runs here.</p>'
+    for group in gist.groups:
+        yield f"<h3>{_tenant(group)}</h3><table><tbody>"
+        yield from map(_guest, group.guests)
+        yield "</tbody></table>"
+
+
+def _tenant(group: TenantGroup) -> str:
+    count = f'<span class="weak">({len(group.guests)})</span>'
+    if not group.id:
+        return f"No tenant {count}"
+    name = f" {_text(group.name)}" if group.name and group.name != group.id else ""
+    return f"{_text(group.id)}{name} {count}"
+
+
+def _guest(line: GuestLine) -> str:
+    marks = "".join(f'<br><span class="bad">{_text(mark)}</span>' for mark in line.marks)
+    return (
+        f'<tr><td>{_text(line.name)}<br><span class="uuid">{_text(line.uuid)}</span></td>'
+        f"<td>{_text(line.state) or 'state unknown'}{marks}</td></tr>"
+    )
+
+
+def _facts(facts: Mapping[str, str]) -> Iterator[str]:
+    if facts:
+        yield "<h2>Facts</h2><table><tbody>"
+        for name, fact in facts.items():
+            yield f"<tr><th>{_text(name)}</th><td>{_text(fact)}</td></tr>"
+        yield "</tbody></table>"

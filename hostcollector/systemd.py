@@ -1,0 +1,83 @@
+"""Tells systemd how the daemon is: sd_notify(3) with nothing but the standard library."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from hostcollector.units import MICROSECONDS_PER_SECOND
+from hostcollector.wording import one_line
+
+
+class Notifier:
+    """Sends states to systemd; without systemd it is silent, and it never waits.
+
+    `environment` gives NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; `clock_ns` is CLOCK_MONOTONIC in
+    nanoseconds; `pid` is this process.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] = os.environ,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        pid: int | None = None,
+    ) -> None:
+        self._clock_ns = clock_ns
+        self._address = _address(environment.get("NOTIFY_SOCKET", ""))
+        self.watchdog_seconds = _watchdog(environment, os.getpid() if pid is None else pid)
+        """Seconds within which `watchdog` must be called again (call twice as often); None without one."""
+
+    def ready(self, status: str = "") -> bool:
+        """Say that start-up or reload is over, with a sentence for ``systemctl status``."""
+        return self._send("READY=1", *_status(status))
+
+    def status(self, text: str) -> bool:
+        """Give the sentence that ``systemctl status`` shows."""
+        return self._send(*_status(text))
+
+    def reloading(self) -> bool:
+        """Say that a reload begins; `ready` ends it."""
+        return self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock_ns() // 1000}")
+
+    def stopping(self, status: str = "") -> bool:
+        """Say that the daemon is on its way out."""
+        return self._send("STOPPING=1", *_status(status))
+
+    def watchdog(self) -> bool:
+        """Say that the daemon is alive; without a watchdog nothing is sent."""
+        return self.watchdog_seconds is not None and self._send("WATCHDOG=1")
+
+    def _send(self, *assignments: str) -> bool:
+        """Send one datagram. Returns whether systemd has taken it; nothing else depends on that."""
+        if not self._address:
+            return False
+        message = "\n".join(assignments).encode(errors="backslashreplace")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.setblocking(False)
+            try:
+                sender.sendto(message, self._address)
+            except OSError:
+                return False
+        return True
+
+
+def _address(value: str) -> str:
+    """Return the socket's address; ``@`` is the abstract namespace, other forms (vsock) are not for us."""
+    if value.startswith("@"):
+        return "\0" + value[1:]
+    return value if value.startswith("/") else ""
+
+
+def _watchdog(environment: Mapping[str, str], pid: int) -> float | None:
+    """Return sd_watchdog_enabled(3)'s time in seconds."""
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    if environment.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    if not (microseconds.isascii() and microseconds.isdigit() and len(microseconds) < 19):
+        return None
+    return int(microseconds) / MICROSECONDS_PER_SECOND or None
+
+
+def _status(text: str) -> tuple[str, ...]:
+    # A line break would end the assignment and begin another one.
+    return (f"STATUS={one_line(text)}",) if text else ()

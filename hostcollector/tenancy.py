@@ -1,0 +1,103 @@
+"""Whose a domain is: resolvers in configured order, the first answer wins; nobody found is a value.
+
+A resolver sees one domain and answers with a tenant or None. Answers are kept until the domain's definition
+or the map file changes; nothing here runs per scrape for a guest that did not change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from xml.etree import ElementTree as ET
+
+from hostcollector import nova
+from hostcollector.config import XPathRule
+from hostcollector.model import UNASSIGNED, Domain, Guest, Tenant
+from hostcollector.tenant_map import TenantMapFile
+
+Resolver = Callable[[Domain], Tenant | None]
+
+OWN_NAMESPACE = "urn:hostcollector:domain:1"
+LONGEST_ID = 256
+
+
+def from_own_metadata(domain: Domain) -> Tenant | None:
+    """Read the project's own element, ``<tenant xmlns="urn:hostcollector:domain:1" id="" name=""/>``."""
+    for element in domain.metadata:
+        if element.namespace == OWN_NAMESPACE and element.name == "tenant":
+            root = ET.fromstring(element.xml)  # noqa: S314 - see import
+            return _tenant(root.get("id", ""), root.get("name", ""), "metadata")
+    return None
+
+
+def from_nova(domain: Domain) -> Tenant | None:
+    """Read the project of Nova's element, versions 1.0 and 1.1."""
+    instance = nova.instance_of(domain)
+    return _tenant(instance.project_id, instance.project_name, "nova") if instance else None
+
+
+def from_xpath(rules: Sequence[XPathRule]) -> Resolver:
+    """Return the resolver for metadata of other clouds; the first rule that finds a tenant wins."""
+
+    def resolve(domain: Domain) -> Tenant | None:
+        if not domain.metadata:
+            return None
+        root = ET.Element("metadata")
+        root.extend(ET.fromstring(element.xml) for element in domain.metadata)  # noqa: S314 - see import
+        for rule in rules:
+            tenant = _tenant(_value(root, rule.tenant, rule), _value(root, rule.name, rule), "xpath")
+            if tenant:
+                return tenant
+        return None
+
+    return resolve
+
+
+def from_map(tenants: TenantMapFile) -> Resolver:
+    """Return the resolver for the operator's map file of UUIDs and name patterns."""
+
+    def resolve(domain: Domain) -> Tenant | None:
+        found = tenants.current.lookup(domain.uuid, domain.name)
+        return _tenant(found.id, found.name, "map") if found else None
+
+    return resolve
+
+
+class Tenancy:
+    """Joins domains with their tenants. Called from one thread at a time."""
+
+    def __init__(self, resolvers: Sequence[Resolver], map_file: TenantMapFile | None = None) -> None:
+        self._resolvers = tuple(resolvers)
+        self._map_file = map_file
+        self._kept: dict[str, Guest] = {}
+
+    def guests(self, domains: Mapping[str, Domain]) -> Mapping[str, Guest]:
+        """Return a guest per domain; an unchanged domain gives the very same object again."""
+        if self._map_file is not None and self._map_file.changed():
+            self._kept = {}
+        kept = {}
+        for uuid, domain in domains.items():
+            before = self._kept.get(uuid)
+            kept[uuid] = before if before and before.domain is domain else self._join(domain)
+        self._kept = kept
+        return MappingProxyType(kept)
+
+    def _join(self, domain: Domain) -> Guest:
+        answers = (resolve(domain) for resolve in self._resolvers)
+        return Guest(domain=domain, tenant=next((answer for answer in answers if answer), UNASSIGNED))
+
+
+def _tenant(identity: str, name: str, resolver: str) -> Tenant | None:
+    """Return the tenant if its id can stand in a label as it is: a repaired id could be another tenant's."""
+    if not identity or len(identity) > LONGEST_ID or not identity.isprintable():
+        return None
+    return Tenant(id=identity, name=name, resolver=resolver)
+
+
+def _value(root: ET.Element, path: str, rule: XPathRule) -> str:
+    if not path:
+        return ""
+    where, _, attribute = path.rpartition("/@")
+    namespaces = dict(rule.namespaces)
+    if not where:
+        return (root.findtext(path, "", namespaces) or "").strip()
+    found = root.find(where, namespaces)
+    return found.get(attribute, "").strip() if found is not None else ""

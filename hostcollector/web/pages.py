@@ -1,0 +1,88 @@
+"""Snapshots to bytes, off the event loop, once for everybody who asks for the same page."""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from hostcollector.exposition import Format
+from hostcollector.lanes import Lane
+from hostcollector.model import Snapshot
+
+T = TypeVar("T")
+
+LANES = 3
+LONGEST_CACHE = 8
+"""Pages kept of one snapshot; filters make more variants than scrapers use."""
+
+
+class Encoder(Protocol):
+    """What writes a page; may be called from several threads."""
+
+    def encode(self, snapshot: Snapshot, form: Format, only: frozenset[str] | None = None) -> bytes:
+        """Return the page with the families of the sources in `only`, None for all."""
+
+
+class Workers:
+    """A few lanes for work that would hold up the event loop; waits for a free one. Bound to one loop."""
+
+    def __init__(self, count: int = LANES) -> None:
+        self._lanes = [Lane(f"page-{number}") for number in range(count)]
+        self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in reversed(self._lanes):
+            self._free.put_nowait(lane)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns, or raise what it raises, after running it in a lane."""
+        lane = await self._free.get()
+        flight = asyncio.wrap_future(lane.submit(call))
+        # When the call ends, not when its caller gives up: a lane takes one call at a time.
+        flight.add_done_callback(lambda _: self._free.put_nowait(lane))
+        return await asyncio.shield(flight)
+
+    def close(self) -> None:
+        """Let the lanes' threads end."""
+        for lane in self._lanes:
+            lane.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One of the pages that can be made of a snapshot."""
+
+    form: Format
+    compressed: bool
+    only: frozenset[str] | None = None
+
+
+class Pages:
+    """Encodes and keeps the pages of the last snapshot, so that ten scrapers cost one encoding."""
+
+    def __init__(self, encoder: Encoder, workers: Workers) -> None:
+        self._encoder = encoder
+        self._workers = workers
+        self._snapshot: Snapshot | None = None
+        self._made: dict[Variant, asyncio.Task[bytes]] = {}
+
+    async def get(self, snapshot: Snapshot, variant: Variant) -> bytes:
+        """Return the bytes of the page, made now or a moment ago by somebody else."""
+        if snapshot is not self._snapshot:
+            self._snapshot, self._made = snapshot, {}
+        task = self._made.get(variant)
+        if task is None:
+            if len(self._made) >= LONGEST_CACHE:
+                del self._made[next(iter(self._made))]
+            task = self._made[variant] = asyncio.create_task(self._make(snapshot, variant))
+        # Shielded, because others may be waiting for the same page.
+        return await asyncio.shield(task)
+
+    async def _make(self, snapshot: Snapshot, variant: Variant) -> bytes:
+        if not variant.compressed:
+            return await self._workers.run(
+                partial(self._encoder.encode, snapshot, variant.form, variant.only)
+            )
+        plain = await self.get(snapshot, replace(variant, compressed=False))
+        # Level 1: a page is so repetitive that more effort saves little.
+        return await self._workers.run(partial(gzip.compress, plain, 1, mtime=0))

@@ -1,0 +1,124 @@
+"""Builds the collector's parts from the settings, once, and nothing else does."""
+
+import logging
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostcollector import __version__
+from hostcollector.assemble import Assembler
+from hostcollector.catalogue import collection
+from hostcollector.collect import Collector
+from hostcollector.config import ResolverName, Settings
+from hostcollector.event_counts import EventCounts
+from hostcollector.inventory import Inventory
+from hostcollector.libvirt_link import Link
+from hostcollector.log import Transitions
+from hostcollector.model import Report, Sample, SourceState
+from hostcollector.qemu_processes import QemuProcesses
+from hostcollector.sources.registry import Ingredients, make_sources
+from hostcollector.tenancy import Resolver, Tenancy, from_map, from_nova, from_own_metadata, from_xpath
+from hostcollector.tenant_map import TenantMapFile
+
+logger = logging.getLogger("hostcollector")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypervisor:
+    """The parts that outlive a reload: the link to libvirt, the inventory, the events that it counted."""
+
+    link: Link
+    inventory: Inventory
+    counts: EventCounts
+    transitions: Transitions
+    started_at: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Hypervisor":
+        """Build the parts; nothing is opened before the inventory starts."""
+        transitions = Transitions(logger)
+
+        def tell(why: str | None) -> None:
+            if why is None:
+                transitions.succeeded("libvirt")
+            else:
+                transitions.failed("libvirt", why)
+
+        link = Link(
+            settings.libvirt.uri,
+            keepalive_interval=settings.libvirt.keepalive_interval_seconds,
+            keepalive_count=settings.libvirt.keepalive_count,
+        )
+        counts = EventCounts()
+        interval = settings.libvirt.listing_interval_seconds
+        inventory = Inventory(link, counts, listing_interval=interval, on_state=tell)
+        return cls(
+            link=link, inventory=inventory, counts=counts, transitions=transitions, started_at=time.time()
+        )
+
+    def collector(self, settings: Settings) -> Collector:
+        """Build a collector on these parts. Raises `ConfigError` when the tenants' map file is wrong."""
+        tenancy = make_tenancy(settings, self.transitions)
+        ingredients = Ingredients(
+            settings=settings,
+            link=self.link,
+            counts=self.counts,
+            processes=QemuProcesses(Path(settings.paths.root)),
+        )
+        return Collector(
+            make_sources(ingredients),
+            Assembler(series_limit=settings.collection.series_limit),
+            guests=lambda: tenancy.guests(self.inventory.domains),
+            own=self._own_samples,
+            facts=lambda: self._facts(settings),
+            maximum_age=settings.collection.maximum_age_seconds,
+            on_report=self._log,
+        )
+
+    def _log(self, report: Report) -> None:
+        subject = f"source {report.source}"
+        if report.state is SourceState.FAILED:
+            self.transitions.failed(subject, "; ".join(report.notes), reason=report.reason or "")
+        else:
+            self.transitions.succeeded(subject)
+
+    def _own_samples(self) -> list[Sample]:
+        samples = [
+            Sample(collection.BUILD_INFO, 1.0, (__version__, platform.python_version())),
+            Sample(collection.LIBVIRT_CONNECTIONS, self.link.connects),
+        ]
+        if self.inventory.age is not None:
+            samples.append(Sample(collection.INVENTORY_AGE, self.inventory.age))
+        versions = self.inventory.versions
+        if versions is not None:
+            labels = (versions.hypervisor, versions.daemon, versions.library)
+            samples.append(Sample(collection.VERSIONS_INFO, 1.0, labels))
+        return samples
+
+    def _facts(self, settings: Settings) -> Mapping[str, str]:
+        versions = self.inventory.versions
+        return {
+            "version": __version__,
+            "started_at": str(self.started_at),
+            "libvirt_uri": settings.libvirt.uri,
+            "libvirt_version": versions.daemon if versions else "",
+            "hypervisor_version": versions.hypervisor if versions else "",
+        }
+
+
+def make_tenancy(settings: Settings, transitions: Transitions) -> Tenancy:
+    """Build the resolvers in configured order. Raises `ConfigError` when the map file is wrong."""
+    path = settings.tenancy.map_file
+    map_file = None
+    if path is not None and ResolverName.MAP in settings.tenancy.resolvers:
+        map_file = TenantMapFile(Path(path), lambda why: transitions.failed("tenant map", why))
+    known: dict[ResolverName, Resolver | None] = {
+        ResolverName.METADATA: from_own_metadata,
+        ResolverName.NOVA: from_nova,
+        ResolverName.XPATH: from_xpath(settings.tenancy.xpath),
+        ResolverName.MAP: from_map(map_file) if map_file else None,
+    }
+    chosen = (known[name] for name in settings.tenancy.resolvers)
+    return Tenancy([resolver for resolver in chosen if resolver], map_file)

@@ -1,0 +1,1 @@
+"""Speed and memory, always two things in one run and their ratio."""

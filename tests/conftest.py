@@ -1,0 +1,19 @@
+"""Where the laboratory is missing, its tests are skipped with the reason, or fail where it is required."""
+
+import os
+
+import pytest
+
+from tests.lab import laboratory
+
+pytest_plugins = ["tests.lab.fixtures"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Decide on a test marked `lab` before any of its fixtures is set up."""
+    if item.get_closest_marker("lab") is None or (reason := laboratory.missing()) is None:
+        return
+    if os.environ.get("HOSTCOLLECTOR_LAB") == "required":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

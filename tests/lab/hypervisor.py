@@ -1,0 +1,183 @@
+"""Libvirt daemons that guests are booted on: any that answers, or a private one that may be mistreated."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import libvirt
+
+from tests.lab.cgroups import groups_of, remove
+from tests.lab.connection import connected
+from tests.lab.guest import Guest, domain_xml, make_disks
+from tests.lab.image import CACHE, GuestImage
+from tests.lab.process import Process, spawn, until
+from tests.lab.running import RunningGuest
+
+# What the private libvirtd sees as its own. The whole of /run, so that it finds neither the pid files of
+# another libvirtd nor a D-Bus by which it would register its guests with systemd.
+OWN_PATHS = ("run", "etc/libvirt", "var/lib/libvirt", "var/log/libvirt", "var/cache/libvirt")
+ENTER = 'for path in $OWN_PATHS; do mount --bind "$0/$path" "/$path" || exit; done; exec "$@"'
+LIBVIRTD_CONF = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n'
+# Settings for a laboratory, never for a hypervisor. QEMU runs as root because libvirt probes it anew for each
+# guest when the user that it runs as cannot open a /dev/kvm that root can.
+QEMU_CONF = """user = "root"
+group = "root"
+security_driver = "none"
+remember_owner = 0
+stdio_handler = "file"
+"""
+
+
+class Hypervisor:
+    """A libvirtd, by its URIs and by where it keeps its guests' pid files."""
+
+    def __init__(self, directory: Path, uri: str, uri_readonly: str, runtime: Path) -> None:
+        self.directory = directory
+        """Where the guests' files are kept, one folder each."""
+        self.uri = uri
+        self.uri_readonly = uri_readonly
+        self.runtime = runtime
+        """What /run/libvirt is on an ordinary hypervisor."""
+
+    def boot(self, guest: Guest, image: GuestImage | None = None) -> RunningGuest:
+        """Start a transient domain and return it once its QEMU runs; the kernel then still boots."""
+        directory = self.directory / "guests" / guest.name
+        directory.mkdir(parents=True)
+        make_disks(guest, directory)
+        with connected(self.uri) as connection:
+            connection.createXML(domain_xml(guest, directory, image))
+        pid = int((self.runtime / "qemu" / f"{guest.name}.pid").read_text())
+        return RunningGuest(guest, self.uri, directory, Process.of(pid))
+
+    def boot_all(self, guests: Iterable[Guest], image: GuestImage | None = None) -> list[RunningGuest]:
+        """Start many guests, a few at a time."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(lambda guest: self.boot(guest, image), guests))
+
+
+class PrivateHypervisor(Hypervisor):
+    """A libvirtd of our own in a mount namespace of its own; everything in there ends with it."""
+
+    def __init__(self, directory: Path) -> None:
+        runtime = directory / "run/libvirt"
+        uri = f"qemu+unix:///system?socket={runtime}/libvirt-sock"
+        super().__init__(directory, uri, f"{uri}-ro", runtime)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._libvirtd: Process | None = None
+
+    @classmethod
+    def start(cls, directory: Path | None = None) -> Self:
+        """Start a libvirtd in a new directory, which must not be under /run, and wait until it answers."""
+        # A short path: that of the socket has to fit into 107 bytes.
+        directory = directory or Path(tempfile.mkdtemp(prefix="hostcollector-lab-", dir="/tmp"))
+        hypervisor = cls(directory)
+        try:
+            for path in OWN_PATHS:
+                (directory / path).mkdir(parents=True)
+            cache = CACHE / "libvirt"  # what libvirt found out about QEMU takes seconds to find out
+            cache.mkdir(parents=True, exist_ok=True)
+            (directory / "var/cache/libvirt").rmdir()
+            (directory / "var/cache/libvirt").symlink_to(cache)
+            (directory / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
+            (directory / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+            hypervisor.restart()
+        except BaseException:
+            hypervisor.close()
+            raise
+        return hypervisor
+
+    @classmethod
+    def adopt(cls, directory: Path) -> Self:
+        """Return the hypervisor whose starter was killed, to close it."""
+        hypervisor = cls(directory)
+        with suppress(OSError, ValueError):
+            hypervisor._libvirtd = Process.of(int((directory / "run/libvirtd.pid").read_text()))
+        return hypervisor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def kill(self) -> None:
+        """Kill libvirtd with SIGKILL; its guests go on."""
+        self._send(signal.SIGKILL)
+        if self._child is not None:
+            self._child.wait()
+
+    def stop(self) -> None:
+        """Stop libvirtd with SIGSTOP: its socket still takes connections, and nothing is answered."""
+        self._send(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """Let a stopped libvirtd go on."""
+        self._send(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Start libvirtd, after killing the one that runs, and wait until it answers."""
+        self.kill()
+        log = self.directory / "libvirtd.log"
+        enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, str(self.directory))
+        self._child = spawn([*enter, "libvirtd"], log, {**os.environ, "OWN_PATHS": " ".join(OWN_PATHS)})
+        self._libvirtd = Process.of(self._child.pid)
+        until(self._answers_or_fails, 30.0, f"an answer of the private libvirtd, see {log}")
+
+    def inhabitants(self) -> list[Process]:
+        """Return every process that has our /run as its own: libvirtd, and whatever it started."""
+        home = (self.directory / "run").stat()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended while we looked, or is a kernel thread
+                if os.path.samestat((entry / "root/run").stat(), home):
+                    found.append(Process.of(int(entry.name)))
+        return found
+
+    def close(self) -> None:
+        """End the guests and libvirtd and remove the directory."""
+        with suppress(FileNotFoundError):
+            self._end_guests()
+            for process in self.inhabitants():
+                process.end()
+        if self._child is not None:
+            self._child.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _end_guests(self) -> None:
+        """Kill every QEMU, and let libvirtd remove their control groups before it ends itself."""
+        guests = [process for process in self.inhabitants() if process != self._libvirtd]
+        groups = [group for process in guests for group in groups_of(process)]
+        if guests and not (self._libvirtd and self._libvirtd.alive()):
+            with suppress(TimeoutError, ChildProcessError):
+                self.restart()
+        self.cont()
+        for process in guests:
+            process.send(signal.SIGKILL)
+        with suppress(TimeoutError, libvirt.libvirtError):
+            until(lambda: not self._domains(), 30.0, "the end of all guests")
+        remove(groups)
+
+    def _domains(self) -> int:
+        with connected(self.uri_readonly, readonly=True) as connection:
+            return int(connection.numOfDomains())
+
+    def _answers_or_fails(self) -> bool:
+        if self._libvirtd and not self._libvirtd.alive():
+            raise ChildProcessError((self.directory / "libvirtd.log").read_text()[-500:])
+        with suppress(libvirt.libvirtError):
+            return self._domains() >= 0
+        return False
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._libvirtd is not None:
+            self._libvirtd.send(number)

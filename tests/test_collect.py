@@ -1,0 +1,176 @@
+"""A collection takes what every source has at the deadline, and one source costs no other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from hostcollector.assemble import Assembler
+from hostcollector.catalogue import collection, host
+from hostcollector.collect import Collector
+from hostcollector.errors import Reason, SourceDeniedError
+from hostcollector.model import Report, Sample, Snapshot, SourceState
+from hostcollector.sources.base import Reading, Request, Source
+
+
+class _Scripted:
+    """A source that does what the test says."""
+
+    def __init__(self, name: str, read: Callable[[Request], Reading]) -> None:
+        self.name = name
+        self.reads = 0
+        self.closed = threading.Event()
+        self._read = read
+
+    def read(self, request: Request) -> Reading:
+        self.reads += 1
+        return self._read(request)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def _answering(name: str = "steady") -> _Scripted:
+    return _Scripted(name, lambda _request: Reading(samples=[Sample(host.CPUS_ONLINE, 2)]))
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """Let stuck sources go at the end of the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def _collector(
+    *sources: Source, maximum_age: float = 0.0, clock: Callable[[], float] | None = None
+) -> Collector:
+    extra = {} if clock is None else {"clock": clock}
+    return Collector(sources, Assembler(), guests=dict, maximum_age=maximum_age, **extra)
+
+
+def _report(snapshot: Snapshot, name: str) -> Report:
+    return next(report for report in snapshot.reports if report.source == name)
+
+
+def _value(snapshot: Snapshot, name: str, *labels: str) -> object:
+    family = next(family for family in snapshot.families if family.metric.name == name)
+    return family.series[labels]
+
+
+def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> None:
+    """At the deadline the other source's series are there, and the stuck one is named with its reason."""
+    stuck = _Scripted(
+        "stuck", lambda _request: Reading(samples=()) if release.wait() else Reading(samples=())
+    )
+    collector = _collector(_answering(), stuck)
+    first = collector.snapshot(0.2).result(timeout=10)
+    second = collector.snapshot(0.2).result(timeout=10)
+    assert _value(first, host.CPUS_ONLINE.name) == 2
+    assert _report(first, "stuck").reason is Reason.TIMEOUT
+    assert _report(second, "stuck").reason is Reason.BUSY
+    assert stuck.reads == 1
+    assert _value(second, collection.SOURCE_UP.name, "stuck") == 0
+    assert _value(second, collection.SOURCE_UP.name, "steady") == 1
+    collector.close()
+
+
+def test_an_error_is_told_with_its_reason_and_cure() -> None:
+    """A typed error's text reaches the report; anything else is an internal error."""
+
+    def deny(_request: Request) -> Reading:
+        raise SourceDeniedError("join the group libvirt")
+
+    def fail(_request: Request) -> Reading:
+        raise ZeroDivisionError
+
+    collector = _collector(_Scripted("denied", deny), _Scripted("broken", fail))
+    snapshot = collector.snapshot(5).result(timeout=10)
+    denied = _report(snapshot, "denied")
+    assert (denied.state, denied.reason) == (SourceState.FAILED, Reason.DENIED)
+    assert denied.notes == ("join the group libvirt",)
+    assert _report(snapshot, "broken").reason is Reason.INTERNAL
+    assert _value(snapshot, collection.SOURCE_ERRORS.name, "denied", "denied") == 1
+    collector.close()
+
+
+def test_scrapes_share_a_collection_while_it_runs_and_shortly_after() -> None:
+    """Two Prometheus servers cost one collection; an old one is not given again."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait_then_answer(_request: Request) -> Reading:
+        begun.set()
+        go_on.wait(5)
+        return Reading(samples=())
+
+    clock = _Clock()
+    source = _Scripted("slow", wait_then_answer)
+    collector = _collector(source, maximum_age=1.0, clock=clock)
+    first = collector.snapshot(5)
+    assert begun.wait(5)
+    assert collector.snapshot(5) is first
+    go_on.set()
+    assert collector.snapshot(5).result(timeout=10) is first.result(timeout=10)
+    clock.now += 2
+    collector.snapshot(5).result(timeout=10)
+    assert source.reads == 2
+    collector.close()
+
+
+def test_a_source_that_misses_its_deadlines_is_left_alone_for_a_while() -> None:
+    """After a few misses in a row no further time is spent on it until the pause is over."""
+    clock = _Clock()
+    pending: list[threading.Event] = []
+
+    def late(_request: Request) -> Reading:
+        event = threading.Event()
+        pending.append(event)
+        event.wait(5)
+        return Reading(samples=())
+
+    source = _Scripted("late", late)
+    collector = _collector(source, clock=clock)
+    for _ in range(3):
+        assert _report(collector.snapshot(0.05).result(timeout=10), "late").reason is Reason.TIMEOUT
+        pending[-1].set()
+        _settle(collector)
+    assert _report(collector.snapshot(0.05).result(timeout=10), "late").reason is Reason.BACKOFF
+    assert source.reads == 3
+    clock.now += 10
+    collector.snapshot(0.05).result(timeout=10)
+    assert source.reads == 4
+    pending[-1].set()
+    collector.close()
+
+
+def _settle(collector: Collector) -> None:
+    """Wait until every lane has returned."""
+    waiting = threading.Event()
+    while any(runner.lane.busy for runner in collector._runners):
+        waiting.wait(0.01)
+
+
+def test_libvirt_is_up_when_one_of_its_sources_answered() -> None:
+    """libvirt_up says whether libvirt answered in this very collection."""
+    up = _collector(_answering("libvirt_state")).snapshot(5).result(timeout=10)
+    down = _collector(_answering("procfs")).snapshot(5).result(timeout=10)
+    assert (_value(up, "libvirt_up"), _value(down, "libvirt_up")) == (1, 0)
+
+
+def test_closing_closes_every_idle_source() -> None:
+    """Each source is closed in its own lane."""
+    sources = [_answering("one"), _answering("two")]
+    collector = _collector(*sources)
+    snapshot: Future[Snapshot] = collector.snapshot(5)
+    snapshot.result(timeout=10)
+    collector.close()
+    assert all(source.closed.wait(5) for source in sources)

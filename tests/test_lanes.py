@@ -1,0 +1,81 @@
+"""A lane runs one blocking call at a time and can be abandoned; a backoff says when to try again."""
+
+import threading
+
+import pytest
+
+from hostcollector.errors import LaneBusyError, LaneClosedError
+from hostcollector.lanes import Backoff, Lane
+
+
+def test_a_call_runs_in_the_lanes_own_daemon_thread() -> None:
+    """Nothing blocks the caller, and the thread cannot keep the process alive."""
+    lane = Lane("probe")
+    thread = lane.submit(threading.current_thread).result(timeout=5)
+    assert thread.name == "probe"
+    assert thread.daemon
+    lane.close()
+
+
+def test_nothing_is_queued_behind_a_call_that_does_not_return() -> None:
+    """A second call is refused while the first is in flight, and taken once it has returned."""
+    lane = Lane("slow")
+    release = threading.Event()
+    first = lane.submit(release.wait)
+    with pytest.raises(LaneBusyError, match="slow"):
+        lane.submit(int)
+    release.set()
+    assert first.result(timeout=5)
+    assert lane.submit(lambda: 7).result(timeout=5) == 7
+    lane.close()
+
+
+def test_what_a_call_raises_is_its_result() -> None:
+    """An error ends the call and not the lane."""
+    lane = Lane("failing")
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        lane.submit(fail).result(timeout=5)
+    assert lane.submit(lambda: 1).result(timeout=5) == 1
+    lane.close()
+
+
+def test_a_waiter_may_submit_again_the_moment_it_wakes() -> None:
+    """The lane is free before the future tells."""
+    lane = Lane("quick")
+    for _ in range(200):
+        assert lane.submit(lambda: 1).result(timeout=5) == 1
+    lane.close()
+
+
+def test_a_closed_lane_ends_its_thread_and_takes_nothing() -> None:
+    """Closing twice is harmless; the thread is gone afterwards."""
+    lane = Lane("ending")
+    thread = lane.submit(threading.current_thread).result(timeout=5)
+    lane.close()
+    lane.close()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    with pytest.raises(LaneClosedError):
+        lane.submit(int)
+
+
+def test_pauses_double_up_to_the_cap_and_a_success_ends_them() -> None:
+    """Failures wait longer and longer; the first success forgets them."""
+    now = 0.0
+    backoff = Backoff(first=1.0, cap=4.0, clock=lambda: now)
+    assert backoff.ready
+    pauses = []
+    for _ in range(4):
+        backoff.failed()
+        pauses.append(backoff.pause)
+    assert pauses == [1.0, 2.0, 4.0, 4.0]
+    assert not backoff.ready
+    now = 4.0
+    assert backoff.ready
+    backoff.failed()
+    backoff.succeeded()
+    assert backoff.ready

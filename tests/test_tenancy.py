@@ -1,0 +1,126 @@
+"""A domain's tenant is found by the first resolver that knows, and unknown is a value."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from hostcollector.config import XPathRule
+from hostcollector.domain_xml import parse
+from hostcollector.errors import ConfigError
+from hostcollector.model import UNASSIGNED, Domain, MetadataElement, Tenant
+from hostcollector.nova import NAMESPACES
+from hostcollector.tenancy import Tenancy, from_map, from_nova, from_own_metadata, from_xpath
+from hostcollector.tenant_map import TenantMapFile
+
+FIXTURE = parse((Path(__file__).parent / "fixtures" / "domain.xml").read_text())
+BARE = Domain(uuid="00000000-0000-4000-8000-000000000001", name="i-2-7-VM")
+
+
+def _with(element: MetadataElement) -> Domain:
+    return Domain(uuid=BARE.uuid, name=BARE.name, metadata=(element,))
+
+
+def _own(attributes: str) -> Domain:
+    xml = f'<tenant xmlns="urn:hostcollector:domain:1" {attributes}/>'
+    return _with(MetadataElement(namespace="urn:hostcollector:domain:1", name="tenant", xml=xml))
+
+
+def _only(domain: Domain) -> Mapping[str, Domain]:
+    return MappingProxyType({domain.uuid: domain})
+
+
+def test_the_first_resolver_that_knows_wins() -> None:
+    """The fixture has our own element and Nova's; the configured order decides."""
+    own_first = Tenancy([from_own_metadata, from_nova]).guests(_only(FIXTURE))
+    nova_first = Tenancy([from_nova, from_own_metadata]).guests(_only(FIXTURE))
+    assert own_first[FIXTURE.uuid].tenant == Tenant(id="acme", name="Acme Corp", resolver="metadata")
+    assert nova_first[FIXTURE.uuid].tenant == Tenant(id="p-1", name="Globex", resolver="nova")
+
+
+def test_nobody_found_is_the_unassigned_tenant() -> None:
+    """A guest of nobody has the empty tenant."""
+    assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_both_versions_of_nova_metadata_are_read(namespace: str) -> None:
+    """Guests booted by old and new Nova belong to their project alike."""
+    xml = f'<n:instance xmlns:n="{namespace}"><n:owner><n:project uuid="p9">Nine</n:project></n:owner></n:instance>'
+    domain = _with(MetadataElement(namespace=namespace, name="instance", xml=xml))
+    assert from_nova(domain) == Tenant(id="p9", name="Nine", resolver="nova")
+
+
+@pytest.mark.parametrize("identity", ["", "a&#10;b", "a&#8232;b", "x" * 300])
+def test_an_id_that_cannot_stand_in_a_label_is_no_tenant(identity: str) -> None:
+    """A repaired id could be another tenant's, so a broken one counts as unknown."""
+    assert from_own_metadata(_own(f'id="{identity}"')) is None
+
+
+def test_xpath_rules_read_text_and_attributes() -> None:
+    """Another cloud's metadata is read by rules, the first that finds something wins."""
+    xml = '<one:vm xmlns:one="http://opennebula.org/xmlns/libvirt/1.0"><one:group id="7">ops</one:group></one:vm>'
+    domain = _with(MetadataElement(namespace="http://opennebula.org/xmlns/libvirt/1.0", name="vm", xml=xml))
+    namespaces = {"one": "http://opennebula.org/xmlns/libvirt/1.0"}
+    rules = [
+        XPathRule(tenant="one:vm/one:owner", namespaces=namespaces),
+        XPathRule(tenant="one:vm/one:group/@id", name="one:vm/one:group", namespaces=namespaces),
+    ]
+    assert from_xpath(rules)(domain) == Tenant(id="7", name="ops", resolver="xpath")
+    assert from_xpath(rules)(BARE) is None
+
+
+def _map(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_the_map_file_knows_uuids_and_patterns(tmp_path: Path) -> None:
+    """An exact UUID comes before name patterns, and patterns are tried in file order."""
+    text = "names:\n- {pattern: 'i-2-*', tenant: globex, name: Globex}\n- {pattern: '*', tenant: rest}\n"
+    path = _map(tmp_path / "map.yml", text)
+    resolve = from_map(TenantMapFile(path))
+    assert resolve(BARE) == Tenant(id="globex", name="Globex", resolver="map")
+    exact = TenantMapFile(_map(path, f"uuids: {{{BARE.uuid.upper()}: acme}}\n" + text))
+    assert from_map(exact)(BARE) == Tenant(id="acme", resolver="map")
+
+
+def test_a_changed_map_file_moves_its_guests(tmp_path: Path) -> None:
+    """The next collection after a change of the file has the new tenant."""
+    path = _map(tmp_path / "map.yml", f"uuids: {{{BARE.uuid}: acme}}")
+    tenants = TenantMapFile(path)
+    tenancy = Tenancy([from_map(tenants)], tenants)
+    assert tenancy.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
+    _map(path, f"uuids: {{{BARE.uuid}: initech}}")
+    assert tenancy.guests(_only(BARE))[BARE.uuid].tenant.id == "initech"
+
+
+def test_a_broken_map_file_leaves_the_old_one_in_use(tmp_path: Path) -> None:
+    """A mistake while the collector runs is complained about once and changes no tenant."""
+    path = _map(tmp_path / "map.yml", f"uuids: {{{BARE.uuid}: acme}}")
+    complaints: list[str] = []
+    tenants = TenantMapFile(path, complaints.append)
+    tenancy = Tenancy([from_map(tenants)], tenants)
+    _map(path, "uuids: [oops, this is a list]")
+    for _ in range(2):
+        assert tenancy.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
+    assert len(complaints) == 1
+    assert "uuids" in complaints[0]
+
+
+def test_every_problem_of_a_map_file_is_reported_at_once(tmp_path: Path) -> None:
+    """At start a wrong map file is refused with all its problems."""
+    path = _map(
+        tmp_path / "map.yml", "uuid: {}\nuuids: {1: 2}\nnames: [{pattern: a}, {pattern: '', tenant: b}]"
+    )
+    with pytest.raises(ConfigError) as caught:
+        TenantMapFile(path)
+    assert len(caught.value.problems) == 4
+
+
+def test_an_unchanged_guest_is_the_same_object_again() -> None:
+    """Sources keep what they derived from a guest for as long as it does not change."""
+    tenancy = Tenancy([from_own_metadata])
+    before = tenancy.guests(_only(FIXTURE))[FIXTURE.uuid]
+    assert tenancy.guests(_only(FIXTURE))[FIXTURE.uuid] is before
