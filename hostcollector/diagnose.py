@@ -21,9 +21,7 @@ def healthy(snapshot: Snapshot) -> bool:
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """Yield the report: libvirt, each source with what it lacks and the cure, guests by tenant."""
     gist = overview(snapshot)
-    yield f"libvirt: {_libvirt(gist)}"
-    for name, fact in snapshot.facts.items():
-        yield f"{one_line(name)}: {one_line(fact)}"
+    yield f"libvirt at {one_line(snapshot.facts.get('libvirt_uri', ''))} {_libvirt(gist)}"
     yield ""
     yield from _sources(snapshot.reports)
     yield ""
@@ -34,7 +32,7 @@ def _libvirt(gist: Overview) -> str:
     if not gist.libvirt_up:
         return "does not answer"
     versions = ", ".join(f"{name} {one_line(version)}" for name, version in gist.versions.items())
-    return f"up ({versions})" if versions else "up"
+    return f"is up ({versions})" if versions else "is up"
 
 
 def _sources(reports: Iterable[Report]) -> Iterator[str]:

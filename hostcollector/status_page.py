@@ -1,6 +1,6 @@
 """The page for people: a snapshot as plain HTML without scripts, readable on a phone, everything escaped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
@@ -31,19 +31,17 @@ class Daemon:
 
     version: str
     uptime: float
-    libvirt_uri: str
     telemetry_path: str
 
 
 def render(snapshot: Snapshot, daemon: Daemon) -> str:
-    """Return the page as HTML text."""
+    """Return the page as HTML text. Of the snapshot's facts it shows `libvirt_uri`."""
     gist = overview(snapshot)
     parts = (
-        *_head(daemon, gist),
+        *_head(daemon, gist, snapshot.facts.get("libvirt_uri", "")),
         *_missing(snapshot.reports),
         *_sources(snapshot.reports),
         *_guests(gist),
-        *_facts(snapshot.facts),
         "</body></html>\n",
     )
     return "\n".join(parts)
@@ -55,13 +53,13 @@ def _text(text: str) -> str:
     return escape(one_line(short))
 
 
-def _head(daemon: Daemon, gist: Overview) -> Iterator[str]:
+def _head(daemon: Daemon, gist: Overview, uri: str) -> Iterator[str]:
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>hostcollector</title><style>{STYLE}</style></head><body>"
     yield "<h1>hostcollector</h1>"
     yield f"<p>Version {_text(daemon.version)}, up for {duration(daemon.uptime)}.</p>"
-    yield f"<p>libvirt at {_text(daemon.libvirt_uri)} {_libvirt(gist)}.</p>"
+    yield f"<p>libvirt at {_text(uri)} {_libvirt(gist)}.</p>"
     yield (
         f"<p>{counted(gist.guest_count, 'guest')} of {counted(gist.tenant_count, 'tenant')}, "
         f"{len(gist.unassigned)} without a tenant, {len(gist.blocked)} blocked; "
@@ -137,11 +135,3 @@ def _guest(line: GuestLine) -> str:
         f'<tr><td>{_text(line.name)}<br><span class="uuid">{_text(line.uuid)}</span></td>'
         f"<td>{_text(line.state) or 'state unknown'}{marks}</td></tr>"
     )
-
-
-def _facts(facts: Mapping[str, str]) -> Iterator[str]:
-    if facts:
-        yield "<h2>Facts</h2><table><tbody>"
-        for name, fact in facts.items():
-            yield f"<tr><th>{_text(name)}</th><td>{_text(fact)}</td></tr>"
-        yield "</tbody></table>"

@@ -26,7 +26,7 @@ class Field:
 
 _ELSEWHERE = "{} gives it without a round trip to the guest's monitor"
 _INDEX = "only says how to read the other fields"
-_CONFIGURATION = "a setting, not a measurement; the definition has it"
+_CONFIGURATION = "a setting, not a measurement"
 _NO_CONTRACT = "outside libvirt's promise of stability, and the names change with the kernel"
 
 FIELDS: tuple[Field, ...] = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hostcollector.exposition.formats import Format
 
-_WEIGHT = re.compile(r"0(\.\d*)?|1(\.0*)?")
+_WEIGHT = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
 _MEDIA = {
     Format.OPENMETRICS: ("application/openmetrics-text", frozenset({"", "0.0.1", "1.0.0"})),
     Format.TEXT: ("text/plain", frozenset({"", "0.0.4"})),

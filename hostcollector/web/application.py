@@ -123,7 +123,6 @@ class _Site:
         daemon = Daemon(
             version=__version__,
             uptime=self._clock() - self._started,
-            libvirt_uri=self._settings.libvirt.uri,
             telemetry_path=self._settings.web.telemetry_path,
         )
         snapshot = await self._snapshot(request)

@@ -1,0 +1,8 @@
+"""``python -m hostcollector``."""
+
+import sys
+
+from hostcollector.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The sources' names, defaults and one-line descriptions, for flags and the configuration.
+
+They stand apart from how sources are made, so that the command line knows them without a single C binding.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceName:
+    """A source as the operator knows it: `name` is the one in flags, labels and the `sources` section."""
+
+    name: str
+    help: str
+    default_on: bool = True
+
+
+NAMES = (
+    SourceName(name="definition", help="sizes, limits and descriptions from the guests' definitions"),
+    SourceName(name="events", help="libvirt's events per guest"),
+    SourceName(name="libvirt_state", help="guests' states, in one call that needs no monitor"),
+    SourceName(
+        name="libvirt_monitor", help="disk and balloon statistics and background jobs, from the monitors"
+    ),
+    SourceName(name="procfs", help="vCPU run time and run delay, threads and memory of the QEMU processes"),
+    SourceName(name="cgroup", help="CPU throttling, memory and pressure of the guests' control groups"),
+    SourceName(name="netlink", help="traffic of the guests' taps, from the guests' point of view"),
+    SourceName(name="host", help="the hypervisor's processors, memory and huge pages"),
+    SourceName(name="process", help="the collector's own cost"),
+)

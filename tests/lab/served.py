@@ -1,0 +1,110 @@
+"""A real `hostcollector serve` on a hypervisor of the laboratory, read over HTTP like Prometheus does."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.lab.process import end, spawn, until
+
+Labels = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One scrape: every series by its name and labels, and how long the answer took in seconds."""
+
+    series: Mapping[tuple[str, Labels], float]
+    text: str
+    seconds: float
+
+    def all(self, name: str, **labels: str) -> dict[Labels, float]:
+        """Return the values of a metric's series that have `labels`, by all their labels."""
+        wanted = set(labels.items())
+        return {
+            found: value
+            for (metric, found), value in self.series.items()
+            if metric == name and wanted <= found
+        }
+
+    def one(self, name: str, **labels: str) -> float:
+        """Return the value of the only series of a metric that has `labels`."""
+        found = self.all(name, **labels)
+        assert len(found) == 1, f"{len(found)} series of {name} with {labels}"
+        return next(iter(found.values()))
+
+    def names(self, **labels: str) -> set[str]:
+        """Return the metrics that have a series with `labels`."""
+        wanted = set(labels.items())
+        return {metric for metric, found in self.series if wanted <= found}
+
+
+def parse(text: str, seconds: float = 0.0) -> Page:
+    """Read a page with prometheus_client's parser; a duplicate series is an error."""
+    series: dict[tuple[str, Labels], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in series, f"twice on the page: {key}"
+            series[key] = sample.value
+    return Page(series, text, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running collector."""
+
+    child: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def page(self, timeout: float = 10.0) -> Page:
+        """Scrape once."""
+        started = time.monotonic()
+        request = urllib.request.Request(
+            f"{self.url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": str(timeout)}
+        )
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            text = answer.read().decode()
+        return parse(text, time.monotonic() - started)
+
+    def ready(self) -> bool:
+        """Whether the first inventory is done."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            assert self.child.poll() is None, self.log.read_text()
+            return False
+
+    def file_descriptors(self) -> int:
+        """Return how many file descriptors the collector holds."""
+        return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
+
+    def threads(self) -> int:
+        """Return how many threads the collector has."""
+        return len(list(Path(f"/proc/{self.child.pid}/task").iterdir()))
+
+
+@contextmanager
+def serving(uri: str, directory: Path, *flags: str) -> Iterator[Served]:
+    """Run `hostcollector serve` for the block, ready to be scraped."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    log = directory / "hostcollector.log"
+    command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}"]
+    child = spawn([*command, f"--web.listen-address={address}", *flags], log)
+    served = Served(child, f"http://{address}", log)
+    try:
+        until(served.ready, 30.0, f"the collector, see {log}")
+        yield served
+    finally:
+        end(child)

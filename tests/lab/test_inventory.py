@@ -1,0 +1,110 @@
+"""The inventory follows a real libvirt by its events, whatever its guests are called."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import libvirt
+import pytest
+
+from hostcollector.event_counts import EventCounts
+from hostcollector.inventory import Inventory
+from hostcollector.libvirt_link import Link
+from tests.lab.connection import connected
+from tests.lab.fixtures import Boot
+from tests.lab.guest import Guest, domain_xml, serial_file
+from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.metadata import own_tenant
+from tests.lab.process import until
+
+pytestmark = pytest.mark.lab
+
+OWN = "urn:hostcollector:domain:1"
+TAP = "<interface type='ethernet'><model type='virtio'/></interface>"
+
+
+@contextmanager
+def _inventory(uri: str) -> Iterator[tuple[Inventory, EventCounts]]:
+    counts = EventCounts()
+    inventory = Inventory(Link(uri), counts, listing_interval=3600)
+    inventory.start()
+    assert inventory.wait_until_verified(10)
+    yield inventory, counts
+    inventory.close()
+
+
+def _soon(condition: Callable[[], bool], what: str) -> None:
+    until(condition, 10.0, what)
+
+
+def test_guests_come_and_go_by_events(boot: Boot, hypervisor: PrivateHypervisor) -> None:
+    """A started guest appears and a stopped one goes, long before the next full listing."""
+    with _inventory(hypervisor.uri_readonly) as (inventory, counts):
+        guest = boot(Guest.idle("coming"))
+        uuid = guest.guest.uuid
+        _soon(lambda: uuid in inventory.domains, "the new guest")
+        assert inventory.domains[uuid].name == "coming"
+        assert counts.snapshot()[uuid]["started", "booted"] == 1
+        guest.destroy()
+        _soon(lambda: uuid not in inventory.domains, "the end of the guest")
+        assert uuid not in counts.snapshot()
+
+
+def test_metadata_and_devices_are_read_again_when_they_change(
+    boot: Boot, hypervisor: PrivateHypervisor
+) -> None:
+    """A new tenant and a hot-plugged interface show up without a listing."""
+    guest = boot(Guest.idle("changing", metadata=own_tenant("acme")))
+    uuid = guest.guest.uuid
+    with _inventory(hypervisor.uri_readonly) as (inventory, counts), connected(hypervisor.uri) as connection:
+        domain = connection.lookupByUUIDString(uuid)
+        element = "<tenant id='globex'/>"
+        domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "hc", OWN, libvirt.VIR_DOMAIN_AFFECT_LIVE
+        )
+        _soon(lambda: "globex" in inventory.domains[uuid].metadata[0].xml, "the new tenant")
+        domain.attachDevice(TAP)
+        _soon(lambda: len(inventory.domains[uuid].nics) == 2, "the new interface")
+        assert counts.snapshot()[uuid]["metadata_change", ""] == 1
+
+
+def test_states_are_counted_as_events(boot: Boot, hypervisor: PrivateHypervisor) -> None:
+    """Pausing and resuming a guest is counted with its reason."""
+    guest = boot(Guest.idle("pausing"))
+    uuid = guest.guest.uuid
+    with _inventory(hypervisor.uri_readonly) as (_, counts), connected(hypervisor.uri) as connection:
+        domain = connection.lookupByUUIDString(uuid)
+        domain.suspend()
+        domain.resume()
+        _soon(lambda: counts.snapshot().get(uuid, {}).get(("resumed", "unpaused")) == 1, "the event")
+        assert counts.snapshot()[uuid]["suspended", "paused"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['a"quoted"', "back\\slash", "grüße <&>", "x" * 200],
+    ids=["quotes", "backslash", "unicode", "long"],
+)
+def test_a_hostile_name_is_only_a_name(name: str, hypervisor: PrivateHypervisor) -> None:
+    """Whatever libvirt lets a guest be called, the guest is in the inventory under that name."""
+    guest = Guest(name=name, disks=(), nics=0, workload=None)
+    directory = hypervisor.directory / "guests"
+    directory.mkdir(exist_ok=True)
+    with connected(hypervisor.uri) as connection, _inventory(hypervisor.uri_readonly) as (inventory, _):
+        xml = domain_xml(guest, directory, None).replace(str(serial_file(directory)), "/dev/null")
+        domain = connection.createXML(xml)
+        try:
+            _soon(lambda: guest.uuid in inventory.domains, "the guest")
+            assert inventory.domains[guest.uuid].name == name
+        finally:
+            domain.destroy()
+
+
+def test_the_inventory_is_listed_again_after_an_outage(own_hypervisor: PrivateHypervisor) -> None:
+    """What happened while libvirt was away is known once it is back; until then the known guests stay."""
+    guest = own_hypervisor.boot(Guest.idle("before"))
+    with _inventory(own_hypervisor.uri_readonly) as (inventory, _):
+        own_hypervisor.kill()
+        assert guest.guest.uuid in inventory.domains
+        own_hypervisor.restart()
+        late = own_hypervisor.boot(Guest.idle("after"))
+        _soon(lambda: {guest.guest.uuid, late.guest.uuid} == set(inventory.domains), "both guests")
