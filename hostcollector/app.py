@@ -13,6 +13,7 @@ from hostcollector.config import Settings
 from hostcollector.errors import ConfigError, HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
+from hostcollector.sources.names import NAMES
 from hostcollector.systemd import Notifier
 from hostcollector.wiring import Hypervisor
 
@@ -101,7 +102,9 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, current)
-        server = web.Server(current, Encoder(), self.settings)
+        names = [source.name for source in NAMES]
+        application = web.build(current, Encoder(), self.settings, names)
+        server = web.Server(application, self.settings.web.listen_address)
         await server.start()
         hypervisor.inventory.start()
         self.notifier.ready(f"serving http://{self.settings.web.listen_address}")

@@ -73,7 +73,7 @@ def _markdown() -> Iterator[str]:
     yield "# Metrics"
     yield ""
     yield "Written by `hostcollector metrics --format markdown` from the catalogue; not to be edited by hand."
-    yield "Every series of a guest carries the labels `tenant`, `domain` and `uuid` in front of those named here."
+    yield "Every series of a guest carries the labels `tenant`, `domain` and `uuid` besides those named here."
     for subject in SUBJECTS:
         yield ""
         yield f"## {_title(subject)}"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab import laboratory
 
-pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,7 @@ from hostcollector.config.settings import (
     WebSettings,
     XPathRule,
 )
+from hostcollector.config.values import telemetry_path_complaint
 
 __all__ = [
     "Address",
@@ -34,4 +35,5 @@ __all__ = [
     "parse_address",
     "read_bytes",
     "read_file",
+    "telemetry_path_complaint",
 ]

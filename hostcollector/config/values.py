@@ -85,13 +85,13 @@ def listen_address(node: yaml.Node) -> Address:
 
 def telemetry_path(node: yaml.Node) -> str:
     """Return an absolute URL path that no other page of the collector has."""
-    complaint = path_complaint(value := text(node))
+    complaint = telemetry_path_complaint(value := text(node))
     if complaint:
         raise UnfitError(complaint)
     return value
 
 
-def path_complaint(path: str) -> str:
+def telemetry_path_complaint(path: str) -> str:
     """Return what is wrong with a telemetry path, empty if nothing is."""
     if not _PATH.fullmatch(path):
         return f"expected a path such as /metrics of letters, digits and . _ ~ - /, not {quoted(path)}"

@@ -1,4 +1,4 @@
-"""All sources: their names, defaults and how each is made. A new source is one entry here and one file.
+"""How each source is made. A new source is one file, one maker here, and one line in `names`.
 
 Modules are imported when their source is made, so that a missing library costs its own source only.
 """
@@ -12,6 +12,7 @@ from hostcollector.event_counts import EventCounts
 from hostcollector.libvirt_link import Link
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.sources.names import NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +26,6 @@ class Ingredients:
 
 
 Make = Callable[[Ingredients], Source]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One source: its name in flags and labels, what it reads, how it is made, whether it is on by default."""
-
-    name: str
-    help: str
-    make: Make
-    default_on: bool = True
 
 
 class MissingSource:
@@ -106,32 +97,29 @@ def _process(_: Ingredients) -> Source:
     return Process()
 
 
-ENTRIES = (
-    Entry("definition", "sizes, limits and descriptions from the guests' definitions", _definition),
-    Entry("events", "libvirt's events per guest", _events),
-    Entry("libvirt_state", "guests' states, in one call that needs no monitor", _libvirt_state),
-    Entry(
-        "libvirt_monitor",
-        "disk and balloon statistics and background jobs, from the monitors",
-        _libvirt_monitor,
-    ),
-    Entry("procfs", "vCPU run time and run delay, threads and memory of the QEMU processes", _procfs),
-    Entry("cgroup", "CPU throttling, memory and pressure of the guests' control groups", _cgroup),
-    Entry("netlink", "traffic of the guests' taps, from the guests' point of view", _netlink),
-    Entry("host", "the hypervisor's processors, memory and huge pages", _host),
-    Entry("process", "the collector's own cost", _process),
-)
-BY_NAME: Mapping[str, Entry] = {entry.name: entry for entry in ENTRIES}
+MAKERS: Mapping[str, Make] = {
+    "definition": _definition,
+    "events": _events,
+    "libvirt_state": _libvirt_state,
+    "libvirt_monitor": _libvirt_monitor,
+    "procfs": _procfs,
+    "cgroup": _cgroup,
+    "netlink": _netlink,
+    "host": _host,
+    "process": _process,
+}
 
 
 def make_sources(ingredients: Ingredients) -> list[Source]:
-    """Return the sources that the settings switch on, in the registry's order."""
+    """Return the sources that the settings switch on, in the order of `NAMES`."""
     enabled = ingredients.settings.source_enabled
-    return [_made(entry, ingredients) for entry in ENTRIES if enabled(entry.name, default=entry.default_on)]
+    return [
+        _made(source.name, ingredients) for source in NAMES if enabled(source.name, default=source.default_on)
+    ]
 
 
-def _made(entry: Entry, ingredients: Ingredients) -> Source:
+def _made(name: str, ingredients: Ingredients) -> Source:
     try:
-        return entry.make(ingredients)
+        return MAKERS[name](ingredients)
     except ImportError as error:
-        return MissingSource(entry.name, f"the library {error.name or error} is not installed")
+        return MissingSource(name, f"the library {error.name or error} is not installed")

@@ -99,13 +99,8 @@ def _start(traces: Traces) -> tuple[str, Prometheus]:
         print(f"      {guest.guest.name} is at work", flush=True)
     print("[4/5] starting the collector ...", flush=True)
     address = f"127.0.0.1:{free_port(10177)}"
-    serve = [
-        HOSTCOLLECTOR,
-        "serve",
-        f"--libvirt.uri={hypervisor.uri_readonly}",
-        f"--web.listen-address={address}",
-    ]
-    _serve("collector", serve, f"http://{address}/-/ready", traces)
+    serve = ("serve", f"--libvirt.uri={hypervisor.uri_readonly}", f"--web.listen-address={address}")
+    _serve("collector", [str(HOSTCOLLECTOR), *serve], f"http://{address}/-/ready", traces)
     print("[5/5] starting Prometheus ...", flush=True)
     prometheus = Prometheus(traces.directory / "prometheus", free_port(9090))
     _serve("prometheus", prometheus.command(address), f"{prometheus.url}/-/ready", traces)
@@ -145,7 +140,7 @@ def _guests() -> list[Guest]:
     ]
 
 
-def _serve(name: str, command: Sequence[str | Path], ready: str, traces: Traces) -> None:
+def _serve(name: str, command: Sequence[str], ready: str, traces: Traces) -> None:
     """Start a server, write it down, and wait until it is ready."""
     log = traces.directory / f"{name}.log"
     child = spawn(command, log)

@@ -1,5 +1,6 @@
 """What guests boot, kept in a cache: a Debian kernel, its virtio modules and `workload.c`."""
 
+import fcntl
 import hashlib
 import lzma
 import re
@@ -25,14 +26,18 @@ class GuestImage:
         """Return the image; the kernel is fetched and the workload compiled where the cache lacks them."""
         cache.mkdir(exist_ok=True)
         tree = cache / "kernel"
-        if not tree.exists():
-            _unpack_kernel(cache, tree)
         recipe = SOURCE.read_bytes() + Path(__file__).read_bytes()
         initramfs = cache / f"initramfs-{hashlib.sha256(recipe).hexdigest()[:16]}"
-        if not initramfs.exists():
-            unfinished = initramfs.with_suffix(".new")
-            unfinished.write_bytes(b"".join(_archive(_contents(cache, tree))))
-            unfinished.rename(initramfs)
+        with (cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed: a second build waits and finds the files
+            if not tree.exists():
+                _unpack_kernel(cache, tree)
+            if not initramfs.exists():
+                for outdated in cache.glob("initramfs-*"):
+                    outdated.unlink()
+                unfinished = initramfs.with_suffix(".new")
+                unfinished.write_bytes(b"".join(_archive(_contents(cache, tree))))
+                unfinished.rename(initramfs)
         return cls(next(tree.glob("boot/vmlinuz-*")), initramfs)
 
 

@@ -90,6 +90,7 @@ static void open_disk(void) {
     memset(buffer, 0xa5, REQUEST);
 }
 
+/* Return the next request's size, after going back to the start at the end of the disk. */
 static size_t next_request(long long left) {
     if (disk_offset + REQUEST > disk_size) disk_offset = 0;
     return left < REQUEST ? (size_t)left : REQUEST;
@@ -97,7 +98,8 @@ static size_t next_request(long long left) {
 
 static void read_disk(long long bytes, struct done *done) {
     for (long long left = bytes; left > 0;) {
-        ssize_t got = pread(disk, buffer, next_request(left), disk_offset);
+        size_t size = next_request(left);
+        ssize_t got = pread(disk, buffer, size, disk_offset);
         if (got <= 0) fail("read");
         left -= got, disk_offset += got, done->read_bytes += got;
     }
@@ -107,7 +109,8 @@ static void read_disk(long long bytes, struct done *done) {
 static void write_disk(long long bytes, long long flushes, struct done *done) {
     long long flushed = 0;
     for (long long left = bytes; left > 0;) {
-        ssize_t put = pwrite(disk, buffer, next_request(left), disk_offset);
+        size_t size = next_request(left);
+        ssize_t put = pwrite(disk, buffer, size, disk_offset);
         if (put <= 0) fail("write");
         left -= put, disk_offset += put, done->written_bytes += put;
         for (; flushed < flushes * (bytes - left) / bytes; flushed++)

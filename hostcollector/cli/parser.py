@@ -1,0 +1,132 @@
+"""All commands and their flags, and the help that teaches them."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostcollector import __version__
+from hostcollector.cli import commands
+from hostcollector.cli.flags import add_common_flags
+from hostcollector.metrics_table import TableFormat
+
+_DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."
+_EPILOG = """\
+Without a command, hostcollector serves. Every flag has a default; no configuration file is needed.
+`hostcollector COMMAND --help` says more.
+
+examples:
+  hostcollector                                      serve http://127.0.0.1:10177/metrics
+  hostcollector serve --web.listen-address=:10177    the same on every address of the machine
+  hostcollector serve --config.file=/etc/hostcollector/config.yml
+  hostcollector serve --no-collector.cgroup          without one of the sources
+  hostcollector collect | grep libvirt_domain_vcpu   one collection to standard output
+  hostcollector diagnose                             what can be read here, and what to do about the rest
+  hostcollector top --tenant=acme                    a live table of a tenant's guests
+
+exit status:
+  0    it went well
+  1    libvirt or a source could not be read, the port is in use, or the like
+  2    wrong flags or configuration; every problem is listed
+  130  interrupted from the keyboard
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    name: str
+    run: Callable[[argparse.Namespace], int]
+    summary: str
+    add_flags: Callable[[argparse.ArgumentParser], None]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; what it returns has the command's function as `run`."""
+    parser = argparse.ArgumentParser(
+        prog="hostcollector",
+        usage="hostcollector [FLAGS] [COMMAND] [FLAGS]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"hostcollector {__version__}")
+    parser.set_defaults(run=commands.serve)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="hostcollector")
+    add_common_flags(parser)
+    for command in _COMMANDS:
+        about = command.summary[0].upper() + command.summary[1:] + "."
+        # In full only: a flag that is abbreviated today is ambiguous tomorrow.
+        subparser = subparsers.add_parser(
+            command.name, help=command.summary, description=about, allow_abbrev=False
+        )
+        subparser.set_defaults(run=command.run)
+        command.add_flags(subparser)
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=[str(form) for form in TableFormat],
+        default=str(TableFormat.TABLE),
+        help="how the list is written (default: table)",
+    )
+
+
+def _add_top_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", help="read the page of a running collector (default: collect by itself, from here)"
+    )
+    parser.add_argument("--tenant", help="show only this tenant's guests (default: all)")
+    parser.add_argument("--sort", metavar="COLUMN", help="the column to sort by, as its heading says")
+    parser.add_argument("--once", action="store_true", help="print one table and end")
+    parser.add_argument(
+        "--interval", type=_interval, default=2.0, metavar="SECONDS", help="between updates (default: 2)"
+    )
+
+
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("expected 0.1 to 3600 seconds")
+    return seconds
+
+
+_COMMANDS = (
+    _Command(
+        "serve",
+        commands.serve,
+        "serve the page until SIGTERM; SIGHUP reads the configuration again (the default)",
+        add_common_flags,
+    ),
+    _Command(
+        "collect",
+        commands.collect,
+        "write one collection to standard output; exit 1 if libvirt does not answer",
+        add_common_flags,
+    ),
+    _Command(
+        "diagnose",
+        commands.diagnose,
+        "say what can be read here, what cannot, and what to do about it",
+        add_common_flags,
+    ),
+    _Command(
+        "check-config",
+        commands.check_config,
+        "read a configuration file and list every problem; exit 2 if there is one",
+        _add_file,
+    ),
+    _Command(
+        "metrics",
+        commands.metrics,
+        "list every metric with its type, labels, source and meaning",
+        _add_format,
+    ),
+    _Command("top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags),
+)

@@ -1,0 +1,121 @@
+"""Draws pages: a header, one line per guest, the totals. Whatever a page says is text and never markup."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hostcollector.catalogue import collection
+from hostcollector.overview import TROUBLE
+from hostcollector.top.columns import ABSENT, NUMBERS, Column
+from hostcollector.top.guests import GuestRow
+from hostcollector.top.page import Page
+from hostcollector.wording import counted, duration, one_line
+
+WIDE = 130
+"""Terminals narrower than this, in characters, show fewer columns."""
+
+ALARM, WARNING, FINE = "bold red", "yellow", "green"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What is to be drawn: of all guests those that were `wanted`, in order, and of them what has room."""
+
+    host: str
+    page: Page
+    everyone: Sequence[GuestRow]
+    wanted: Sequence[GuestRow]
+    shown: Sequence[GuestRow]
+    sort: str
+    tenant: str | None = None
+
+
+def drawn(view: View, width: int) -> RenderableType:
+    """Return the screen for a terminal of `width` characters."""
+    parts: list[RenderableType] = [_headline(view), _collector(view.page), _table(view, width)]
+    if hidden := len(view.wanted) - len(view.shown):
+        parts.append(Text(f"and {counted(hidden, 'guest')} more", style="dim"))
+    return Group(*parts)
+
+
+def _headline(view: View) -> Text:
+    up = view.page.of(collection.LIBVIRT_UP).get(())
+    tenants = {row.tenant for row in view.everyone if row.tenant}
+    blocked = sum(row.blocked for row in view.everyone)
+    text = Text.assemble(
+        (one_line(view.host), "bold"),
+        "   libvirt ",
+        ("up", FINE) if up == 1 else ("down", ALARM),
+        f"   {counted(len(view.everyone), 'guest')} of {counted(len(tenants), 'tenant')}",
+    )
+    if blocked:
+        text.append(f"   {blocked} blocked", ALARM)
+    if view.tenant is not None:
+        text.append(f"   only tenant {one_line(view.tenant) or '(none)'}", "dim")
+    return text
+
+
+def _collector(page: Page) -> Text:
+    version = next((labels[0] for labels in page.of(collection.BUILD_INFO)), "")
+    sources = page.of(collection.SOURCE_UP)
+    down = sorted(labels[0] for labels, value in sources.items() if value != 1)
+    took = page.of(collection.COLLECTION_DURATION).get(())
+    text = Text(f"collector {one_line(version)}".rstrip())
+    text.append(f"   {len(sources) - len(down)} of {counted(len(sources), 'source')} up")
+    if down:
+        text.append(f"   down: {one_line(', '.join(down))}", ALARM)
+    if took is not None:
+        text.append(f"   collection took {duration(took)}")
+    return text
+
+
+def _table(view: View, width: int) -> Table:
+    table = Table(box=None, show_footer=True, pad_edge=False, header_style="bold", footer_style="bold")
+    for name, least, most in (("tenant", 6, 32), ("guest", 8, 40), ("state", 7, 48)):
+        foot = {"tenant": "total", "guest": counted(len(view.wanted), "guest")}.get(name, "")
+        table.add_column(
+            _title(name, name, view.sort),
+            Text(foot),
+            min_width=least,
+            max_width=most,
+            no_wrap=True,
+        )
+    columns = [column for column in NUMBERS if width >= WIDE or not column.wide or column.name == view.sort]
+    for column in columns:
+        title, foot = _title(column.name, column.title, view.sort), Text(column.foot(view.wanted))
+        table.add_column(title, foot, justify="right", no_wrap=True, min_width=5)
+    for row in view.shown:
+        table.add_row(*_cells(row, columns), style=_style(row))
+    return table
+
+
+def _title(name: str, title: str, sort: str) -> Text:
+    return Text(title, style="underline" if name == sort else "")
+
+
+def _cells(row: GuestRow, columns: Iterable[Column]) -> Iterator[Text]:
+    yield Text(one_line(row.tenant) or ABSENT)
+    yield Text(one_line(row.guest) or ABSENT)
+    yield Text(one_line(condition(row)))
+    for column in columns:
+        yield Text(column.cell(row))
+
+
+def condition(row: GuestRow) -> str:
+    """Return the guest's state in words: why it is not running, for how long it has been blocked."""
+    state = row.state or ABSENT
+    if row.state not in {"", "running"} and row.reason not in {"", "unknown"}:
+        state = f"{state} ({row.reason})"
+    if row.blocked:
+        seconds = row.blocked_seconds
+        state += f", blocked for {duration(seconds)}" if seconds else ", monitor does not answer"
+    return state
+
+
+def _style(row: GuestRow) -> str:
+    if row.blocked or f"{row.state} ({row.reason})" in TROUBLE:
+        return ALARM
+    return WARNING if row.state not in {"", "running"} else ""

@@ -1,0 +1,1 @@
+"""Small typed stand-ins for what a test cannot have for real."""
