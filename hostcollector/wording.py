@@ -5,7 +5,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 def duration(seconds: float) -> str:
     """Return seconds as a person says them: ``0.43 s``, ``12 s``, ``3 m 20 s``, ``2 d 4 h``."""
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{max(seconds, 0.0):.2f} s"
     rest = round(seconds)
     parts = []

@@ -13,7 +13,7 @@ def event_loop_never_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Note each blocking call in an event loop and fail the test for it, also where the error was caught."""
     calls: list[str] = []
 
-    class NotedBlockingError(blockbuster.BlockingError):  # type: ignore[misc] # no types in blockbuster
+    class NotedBlockingError(blockbuster.BlockingError):
         def __init__(self, name: str) -> None:
             super().__init__(name)
             calls.append(f"{name}\n{''.join(traceback.format_stack(limit=12))}")

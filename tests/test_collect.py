@@ -69,9 +69,12 @@ def _value(snapshot: Snapshot, name: str, *labels: str) -> object:
 
 def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> None:
     """At the deadline the other source's series are there, and the stuck one is named with its reason."""
-    stuck = _Scripted(
-        "stuck", lambda _request: Reading(samples=()) if release.wait() else Reading(samples=())
-    )
+
+    def hang(_request: Request) -> Reading:
+        release.wait()
+        return Reading(samples=())
+
+    stuck = _Scripted("stuck", hang)
     collector = _collector(_answering(), stuck)
     first = collector.snapshot(0.2).result(timeout=10)
     second = collector.snapshot(0.2).result(timeout=10)

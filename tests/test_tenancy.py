@@ -47,7 +47,8 @@ def test_nobody_found_is_the_unassigned_tenant() -> None:
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_both_versions_of_nova_metadata_are_read(namespace: str) -> None:
     """Guests booted by old and new Nova belong to their project alike."""
-    xml = f'<n:instance xmlns:n="{namespace}"><n:owner><n:project uuid="p9">Nine</n:project></n:owner></n:instance>'
+    owner = '<n:owner><n:project uuid="p9">Nine</n:project></n:owner>'
+    xml = f'<n:instance xmlns:n="{namespace}">{owner}</n:instance>'
     domain = _with(MetadataElement(namespace=namespace, name="instance", xml=xml))
     assert from_nova(domain) == Tenant(id="p9", name="Nine", resolver="nova")
 
@@ -60,9 +61,10 @@ def test_an_id_that_cannot_stand_in_a_label_is_no_tenant(identity: str) -> None:
 
 def test_xpath_rules_read_text_and_attributes() -> None:
     """Another cloud's metadata is read by rules, the first that finds something wins."""
-    xml = '<one:vm xmlns:one="http://opennebula.org/xmlns/libvirt/1.0"><one:group id="7">ops</one:group></one:vm>'
-    domain = _with(MetadataElement(namespace="http://opennebula.org/xmlns/libvirt/1.0", name="vm", xml=xml))
-    namespaces = {"one": "http://opennebula.org/xmlns/libvirt/1.0"}
+    uri = "http://opennebula.org/xmlns/libvirt/1.0"
+    xml = f'<one:vm xmlns:one="{uri}"><one:group id="7">ops</one:group></one:vm>'
+    domain = _with(MetadataElement(namespace=uri, name="vm", xml=xml))
+    namespaces = {"one": uri}
     rules = [
         XPathRule(tenant="one:vm/one:owner", namespaces=namespaces),
         XPathRule(tenant="one:vm/one:group/@id", name="one:vm/one:group", namespaces=namespaces),

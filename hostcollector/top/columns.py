@@ -51,7 +51,7 @@ NUMBERS = (
     Column("cpu", "cpu\n%", lambda row: row.cpu),
     Column("share", "of all\nvcpus %", lambda row: row.share, summed=False, wide=True),
     Column("delay", "delay\nms/s", lambda row: row.delay),
-    Column("memory", "memory\nB", lambda row: row.memory, binary),
+    Column("memory", "mem\nB", lambda row: row.memory, binary),
     Column("used", "used\n%", lambda row: row.used, summed=False, wide=True),
     Column("read", "read\nB/s", lambda row: row.read, binary),
     Column("write", "write\nB/s", lambda row: row.write, binary),

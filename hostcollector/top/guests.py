@@ -18,8 +18,8 @@ class GuestRow:
     """One guest between two pages. None is what the pages do not say, and never 0.
 
     `cpu` is in percent of one processor, `delay` in milliseconds that the vCPUs waited for a processor per
-    second; `memory` in bytes on the host, `used` in percent of what the guest sees; `read`, `write`, `receive`
-    and `transmit` in bytes per second, `reads` and `writes` in requests per second, as the guest counts them.
+    second; `memory` in bytes on the host, `used` in percent of what the guest sees; `read`, `write`,
+    `receive` and `transmit` in bytes per second, `reads` and `writes` in requests per second.
     """
 
     tenant: str

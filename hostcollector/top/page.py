@@ -115,6 +115,7 @@ def fetch(url: str, timeout: float = 10.0) -> Page:
         address = urlunsplit(parts._replace(path=parts.path.rstrip("/") or "/metrics"))
         page = parse(_body(address, timeout), time.time())
     except HTTPError as error:
+        error.close()  # it is an answer as well, and holds the connection
         raise PageUnreadableError(url, f"the answer is {error.code} {error.reason}") from error
     except URLError as error:
         raise PageUnreadableError(url, _cause(error.reason)) from error

@@ -75,13 +75,12 @@ def _collector(page: Page) -> Text:
 def _table(view: View, width: int) -> Table:
     table = Table(box=None, show_footer=True, pad_edge=False, header_style="bold", footer_style="bold")
     for name, least, most in (("tenant", 6, 32), ("guest", 8, 40), ("state", 7, 48)):
-        foot = {"tenant": "total", "guest": counted(len(view.wanted), "guest")}.get(name, "")
+        footer = {"tenant": "total", "guest": counted(len(view.wanted), "guest")}.get(name, "")
         table.add_column(
             _title(name, name, view.sort),
-            Text(foot),
+            Text(footer),
             min_width=least,
             max_width=most,
-            no_wrap=True,
         )
     columns = [column for column in NUMBERS if width >= WIDE or not column.wide or column.name == view.sort]
     for column in columns:
@@ -97,21 +96,21 @@ def _title(name: str, title: str, sort: str) -> Text:
 
 
 def _cells(row: GuestRow, columns: Iterable[Column]) -> Iterator[Text]:
-    yield Text(one_line(row.tenant) or ABSENT)
-    yield Text(one_line(row.guest) or ABSENT)
-    yield Text(one_line(condition(row)))
+    # Cut, not wrapped: the column may shrink on a narrow terminal, a row stays one line.
+    for text in (row.tenant, row.guest, condition(row)):
+        yield Text(one_line(text) or ABSENT, no_wrap=True, overflow="ellipsis")
     for column in columns:
         yield Text(column.cell(row))
 
 
 def condition(row: GuestRow) -> str:
-    """Return the guest's state in words: why it is not running, for how long it has been blocked."""
+    """Return the guest's state in words: for how long it has been blocked, why it is not running."""
     state = row.state or ABSENT
     if row.state not in {"", "running"} and row.reason not in {"", "unknown"}:
         state = f"{state} ({row.reason})"
     if row.blocked:
         seconds = row.blocked_seconds
-        state += f", blocked for {duration(seconds)}" if seconds else ", monitor does not answer"
+        return f"blocked {duration(seconds)}, {state}" if seconds else f"monitor does not answer, {state}"
     return state
 
 

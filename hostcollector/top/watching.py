@@ -26,7 +26,7 @@ Sleep = Callable[[float], None]
 ONCE_SECONDS = 1.0
 _REPEATS = 4
 _PIPE_WIDTH = 200
-# Lines of the screen that are not guests: headlines, titles, totals, how many are hidden, the trouble, the cursor.
+# Lines of the screen that are not guests: headlines, titles, totals, what is hidden, the trouble, the cursor.
 _FRAME = 9
 
 
@@ -88,7 +88,7 @@ def _host(url: str) -> str:
 
 
 def _once(read: ReadPage, show: "_Show", sleep: Sleep) -> None:
-    """Draw the difference of two readings. A collector that is asked twice in its maximum age repeats itself."""
+    """Draw the difference of two collections; a collector that is asked again too soon repeats itself."""
     show.take(read())
     for _ in range(_REPEATS):
         sleep(ONCE_SECONDS)
@@ -121,11 +121,12 @@ class _Show:
     current: Page | None = None
 
     def take(self, page: Page) -> bool:
-        """Take a new page; one of the same collection as the last is no news. Returns whether it was news."""
-        if self.current is not None and _same_collection(self.current, page):
-            return False
-        self.previous, self.current = self.current, page
-        return True
+        """Take a page; returns whether it is of a new collection, which there is a difference to show of."""
+        news = self.current is None or not _same_collection(self.current, page)
+        if news:
+            self.previous = self.current
+        self.current = page
+        return news
 
     def screen(self, *, room: int | None, trouble: str = "") -> RenderableType:
         """Return the screen with as many guests as there is `room` for, and the trouble in reading them."""

@@ -16,7 +16,7 @@ def identity(member: Guest) -> tuple[str, str, str]:
 
 
 def hypervisor() -> Snapshot:
-    """Return three guests of one tenant and nobody: one well, one blocked, one with an unreadable definition."""
+    """Return three guests of one tenant and of nobody: one well, one blocked, one unreadable."""
     return Snapshot(
         taken_at=1_700_000_000.0,
         families=(
@@ -53,6 +53,11 @@ def hypervisor() -> Snapshot:
 
 def named(name: str, tenant: str = "") -> Snapshot:
     """Return one guest with that name, of that tenant, whose source complains in the same words."""
-    member = Guest(domain=Domain(uuid="44444444-4444-4444-8444-444444444444", name=name), tenant=Tenant(id=tenant))
+    domain = Domain(uuid="44444444-4444-4444-8444-444444444444", name=name)
     report = Report(source="procfs", state=SourceState.PARTIAL, notes=(f"{name} has no process",))
-    return Snapshot(taken_at=0.0, families=(), reports=(report,), guests=(member,))
+    return Snapshot(
+        taken_at=0.0,
+        families=(),
+        reports=(report,),
+        guests=(Guest(domain=domain, tenant=Tenant(id=tenant)),),
+    )

@@ -110,6 +110,12 @@ class PrivateHypervisor(Hypervisor):
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The number of libvirtd's process."""
+        assert self._libvirtd is not None, "no libvirtd has been started"
+        return self._libvirtd.pid
+
     def kill(self) -> None:
         """Kill libvirtd with SIGKILL; its guests go on."""
         self._send(signal.SIGKILL)

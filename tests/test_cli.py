@@ -1,0 +1,176 @@
+"""The command line, as a person uses it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hostcollector import __version__
+from hostcollector.cli import main
+from hostcollector.cli.flags import settings_loader
+from hostcollector.cli.parser import make_parser
+from hostcollector.config import Address, LogFormat, LogLevel, Settings
+from hostcollector.errors import ConfigError
+from hostcollector.sources.names import NAMES
+from hostcollector.sources.registry import ENTRIES
+
+
+def settings(*arguments: str) -> Settings:
+    """Return the settings that a command line gives."""
+    return settings_loader(make_parser().parse_args(arguments))()
+
+
+def test_no_command_means_serve() -> None:
+    """Without a command the collector serves; flags may stand alone."""
+    parser = make_parser()
+    serve = parser.parse_args(["serve"]).run
+    assert parser.parse_args([]).run is serve
+    assert parser.parse_args(["--log.level=debug"]).run is serve
+
+
+def test_flags_may_stand_before_and_after_the_command() -> None:
+    """A flag means the same on either side of the command; the later one wins."""
+    assert settings("--log.level=debug", "collect", "--log.format=json").log.level is LogLevel.DEBUG
+    assert settings("--log.level=debug", "collect", "--log.format=json").log.format is LogFormat.JSON
+    assert settings("--log.level=debug", "collect", "--log.level=error").log.level is LogLevel.ERROR
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    """Every flag replaces the value of the file, and the rest of the file holds."""
+    file = tmp_path / "config.yml"
+    file.write_text(
+        "libvirt: {uri: 'qemu:///session', keepalive_count: 9}\nsources: {procfs: off, host: off}\n"
+    )
+    given = settings(
+        f"--config.file={file}",
+        "--libvirt.uri=test:///default",
+        "--web.listen-address=[::]:80",
+        "--web.telemetry-path=/m",
+        "--collector.procfs",
+        "--no-collector.netlink",
+    )
+    assert (given.libvirt.uri, given.libvirt.keepalive_count) == ("test:///default", 9)
+    assert (given.web.listen_address, given.web.telemetry_path) == (Address("::", 80), "/m")
+    assert given.sources == {"procfs": True, "host": False, "netlink": False}
+
+
+def test_the_loader_reads_the_file_again(tmp_path: Path) -> None:
+    """What the file says at the time of a reload counts, also that it has become wrong."""
+    file = tmp_path / "config.yml"
+    file.write_text("log: {level: warn}")
+    load = settings_loader(make_parser().parse_args(["serve", f"--config.file={file}"]))
+    assert load().log.level is LogLevel.WARN
+    file.write_text("log: {level: error}")
+    assert load().log.level is LogLevel.ERROR
+    file.write_text("log: {level: loud}")
+    with pytest.raises(ConfigError):
+        load()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--web.listen-address=nowhere"],
+        ["--web.telemetry-path=metrics"],
+        ["--log.level=verbose"],
+        ["--log.lev=debug"],
+        ["--collector.gpu"],
+        ["--libvirt.uri="],
+        ["frobnicate"],
+        ["check-config"],
+        ["metrics", "--format=xml"],
+        ["top", "--interval=0"],
+        ["top", "--interval=nan"],
+    ],
+)
+def test_wrong_flags_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag that does not exist, is abbreviated or has a bad value ends the program with status 2."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version gives the version; --help has every command, flag and exit status."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"hostcollector {__version__}\n"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for word in ("serve", "collect", "diagnose", "check-config", "metrics", "top", "--no-collector.procfs"):
+        assert word in text
+    assert "exit status:" in text
+    assert "(default: 127.0.0.1:10177)" in text
+
+
+def test_check_config_is_silent_about_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A valid file ends with 0; a wrong one with 2 and every problem on a line of its own."""
+    file = tmp_path / "config.yml"
+    file.write_text("log: {level: info}")
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: valid\n"
+    file.write_text("log: {level: loud}\nlibvrit: {}\n")
+    assert main(["check-config", str(file)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"hostcollector: {file} cannot be used:",
+        "  log.level: expected one of debug, info, warn, error, not the text 'loud' (line 1)",
+        "  libvrit: unknown key; did you mean libvirt? (line 2)",
+    ]
+
+
+@pytest.mark.parametrize("command", ["serve", "collect", "diagnose"])
+def test_every_command_lists_what_is_wrong_with_its_file(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong configuration ends each command with 2 before it opens anything."""
+    file = tmp_path / "missing.yml"
+    assert main([command, f"--config.file={file}"]) == 2
+    assert "cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_metrics_prints_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    """`metrics` prints the catalogue in the form that is asked for."""
+    assert main(["metrics"]) == 0
+    assert "libvirt_domain_vcpu_time_seconds_total{" in capsys.readouterr().out
+    assert main(["metrics", "--format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "libvirt_domain_info"
+
+
+def test_the_names_of_the_sources_are_those_of_the_registry() -> None:
+    """What flags and configuration call a source is what the registry makes, with the same default."""
+    assert [(source.name, source.default_on) for source in NAMES] == [
+        (entry.name, entry.default_on) for entry in ENTRIES
+    ]
+
+
+def test_help_and_check_config_need_no_c_binding(tmp_path: Path) -> None:
+    """The commands that open nothing work where libvirt and the web server are not even installed."""
+    file = tmp_path / "config.yml"
+    file.write_text("")
+    program = (
+        "import sys\n"
+        "for name in ('libvirt', 'aiohttp', 'pyroute2', 'prometheus_client', 'rich'): sys.modules[name] = None\n"
+        "from hostcollector.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    for arguments in (["check-config", str(file)], ["metrics"], ["--help"]):
+        run = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
+        assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    """`hostcollector metrics | head -1` ends quietly."""
+    read, write = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hostcollector", "metrics"], stdout=write, stderr=subprocess.PIPE
+    ) as run:
+        os.close(write)
+        os.close(read)
+        _, errors = run.communicate()
+    assert (run.returncode, errors) == (0, b"")

@@ -1,0 +1,427 @@
+"""The configuration: strict, every problem at once, and usable without a file."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostcollector.config import (
+    Address,
+    LogFormat,
+    LogLevel,
+    Overrides,
+    ResolverName,
+    Settings,
+    XPathRule,
+    parse_address,
+    read_bytes,
+    read_file,
+    schema,
+)
+from hostcollector.errors import ConfigError
+
+SOURCES = ("procfs", "netlink", "libvirt_state")
+
+EVERYTHING = """
+libvirt:
+  uri: qemu+unix:///system
+  keepalive_interval_seconds: 7
+  keepalive_count: 4
+  listing_interval_seconds: 60
+  kvm_extras: true
+web:
+  listen_address: "[::1]:9999"
+  telemetry_path: /probe/metrics
+collection:
+  budget_seconds: 4
+  timeout_margin_seconds: 0.25
+  maximum_age_seconds: 2.5
+  series_limit: 1000
+sources:
+  procfs: off
+  netlink: true
+tenancy:
+  resolvers: [map, xpath]
+  xpath:
+    - tenant: one:vm/@id
+      name: one:vm/one:name
+      namespaces: {one: "http://opennebula.org/xmlns"}
+  map_file: /etc/hostcollector/tenants.yml
+paths:
+  root: /mnt/capture
+  state_directory: /run/state
+log:
+  level: debug
+  format: json
+"""
+
+
+def read(text: str) -> Settings:
+    """Read a document with the sources of these tests."""
+    return read_bytes(text.encode(), "test.yml", SOURCES)
+
+
+def problems(text: str) -> tuple[str, ...]:
+    """Return what is wrong with a document."""
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert caught.value.origin == "test.yml"
+    return caught.value.problems
+
+
+def outcome(content: bytes) -> Settings | tuple[str, ...]:
+    """Return the settings of a document, or its problems; anything else that it raises fails the test."""
+    try:
+        return read_bytes(content, "test.yml", SOURCES)
+    except ConfigError as error:
+        return error.problems
+
+
+def test_every_key_arrives() -> None:
+    """A document that sets every key gives settings in which no field has its default."""
+    settings = read(EVERYTHING)
+    assert settings.libvirt.uri == "qemu+unix:///system"
+    assert settings.libvirt.keepalive_interval_seconds == 7
+    assert settings.web.listen_address == Address("::1", 9999)
+    assert settings.collection.budget_seconds == 4.0
+    assert settings.sources == {"procfs": False, "netlink": True}
+    assert settings.tenancy.resolvers == (ResolverName.MAP, ResolverName.XPATH)
+    namespaces = {"one": "http://opennebula.org/xmlns"}
+    assert settings.tenancy.xpath == (
+        XPathRule(tenant="one:vm/@id", name="one:vm/one:name", namespaces=namespaces),
+    )
+    assert settings.log.format is LogFormat.JSON
+    for section in fields(settings):
+        ours, default = getattr(settings, section.name), getattr(Settings(), section.name)
+        values = fields(ours) if section.name != "sources" else ()
+        same = [field.name for field in values if getattr(ours, field.name) == getattr(default, field.name)]
+        assert same == []
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "libvirt:\nweb: {}\ntenancy:\n"])
+def test_defaults_hold_for_what_is_not_said(text: str) -> None:
+    """An empty document and empty sections mean the documented defaults."""
+    assert read(text) == Settings()
+
+
+def test_no_file_is_a_configuration() -> None:
+    """Without a file the settings are the defaults."""
+    assert read_file(None, SOURCES) == Settings()
+    assert str(Settings().web.listen_address) == "127.0.0.1:10177"
+
+
+@pytest.mark.parametrize(
+    ("section", "known"),
+    [
+        ("libvirt", schema.LIBVIRT),
+        ("web", schema.WEB),
+        ("collection", schema.COLLECTION),
+        ("tenancy", schema.TENANCY),
+        ("paths", schema.PATHS),
+        ("log", schema.LOG),
+    ],
+)
+def test_keys_are_the_fields_of_the_settings(section: str, known: dict[str, Any]) -> None:
+    """The reader knows exactly the fields that the settings have."""
+    assert set(known) == {field.name for field in fields(getattr(Settings(), section))}
+
+
+def test_all_problems_come_at_once() -> None:
+    """Each wrong value is reported with its dotted path and its line, not only the first one."""
+    found = problems(
+        "libvirt:\n  uri: 5\n  keepalive_count: five\n"
+        "collection: {budget_seconds: 0, series_limit: 1.5}\n"
+        "tenancy:\n  xpath:\n    - {tenant: a}\n    - {tenant: 'a[', name: b}\n"
+        "log: loud\n"
+    )
+    assert found == (
+        "libvirt.uri: expected text, not the number '5' (line 2)",
+        "libvirt.keepalive_count: expected a whole number, not the text 'five' (line 3)",
+        "collection.budget_seconds: expected 0.1 to 300, not 0.0 (line 4)",
+        "collection.series_limit: expected a whole number, not the number '1.5' (line 4)",
+        "tenancy.xpath[1].tenant: not a path that ElementTree knows: 'a[' (line 8)",
+        "log: expected a mapping, not the text 'loud' (line 9)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("libvrit: {}", "libvrit: unknown key; did you mean libvirt? (line 1)"),
+        ("web: {listen_adress: x}", "web.listen_adress: unknown key; did you mean listen_address? (line 1)"),
+        ("sources: {procf: on}", "sources.procf: unknown key; did you mean procfs? (line 1)"),
+        ("log: {zzz: 1}", "log.zzz: unknown key; known here: level, format (line 1)"),
+        (
+            "'a.b': 1",
+            "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, paths, log (line 1)",
+        ),
+    ],
+)
+def test_unknown_keys_get_a_hint(text: str, problem: str) -> None:
+    """A key that does not exist is an error; a near miss is answered with the right name."""
+    assert problems(text) == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("web: {}\nlog: {}\nweb: {}", "web: given twice, first in line 1 (line 3)"),
+        ("log:\n  level: info\n  level: warn", "log.level: given twice, first in line 2 (line 3)"),
+        ("sources:\n  procfs: on\n  procfs: on", "sources.procfs: given twice, first in line 2 (line 3)"),
+    ],
+)
+def test_duplicate_keys_are_errors(text: str, problem: str) -> None:
+    """A key that stands twice is an error; YAML itself would take the last one."""
+    assert problems(text) == (problem,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "libvirt: {uri: ''}",
+        'libvirt: {uri: "a\\nb"}',
+        "libvirt: {keepalive_count: true}",
+        "libvirt: {keepalive_count: 010}",
+        "libvirt: {keepalive_count: 0x10}",
+        "libvirt: {keepalive_count: !!int [1]}",
+        "libvirt: {keepalive_count: 101}",
+        "libvirt: {kvm_extras: 1}",
+        "libvirt: !!null [uri]",
+        "collection: {budget_seconds: .nan}",
+        "collection: {budget_seconds: .inf}",
+        "collection: {budget_seconds: 300.1}",
+        "collection: {budget_seconds: 1:30}",
+        "collection: {series_limit: 99999999999999999999}",
+        "collection: {maximum_age_seconds: -1}",
+        "sources: {procfs: 1}",
+        "sources: {procfs: null}",
+        "sources: [procfs]",
+        "tenancy: {resolvers: nova}",
+        "tenancy: {resolvers: [nova, nova]}",
+        "tenancy: {resolvers: [nova, dns]}",
+        "tenancy: {map_file: tenants.yml}",
+        "tenancy: {xpath: {tenant: a}}",
+        "tenancy: {xpath: [{name: a}]}",
+        "tenancy: {xpath: [a]}",
+        "tenancy: {xpath: [{tenant: a, namespaces: {'a b': c}}]}",
+        "tenancy: {xpath: [{tenant: a, namespaces: {a: 1}}]}",
+        "paths: {root: proc}",
+        "log: {level: warning}",
+        "log: {format: text}",
+        "[a]: b",
+        "- a",
+        "just words",
+        "web: {telemetry_path: metrics}",
+        "web: {telemetry_path: /}",
+        "web: {telemetry_path: /-/ready}",
+        "web: {telemetry_path: '/{name}'}",
+    ],
+)
+def test_what_does_not_fit_is_refused(text: str) -> None:
+    """A value of a wrong type or out of range is one problem, named with its key."""
+    assert len(problems(text)) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "vm",
+        "one:vm/@id",
+        "./one:a/one:b[@c='d e']",
+        "{urn:x}vm/{urn:x}id",
+        "one:vm/@{urn:x}id",
+        "*",
+        "a[1]",
+        ".//a",
+    ],
+)
+def test_xpath_subset_is_accepted(path: str) -> None:
+    """What ElementTree can find is accepted, an attribute at the end included."""
+    rule = {"tenant": path, "namespaces": {"one": "urn:one"}}
+    settings = read(yaml.safe_dump({"tenancy": {"xpath": [rule]}}))
+    assert settings.tenancy.xpath[0].tenant == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/domain/vm",
+        "@id",
+        "vm/@",
+        "vm/@a/b",
+        "one:vm",
+        "a|b",
+        "text()",
+        "a[0]",
+        "a(",
+        "a[b",
+        "string(a)",
+        "//a",
+    ],
+)
+def test_other_xpath_is_refused(path: str) -> None:
+    """What ElementTree would not find, or fail on while guests are read, is refused at the start."""
+    found = problems(yaml.safe_dump({"tenancy": {"xpath": [{"tenant": path}]}}))
+    assert len(found) == 1
+    assert found[0].startswith("tenancy.xpath[0].tenant: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:10177", Address("127.0.0.1", 10177)),
+        ("localhost:0", Address("localhost", 0)),
+        ("hv-1.example.org:80", Address("hv-1.example.org", 80)),
+        ("[::1]:10177", Address("::1", 10177)),
+        ("[0::0]:1", Address("::", 1)),
+        (":10177", Address("", 10177)),
+    ],
+)
+def test_addresses_are_read_and_written(text: str, address: Address) -> None:
+    """The three forms of an address are understood, and what is written can be read again."""
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10177",
+        "host",
+        "host:",
+        "host:http",
+        "host:65536",
+        "host:-1",
+        "host:٣",
+        "::1:80",
+        "[host]:80",
+        "a b:1",
+        "http://a:1",
+    ],
+)
+def test_other_addresses_are_refused(text: str) -> None:
+    """What is not an address is refused with the forms that are."""
+    with pytest.raises(ValueError, match=r"host:port|brackets"):
+        parse_address(text)
+
+
+def test_problems_show_hostile_text_safely() -> None:
+    """Keys and values with escapes, or far too long, stay one short printable line."""
+    found = problems('"\\e[31mred": 1\nlibvirt: {uri: "\\u202Eabc"}\nlog: {level: ' + "x" * 9000 + "}")
+    assert len(found) == 3
+    assert all(problem.isascii() and problem.isprintable() and len(problem) < 250 for problem in found)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: b: c", "\ta: 1", "%YAML 9.9\n---\na", "a: *b", "--- a\n--- b", "[" * 9000]
+)
+def test_broken_yaml_is_one_problem(text: str) -> None:
+    """A document that is not YAML is one problem that says so."""
+    (problem,) = problems(text)
+    assert problem.startswith("not valid YAML: ")
+
+
+def test_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    """A missing file, a directory, bytes that are no UTF-8 and an endless device are one problem each."""
+    binary = tmp_path / "binary.yml"
+    binary.write_bytes(b"a: \xff")
+    for path, expected in (
+        (tmp_path / "missing.yml", "cannot be read: No such file or directory"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (binary, "not UTF-8: byte 3 is 0xff"),
+        (Path("/dev/zero"), "larger than 1048576 bytes; is this the configuration?"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_file(path, SOURCES)
+        assert caught.value.problems == (expected,)
+        assert caught.value.origin == str(path)
+
+
+def test_flags_win_over_the_file() -> None:
+    """Every given override replaces the file's value; what is not given stays."""
+    settings = read(EVERYTHING)
+    flags = Overrides(
+        libvirt_uri="test:///default",
+        listen_address=Address("", 1),
+        telemetry_path="/m",
+        log_level=LogLevel.ERROR,
+        log_format=LogFormat.LOGFMT,
+        sources={"procfs": True},
+    )
+    changed = flags.applied_to(settings)
+    assert changed.libvirt.uri == "test:///default"
+    assert changed.libvirt.keepalive_count == settings.libvirt.keepalive_count
+    assert (changed.web.listen_address, changed.web.telemetry_path) == (Address("", 1), "/m")
+    assert (changed.log.level, changed.log.format) == (LogLevel.ERROR, LogFormat.LOGFMT)
+    assert changed.sources == {"procfs": True, "netlink": True}
+    assert Overrides().applied_to(settings) == settings
+
+
+def test_a_source_is_on_by_configuration_or_default() -> None:
+    """The configuration decides about a source, else the source's own default."""
+    settings = Settings(sources={"procfs": False})
+    assert not settings.source_enabled("procfs", default=True)
+    assert settings.source_enabled("netlink", default=True)
+    assert not settings.source_enabled("netlink", default=False)
+
+
+_KEYS = st.sampled_from(
+    [
+        "libvirt",
+        "web",
+        "tenancy",
+        "sources",
+        "log",
+        "uri",
+        "xpath",
+        "tenant",
+        "namespaces",
+        "resolvers",
+        "<<",
+        "procfs",
+    ]
+)
+_DOCUMENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.binary(max_size=5)
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(_KEYS | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.one_of(st.binary(), st.text().map(lambda text: text.encode(errors="replace"))))
+def test_no_bytes_raise_anything_but_a_config_error(content: bytes) -> None:
+    """Whatever the file holds, the reader gives settings or a `ConfigError` with problems."""
+    assert outcome(content)
+
+
+@given(_DOCUMENTS)
+def test_no_document_raises_anything_but_a_config_error(document: object) -> None:
+    """Whatever YAML the file holds, the reader gives settings or a `ConfigError` of printable problems."""
+    result = outcome(yaml.dump(document).encode())
+    assert isinstance(result, Settings) or all(problem.isprintable() for problem in result)
+
+
+@given(st.text(alphabet="{}[]:,&*!|>'\"%@`#?-\\/ \nabx019.<=~u\x00\u2028\ue000", max_size=40))
+def test_no_yaml_syntax_raises_anything_but_a_config_error(text: str) -> None:
+    """Anchors, tags, directives and escapes in any order give settings or a `ConfigError`."""
+    assert outcome(text.encode())
+
+
+@given(st.text(alphabet="ab/[]@='\"().:*!{}-019,|& ", max_size=12))
+def test_no_xpath_raises_anything_but_a_config_error(path: str) -> None:
+    """Whatever an XPath rule says, it is accepted as it is or refused as one problem."""
+    result = outcome(yaml.safe_dump({"tenancy": {"xpath": [{"tenant": path}]}}).encode())
+    assert result.tenancy.xpath[0].tenant == path if isinstance(result, Settings) else len(result) == 1

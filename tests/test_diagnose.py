@@ -1,0 +1,45 @@
+"""The report for the person at the terminal."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostcollector.catalogue import collection
+from hostcollector.diagnose import healthy, lines
+from hostcollector.model import Family, Snapshot, SourceState
+from tests.fakes import snapshots
+
+
+def test_the_report_names_sources_notes_and_guests() -> None:
+    """Libvirt, each source's state with the cure, and the guests by tenant are all there."""
+    report = list(lines(snapshots.hypervisor()))
+    assert report[0] == (
+        "libvirt at qemu:///system is up (QEMU 10.0.2, libvirt daemon 11.3.0, libvirt library 11.3.1)"
+    )
+    assert report[2].split() == ["procfs", "ok", "1", "series", "0.01", "s"]
+    assert report[3].split() == ["netlink", "failed", "(denied)", "0", "series", "0.50", "s"]
+    assert report[4].endswith("- the kernel refuses the link dump: add AF_NETLINK to RestrictAddressFamilies")
+    assert report[6] == "3 guests of 1 tenant, 1 without a tenant, 1 blocked"
+    assert "  acme Acme Corporation:" in report
+    database = next(line for line in report if "database" in line)
+    assert database.endswith("paused (ioerror), stopped by an I/O error, monitor blocked for 15 s")
+    assert report[-1].startswith("  To give a guest a tenant: virsh metadata ")
+
+
+def test_healthy_means_libvirt_and_every_source() -> None:
+    """One failed source, or libvirt that does not answer, is not healthy."""
+    failing = snapshots.hypervisor()
+    well = replace(
+        failing, reports=tuple(replace(report, state=SourceState.PARTIAL) for report in failing.reports)
+    )
+    assert not healthy(failing)
+    assert healthy(well)
+    assert not healthy(replace(well, families=(Family(collection.LIBVIRT_UP, {(): 0.0}),)))
+    assert "does not answer" in next(lines(Snapshot(taken_at=0.0, families=())))
+
+
+@given(st.text(min_size=1), st.text())
+def test_no_name_reaches_the_terminal_raw(name: str, tenant: str) -> None:
+    """Whatever guests and tenants are called, every line is printable."""
+    assert all(line.isprintable() for line in lines(snapshots.named(name, tenant)))

@@ -1,0 +1,97 @@
+"""sd_notify on a real datagram socket."""
+
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hostcollector.systemd import Notifier
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[socket.socket]:
+    """Return the socket that systemd would listen on."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(5)
+        yield listener
+
+
+def notifier(listener: socket.socket, **environment: str) -> Notifier:
+    """Return a notifier for that socket whose clock stands at 12.345678 s and whose process is 42."""
+    name = listener.getsockname()
+    address = "@" + name[1:].decode() if isinstance(name, bytes) else name
+    return Notifier({"NOTIFY_SOCKET": address, **environment}, clock_ns=lambda: 12_345_678_901, pid=42)
+
+
+def test_every_state_arrives(systemd: socket.socket) -> None:
+    """Each call sends one datagram with the assignments of sd_notify(3)."""
+    sender = notifier(systemd, WATCHDOG_USEC="30000000")
+    assert sender.ready("serving 5 guests")
+    assert sender.status("busy")
+    assert sender.reloading()
+    assert sender.watchdog()
+    assert sender.stopping()
+    assert [systemd.recv(4096) for _ in range(5)] == [
+        b"READY=1\nSTATUS=serving 5 guests",
+        b"STATUS=busy",
+        b"RELOADING=1\nMONOTONIC_USEC=12345678",
+        b"WATCHDOG=1",
+        b"STOPPING=1",
+    ]
+
+
+def test_abstract_sockets_work() -> None:
+    """An address that begins with @ is in the abstract namespace."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"\0hostcollector-test-{uuid.uuid4()}")
+        listener.settimeout(5)
+        assert notifier(listener).ready()
+        assert listener.recv(4096) == b"READY=1"
+
+
+def test_a_status_cannot_smuggle_assignments(systemd: socket.socket) -> None:
+    """A line break in a status does not become another assignment."""
+    notifier(systemd).status("a\nWATCHDOG=trigger")
+    assert systemd.recv(4096) == rb"STATUS=a\nWATCHDOG=trigger"
+
+
+@pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}])
+def test_without_a_socket_it_is_silent(environment: dict[str, str]) -> None:
+    """Without systemd every call says that nothing was sent, and nothing else happens."""
+    sender = Notifier({**environment, "WATCHDOG_USEC": "1000000"})
+    calls = (sender.ready, sender.reloading, sender.stopping, sender.watchdog)
+    assert [call() for call in calls] == [False] * 4
+    assert not sender.status("busy")
+
+
+def test_a_dead_or_full_socket_does_not_matter(systemd: socket.socket, tmp_path: Path) -> None:
+    """Nobody listening, or a listener that does not read, costs neither an exception nor a wait."""
+    assert not Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+    sender = notifier(systemd)
+    assert not all(sender.ready() for _ in range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "42"}, 0.5),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "41"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "-1"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "9" * 40}, None),
+        ({"WATCHDOG_PID": "42"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdog_is_on_for_this_process_only(
+    systemd: socket.socket, environment: dict[str, str], seconds: float | None
+) -> None:
+    """WATCHDOG_USEC gives the time in seconds, WATCHDOG_PID whom it is for; malformed ones mean none."""
+    sender = notifier(systemd, **environment)
+    assert sender.watchdog_seconds == seconds
+    assert sender.watchdog() is (seconds is not None)
