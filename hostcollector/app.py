@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hostcollector import log, web
@@ -48,12 +49,19 @@ def collect_once(settings: Settings) -> tuple[bytes, bool]:
 
 def diagnose(settings: Settings) -> Snapshot:
     """Make one collection and return the snapshot, with every source's report."""
+    with collecting(settings) as collect:
+        return collect()
+
+
+@contextmanager
+def collecting(settings: Settings) -> Iterator[Callable[[], Snapshot]]:
+    """Open the hypervisor for as long as the context lasts; gives the function that makes a collection."""
     hypervisor = Hypervisor.of(settings)
     collector = hypervisor.collector(settings)
     hypervisor.inventory.start()
     try:
         hypervisor.inventory.wait_until_verified(FIRST_LISTING_SECONDS)
-        return collector.snapshot(settings.collection.budget_seconds).result()
+        yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
     finally:
         collector.close()
         hypervisor.inventory.close()

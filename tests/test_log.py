@@ -93,7 +93,8 @@ def test_an_exception_is_part_of_its_line() -> None:
     except ValueError:
         logging.getLogger("x").exception("failed")
     line = without_time(stream.getvalue())
-    assert line.startswith("level=error msg=failed error=ValueError('why') traceback=\"Traceback ")
+    assert line.startswith('level=error msg=failed error="ValueError(')
+    assert ' traceback="Traceback (most recent call last):\\n' in line
     assert line.count("\n") == 1
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from hostcollector.catalogue import collection, guest
 from hostcollector.top import Page, PageUnreadableError, page_of, run, watch
+from hostcollector.top.watching import _host
 from tests.top_pages import DB, WEB, Entry, busy, collected, serving, text_of
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -23,7 +24,9 @@ BLOCKED = [(guest.STATE_REASON, (*DB, "running", "booted"), 1.0), (collection.MO
 
 def terminal(width: int = 160, height: int = 40) -> Console:
     """Return a terminal with colours that writes into memory."""
-    return Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard")
+    return Console(
+        file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard"
+    )
 
 
 def written(console: Console) -> str:
@@ -77,14 +80,14 @@ def two(*guests: tuple[str, str, str]) -> tuple[Page, Page]:
 
 def test_table_of_working_guests() -> None:
     """Every column shows the guest's figure, the last line the totals."""
-    assert [line.split() for line in screen(*two(WEB, DB), sort="guest")] == [
-        "hv-7 libvirt up 2 guests of 2 tenants".split(),
-        "collector 4 of 4 sources up".split(),
-        "cpu of all delay mem used read write reads writes rx tx".split(),
-        "tenant guest state % vcpus % ms/s B % B/s B/s /s /s B/s B/s".split(),
-        "globex db running 150.0 75.0 62.5 2.0G 62.5 2.0K 4.0K 4.0 8.0 1.0K 500".split(),
-        "acme web running 150.0 75.0 62.5 2.0G 62.5 2.0K 4.0K 4.0 8.0 1.0K 500".split(),
-        "total 2 guests 300.0 125.0 4.0G 4.0K 8.0K 8.0 16.0 2.0K 1.0K".split(),
+    assert [" ".join(line.split()) for line in screen(*two(WEB, DB), sort="guest")] == [
+        "hv-7 libvirt up 2 guests of 2 tenants",
+        "collector 4 of 4 sources up",
+        "cpu of all delay mem used read write reads writes rx tx",
+        "tenant guest state % vcpus % ms/s B % B/s B/s /s /s B/s B/s",
+        "globex db running 150.0 75.0 62.5 2.0G 62.5 2.0K 4.0K 4.0 8.0 1.0K 500",
+        "acme web running 150.0 75.0 62.5 2.0G 62.5 2.0K 4.0K 4.0 8.0 1.0K 500",
+        "total 2 guests 300.0 125.0 4.0G 4.0K 8.0K 8.0 16.0 2.0K 1.0K",
     ]
 
 
@@ -133,7 +136,15 @@ def test_hostile_names_are_only_text() -> None:
     names = ("[bold red]x[/]", "a\x1b[2Jb", "c\nd\re", "\u202eevil", "\ud800", ":smile:", "x" * 10_000)
     lines = screen(*two(*(("[b]t[/b]", name, f"u{index}") for index, name in enumerate(names))), sort="guest")
     text = "\n".join(lines)
-    for shown in ("[bold red]x[/]", r"a\x1b[2Jb", r"c\nd\re", r"\u202eevil", r"\ud800", ":smile:", "[b]t[/b]"):
+    for shown in (
+        "[bold red]x[/]",
+        r"a\x1b[2Jb",
+        r"c\nd\re",
+        r"\u202eevil",
+        r"\ud800",
+        ":smile:",
+        "[b]t[/b]",
+    ):
         assert shown in text
     assert all(line.isprintable() and len(line) <= 160 for line in lines)
     assert len(lines) == 4 + len(names) + 1
@@ -162,7 +173,7 @@ def test_no_guests() -> None:
 
 
 def test_trouble_of_the_collector_is_in_the_head() -> None:
-    """libvirt down, sources down and the collector's version are said before any figure."""
+    """Whether libvirt and the sources are up and the collector's version are said before any figure."""
     entries: list[Entry] = [
         (collection.BUILD_INFO, ("1.2.3", "3.11"), 1),
         (collection.COLLECTION_DURATION, (), 8.0),
@@ -182,7 +193,7 @@ def test_trouble_of_the_collector_is_in_the_head() -> None:
 def test_narrow_terminals_get_fewer_columns() -> None:
     """80 characters hold every row on one line, with the column that is sorted by."""
     lines = screen(*two(WEB, ("t" * 40, "g" * 60, "u")), width=80, sort="reads")
-    assert lines[2].split() == "cpu delay mem read write reads rx tx".split()
+    assert " ".join(lines[2].split()) == "cpu delay mem read write reads rx tx"
     assert len(lines) == 7
     assert all(len(line) <= 80 for line in lines)
 
@@ -236,7 +247,7 @@ def test_live_table_survives_a_collector_that_is_away() -> None:
     away = PageUnreadableError("http://hv", "Connection refused")
     text = live(first, away)
     assert text.rindex("trying again every 2.00 s") > text.rindex("total")
-    assert text.count("cannot read http://hv: Connection refused") == 1
+    assert "\ncannot read http://hv: Connection refused; trying again" in text
     text = live(away, first, away, second)
     assert " 150.0 " in text[text.rindex("hv-7") :]
     assert "trying again" not in text[text.rindex("hv-7") :]
@@ -274,18 +285,22 @@ def test_run_once_without_a_collector(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_run_names_a_remote_host() -> None:
     """The head shows the address's host where that is not this one."""
-    from hostcollector.top.watching import _host
-
     assert _host("http://hv-9.example:10177/metrics") == "hv-9.example"
     assert _host("http://localhost:10177") == socket.gethostname()
 
 
 def test_ctrl_c_leaves_cleanly() -> None:
     """SIGINT ends the live table with exit status 0 and leaves the table and no traceback."""
-    code = "import sys; from hostcollector.top import run; sys.exit(run(sys.argv[1], tenant=None, sort='cpu', once=False, interval=0.05))"
+    code = (
+        "import sys; from hostcollector.top import run; "
+        "sys.exit(run(sys.argv[1], tenant=None, sort='cpu', once=False, interval=0.05))"
+    )
     with serving((200, text_of(collected(1.0, busy(WEB, 1.0), sources=SOURCES)))) as served:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, served.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, served.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         asked = threading.Event()
         while len(served.asked) < 3:

@@ -1,6 +1,7 @@
 """One function per command: the parsed flags in, the exit status out."""
 
 import argparse
+import socket
 import sys
 
 from hostcollector.cli.flags import settings_loader
@@ -54,13 +55,20 @@ def metrics(options: argparse.Namespace) -> int:
 
 
 def top(options: argparse.Namespace) -> int:
-    """Show the live table."""
+    """Show the live table, of a running collector's page or of collections made here."""
     from hostcollector import top as table
 
-    return table.run(
-        url=options.url,
-        tenant=options.tenant,
-        sort=options.sort,
-        once=options.once,
-        interval=options.interval,
-    )
+    wanted = {
+        "tenant": options.tenant,
+        "sort": options.sort,
+        "once": options.once,
+        "interval": options.interval,
+    }
+    if options.url is not None:
+        return table.run(options.url, **wanted)
+    settings = settings_loader(options)()
+    from hostcollector import app, log
+
+    log.configure(settings.log)
+    with app.collecting(settings) as collect_one:
+        return table.watch(lambda: table.page_of(collect_one()), host=socket.gethostname(), **wanted)

@@ -26,7 +26,7 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """
     configuration = parser.add_argument_group("configuration (flags win over the file)")
     _add(configuration, "--config.file", Path, "PATH", "YAML file; without one the defaults hold")
-    _add(configuration, "--libvirt.uri", str, "URI", f"what to connect to (default: {_DEFAULT.libvirt.uri})")
+    _add(configuration, "--libvirt.uri", _uri, "URI", f"what to connect to (default: {_DEFAULT.libvirt.uri})")
     address = f"host:port, [::1]:port or :port (default: {_DEFAULT.web.listen_address})"
     _add(configuration, "--web.listen-address", _address, "ADDRESS", address)
     path = f"path of the page for Prometheus (default: {_DEFAULT.web.telemetry_path})"
@@ -84,6 +84,12 @@ def _add_choice(group: argparse._ArgumentGroup, flag: str, words: list[str], def
     name = flag.removeprefix("--")
     text = f"one of {', '.join(words)} (default: {default})"
     group.add_argument(flag, dest=name, choices=words, metavar="WORD", default=argparse.SUPPRESS, help=text)
+
+
+def _uri(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("expected a libvirt connection URI")
+    return text
 
 
 def _address(text: str) -> Address:

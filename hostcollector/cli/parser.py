@@ -31,6 +31,12 @@ exit status:
   130  interrupted from the keyboard
 """
 
+SORTS = (
+    *("tenant", "guest", "state", "cpu", "share", "delay", "memory", "used"),
+    *("read", "write", "reads", "writes", "receive", "transmit", "blocked"),
+)
+"""The columns that `top` sorts by: its own `SORTS`, which to import would cost every command rich."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Command:
@@ -80,14 +86,21 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 def _add_top_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--url", help="read the page of a running collector (default: collect by itself, from here)"
+        "--url", help="read the page of a running collector (default: collect here, with the flags below)"
     )
     parser.add_argument("--tenant", help="show only this tenant's guests (default: all)")
-    parser.add_argument("--sort", metavar="COLUMN", help="the column to sort by, as its heading says")
+    parser.add_argument(
+        "--sort",
+        choices=SORTS,
+        default="cpu",
+        metavar="COLUMN",
+        help=f"sort by one of {', '.join(SORTS)} (default: cpu)",
+    )
     parser.add_argument("--once", action="store_true", help="print one table and end")
     parser.add_argument(
         "--interval", type=_interval, default=2.0, metavar="SECONDS", help="between updates (default: 2)"
     )
+    add_common_flags(parser)
 
 
 def _interval(text: str) -> float:

@@ -74,6 +74,7 @@ def _collector(page: Page) -> Text:
 
 def _table(view: View, width: int) -> Table:
     table = Table(box=None, show_footer=True, pad_edge=False, header_style="bold", footer_style="bold")
+    table.padding = (0, 1, 0, int(width >= WIDE))
     for name, least, most in (("tenant", 6, 32), ("guest", 8, 40), ("state", 7, 48)):
         footer = {"tenant": "total", "guest": counted(len(view.wanted), "guest")}.get(name, "")
         table.add_column(

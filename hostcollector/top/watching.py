@@ -44,7 +44,6 @@ def run(url: str, *, tenant: str | None, sort: str, once: bool, interval: float)
         sort=sort,
         once=once,
         interval=interval,
-        console=_console(),
     )
 
 
@@ -56,11 +55,11 @@ def watch(
     sort: str,
     once: bool,
     interval: float,
-    console: Console,
+    console: Console | None = None,
     sleep: Sleep = time.sleep,
 ) -> int:
     """Show the table of whatever `read` gives, which raises `PageUnreadableError`; otherwise like `run`."""
-    show = _Show(host=host, tenant=tenant, sort=sort, console=console)
+    show = _Show(host=host, tenant=tenant, sort=sort, console=console or _console())
     try:
         if once:
             _once(read, show, sleep)

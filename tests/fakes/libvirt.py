@@ -1,0 +1,114 @@
+"""A libvirt daemon with guests that hang on command, behaving as libvirt 9.0 was measured to.
+
+The first call that meets a stuck monitor never returns and holds the guest's job; later NOWAIT calls step
+over it; controlInfo tells how long the monitor has been occupied, unless the guest's very lock is held.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+CONTROL_OK, CONTROL_OCCUPIED = 0, 2
+NO_JOB = (0,) * 12
+
+
+class FakeDomain:
+    """One guest. `stick` makes its monitor hang, `lock` its object lock; `free` ends both."""
+
+    def __init__(self, uuid: str) -> None:
+        self.uuid = uuid
+        self.calls = 0
+        self._monitor = threading.Event()
+        self._monitor.set()
+        self._unlocked = threading.Event()
+        self._unlocked.set()
+        self._occupied_since: float | None = None
+
+    def stick(self) -> None:
+        """Let the monitor hang from the next command on."""
+        self._monitor.clear()
+
+    def lock(self) -> None:
+        """Let every call about the guest hang, as during a long start or stop."""
+        self._unlocked.clear()
+
+    def free(self) -> None:
+        """Let everything that hangs return."""
+        self._monitor.set()
+        self._unlocked.set()
+
+    def UUIDString(self) -> str:  # noqa: N802 - libvirt's name
+        """Return the UUID, without asking anybody."""
+        return self.uuid
+
+    def controlInfo(self, _flags: int) -> tuple[int, int, int]:  # noqa: N802 - libvirt's name
+        """Return state, details and milliseconds; needs the lock, not the monitor."""
+        self._unlocked.wait()
+        since = self._occupied_since
+        if since is None:
+            return CONTROL_OK, 0, 0
+        return CONTROL_OCCUPIED, 0, int((time.monotonic() - since) * 1000)
+
+    def jobInfo(self) -> Sequence[int]:  # noqa: N802 - libvirt's name
+        """Return that there is no job."""
+        return NO_JOB
+
+    def stats(self) -> dict[str, Any]:
+        """Return a record; a partial one while somebody else holds the job."""
+        self._unlocked.wait()
+        self.calls += 1
+        record = {"balloon.current": 1024, "block.count": 1, "block.0.name": "vda"}
+        if self._occupied_since is not None:
+            return record
+        self._occupied_since = time.monotonic()
+        self._monitor.wait()
+        self._occupied_since = None
+        return record | {"balloon.rss": 1, "block.0.rd.reqs": 1, "block.0.rd.bytes": 512}
+
+
+class FakeConnection:
+    """What libvirt-python's connection does for the monitor lane."""
+
+    def __init__(self, domains: Sequence[FakeDomain]) -> None:
+        self._domains = domains
+
+    def registerCloseCallback(self, _callback: Callable[..., None], _opaque: object) -> None:  # noqa: N802
+        """Take a callback that nobody will call."""
+
+    def unregisterCloseCallback(self) -> None:  # noqa: N802
+        """Forget it."""
+
+    def setKeepAlive(self, _interval: int, _count: int) -> None:  # noqa: N802
+        """Take the setting."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+    def listAllDomains(self, _flags: int) -> Sequence[FakeDomain]:  # noqa: N802
+        """Return the guests."""
+        return self._domains
+
+    def domainListGetStats(  # noqa: N802
+        self, domains: Sequence[FakeDomain], _groups: int, _flags: int
+    ) -> list[tuple[FakeDomain, dict[str, Any]]]:
+        """Visit the guests one after the other; nothing is returned before the last one has answered."""
+        return [(domain, domain.stats()) for domain in domains]
+
+
+class FakeLibvirt:
+    """The daemon: some guests, and connections to them."""
+
+    def __init__(self, guests: int) -> None:
+        self.domains = [FakeDomain(f"00000000-0000-4000-8000-{number:012d}") for number in range(guests)]
+        self.opened = 0
+
+    def open(self, _uri: str) -> FakeConnection:
+        """Stand in for `libvirt.openReadOnly`."""
+        self.opened += 1
+        return FakeConnection(self.domains)
+
+    def free(self) -> None:
+        """Free every guest."""
+        for domain in self.domains:
+            domain.free()

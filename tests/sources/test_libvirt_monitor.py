@@ -1,0 +1,122 @@
+"""The monitor lane reads around guests that hang, with few stuck calls and none in vain."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hostcollector.catalogue import block, collection
+from hostcollector.libvirt_link import Link
+from hostcollector.model import Domain, Guest, Histogram, Metric
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.libvirt_monitor import LibvirtMonitor
+from hostcollector.sources.libvirt_monitor.pool import MOST_WORKERS
+from tests.fakes.libvirt import FakeDomain, FakeLibvirt
+
+GUESTS = 20
+
+
+@pytest.fixture
+def daemon() -> Iterator[FakeLibvirt]:
+    """Give a daemon whose guests all go free at the end."""
+    fake = FakeLibvirt(GUESTS)
+    yield fake
+    fake.free()
+
+
+@pytest.fixture
+def source(daemon: FakeLibvirt) -> Iterator[LibvirtMonitor]:
+    """Give the source on that daemon."""
+    monitor = LibvirtMonitor(Link("test:///default", opener=daemon.open))
+    yield monitor
+    monitor.close()
+
+
+def _read(source: LibvirtMonitor, daemon: FakeLibvirt, budget: float = 8.0) -> Reading:
+    guests = {
+        domain.uuid: Guest(domain=Domain(uuid=domain.uuid, name=domain.uuid[-4:]))
+        for domain in daemon.domains
+    }
+    return source.read(Request(guests=guests, deadline=time.monotonic() + budget, taken_at=time.time()))
+
+
+def _values(reading: Reading, metric: Metric) -> dict[str, float]:
+    found = ((sample.uuid, sample.value) for sample in reading.samples if sample.metric is metric)
+    return {uuid: value for uuid, value in found if not isinstance(value, Histogram)}
+
+
+def _complete(reading: Reading) -> set[str]:
+    return set(_values(reading, block.READ_BYTES))
+
+
+def _all_but(daemon: FakeLibvirt, *hung: FakeDomain) -> set[str]:
+    return {domain.uuid for domain in daemon.domains if domain not in hung}
+
+
+def test_every_guest_is_read_when_all_answer(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """Each guest is asked once, and none is marked."""
+    reading = _read(source, daemon)
+    assert _complete(reading) == _all_but(daemon)
+    assert set(_values(reading, collection.TIMED_OUT).values()) == {0.0}
+    assert [domain.calls for domain in daemon.domains] == [1] * GUESTS
+    assert not reading.partial
+
+
+@pytest.mark.parametrize("hung", [1, 5, 8])
+def test_hung_guests_cost_only_themselves_already_when_they_are_met(
+    hung: int, source: LibvirtMonitor, daemon: FakeLibvirt
+) -> None:
+    """Also the collection that meets several hung guests for the first time has all the others complete."""
+    victims = daemon.domains[:hung]
+    for domain in victims:
+        domain.stick()
+    for reading in (_read(source, daemon), _read(source, daemon)):
+        assert _complete(reading) == _all_but(daemon, *victims)
+        timed_out = {uuid for uuid, value in _values(reading, collection.TIMED_OUT).items() if value}
+        assert timed_out == {domain.uuid for domain in victims}
+        assert reading.partial
+        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] <= MOST_WORKERS
+    # The first collection probed them before they hung.
+    blocked = _values(_read(source, daemon), collection.MONITOR_BLOCKED)
+    assert all(blocked[domain.uuid] > 0.5 for domain in victims)
+    assert [domain.calls for domain in victims] == [1] * hung
+
+
+def test_a_hung_guest_comes_back_complete(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """Once it answers, its stuck call is forgotten and the guest is read again; no worker is lost."""
+    daemon.domains[3].stick()
+    _read(source, daemon)
+    daemon.free()
+    readings = [_read(source, daemon) for _ in range(3)]
+    assert _complete(readings[-1]) == _all_but(daemon)
+    assert _values(readings[-1], collection.LIBVIRT_STUCK_CALLS)[""] == 0
+    assert daemon.opened <= MOST_WORKERS
+
+
+def test_a_guest_whose_lock_is_held_is_left_alone(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """A guest that does not even answer the probe costs one stuck probe, not one per collection."""
+    daemon.domains[7].lock()
+    for reading in [_read(source, daemon) for _ in range(3)]:
+        assert _complete(reading) == _all_but(daemon, daemon.domains[7])
+        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] == 1
+        assert daemon.domains[7].uuid not in _values(reading, collection.MONITOR_STATE)
+
+
+def test_the_deadline_holds_when_everything_hangs(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """With all guests hung the source still answers in time, with a bounded number of stuck calls."""
+    for domain in daemon.domains:
+        domain.stick()
+    for _ in range(2):
+        reading = _read(source, daemon, budget=2.5)
+        assert _complete(reading) == set()
+        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] <= MOST_WORKERS
+
+
+def test_a_guest_that_is_gone_leaves_no_mark(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """A guest that vanished between listing and reading is absent without being blamed."""
+    gone = daemon.domains.pop()
+    daemon.domains.append(FakeDomain("00000000-0000-4000-8000-00000000ffff"))
+    guests = {uuid: Guest(domain=Domain(uuid=uuid, name="x")) for uuid in (gone.uuid, daemon.domains[0].uuid)}
+    reading = source.read(Request(guests=guests, deadline=time.monotonic() + 5, taken_at=0.0))
+    assert gone.uuid not in _values(reading, collection.TIMED_OUT)
+    assert _complete(reading) == {daemon.domains[0].uuid}
