@@ -46,6 +46,10 @@ class LaneClosedError(HostcollectorError):
     """The lane was closed and takes no more calls."""
 
 
+class StateError(HostcollectorError):
+    """What must survive a restart cannot be read or written; the message names the file and the cause."""
+
+
 class SourceError(HostcollectorError):
     """A source could not be read; the message names the cause and, where known, the cure."""
 

@@ -66,7 +66,7 @@ class Inventory:
         self._listing_interval = listing_interval
         self._clock = clock
         self._on_state = on_state
-        self._queue: SimpleQueue[DomainEvent | Connection | None] = SimpleQueue()
+        self._queue: SimpleQueue[DomainEvent | Connection | str | None] = SimpleQueue()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._keep, name="inventory", daemon=True)
         self._versions_lane = Lane("libvirt-versions", clock)
@@ -85,6 +85,10 @@ class Inventory:
         self._stopping = True
         self._versions_lane.close()
         self._queue.put(None)
+
+    def look_at(self, uuid: str) -> None:
+        """Look whether the domain exists: somebody saw it whom no event announced."""
+        self._queue.put(uuid)
 
     def wait_until_verified(self, timeout: float) -> bool:
         """Wait for the first full listing; says whether there has been one."""
@@ -131,6 +135,8 @@ class Inventory:
             return
         if isinstance(item, DomainEvent):
             self._handle(connection, item)
+        elif isinstance(item, str):
+            self._refresh(connection, item)
 
     def _ask_versions(self, connection: Connection) -> None:
         """Ask in a lane of its own: the daemon may run QEMU's binary for seconds before it knows."""
@@ -150,17 +156,20 @@ class Inventory:
 
     def _handle(self, connection: Connection, event: DomainEvent) -> None:
         if event.event in _ENDING:
-            remaining = {uuid: domain for uuid, domain in self.domains.items() if uuid != event.uuid}
             if event.event == "undefined" and find_active(connection, event.uuid) is not None:
                 return  # a running domain became transient, or is being renamed
-            self._publish(remaining)
+            self._publish({uuid: domain for uuid, domain in self.domains.items() if uuid != event.uuid})
             return
         self._counts.add(event.uuid, event.event, event.detail)
         if event.event in _UNCHANGED_BY and event.uuid in self.domains:
             return
-        listed = find_active(connection, event.uuid)
+        self._refresh(connection, event.uuid)
+
+    def _refresh(self, connection: Connection, uuid: str) -> None:
+        """Read one domain again, if it is there."""
+        listed = find_active(connection, uuid)
         if listed is not None:
-            self._publish({**self.domains, event.uuid: _read(listed)})
+            self._publish({**self.domains, uuid: _read(listed)})
 
     def _publish(self, domains: Mapping[str, Domain]) -> None:
         self.domains = MappingProxyType(dict(domains))

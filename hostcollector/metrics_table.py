@@ -1,12 +1,22 @@
 """The catalogue as text: a table for a terminal, JSON for programs, Markdown for METRICS.md."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import ModuleType
 
-from hostcollector.catalogue import SUBJECTS
+from hostcollector.catalogue import SUBJECTS, rows_of
+from hostcollector.catalogue.left_out import PEER_METRICS
+from hostcollector.catalogue.libvirt_fields import FIELDS
 from hostcollector.model import Metric
+
+_PREFACE = (
+    "# Metrics",
+    "",
+    "Written by `hostcollector metrics --format markdown` from the catalogue; not to be edited by hand.",
+    "Traffic is from the guest's point of view. What could not be read is absent, and never 0.",
+)
+_BAR = "\\|"
 
 
 class TableFormat(StrEnum):
@@ -27,37 +37,29 @@ def render(form: TableFormat) -> str:
     return "\n".join(writers[form]()) + "\n"
 
 
-def _rows(subject: ModuleType) -> list[Metric]:
-    """Return a subject's rows in the order of its file."""
-    found: list[Metric] = []
-    for value in vars(subject).values():
-        rows = value.values() if isinstance(value, dict) else (value,)
-        found.extend(row for row in rows if isinstance(row, Metric))
-    return found
-
-
 def _title(subject: ModuleType) -> str:
     first = (subject.__doc__ or "").partition("\n")[0].removeprefix("Rows about ").rstrip(".")
     return first[:1].upper() + first[1:]
 
 
 def _plain() -> Iterator[str]:
-    for subject in SUBJECTS:
+    for number, subject in enumerate(SUBJECTS):
+        yield from ("",) if number else ()
         yield f"{_title(subject)}:"
-        for row in _rows(subject):
+        for row in rows_of(subject):
             labels = f"{{{','.join(row.label_names)}}}" if row.label_names else ""
             yield f"  {row.name}{labels}"
-            yield f"      {row.kind} from {row.source}. {row.help}"
-        yield ""
+            yield f"      {row.kind} from {row.source}. {row.help} {row.note}".rstrip()
 
 
 def _json() -> Iterator[str]:
-    rows = [_fields(row) for subject in SUBJECTS for row in _rows(subject)]
+    rows = [_fields(row, subject) for subject in SUBJECTS for row in rows_of(subject)]
     yield json.dumps(rows, indent=2)
 
 
-def _fields(row: Metric) -> dict[str, object]:
+def _fields(row: Metric, subject: ModuleType) -> dict[str, object]:
     return {
+        "subject": _title(subject),
         "name": row.name,
         "type": str(row.kind),
         "unit": row.unit,
@@ -70,22 +72,27 @@ def _fields(row: Metric) -> dict[str, object]:
 
 
 def _markdown() -> Iterator[str]:
-    yield "# Metrics"
-    yield ""
-    yield "Written by `hostcollector metrics --format markdown` from the catalogue; not to be edited by hand."
-    yield "Every series of a guest carries the labels `tenant`, `domain` and `uuid` besides those named here."
+    yield from _PREFACE
     for subject in SUBJECTS:
-        yield ""
-        yield f"## {_title(subject)}"
-        yield ""
-        yield "| Name | Type | Labels | Source | Meaning |"
-        yield "|---|---|---|---|---|"
-        yield from map(_markdown_row, _rows(subject))
+        rows = [_cells(row) for row in rows_of(subject)]
+        yield from _section(_title(subject), ("Name", "Type", "Unit", "Labels", "Source", "Meaning"), rows)
+    peers = [(f"`{name}`", reason) for name, reason in PEER_METRICS.items()]
+    yield from _section("Left out: names of other exporters", ("Name", "Reason"), peers)
+    fields = [(f"`{field.pattern}`", field.reason) for field in FIELDS if field.metric is None]
+    yield from _section("Left out: statistics fields of libvirt", ("Field", "Reason"), fields)
 
 
-def _markdown_row(row: Metric) -> str:
-    labels = ", ".join(f"`{label}`" for label in row.labels)
-    meaning = " ".join(part for part in (row.help, row.note) if part).replace("|", "\\|")
+def _section(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', _BAR) for cell in row)} |"
+
+
+def _cells(row: Metric) -> Sequence[str]:
+    meaning = f"{row.help} {row.note}".rstrip()
     if row.stability != "stable":
         meaning += f" ({row.stability})"
-    return f"| `{row.name}` | {row.kind} | {labels} | {row.source} | {meaning} |"
+    labels = ", ".join(f"`{label}`" for label in row.label_names)
+    return f"`{row.name}`", str(row.kind), row.unit, labels, row.source, meaning

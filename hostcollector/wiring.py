@@ -65,6 +65,7 @@ class Hypervisor:
             settings=settings,
             link=self.link,
             counts=self.counts,
+            stranger=self.inventory.look_at,
             processes=QemuProcesses(Path(settings.paths.root)),
         )
         return Collector(
@@ -119,6 +120,7 @@ def make_tenancy(settings: Settings, transitions: Transitions) -> Tenancy:
         ResolverName.NOVA: from_nova,
         ResolverName.XPATH: from_xpath(settings.tenancy.xpath),
         ResolverName.MAP: from_map(map_file) if map_file else None,
+        ResolverName.OVN: None,
     }
     chosen = (known[name] for name in settings.tenancy.resolvers)
     return Tenancy([resolver for resolver in chosen if resolver], map_file)

@@ -19,7 +19,9 @@ def event_loop_never_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             calls.append(f"{name}\n{''.join(traceback.format_stack(limit=12))}")
 
     monkeypatch.setattr(machinery, "BlockingError", NotedBlockingError)
-    with blockbuster.blockbuster_ctx():
+    with blockbuster.blockbuster_ctx() as guard:
+        # Coverage's tracer locks its data wherever it is called from; that is not the product's doing.
+        guard.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", {"lock_data"})
         yield
     if calls:
         pytest.fail("blocking call in the event loop: " + "\n".join(calls), pytrace=False)

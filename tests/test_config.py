@@ -51,6 +51,15 @@ tenancy:
       name: one:vm/one:name
       namespaces: {one: "http://opennebula.org/xmlns"}
   map_file: /etc/hostcollector/tenants.yml
+ovs:
+  remote: unix:/run/other/db.sock
+  maximum_age_seconds: 30
+ovn:
+  remote: ssl:192.0.2.1:6642,ssl:[2001:db8::1]:6642
+  maximum_age_seconds: 120
+  ca_file: /etc/ovn/ca.pem
+  certificate_file: /etc/ovn/cert.pem
+  private_key_file: /etc/ovn/key.pem
 paths:
   root: /mnt/capture
   state_directory: /run/state
@@ -121,6 +130,8 @@ def test_no_file_is_a_configuration() -> None:
         ("web", schema.WEB),
         ("collection", schema.COLLECTION),
         ("tenancy", schema.TENANCY),
+        ("ovs", schema.OVS),
+        ("ovn", schema.OVN),
         ("paths", schema.PATHS),
         ("log", schema.LOG),
     ],
@@ -157,7 +168,8 @@ def test_all_problems_come_at_once() -> None:
         ("log: {zzz: 1}", "log.zzz: unknown key; known here: level, format (line 1)"),
         (
             "'a.b': 1",
-            "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, paths, log (line 1)",
+            "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, ovs, ovn, paths, log"
+            " (line 1)",
         ),
     ],
 )
@@ -209,6 +221,14 @@ def test_duplicate_keys_are_errors(text: str, problem: str) -> None:
         "tenancy: {xpath: [a]}",
         "tenancy: {xpath: [{tenant: a, namespaces: {'a b': c}}]}",
         "tenancy: {xpath: [{tenant: a, namespaces: {a: 1}}]}",
+        "ovs: {remote: /run/openvswitch/db.sock}",
+        "ovs: {remote: ssl:192.0.2.1:6640}",
+        "ovs: {remote: 'tcp:192.0.2.1:6640,tcp:192.0.2.2:6640'}",
+        "ovs: {maximum_age_seconds: 0.5}",
+        "ovn: {remote: ssl:192.0.2.1:6642}",
+        "ovn: {remote: udp:192.0.2.1:6642}",
+        "ovn: {ca_file: ca.pem}",
+        "ovn: {certificate_file: /etc/ovn/cert.pem}",
         "paths: {root: proc}",
         "log: {level: warning}",
         "log: {format: text}",

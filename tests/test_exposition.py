@@ -1,9 +1,11 @@
 """The encoder's pages against the Prometheus project's Python client, and what the encoder remembers."""
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import prometheus_client.exposition
@@ -153,6 +155,36 @@ def test_names_that_are_not_utf8_stay_readable_and_different(form: Format) -> No
     text = Encoder().encode(page, form).decode()
     uuids = {sample.labels["uuid"] for family in PARSE[form](text) for sample in family.samples}
     assert uuids == {r"\udc80", r"\udc81", r"\ud83d\ude00", "\N{SNOWMAN}"}
+
+
+HOSTILE_NAMES = (
+    *('a"b', "c\\d", "e\nf", "\r", "\0", "\x1b[0m", "\x85", "\u2028", "\u202e"),
+    *("}{,=", "\ud800", "", ' # {x="y"} 1', "x" * 10_000, "\N{GRINNING FACE}"),
+)
+
+
+@pytest.mark.lab
+def test_prometheus_reads_hostile_names_in_the_text_format() -> None:
+    """Prometheus' own reader of the text format finds every series of guests with hostile names."""
+    page = Encoder().encode(guests(*HOSTILE_NAMES), Format.TEXT)
+    command = ["promtool", "check", "metrics", "--extended"]
+    check = subprocess.run(command, input=page, capture_output=True, check=True)
+    assert check.stdout.decode().splitlines()[-1].split()[:2] == ["Total", str(len(HOSTILE_NAMES))]
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("page", [guests(*HOSTILE_NAMES), full_page()], ids=["hostile names", "every row"])
+def test_prometheus_stores_openmetrics_pages(page: Snapshot, tmp_path: Path) -> None:
+    """Prometheus makes a block of its database from a page: hostile names, histograms, units and all."""
+    lines = Encoder().encode(page, Format.OPENMETRICS).decode().split("\n")
+    # What is put into a block needs a time; a page that is scraped has none.
+    dated = [line if line.startswith("#") or not line else f"{line} 1700000000" for line in lines]
+    (tmp_path / "page").write_text("\n".join(dated), newline="")
+    making = ["promtool", "tsdb", "create-blocks-from", "openmetrics"]
+    command = [*making, str(tmp_path / "page"), str(tmp_path / "blocks")]
+    stored = subprocess.run(command, capture_output=True, check=True).stdout.decode().splitlines()[-1].split()
+    samples = sum(not line.startswith("#") for line in filter(None, lines))
+    assert str(samples) in stored
 
 
 @FORMATS

@@ -262,6 +262,18 @@ def test_live_table_fits_the_terminal() -> None:
     assert any(line.startswith("total   100 guests") for line in last)
 
 
+def test_blocked_guests_are_shown_where_there_is_no_room_for_all() -> None:
+    """A guest in trouble does not disappear behind those that are busier."""
+    busier = [("acme", f"web-{number:02}", str(number)) for number in range(100)]
+    pages = [
+        page(at, [*BLOCKED, *(entry for each in busier for entry in busy(each, at))]) for at in (1.0, 2.0)
+    ]
+    text = live(*pages, height=24)
+    last = text[text.rindex("hv-7") :].splitlines()
+    assert last[4 + 13].split()[:2] == ["acme", "web-13"]
+    assert last[4 + 14].split()[:4] == ["globex", "db", "blocked", "15"]
+
+
 def test_run_once_shows_the_collector_at_an_address(capsys: pytest.CaptureFixture[str]) -> None:
     """The whole way: two readings over HTTP, one table, exit status 0."""
     pages = [(200, text_of(collected(at, busy(WEB, at), sources=SOURCES))) for at in (1.0, 2.0)]

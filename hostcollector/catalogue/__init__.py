@@ -13,7 +13,8 @@ from hostcollector.model import Metric
 SUBJECTS = (guest, cpu, memory, block, interface, cgroup, host, collection)
 
 
-def _rows(subject: ModuleType) -> Iterator[Metric]:
+def rows_of(subject: ModuleType) -> Iterator[Metric]:
+    """Yield the rows of one of the `SUBJECTS`, in the order of its file."""
     for value in vars(subject).values():
         if isinstance(value, Metric):
             yield value
@@ -21,5 +22,5 @@ def _rows(subject: ModuleType) -> Iterator[Metric]:
             yield from (row for row in value.values() if isinstance(row, Metric))
 
 
-ALL: tuple[Metric, ...] = tuple(row for subject in SUBJECTS for row in _rows(subject))
+ALL: tuple[Metric, ...] = tuple(row for subject in SUBJECTS for row in rows_of(subject))
 BY_NAME: dict[str, Metric] = {row.name: row for row in ALL}

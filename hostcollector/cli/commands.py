@@ -3,9 +3,10 @@
 import argparse
 import socket
 import sys
+from dataclasses import replace
 
 from hostcollector.cli.flags import settings_loader
-from hostcollector.config import read_file
+from hostcollector.config import LogLevel, read_file
 from hostcollector.metrics_table import TableFormat, render
 from hostcollector.sources.names import NAMES
 
@@ -69,6 +70,7 @@ def top(options: argparse.Namespace) -> int:
     settings = settings_loader(options)()
     from hostcollector import app, log
 
-    log.configure(settings.log)
+    # Lines on standard error would tear the table, which says itself what is down.
+    log.configure(replace(settings.log, level=LogLevel.ERROR))
     with app.collecting(settings) as collect_one:
         return table.watch(lambda: table.page_of(collect_one()), host=socket.gethostname(), **wanted)

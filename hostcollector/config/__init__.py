@@ -3,12 +3,15 @@
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.overrides import Overrides
 from hostcollector.config.reading import read_bytes, read_file
+from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 from hostcollector.config.settings import (
     CollectionSettings,
     LibvirtSettings,
     LogFormat,
     LogLevel,
     LogSettings,
+    OvnSettings,
+    OvsSettings,
     PathSettings,
     ResolverName,
     Settings,
@@ -26,13 +29,19 @@ __all__ = [
     "LogLevel",
     "LogSettings",
     "Overrides",
+    "OvnSettings",
+    "OvsSettings",
     "PathSettings",
+    "Remote",
     "ResolverName",
     "Settings",
     "TenancySettings",
+    "Transport",
     "WebSettings",
     "XPathRule",
     "parse_address",
+    "parse_remote",
+    "parse_remotes",
     "read_bytes",
     "read_file",
     "telemetry_path_complaint",

@@ -9,12 +9,15 @@ import yaml
 
 from hostcollector.config import values
 from hostcollector.config.document import Place, UnfitError, described, entries, quoted
+from hostcollector.config.remote import Transport
 from hostcollector.config.settings import (
     CollectionSettings,
     LibvirtSettings,
     LogFormat,
     LogLevel,
     LogSettings,
+    OvnSettings,
+    OvsSettings,
     PathSettings,
     ResolverName,
     Settings,
@@ -45,6 +48,17 @@ COLLECTION: Mapping[str, Check] = {
     "maximum_age_seconds": values.number(0, 60),
     "series_limit": values.whole_number(1, 10_000_000),
 }
+OVS: Mapping[str, Check] = {
+    "remote": values.local_remote,
+    "maximum_age_seconds": values.number(1, 300),
+}
+OVN: Mapping[str, Check] = {
+    "remote": values.remotes,
+    "maximum_age_seconds": values.number(1, 3600),
+    "ca_file": values.absolute_path_or_null,
+    "certificate_file": values.absolute_path_or_null,
+    "private_key_file": values.absolute_path_or_null,
+}
 PATHS: Mapping[str, Check] = {
     "root": values.absolute_path,
     "state_directory": values.absolute_path,
@@ -63,6 +77,8 @@ def read_settings(root: yaml.Node, place: Place, source_names: Collection[str]) 
         "collection": _section(CollectionSettings, COLLECTION),
         "sources": lambda node, here: _known(node, here, dict.fromkeys(source_names, _leaf(values.boolean))),
         "tenancy": lambda node, here: TenancySettings(**_known(node, here, TENANCY)),
+        "ovs": _section(OvsSettings, OVS),
+        "ovn": _ovn,
         "paths": _section(PathSettings, PATHS),
         "log": _section(LogSettings, LOG),
     }
@@ -119,6 +135,16 @@ def _resolvers(node: yaml.Node, place: Place) -> tuple[ResolverName, ...]:
     if twice:
         raise UnfitError(f"given twice: {', '.join(twice)}")
     return names
+
+
+def _ovn(node: yaml.Node, place: Place) -> OvnSettings:
+    settings: OvnSettings = _section(OvnSettings, OVN)(node, place)
+    tls = any(remote.transport is Transport.TLS for remote in settings.remote)
+    if tls and settings.ca_file is None:
+        raise UnfitError("ca_file is missing: the certificates that an ssl: server is checked against")
+    if (settings.certificate_file is None) != (settings.private_key_file is None):
+        raise UnfitError("certificate_file and private_key_file go together: give both or neither")
+    return settings
 
 
 def _namespaces(node: yaml.Node, place: Place) -> dict[str, str]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hostcollector.config.address import Address
+from hostcollector.config.remote import Remote, Transport
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
+DEFAULT_OVS_REMOTE = Remote(Transport.UNIX, path="/run/openvswitch/db.sock")
 
 
 class ResolverName(StrEnum):
@@ -19,6 +21,7 @@ class ResolverName(StrEnum):
     NOVA = "nova"
     XPATH = "xpath"
     MAP = "map"
+    OVN = "ovn"
 
 
 class LogLevel(StrEnum):
@@ -118,6 +121,46 @@ class TenancySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OvsSettings:
+    """The `ovs` section: the database of this machine's Open vSwitch, for the sources `ovs` and `ovn`."""
+
+    remote: Remote = DEFAULT_OVS_REMOTE
+    """``unix:/path`` or ``tcp:host:port``. A socket that does not exist means a machine without a switch."""
+
+    maximum_age_seconds: float = 15.0
+    """Seconds without a sign of life after which what the database said is not shown any more, 1 to 300."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvnSettings:
+    """The `ovn` section: OVN's southbound database, for the source and the resolver `ovn`."""
+
+    remote: tuple[Remote, ...] = ()
+    """``ssl:host:port``, ``tcp:host:port`` or ``unix:/path``; a cluster's members with commas between them.
+
+    Without it nothing is asked of OVN.
+    """
+
+    maximum_age_seconds: float = 60.0
+    """Seconds without a sign of life after which the ports are not shown any more, 1 to 3600.
+
+    The tenants that they gave stay: the project of a port never changes.
+    """
+
+    ca_file: str | None = None
+    """Absolute path of the certificates that the server's must be signed by, in PEM; needed for ``ssl:``.
+
+    As with OVN's own programs the server's name is not checked: the certificates of `ovs-pki` have none.
+    """
+
+    certificate_file: str | None = None
+    """Absolute path of our certificate in PEM, for a server that asks for one."""
+
+    private_key_file: str | None = None
+    """Absolute path of our certificate's key in PEM. The files are read again at each connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathSettings:
     """The `paths` section: where the collector reads and writes on this machine."""
 
@@ -157,6 +200,12 @@ class Settings:
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
     """How a guest's tenant is found."""
+
+    ovs: OvsSettings = field(default_factory=OvsSettings)
+    """The database of this machine's Open vSwitch."""
+
+    ovn: OvnSettings = field(default_factory=OvnSettings)
+    """OVN's southbound database."""
 
     paths: PathSettings = field(default_factory=PathSettings)
     """Where the collector reads and writes on this machine."""

@@ -11,6 +11,7 @@ import yaml
 
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.document import UnfitError, described, kind, quoted
+from hostcollector.config.remote import Remote, Transport, parse_remotes
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -96,6 +97,22 @@ def telemetry_path_complaint(path: str) -> str:
     if not _PATH.fullmatch(path):
         return f"expected a path such as /metrics of letters, digits and . _ ~ - /, not {quoted(path)}"
     return f"{path} is taken by the collector's own pages" if path in RESERVED_PATHS else ""
+
+
+def remotes(node: yaml.Node) -> tuple[Remote, ...]:
+    """Return the addresses of a database server or of the members of a cluster."""
+    try:
+        return parse_remotes(text(node))
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
+
+
+def local_remote(node: yaml.Node) -> Remote:
+    """Return the address of one database server that is reached without certificates."""
+    found = remotes(node)
+    if len(found) > 1 or found[0].transport is Transport.TLS:
+        raise UnfitError("expected one address, unix:/path or tcp:host:port")
+    return found[0]
 
 
 def absolute_path(node: yaml.Node) -> str:

@@ -97,6 +97,7 @@ class LibvirtState:
             if uuid in request.guests:
                 samples.extend(_guest_samples(uuid, record, state, reason))
             else:
+                # Just started, or its event was lost; it is on the next page.
                 self._stranger(uuid)
         samples.append(Sample(host.DOMAINS, len(records) + shut_off))
         samples.extend(Sample(host.DOMAINS_BY_STATE, count, (state,)) for state, count in states.items())

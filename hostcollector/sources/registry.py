@@ -22,6 +22,8 @@ class Ingredients:
     settings: Settings
     link: Link
     counts: EventCounts
+    stranger: Callable[[str], None]
+    """Takes the UUID of a guest that a source saw and the request did not name."""
     processes: QemuProcesses
 
 
@@ -58,7 +60,7 @@ def _events(ingredients: Ingredients) -> Source:
 def _libvirt_state(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_state import LibvirtState
 
-    return LibvirtState(ingredients.link)
+    return LibvirtState(ingredients.link, ingredients.stranger)
 
 
 def _libvirt_monitor(ingredients: Ingredients) -> Source:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hostcollector.catalogue import collection
 from hostcollector.top.columns import ordered
-from hostcollector.top.guests import rows
+from hostcollector.top.guests import GuestRow, rows
 from hostcollector.top.page import Page, PageUnreadableError, fetch
 from hostcollector.top.table import ALARM, View, drawn
 from hostcollector.wording import duration, one_line
@@ -139,7 +139,7 @@ class _Show:
     def _view(self, previous: Page | None, current: Page, room: int | None) -> View:
         everyone = rows(previous, current)
         wanted = ordered((row for row in everyone if self.tenant in {None, row.tenant}), self.sort)
-        shown = wanted if room is None else wanted[: max(room, 1)]
+        shown = wanted if room is None else _first(wanted, max(room, 1))
         return View(
             host=self.host,
             page=current,
@@ -149,6 +149,12 @@ class _Show:
             sort=self.sort,
             tenant=self.tenant,
         )
+
+
+def _first(wanted: list[GuestRow], room: int) -> list[GuestRow]:
+    """Return what of `wanted` has room; blocked guests are always among it, below the others if need be."""
+    blocked = [row for row in wanted[room:] if row.blocked][:room]
+    return wanted[: room - len(blocked)] + blocked
 
 
 def _same_collection(one: Page, other: Page) -> bool:

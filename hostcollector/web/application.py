@@ -51,8 +51,8 @@ def build(
 ) -> web.Application:
     """Return the application that serves the pages of `collector`.
 
-    `source_names` are what ``collect[]`` may name; `clock` counts the uptime, in seconds. To be called in the
-    event loop that is to serve it.
+    `source_names` are what ``collect[]`` may name; `clock` counts the uptime, in seconds. It serves in
+    one event loop.
     """
     site = _Site(collector, encoder, settings, source_names, limits or Limits(), clock)
     application = web.Application(middlewares=[site.limited])
@@ -86,7 +86,6 @@ class _Site:
         self._in_flight = 0
         self._workers = Workers()
         self._pages = Pages(encoder, self._workers)
-        self.limited = web.middleware(self._limited)
 
     async def close(self, _application: web.Application) -> None:
         self._workers.close()
@@ -145,7 +144,8 @@ class _Site:
         except HostcollectorError as error:
             raise unavailable(f"There is no collection: {one_line(str(error))}.") from None
 
-    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    @web.middleware
+    async def limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer so many requests at once and no more; the probes cost nothing and are always answered."""
         if request.path.startswith("/-/"):
             return await handler(request)

@@ -83,6 +83,9 @@ class Pages:
             return await self._workers.run(
                 partial(self._encoder.encode, snapshot, variant.form, variant.only)
             )
-        plain = await self.get(snapshot, replace(variant, compressed=False))
+        uncompressed = replace(variant, compressed=False)
+        # An older snapshot, of a client that has waited long, must not push out the pages of the last one.
+        current = snapshot is self._snapshot
+        plain = await (self.get if current else self._make)(snapshot, uncompressed)
         # Level 1: a page is so repetitive that more effort saves little.
         return await self._workers.run(partial(gzip.compress, plain, 1, mtime=0))

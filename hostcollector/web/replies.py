@@ -59,4 +59,6 @@ async def send(
         logger.debug("client cut off: it did not take its reply", extra={"client": request.remote})
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        pass  # the client has left; that is its right and no news
     return response

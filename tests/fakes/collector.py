@@ -29,16 +29,17 @@ class FakeCollector:
 
 
 class CountingEncoder:
-    """The real encoder, but it counts, and with its gate closed it waits."""
+    """The real encoder, but it counts, with its gate closed it waits, and `page` stands in for its work."""
 
     def __init__(self) -> None:
         self.encodings: list[tuple[Format, frozenset[str] | None]] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.page: bytes | None = None
         self._encoder = Encoder()
 
     def encode(self, snapshot: Snapshot, form: Format, only: frozenset[str] | None = None) -> bytes:
         """Return the real page once the gate is open."""
         self.gate.wait()
         self.encodings.append((form, only))
-        return self._encoder.encode(snapshot, form, only)
+        return self._encoder.encode(snapshot, form, only) if self.page is None else self.page

@@ -17,20 +17,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.lab import laboratory
-from tests.lab.guest import MIB, Disk, Guest
+from tests.lab.demo_guests import TENANTS, five_guests
 from tests.lab.hypervisor import Hypervisor, PrivateHypervisor
 from tests.lab.image import CACHE, GuestImage
-from tests.lab.metadata import nova, own_tenant
 from tests.lab.process import Process, spawn, until
 from tests.lab.prometheus import Prometheus, answers, free_port
 from tests.lab.traces import Traces
-from tests.lab.workload import Workload
 
 TRACES = CACHE / "demo.json"
 HOSTCOLLECTOR = Path(sys.executable).with_name("hostcollector")
 QUERY = "sum by (tenant) (rate(libvirt_domain_vcpu_time_seconds_total[30s]))"
-GLOBEX = "6f1c2f0e4b7a4f0e9d3b5a1c8e2d7f90"
-TENANTS = {"acme", GLOBEX, ""}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +87,7 @@ def _start(traces: Traces) -> tuple[str, Prometheus]:
     shutil.copyfile(built.kernel, image.kernel)  # libvirt may change their owner
     shutil.copyfile(built.initramfs, image.initramfs)
     print("[3/5] booting five guests ...", flush=True)
-    guests = _guests()
+    guests = five_guests()
     traces.guests = [] if traces.private else [guest.uuid for guest in guests]
     traces.save()
     for guest in hypervisor.boot_all(guests, image):
@@ -107,37 +103,6 @@ def _start(traces: Traces) -> tuple[str, Prometheus]:
     print(f"\nthe collector's page  http://{address}/\nPrometheus            {prometheus.url}/")
     print(f"ask it for            {QUERY}\n", flush=True)
     return f"http://{address}/metrics", prometheus
-
-
-def _guests() -> list[Guest]:
-    """Return two guests of each tenant, one tenant tagged in either way, and one guest of nobody."""
-    acme = own_tenant("acme", "Acme Corp")
-    metadata = [
-        ("acme-1", acme),
-        ("acme-2", acme),
-        ("globex-1", nova(project_id=GLOBEX, project_name="globex", instance_name="web", flavor="m1.small")),
-        ("globex-2", nova(project_id=GLOBEX, project_name="globex", instance_name="db", flavor="m1.large")),
-        ("nobody", ""),
-    ]
-    return [
-        Guest(
-            name=f"demo-{name}",
-            metadata=element,
-            vcpus=1 + number % 2,
-            disks=(Disk(size=32 * MIB),),
-            workload=Workload(
-                read_bytes=number * MIB,
-                write_bytes=number * MIB // 2,
-                flushes=2,
-                cpu_seconds=0.04 * number,
-                memory_bytes=8 * number * MIB,
-                packets=20 * number,
-                packet_bytes=400,
-                period_seconds=2,
-            ),
-        )
-        for number, (name, element) in enumerate(metadata, start=1)
-    ]
 
 
 def _serve(name: str, command: Sequence[str], ready: str, traces: Traces) -> None:

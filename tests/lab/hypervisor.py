@@ -50,7 +50,7 @@ class Hypervisor:
     def boot(self, guest: Guest, image: GuestImage | None = None) -> RunningGuest:
         """Start a transient domain and return it once its QEMU runs; the kernel then still boots."""
         directory = self.directory / "guests" / guest.name
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         make_disks(guest, directory)
         with connected(self.uri) as connection:
             connection.createXML(domain_xml(guest, directory, image))

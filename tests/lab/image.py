@@ -71,7 +71,7 @@ def _contents(cache: Path, tree: Path) -> dict[str, bytes]:
 
 def _load(name: str, modules: Mapping[str, Path], loaded: dict[str, bytes]) -> None:
     """Add a module after those that it needs, which its own .modinfo section names."""
-    if name in loaded:
+    if name in loaded or name not in modules:  # what is no module is built into the kernel
         return
     path = modules[name]
     module = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()

@@ -4,7 +4,17 @@ import os
 import platform
 import shutil
 
-PROGRAMS = ("libvirtd", "qemu-system-x86_64", "unshare", "mount", "gcc", "apt-get", "dpkg-deb")
+PROGRAMS = (
+    "libvirtd",
+    "virsh",
+    "qemu-system-x86_64",
+    "prometheus",
+    "unshare",
+    "mount",
+    "gcc",
+    "apt-get",
+    "dpkg-deb",
+)
 
 
 def missing() -> str | None:

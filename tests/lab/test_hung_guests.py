@@ -42,11 +42,11 @@ def test_hung_guests_cost_only_their_own_monitor_series(
             guest.stop()
         during = []
         for _ in range(4):
+            time.sleep(2)  # longer than a finished collection answers further scrapes
             during.append(served.page())
-            time.sleep(2)
         for guest in stopped:
             guest.cont()
-        time.sleep(1)
+        time.sleep(2)
         after = [served.page(), served.page()]
 
     for page in during:

@@ -42,22 +42,30 @@ def test_a_guests_work_is_on_the_page_as_the_guest_counted_it(
 def test_vcpu_seconds_are_what_the_guest_burned(
     boot: Boot, hypervisor: PrivateHypervisor, tmp_path: Path
 ) -> None:
-    """The vCPU's time between the two accounts is the guest's busy time, within three in a hundred."""
+    """The vCPU's run time and run delay together are the guest's busy time, within three in a hundred.
+
+    Together, because a guest under software emulation does not see that it waits for a processor.
+    """
     seconds = 10.0
-    work = Workload(cpu_seconds=seconds, delay_seconds=6)
-    guest = boot(Guest(name="truth-cpu", vcpus=1, workload=work))
-    uuid, name = guest.guest.uuid, "libvirt_domain_vcpu_time_seconds_total"
+    guest = boot(Guest(name="truth-cpu", workload=Workload(cpu_seconds=seconds, delay_seconds=6)))
+    uuid = guest.guest.uuid
     with serving(hypervisor.uri_readonly, tmp_path) as served:
-        ready = guest.account("ready")
-        # The kernel settles during the rest before the work; what it used until the work is in both accounts.
-        time.sleep(4)
-        before = served.page().one(name, uuid=uuid, vcpu="0")
-        done = guest.account("done")
-        after = served.page().one(name, uuid=uuid, vcpu="0")
-    burned = done.done.cpu_seconds[0]
+        guest.account("ready")
+        time.sleep(4)  # the kernel settles during the rest before the work
+        before = served.page()
+        burned = guest.account("done").done.cpu_seconds[0]
+        after = served.page()
+
+    def grown(name: str) -> float:
+        return after.one(name, uuid=uuid, vcpu="0") - before.one(name, uuid=uuid, vcpu="0")
+
+    ran, waited = (
+        grown("libvirt_domain_vcpu_time_seconds_total"),
+        grown("libvirt_domain_vcpu_delay_seconds_total"),
+    )
+    print(f"\nburned {burned:.3f} s in the guest; on the page it ran {ran:.3f} s and waited {waited:.3f} s")
     assert burned == pytest.approx(seconds, rel=0.02)
-    assert done.cpus[0].busy - ready.cpus[0].busy >= burned * 0.97
-    assert after - before == pytest.approx(burned, rel=0.03, abs=0.1)
+    assert ran + waited == pytest.approx(burned, rel=0.03)
 
 
 def test_two_interfaces_are_seen_from_inside(

@@ -1,0 +1,91 @@
+"""Rows about SR-IOV virtual functions: the network that guests have past the host's own."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.model import Metric, Scope
+
+_VF = ("pf", "vf", "pci_address")
+_PF = ("pf", "pci_address")
+_host_gauge = partial(gauge, source="sriov", scope=Scope.HOST, labels=_PF)
+
+OWNED = "Of a VF that a guest owns; starts at 0 for each owner."
+FREE = "Of a VF that no guest owns; starts at 0 whenever it becomes free."
+
+# Key, which is also the name's ending before `_total`; unit; help.
+_COUNTERS = (
+    ("receive_bytes", "bytes", "Data that the VF received."),
+    ("receive_packets", "", "Packets that the VF received."),
+    ("receive_dropped", "", "Packets to the VF that the card dropped."),
+    ("receive_broadcast_packets", "", "Broadcast packets that the VF received."),
+    ("receive_multicast_packets", "", "Multicast packets that the VF received."),
+    ("transmit_bytes", "bytes", "Data that the VF sent."),
+    ("transmit_packets", "", "Packets that the VF sent."),
+    ("transmit_dropped", "", "Packets from the VF that the card dropped."),
+    ("transmit_broadcast_packets", "", "Broadcast packets that the VF sent."),
+    ("transmit_multicast_packets", "", "Multicast packets that the VF sent."),
+)
+# Key, which is also the name's ending; help.
+_SETTINGS = (
+    ("vlan", "VLAN that the card puts the VF's traffic into; 0 for none."),
+    ("vlan_priority", "Priority (802.1p) that the card gives the VF's traffic in its VLAN."),
+    ("link_state", "The VF's link: 0 follows the port, 1 forced up, 2 forced down."),
+    ("spoof_check", "1 if the card drops what the VF sends from an address that is not its own."),
+    ("trust", "1 if the VF may change its address and listen to everything."),
+    ("transmit_limit_bytes_per_second", "What the VF may send at most; absent when there is no limit."),
+    ("transmit_guarantee_bytes_per_second", "What the VF may send at least; absent when nothing is."),
+)
+_INFO_LABELS = (*_VF, "mac", "vlan", "driver", "pf_driver", "pf_pci_address", "ib_device")
+_GUID_LABELS = (*_VF, "node_guid", "port_guid")
+
+
+def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
+    """Return all rows of a VF by key, for VFs with an owner or for those without."""
+    count = partial(counter, source="sriov", scope=scope, labels=_VF, note=note)
+    setting = partial(gauge, source="sriov", scope=scope, labels=_VF)
+    describe = partial(info, source="sriov", scope=scope)
+    rows = {key: count(name=f"{prefix}_{key}_total", unit=unit, help=text) for key, unit, text in _COUNTERS}
+    rows.update((key, setting(name=f"{prefix}_{key}", help=text)) for key, text in _SETTINGS)
+    rows["info"] = describe(
+        name=f"{prefix}_info",
+        labels=_INFO_LABELS,
+        help="What the VF is; driver is its own one on the host, such as vfio-pci.",
+    )
+    rows["infiniband_info"] = describe(
+        name=f"{prefix}_infiniband_info",
+        labels=_GUID_LABELS,
+        help="GUIDs of an InfiniBand VF, by which the subnet manager knows it.",
+    )
+    return rows
+
+
+GUEST = _rows("libvirt_domain_vf", Scope.DOMAIN, OWNED)
+HOST = _rows("hostcollector_host_vf", Scope.HOST, FREE)
+COUNTER_KEYS = frozenset(key for key, _, _ in _COUNTERS)
+
+POLICY_DRIFT = gauge(
+    name="libvirt_domain_vf_policy_drift",
+    source="sriov",
+    labels=(*_VF, "rule"),
+    help="1 if a guest's VF breaks the rule: trust_on, spoof_check_off, vlan_0, link_forced_up, mac_differs.",
+    note="Only rules that can be judged; mac_differs compares with the guest's definition.",
+)
+PF_INFO = info(
+    name="hostcollector_host_pf_info",
+    source="sriov",
+    scope=Scope.HOST,
+    labels=(*_PF, "driver", "ib_device"),
+    help="A network card that can be split into VFs.",
+)
+PF_VFS = _host_gauge(
+    name="hostcollector_host_pf_vfs",
+    help="VFs that the card is split into.",
+)
+PF_COUNTERS_SUPPORTED = _host_gauge(
+    name="hostcollector_host_pf_vf_counters_supported",
+    help="1 if the card's driver counts the traffic of each VF; with 0 there are no VF counters.",
+)
+VF_INFO_TRUNCATED = _host_gauge(
+    name="hostcollector_host_vf_info_truncated",
+    help="1 if the kernel's list of VFs lacks some that the card has.",
+)

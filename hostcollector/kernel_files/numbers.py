@@ -1,0 +1,31 @@
+"""Numbers and lists of CPUs as the kernel writes them."""
+
+from hostcollector.errors import SourceMalformedError
+
+_LARGEST = 2**64 - 1
+# More than any kernel is built for (CONFIG_NR_CPUS); a longer list is not a list of CPUs.
+_MOST_CPUS = 2**20
+
+
+def integer(text: bytes) -> int:
+    """Return an unsigned number of at most 64 bits. Raises `SourceMalformedError` for anything else."""
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise SourceMalformedError(f"not a number: {text[:40]!r}") from error
+    if not 0 <= number <= _LARGEST:
+        raise SourceMalformedError(f"not an unsigned 64-bit number: {text[:40]!r}")
+    return number
+
+
+def cpu_count(text: bytes) -> int:
+    """Return how many CPUs a list such as ``0-3,8`` names. Raises `SourceMalformedError`."""
+    text = text.strip()
+    count = 0
+    for part in text.split(b",") if text else ():
+        first, _, last = part.partition(b"-")
+        low = integer(first)
+        count += integer(last) - low + 1 if last else 1
+        if (last and integer(last) < low) or count > _MOST_CPUS:
+            raise SourceMalformedError(f"not a list of CPUs: {text[:40]!r}")
+    return count

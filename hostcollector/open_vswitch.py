@@ -1,0 +1,184 @@
+"""This machine's Open vSwitch as its database describes it: ports, and whose they say they are.
+
+Column and key names are those of ovs-vswitchd.conf.db(5); the external ids are written by os-vif and libvirt.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from hostcollector.config import OvsSettings
+from hostcollector.ovsdb import Client, Replica, Row, Watch
+
+WATCH = Watch(
+    database="Open_vSwitch",
+    columns={
+        "Open_vSwitch": ("external_ids", "other_config", "ovs_version", "dpdk_version"),
+        "Bridge": ("name", "ports"),
+        "Port": ("name", "interfaces", "tag"),
+        "Interface": (
+            *("name", "type", "ofport", "mac_in_use", "mtu", "error", "options", "external_ids"),
+            *("admin_state", "link_state", "link_resets", "statistics", "status"),
+        ),
+    },
+)
+VHOST_USER_TYPES = frozenset({"dpdkvhostuser", "dpdkvhostuserclient"})
+SHORTEST_INTERVAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchPort:
+    """An interface of the switch. `statistics` are from the switch's point of view.
+
+    `interface_id`, `guest_uuid` and `mac` are what whoever plugged it wrote down; empty where nobody did.
+    """
+
+    name: str
+    type: str = ""
+    bridge: str = ""
+    port: str = ""
+    vlan: int | None = None
+    ofport: int | None = None
+    mtu: int | None = None
+    interface_id: str = ""
+    guest_uuid: str = ""
+    mac: str = ""
+    socket: str = ""
+    admin_state: str = ""
+    link_state: str = ""
+    link_resets: int | None = None
+    error: str = ""
+    statistics: Mapping[str, int] = field(default_factory=dict)
+    status: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def for_a_guest(self) -> bool:
+        """Whether somebody made it for a guest."""
+        return bool(self.interface_id or self.guest_uuid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """The whole switch at one moment. `statistics_changed_at` is on the monotonic clock, in seconds."""
+
+    ports: tuple[SwitchPort, ...] = ()
+    system_id: str = ""
+    ovn_remote: str = ""
+    version: str = ""
+    dpdk_version: str = ""
+    statistics_interval: float = SHORTEST_INTERVAL_SECONDS
+    statistics_changed_at: float | None = None
+
+
+class LocalSwitch:
+    """Follows this machine's switch, for all who want to know of it. Nothing is opened before `start`."""
+
+    def __init__(self, settings: OvsSettings) -> None:
+        self._remote = settings.remote
+        self._client = Client(
+            "ovs-database",
+            [settings.remote],
+            WATCH,
+            maximum_age=settings.maximum_age_seconds,
+            on_change=self._changed,
+        )
+        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._read: tuple[Replica, Switch] | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the database's last sign of life."""
+        return self._client.age
+
+    def start(self) -> None:
+        """Begin to follow; a second call does nothing."""
+        self._client.start()
+
+    def close(self) -> None:
+        """End following; a second call does nothing."""
+        self._client.close()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each change, in the client's thread. Before `start` only."""
+        self._listeners = (*self._listeners, listener)
+
+    def current(self) -> Switch:
+        """Return the switch as it is now, at once. Raises `SourceError` with the reason where it cannot."""
+        replica, kept = self._client.replica(), self._read
+        if kept is None or kept[0] is not replica:
+            kept = self._read = (replica, read_switch(replica))
+        return kept[1]
+
+    def _changed(self, replica: Replica) -> None:
+        self._read = (replica, read_switch(replica))
+        for listener in self._listeners:
+            listener()
+
+
+def read_switch(replica: Replica) -> Switch:
+    """Return the switch that the replica describes; rows that say nothing are left out."""
+    root = next(iter(replica.rows("Open_vSwitch").values()), Row({}))
+    ids = root.texts("external_ids")
+    ports = replica.rows("Port")
+    bridges = {
+        port: bridge.text("name")
+        for bridge in replica.rows("Bridge").values()
+        for port in _references(bridge, "ports")
+    }
+    places = {
+        interface: (bridges.get(uuid, ""), port)
+        for uuid, port in ports.items()
+        for interface in _references(port, "interfaces")
+    }
+    return Switch(
+        ports=tuple(
+            _port(row, *places.get(uuid, ("", Row({}))))
+            for uuid, row in replica.rows("Interface").items()
+            if row.text("name")
+        ),
+        system_id=ids.get("system-id", ""),
+        ovn_remote=ids.get("ovn-remote", ""),
+        version=root.text("ovs_version"),
+        dpdk_version=root.text("dpdk_version"),
+        statistics_interval=_interval(root.texts("other_config").get("stats-update-interval", "")),
+        statistics_changed_at=replica.changed_at.get(("Interface", "statistics")),
+    )
+
+
+def _references(row: Row, column: str) -> frozenset[str]:
+    # A set of one comes as the bare member where the schema allows only one.
+    return row.members(column) or frozenset({row.text(column)} - {""})
+
+
+def _port(row: Row, bridge: str, port: Row) -> SwitchPort:
+    ids, options, status = row.texts("external_ids"), row.texts("options"), row.texts("status")
+    return SwitchPort(
+        name=row.text("name"),
+        type=row.text("type"),
+        bridge=bridge,
+        port=port.text("name"),
+        vlan=port.number("tag"),
+        ofport=row.number("ofport"),
+        mtu=row.number("mtu"),
+        interface_id=ids.get("iface-id", ""),
+        guest_uuid=(ids.get("vm-uuid") or ids.get("vm-id", "")).lower(),
+        mac=(ids.get("attached-mac") or row.text("mac_in_use")).lower(),
+        socket=_path(options.get("vhost-server-path") or status.get("socket", "")),
+        admin_state=row.text("admin_state"),
+        link_state=row.text("link_state"),
+        link_resets=row.number("link_resets"),
+        error=row.text("error"),
+        statistics=row.numbers("statistics"),
+        status=status,
+    )
+
+
+def _path(text: str) -> str:
+    return str(PurePosixPath(text)) if text else ""
+
+
+def _interval(milliseconds: str) -> float:
+    """Return the interval in seconds: what is set, but never less than the switch allows."""
+    if not (milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) < 10):
+        return SHORTEST_INTERVAL_SECONDS
+    return max(SHORTEST_INTERVAL_SECONDS, int(milliseconds) / 1000)

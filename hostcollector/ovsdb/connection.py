@@ -1,0 +1,110 @@
+"""Opens connections to a database server over a unix socket, TCP or TLS.
+
+What may block, looking up a name and reading certificates, is done before the event loop runs.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostcollector.config import Remote, Transport
+from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
+
+CONNECT_SECONDS = 10.0
+CHUNK = 256 * 1024
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class NoServerError(SourceUnavailableError):
+    """The server's socket does not exist: the program is not installed, or does not run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files: the authority that signed the server's certificate, and ours where the server wants one."""
+
+    authority: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files. Raises `SourceUnavailableError` naming the one that cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # The certificates of ovs-pki name no host; the authority signs nothing but this cloud's databases.
+        context.check_hostname = False
+        try:
+            context.load_verify_locations(self.authority)
+        except OSError as error:
+            raise _unusable(self.authority, error) from error
+        if self.certificate is not None:
+            try:
+                context.load_cert_chain(self.certificate, self.key)
+            except OSError as error:
+                raise _unusable(self.certificate, error, self.key) from error
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A remote with everything found out that can block: a numeric address, the certificates."""
+
+    remote: Remote
+    address: str = ""
+    context: ssl.SSLContext | None = None
+
+
+def prepare(remote: Remote, tls: TlsFiles | None) -> Target:
+    """Find out what `connect` needs; may block. Raises `SourceError`."""
+    if remote.transport is Transport.UNIX:
+        return Target(remote)
+    try:
+        found = socket.getaddrinfo(remote.host, remote.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise SourceUnavailableError(f"the name {remote.host!r} cannot be resolved: {error}") from error
+    address = str(found[0][4][0])
+    if remote.transport is Transport.TCP:
+        return Target(remote, address)
+    if tls is None:
+        raise SourceUnavailableError("no file of certificate authorities is configured")
+    return Target(remote, address, tls.context())
+
+
+async def connect(target: Target) -> Streams:
+    """Open the connection. Raises `SourceError` with the cause and, where known, the cure."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if target.remote.transport is Transport.UNIX:
+                return await asyncio.open_unix_connection(target.remote.path, limit=CHUNK)
+            return await asyncio.open_connection(
+                target.address, target.remote.port, ssl=target.context, limit=CHUNK
+            )
+    except TimeoutError as error:
+        raise SourceUnavailableError(f"no connection within {CONNECT_SECONDS:g} s") from error
+    except OSError as error:
+        raise explained(target.remote, error) from error
+
+
+def explained(remote: Remote, error: OSError) -> SourceError:
+    """Return what an operating system's error on a connection means, as one of ours."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SourceDeniedError(
+            f"the server's certificate is not signed by the configured authority: {error.verify_message}"
+        )
+    if isinstance(error, ssl.SSLError):
+        return SourceDeniedError(f"TLS failed: {error.reason or error}")
+    if remote.transport is Transport.UNIX and error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NoServerError("the socket does not exist")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SourceDeniedError(
+            "permission denied; give the collector's account the group that owns the socket"
+        )
+    return SourceUnavailableError(error.strerror or str(error))
+
+
+def _unusable(file: Path, error: OSError, other: Path | None = None) -> SourceUnavailableError:
+    names = f"{file} and {other}" if other is not None else str(file)
+    return SourceUnavailableError(f"{names} cannot be used: {error.strerror or error}")

@@ -1,0 +1,95 @@
+"""Bytes of a connection to JSON-RPC messages; they follow each other without a separator (RFC 7047, 4).
+
+A document's end is found by counting braces outside strings, each byte once, so that a message in a thousand
+pieces costs no more than one in a single piece. Nothing is decoded before it is whole, and what grows beyond
+the limit is refused instead of kept.
+"""
+
+import json
+import re
+from typing import Any
+
+from hostcollector.errors import SourceMalformedError
+
+LARGEST_MESSAGE = 32 * 1024 * 1024
+
+Message = dict[str, Any]
+
+_SPACE = b" \t\r\n"
+# What matters outside a string: braces, and the quote that begins one.
+_OUTSIDE = re.compile(rb'[{}"]')
+# The rest of a string, as far as it has arrived; a backslash waits for the character that it escapes.
+_INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+
+
+class Framer:
+    """Cuts a stream into messages. One per connection; of no use after it raised."""
+
+    def __init__(self, limit: int = LARGEST_MESSAGE) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._depth = 0
+        self._in_string = False
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return the messages that `data` completes. Raises `SourceMalformedError`."""
+        self._buffer += data
+        found = []
+        while (end := self._end()) is not None:
+            found.append(_decode(bytes(self._buffer[:end])))
+            del self._buffer[:end]
+            self._scanned = 0
+        if len(self._buffer) > self._limit:
+            raise SourceMalformedError(f"a message of more than {self._limit} bytes")
+        return found
+
+    def _end(self) -> int | None:
+        """Return where the first document ends, or None while it has not."""
+        if self._depth == 0 and not self._begin():
+            return None
+        while self._scanned < len(self._buffer):
+            if self._in_string:
+                self._skip_string()
+                if self._in_string:
+                    return None
+                continue
+            mark = _OUTSIDE.search(self._buffer, self._scanned)
+            if mark is None:
+                self._scanned = len(self._buffer)
+                return None
+            self._scanned = mark.end()
+            self._in_string = mark[0] == b'"'
+            self._depth += (mark[0] == b"{") - (mark[0] == b"}")
+            if self._depth == 0:
+                return self._scanned
+        return None
+
+    def _begin(self) -> bool:
+        """Step over white space to the next document; says whether there is one."""
+        while self._buffer and self._buffer[0] in _SPACE:
+            self._buffer = self._buffer.lstrip(_SPACE)
+        if self._buffer and self._buffer[0] != ord("{"):
+            raise SourceMalformedError("something that is no JSON-RPC message")
+        return bool(self._buffer)
+
+    def _skip_string(self) -> None:
+        rest = _INSIDE.match(self._buffer, self._scanned)
+        assert rest is not None  # it matches nothing, too
+        self._scanned = rest.end()
+        if self._scanned < len(self._buffer) and self._buffer[self._scanned] == ord('"'):
+            self._scanned += 1
+            self._in_string = False
+
+
+def _decode(document: bytes) -> Message:
+    try:
+        message = json.loads(document.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise SourceMalformedError(f"a message that is not JSON: {error}") from None
+    assert isinstance(message, dict)  # it begins with a brace
+    return message
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

@@ -1,0 +1,55 @@
+"""The `process` source: what the collector itself costs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import ProcessCollector
+
+from hostcollector.catalogue import collection
+from hostcollector.errors import SourceUnavailableError
+from hostcollector.kernel_files import ProcessStat, read
+from hostcollector.model import Sample
+from hostcollector.sources.base import Reading, Request
+
+_ROWS = {
+    row.name: row
+    for row in (
+        collection.PROCESS_CPU,
+        collection.PROCESS_RESIDENT_MEMORY,
+        collection.PROCESS_VIRTUAL_MEMORY,
+        collection.PROCESS_START_TIME,
+        collection.PROCESS_OPEN_FDS,
+        collection.PROCESS_MAX_FDS,
+    )
+}
+
+
+class Process:
+    """Reads the collector's own process under `proc`."""
+
+    name = "process"
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._stat = str(proc / "self/stat")
+        # Registered nowhere: there is one page and this is not how it is made.
+        self._collector = ProcessCollector(proc=str(proc), registry=None)
+
+    def read(self, request: Request) -> Reading:
+        """Return the common ``process_`` series. Raises `SourceUnavailableError` when /proc cannot be read."""
+        return Reading(samples=[*self._common(), *self._threads()])
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _common(self) -> Iterator[Sample]:
+        for family in self._collector.collect():
+            for sample in family.samples:
+                if row := _ROWS.get(sample.name):
+                    yield Sample(row, sample.value)
+
+    def _threads(self) -> Iterator[Sample]:
+        try:
+            stat = ProcessStat.parse(read(self._stat))
+        except OSError as error:
+            raise SourceUnavailableError(f"{self._stat} cannot be read: {error.strerror}") from error
+        yield Sample(collection.PROCESS_THREADS, stat.threads)

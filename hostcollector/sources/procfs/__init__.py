@@ -1,0 +1,74 @@
+"""The `procfs` source: what the host's scheduler knows of each guest's QEMU process and its threads.
+
+It needs neither libvirt nor the guest's monitor, so it goes on while either of them is stuck.
+"""
+
+import os
+
+from hostcollector.catalogue import cpu, guest, memory
+from hostcollector.errors import SourceMalformedError
+from hostcollector.kernel_files import GONE, ProcessStat, read_record
+from hostcollector.model import Sample
+from hostcollector.qemu_processes import QemuProcess, QemuProcesses
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.procfs.start_times import StartTimes
+from hostcollector.sources.procfs.threads import ThreadReader
+
+__all__ = ["Procfs"]
+
+
+class Procfs:
+    """Reads the processes that `processes` finds, under the same root."""
+
+    name = "procfs"
+
+    def __init__(
+        self,
+        processes: QemuProcesses,
+        *,
+        ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
+        page_size: int = os.sysconf("SC_PAGE_SIZE"),
+    ) -> None:
+        self._processes = processes
+        self._ticks_per_second = ticks_per_second
+        self._page_size = page_size
+        self._proc = str(processes.root / "proc")
+        self._threads = ThreadReader(self._proc)
+        self._starts = StartTimes(self._proc, ticks_per_second)
+
+    def read(self, request: Request) -> Reading:
+        """Return the series of all guests whose process is found. Raises what `QemuProcesses.find` raises."""
+        found = self._processes.find(request.guests)
+        self._threads.begin(found.processes.values())
+        self._starts.begin(found.processes.values())
+        samples: list[Sample] = []
+        notes = list(found.notes)
+        for uuid, process in found.processes.items():
+            try:
+                samples += self._guest(process, found.vhost_threads.get(process.pid, ()))
+            except GONE:
+                notes.append(f"the QEMU of guest {request.guests[uuid].domain.name!r} ended while it was read")
+            except (OSError, SourceMalformedError) as error:
+                notes.append(
+                    f"the QEMU of guest {request.guests[uuid].domain.name!r} cannot be read: {error}"
+                )
+        return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _guest(self, process: QemuProcess, vhost_threads: tuple[int, ...]) -> list[Sample]:
+        samples = self._threads.samples(process, vhost_threads)
+        # Read last: where the start time is still the right one, all that was read before is this guest's too.
+        stat = ProcessStat.parse(read_record(f"{self._proc}/{process.pid}/stat"))
+        if stat.start_ticks != process.start_ticks or stat.is_dead:
+            self._processes.forget(process)
+            raise ProcessLookupError
+        uuid = process.uuid
+        samples.append(Sample(cpu.DOMAIN_CPU_TIME, stat.cpu_ticks / self._ticks_per_second, (), uuid))
+        samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))
+        samples.append(Sample(memory.RSS, stat.resident_pages * self._page_size, (), uuid))
+        started = self._starts.of(process)
+        if started is not None:
+            samples.append(Sample(guest.START_TIME, started, (), uuid))
+        return samples

@@ -1,0 +1,107 @@
+"""One PF in one collection: its list, where its VFs' counters come from, and what to tell the operator."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hostcollector.sources.sriov.attributes import ARPHRD_INFINIBAND
+from hostcollector.sources.sriov.drivers import counted
+from hostcollector.sources.sriov.vendor_files import VendorFiles
+from hostcollector.sources.sriov.vf_list import ListedVf, VfList
+from hostcollector.sriov import PhysicalFunction
+
+# Counters of different origin start at different values: their baselines are kept apart by these prefixes.
+FILES, REPRESENTOR = "files:", "representor:"
+
+
+@dataclass(slots=True)
+class Card:
+    """A PF with what netlink said of it. `problem` says why it said nothing; `name` is the `pf` label."""
+
+    pf: PhysicalFunction
+    name: str
+    list: VfList | None
+    problem: str = ""
+    fields: frozenset[str] = field(init=False)
+    ipoib: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ipoib = (
+            self.pf.infiniband if self.list is None else self.list.hardware_type == ARPHRD_INFINIBAND
+        )
+        self.fields = counted(self.pf.driver, ipoib=self.ipoib, switchdev=self.pf.switchdev)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the kernel told less than all VFs of the card."""
+        return self.list is None or len(self.list.vfs) < len(self.pf.vfs)
+
+    def listed(self, number: int) -> ListedVf | None:
+        """Return what netlink said of the VF."""
+        return self.list.vfs.get(number) if self.list is not None else None
+
+
+class CounterReader:
+    """Finds the raw counters of a card's VFs: netlink first, then the vendor's files, then representors."""
+
+    def __init__(self, card: Card, files: VendorFiles) -> None:
+        self._card = card
+        self._files = files
+        self.directory = files.directory(card.pf)
+        self.origins: set[str] = set()
+
+    def counters(self, number: int) -> tuple[str, Mapping[str, int]]:
+        """Return the prefix of the counters' origin and the counters; none where nobody counts."""
+        card = self._card
+        listed = card.listed(number)
+        if listed is not None and listed.statistics and card.fields:
+            raw = listed.statistics
+            if len(card.fields) < len(raw):
+                raw = {name: value for name, value in raw.items() if name in card.fields}
+            return self._noted("", raw)
+        if self.directory and (raw := self._files.counters(self.directory, number)):
+            return self._noted(FILES, raw)
+        representor = card.pf.representors.get(number)
+        if representor is not None:
+            return self._noted(REPRESENTOR, self._files.representor_counters(representor))
+        return "", {}
+
+    def guids(self, number: int) -> tuple[str, str]:
+        """Return the GUIDs of an InfiniBand VF: as the host has set them, else as the driver's files say."""
+        if not self._card.ipoib:
+            return "", ""
+        listed = self._card.listed(number)
+        node, port = (listed.node_guid, listed.port_guid) if listed is not None else (None, None)
+        if node and port:
+            return node, port
+        filed = self._files.guids(self.directory, number) if self.directory else ("", "")
+        return node or filed[0], port or filed[1]
+
+    def _noted(self, origin: str, raw: Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
+        self.origins.add(origin)
+        return origin, raw
+
+
+_ORIGINS = {
+    "": "counters from netlink",
+    FILES: "counters from the driver's files",
+    REPRESENTOR: "counters from the representors",
+}
+
+
+def notes(card: Card, reader: CounterReader, owned: int) -> Iterator[str]:
+    """Yield the sentences about one card for the status page and `diagnose`."""
+    pf = card.pf
+    where = f"{card.name} ({pf.address}, {pf.driver or 'no driver'})"
+    if reader.origins:
+        counters = " and ".join(_ORIGINS[origin] for origin in sorted(reader.origins))
+    elif card.fields:
+        counters = "no traffic counters"
+    else:
+        counters = f"no traffic counters: the driver {pf.driver or '(none)'} does not count per VF"
+    vfs = f"{len(pf.vfs)} VF" if len(pf.vfs) == 1 else f"{len(pf.vfs)} VFs"
+    yield f"{where}: {vfs}, {owned} owned by guests; {counters}"
+    if card.problem:
+        yield f"{where}: the configuration of its VFs cannot be read: {card.problem}"
+    elif card.truncated and card.list is not None:
+        told = len(card.list.vfs)
+        yield f"{where}: the kernel told {told} of {vfs}; the others have no configuration series"

@@ -1,0 +1,74 @@
+"""Per-VF counters outside netlink: what vendors' own drivers and switchdev representors keep in sysfs.
+
+Asked only for VFs of which netlink has no counters. All from the VF's point of view.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hostcollector.sriov import PhysicalFunction
+from hostcollector.sriov.netdevs import entries, text
+
+# One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).
+_VENDOR_NAMES = {
+    "rx_bytes": "receive_bytes",
+    "rx_packets": "receive_packets",
+    "rx_dropped": "receive_dropped",
+    "rx_broadcast": "receive_broadcast_packets",
+    "rx_multicast": "receive_multicast_packets",
+    "tx_bytes": "transmit_bytes",
+    "tx_packets": "transmit_packets",
+    "tx_dropped": "transmit_dropped",
+    "tx_broadcast": "transmit_broadcast_packets",
+    "tx_multicast": "transmit_multicast_packets",
+}
+# A representor is the switch's end of the cable: what it received the VF sent.
+_REPRESENTOR_NAMES = {
+    "rx_bytes": "transmit_bytes",
+    "rx_packets": "transmit_packets",
+    "rx_dropped": "transmit_dropped",
+    "tx_bytes": "receive_bytes",
+    "tx_packets": "receive_packets",
+    "tx_dropped": "receive_dropped",
+}
+
+
+class VendorFiles:
+    """Reads under `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._devices = str(root / "sys/bus/pci/devices")
+        self._class = str(root / "sys/class/net")
+
+    def directory(self, pf: PhysicalFunction) -> str:
+        """Return the PF's directory of VFs; empty unless its driver is a vendor's own."""
+        directory = f"{self._devices}/{pf.address}/sriov"
+        return directory if entries(directory) else ""
+
+    def counters(self, directory: str, number: int) -> dict[str, int]:
+        """Return the counters of VF `number` in the PF's `directory`; empty where there are none."""
+        path = f"{directory}/{number}/stats"
+        names = entries(path)
+        if names:
+            found = {name: text(f"{path}/{name}") for name in names if name in _VENDOR_NAMES}
+        else:
+            lines = (line.partition(":") for line in text(path).splitlines())
+            found = {name.strip(): value.strip() for name, _, value in lines}
+        return _numbers(found, _VENDOR_NAMES)
+
+    def guids(self, directory: str, number: int) -> tuple[str, str]:
+        """Return the node and the port GUID of an InfiniBand VF; empty where the driver does not say."""
+        return text(f"{directory}/{number}/node"), text(f"{directory}/{number}/port")
+
+    def representor_counters(self, netdev: str) -> dict[str, int]:
+        """Return the counters of the VF that the representor `netdev` stands for."""
+        path = f"{self._class}/{netdev}/statistics"
+        return _numbers({name: text(f"{path}/{name}") for name in _REPRESENTOR_NAMES}, _REPRESENTOR_NAMES)
+
+
+def _numbers(found: Mapping[str, str], names: Mapping[str, str]) -> dict[str, int]:
+    return {
+        names[name]: int(value)
+        for name, value in found.items()
+        if name in names and value.isascii() and value.isdecimal()
+    }

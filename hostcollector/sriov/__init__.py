@@ -1,0 +1,6 @@
+"""Which network cards are split into virtual functions, and which VF is which: sysfs only, no counters."""
+
+from hostcollector.sriov.reading import TopologyReader
+from hostcollector.sriov.values import Netdev, PhysicalFunction, Topology, VirtualFunction
+
+__all__ = ["Netdev", "PhysicalFunction", "Topology", "TopologyReader", "VirtualFunction"]

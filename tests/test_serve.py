@@ -1,0 +1,155 @@
+"""The daemon as a process: it serves without libvirt, tells systemd, reloads, and ends when asked to."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+NOWHERE = "qemu+unix:///system?socket=/nonexistent/libvirt-sock-ro"
+
+
+@dataclass(frozen=True, slots=True)
+class _Daemon:
+    child: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def end(self) -> int:
+        self.child.send_signal(signal.SIGTERM)
+        return self.child.wait(timeout=5)
+
+
+def _wait(condition: object, what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@contextmanager
+def _daemon(directory: Path, *flags: str, uri: str = NOWHERE, notify: str = "") -> Iterator[_Daemon]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    log = directory / "log"
+    command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}", *flags]
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [*command, f"--web.listen-address={address}"],
+            stderr=output,
+            env={"PATH": "/usr/bin", "NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "400000"},
+        )
+    daemon = _Daemon(child, f"http://{address}", log)
+
+    def answers() -> bool:
+        assert child.poll() is None, log.read_text()
+        with suppress(urllib.error.URLError, ConnectionError):
+            return daemon.get("/-/healthy")[0] == 200
+        return False
+
+    try:
+        _wait(answers, "an answer")
+        yield daemon
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_the_page_is_served_without_libvirt(tmp_path: Path) -> None:
+    """libvirt_up is 0, the host's own figures are there, the log says so once, and the end is in order."""
+    with _daemon(tmp_path) as daemon:
+        pages = [daemon.get("/metrics"), daemon.get("/metrics")]
+        assert daemon.get("/-/ready")[0] == 503
+        status, html = daemon.get("/")
+        assert daemon.end() == 0
+    assert all(status == 200 and "libvirt_up 0.0\n" in page for status, page in pages)
+    assert "hostcollector_host_cpus_online" in pages[0][1]
+    assert "libvirt_domain_info_vstate" not in pages[0][1]
+    assert status == 200
+    assert "/nonexistent/libvirt-sock-ro" in html
+    assert daemon.log.read_text().count("libvirt failed") == 1
+
+
+def test_a_stuck_libvirt_call_does_not_keep_the_daemon(tmp_path: Path) -> None:
+    """SIGTERM ends it within five seconds although a daemon that never answers holds its calls."""
+    path = tmp_path / "silent"
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen(50)
+        with _daemon(tmp_path, uri=f"qemu+unix:///system?socket={path}") as daemon:
+            status, page = daemon.get("/metrics")
+            assert daemon.end() == 0
+    assert status == 200
+    assert "libvirt_up 0.0\n" in page
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    """READY after the start, WATCHDOG while the loop turns, STOPPING at the end."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(10)
+        with _daemon(tmp_path, notify=str(path)) as daemon:
+            messages = systemd.recv(4096).decode() + "\n"
+            while messages.count("WATCHDOG=1") < 2:
+                messages += systemd.recv(4096).decode() + "\n"
+            daemon.end()
+            while "STOPPING=1" not in messages:
+                messages += systemd.recv(4096).decode() + "\n"
+    assert messages.startswith("READY=1\nSTATUS=serving http://127.0.0.1:")
+
+
+def test_a_wrong_configuration_is_refused_at_start_and_ignored_on_reload(tmp_path: Path) -> None:
+    """At the start every mistake ends it with status 2; on SIGHUP the old settings stay in use."""
+    file = tmp_path / "config.yml"
+    file.write_text("sources: {cgroup: false}\n")
+    with _daemon(tmp_path, f"--config.file={file}") as daemon:
+        assert 'source_up{source="cgroup"}' not in daemon.get("/metrics")[1]
+        file.write_text("sources: {cgroups: false}\nlibvirt: 7\n")
+        daemon.child.send_signal(signal.SIGHUP)
+        _wait(lambda: "stays in use" in daemon.log.read_text(), "the complaint")
+        assert daemon.get("/metrics")[0] == 200
+        file.write_text("sources: {cgroup: true}\n")
+        daemon.child.send_signal(signal.SIGHUP)
+        _wait(lambda: 'source_up{source="cgroup"}' in daemon.get("/metrics")[1], "the new settings")
+    file.write_text("sources: {cgroups: false}\nlibvirt: 7\n")
+    command = [sys.executable, "-m", "hostcollector", "serve", f"--config.file={file}"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert refused.returncode == 2
+    assert "sources.cgroups" in refused.stderr
+    assert "libvirt" in refused.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "192.0.2.1:{port}"], ids=["in use", "not ours"])
+def test_an_address_that_cannot_be_listened_on_is_one_sentence(address: str, tmp_path: Path) -> None:
+    """The log names the address and the reason, without a traceback, and the status is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = address.format(port=taken.getsockname()[1])
+        command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={NOWHERE}"]
+        refused = subprocess.run(
+            [*command, f"--web.listen-address={place}"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert place in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert refused.stderr.count("\n") == 1
