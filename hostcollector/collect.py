@@ -22,8 +22,8 @@ Own = Callable[[], Sequence[Sample]]
 Facts = Callable[[], Mapping[str, str]]
 Listener = Callable[[Report], None]
 
-# libvirt is up when one of these got an answer.
-LIBVIRT_SOURCES = frozenset({"libvirt_state", "libvirt_monitor"})
+# The source that asks libvirt in every collection, also when there are no guests.
+LIBVIRT_SOURCE = "libvirt_state"
 # A source that misses this many deadlines in a row is left alone for a while.
 PATIENCE = 3
 
@@ -143,9 +143,7 @@ class Collector:
 
     def _about(self, reports: Sequence[Report], guests: Mapping[str, Guest], duration: float) -> list[Sample]:
         """Return the samples about this collection itself."""
-        answered = {report.source for report in reports if report.state is not SourceState.FAILED}
         samples = [
-            Sample(collection.LIBVIRT_UP, float(not answered.isdisjoint(LIBVIRT_SOURCES))),
             Sample(collection.COLLECTION_DURATION, duration),
             Sample(
                 collection.DOMAINS_UNASSIGNED,
@@ -153,6 +151,8 @@ class Collector:
             ),
         ]
         for report in reports:
+            if report.source == LIBVIRT_SOURCE:
+                samples.append(Sample(collection.LIBVIRT_UP, float(report.state is not SourceState.FAILED)))
             label = (report.source,)
             samples.append(Sample(collection.SOURCE_UP, float(report.state is not SourceState.FAILED), label))
             samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))

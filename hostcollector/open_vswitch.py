@@ -17,7 +17,7 @@ WATCH = Watch(
         "Bridge": ("name", "ports"),
         "Port": ("name", "interfaces", "tag"),
         "Interface": (
-            *("name", "type", "ofport", "mac_in_use", "mtu", "error", "options", "external_ids"),
+            *("name", "type", "ofport", "mtu", "error", "options", "external_ids"),
             *("admin_state", "link_state", "link_resets", "statistics", "status"),
         ),
     },
@@ -74,7 +74,6 @@ class LocalSwitch:
     """Follows this machine's switch, for all who want to know of it. Nothing is opened before `start`."""
 
     def __init__(self, settings: OvsSettings) -> None:
-        self._remote = settings.remote
         self._client = Client(
             "ovs-database",
             [settings.remote],
@@ -123,12 +122,12 @@ def read_switch(replica: Replica) -> Switch:
     bridges = {
         port: bridge.text("name")
         for bridge in replica.rows("Bridge").values()
-        for port in _references(bridge, "ports")
+        for port in bridge.members("ports")
     }
     places = {
         interface: (bridges.get(uuid, ""), port)
         for uuid, port in ports.items()
-        for interface in _references(port, "interfaces")
+        for interface in port.members("interfaces")
     }
     return Switch(
         ports=tuple(
@@ -145,11 +144,6 @@ def read_switch(replica: Replica) -> Switch:
     )
 
 
-def _references(row: Row, column: str) -> frozenset[str]:
-    # A set of one comes as the bare member where the schema allows only one.
-    return row.members(column) or frozenset({row.text(column)} - {""})
-
-
 def _port(row: Row, bridge: str, port: Row) -> SwitchPort:
     ids, options, status = row.texts("external_ids"), row.texts("options"), row.texts("status")
     return SwitchPort(
@@ -162,7 +156,8 @@ def _port(row: Row, bridge: str, port: Row) -> SwitchPort:
         mtu=row.number("mtu"),
         interface_id=ids.get("iface-id", ""),
         guest_uuid=(ids.get("vm-uuid") or ids.get("vm-id", "")).lower(),
-        mac=(ids.get("attached-mac") or row.text("mac_in_use")).lower(),
+        # Not mac_in_use: that is the host's side of a tap.
+        mac=ids.get("attached-mac", "").lower(),
         socket=_path(options.get("vhost-server-path") or status.get("socket", "")),
         admin_state=row.text("admin_state"),
         link_state=row.text("link_state"),

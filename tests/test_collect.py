@@ -162,10 +162,18 @@ def _settle(collector: Collector) -> None:
         waiting.wait(0.01)
 
 
-def test_libvirt_is_up_when_one_of_its_sources_answered() -> None:
-    """libvirt_up says whether libvirt answered in this very collection."""
+def test_libvirt_is_up_when_it_answered_in_this_very_collection() -> None:
+    """The source that always asks decides; one that had nobody to ask about says nothing."""
+
+    def fail(_request: Request) -> Reading:
+        raise SourceDeniedError("no")
+
     up = _collector(_answering("libvirt_state")).snapshot(5).result(timeout=10)
-    down = _collector(_answering("procfs")).snapshot(5).result(timeout=10)
+    down = (
+        _collector(_Scripted("libvirt_state", fail), _answering("libvirt_monitor"))
+        .snapshot(5)
+        .result(timeout=10)
+    )
     assert (_value(up, "libvirt_up"), _value(down, "libvirt_up")) == (1, 0)
 
 

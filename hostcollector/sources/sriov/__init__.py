@@ -5,7 +5,7 @@ PF is asked once per collection. The counters outlive their owners, so everybody
 what they stood at when the VF became theirs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from hostcollector.baselines import Baselines
@@ -14,7 +14,7 @@ from hostcollector.errors import SourceError
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
-from hostcollector.sources.sriov.lists import VfLists, Way
+from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.owners import Owner, Owners, find_owners
 from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
@@ -45,25 +45,20 @@ class Sriov:
         if not topology.pfs:
             return Reading(samples=(), notes=("no network card here can be split into VFs (SR-IOV)",))
         owners = find_owners(request.guests, topology, self._reader, all_listed=request.guests_listed)
+        self._lists.begin()
         samples: list[Sample] = []
         remarks: list[str] = []
-        partial = False
-        self._lists.begin()
-        for pf in topology.pfs:
-            card = self._card(pf, request.deadline)
+        cards = [self._card(pf, request.deadline) for pf in topology.pfs]
+        for card in cards:
             counters = CounterReader(card, self._files)
             samples.extend(_card_samples(card))
-            owned = 0
-            for number, address in pf.vfs.items():
-                owner = owners.of(address)
-                if owner is not None:
-                    owned += bool(owner.uuid)
-                    samples.extend(self._vf(card, counters, number, address, owner))
+            samples.extend(self._card_vfs(card, counters, owners))
+            owned = sum(address in owners.by_address for address in card.pf.vfs.values())
             remarks.extend(notes(card, counters, owned))
-            partial = partial or bool(pf.vfs and card.truncated)
         self._baselines.flush()
-        remarks.extend(_doubts(owners, topology))
+        remarks.extend(_doubts(owners))
         remarks.extend(self._baselines.problems)
+        partial = any(card.truncated for card in cards) or not owners.complete or bool(owners.disputed)
         return Reading(samples=samples, notes=tuple(remarks), partial=partial)
 
     def close(self) -> None:
@@ -80,6 +75,7 @@ class Sriov:
         return topology
 
     def _card(self, pf: PhysicalFunction, deadline: float) -> Card:
+        """Ask the kernel about one PF; a PF that does not answer costs its own VFs only."""
         if not pf.vfs:
             return Card(pf, pf.name, None)
         if not pf.netdevs:
@@ -91,15 +87,16 @@ class Sriov:
         if found is None:
             return Card(pf, pf.name, None, "the driver lists no VFs")
         netdev, listed = found
-        return Card(pf, netdev.name, listed, without_statistics=self._lists.way(netdev) is Way.WITHOUT_STATISTICS)
+        return Card(pf, netdev.name, listed)
 
-    def _vf(
-        self, card: Card, reader: CounterReader, number: int, address: str, owner: Owner
-    ) -> Iterator[Sample]:
-        origin, raw = reader.counters(number)
+    def _card_vfs(self, card: Card, reader: CounterReader, owners: Owners) -> Iterator[Sample]:
         pf = card.pf
-        return samples_of(
-            Described(
+        for number, address in pf.vfs.items():
+            owner = owners.of(address)
+            if owner is None:
+                continue
+            origin, raw = reader.counters(number)
+            described = Described(
                 labels=(card.name, str(number), address),
                 owner=owner,
                 listed=card.listed(number),
@@ -111,4 +108,30 @@ class Sriov:
                 pf_address=pf.address,
                 ib_device=pf.ib_device,
             )
-        )
+            yield from samples_of(described)
+
+    def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the counters since the owner's start; counters of another origin have baselines of their own."""
+        if not origin:
+            # Also when nothing was read: the change of owner is put on record all the same.
+            return self._baselines.relative(device, stay, raw)
+        values = self._baselines.relative(device, stay, {origin + name: raw[name] for name in raw})
+        return {name.removeprefix(origin): value for name, value in values.items()}
+
+
+def _card_samples(card: Card) -> Iterator[Sample]:
+    pf = card.pf
+    labels = (card.name, pf.address)
+    yield Sample(rows.PF_INFO, 1.0, (*labels, pf.driver, pf.ib_device))
+    yield Sample(rows.PF_VFS, len(pf.vfs), labels)
+    if pf.vfs:
+        yield Sample(rows.PF_COUNTERS_SUPPORTED, float(bool(card.fields)), labels)
+        yield Sample(rows.VF_INFO_TRUNCATED, float(card.truncated), labels)
+
+
+def _doubts(owners: Owners) -> Iterator[str]:
+    """Yield why VFs are left out although their card told of them."""
+    if not owners.complete:
+        yield "not all guests are known yet: VFs that no known guest owns are left out, they may be theirs"
+    for address in sorted(owners.disputed):
+        yield f"VF {address} is named by more than one guest's definition: it is left out until one is left"

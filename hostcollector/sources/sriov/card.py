@@ -33,7 +33,8 @@ class Card:
     @property
     def truncated(self) -> bool:
         """Whether the kernel told less than all VFs of the card."""
-        return self.list is None or len(self.list.vfs) < len(self.pf.vfs)
+        told = len(self.list.vfs) if self.list is not None else 0
+        return told < len(self.pf.vfs)
 
     def listed(self, number: int) -> ListedVf | None:
         """Return what netlink said of the VF."""
@@ -95,7 +96,7 @@ def notes(card: Card, reader: CounterReader, owned: int) -> Iterator[str]:
     if reader.origins:
         counters = " and ".join(_ORIGINS[origin] for origin in sorted(reader.origins))
     elif card.fields:
-        counters = "no traffic counters"
+        counters = "no traffic counters: netlink gives none and the driver keeps no files"
     else:
         counters = f"no traffic counters: the driver {pf.driver or '(none)'} does not count per VF"
     vfs = f"{len(pf.vfs)} VF" if len(pf.vfs) == 1 else f"{len(pf.vfs)} VFs"

@@ -48,10 +48,6 @@ class VfLists:
                 return netdev, listed
         return None
 
-    def way(self, netdev: Netdev) -> Way:
-        """Return how the interface is asked at present."""
-        return self._ways.get(netdev.index, Way.GET)
-
     def close(self) -> None:
         """Close the socket."""
         self._route.close()

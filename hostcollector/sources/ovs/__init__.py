@@ -1,0 +1,118 @@
+"""The `ovs` source: the guests' ports on this machine's Open vSwitch, from the replica of its database.
+
+Reading takes what is there and waits for nothing. Ports without a netdev on the host (vhost-user) also get
+the series that every exporter has; those with one have them from the netlink source.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from hostcollector.catalogue import ovs
+from hostcollector.lanes import Clock
+from hostcollector.model import Sample
+from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
+from hostcollector.ovsdb import NoServerError
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.ovs.owners import Owned, Owners, owned
+from hostcollector.sources.ovs.statistics import common_samples, samples
+
+_STATES = {"up": 1.0, "down": 0.0}
+_CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
+_MOST_NOTES = 10
+
+
+class OpenVswitch:
+    """Turns the ports of active guests into series. A machine without a switch is not a failure."""
+
+    name = "ovs"
+
+    def __init__(self, switch: LocalSwitch, clock: Clock = time.monotonic) -> None:
+        self._switch = switch
+        self._clock = clock
+        switch.start()
+
+    def read(self, request: Request) -> Reading:
+        """Return the ports' series. Raises `SourceError` when the database cannot be followed."""
+        try:
+            switch = self._switch.current()
+        except NoServerError as error:
+            return Reading(samples=(), notes=(f"no Open vSwitch on this machine: {error}",))
+        owners = Owners(request.guests)
+        ports = list(owned(switch.ports, owners))
+        found = [sample for port in ports for sample in _port_samples(port)]
+        found += _host_samples(switch, ports, self._switch.age, self._clock())
+        notes = [*_failures(ports), *_contradictions(switch, owners)]
+        return Reading(samples=found, notes=tuple(notes[:_MOST_NOTES]))
+
+    def close(self) -> None:
+        """End following the database."""
+        self._switch.close()
+
+
+def _port_samples(owned_port: Owned) -> Iterator[Sample]:
+    port, uuid = owned_port.port, owned_port.uuid
+    target = (port.name,)
+    yield from samples(port.statistics, port.name, uuid)
+    yield Sample(ovs.PORT_INFO, 1.0, _description(port), uuid)
+    yield Sample(ovs.PORT_FAILED, float(bool(port.error)), target, uuid)
+    if port.link_state in _STATES:
+        yield Sample(ovs.LINK_UP, _STATES[port.link_state], target, uuid)
+    if port.admin_state in _STATES:
+        yield Sample(ovs.ADMIN_UP, _STATES[port.admin_state], target, uuid)
+    if port.link_resets is not None:
+        yield Sample(ovs.LINK_RESETS, port.link_resets, target, uuid)
+    if port.mtu is not None:
+        yield Sample(ovs.MTU, port.mtu, target, uuid)
+    if port.type in VHOST_USER_TYPES:
+        yield from common_samples(port.statistics, port.name, uuid)
+        yield from _vhost_user(port, uuid)
+
+
+def _description(port: SwitchPort) -> tuple[str, ...]:
+    return (
+        port.name,
+        port.bridge,
+        port.port,
+        "" if port.ofport is None else str(port.ofport),
+        port.type or "system",
+        "" if port.vlan is None else str(port.vlan),
+        port.interface_id,
+        port.mac,
+        port.status.get("driver_name", ""),
+    )
+
+
+def _vhost_user(port: SwitchPort, uuid: str) -> Iterator[Sample]:
+    status = port.status
+    connection = _CONNECTIONS.get(status.get("status", ""))
+    if connection is not None:
+        yield Sample(ovs.VHOST_USER_CONNECTED, connection, (port.name,), uuid)
+    described = (status.get("mode", ""), port.socket, status.get("numa", ""), status.get("num_of_vrings", ""))
+    yield Sample(ovs.VHOST_USER_INFO, 1.0, (port.name, *described), uuid)
+
+
+def _host_samples(switch: Switch, ports: Sequence[Owned], age: float, now: float) -> Iterator[Sample]:
+    claimed = {owned_port.port.name for owned_port in ports}
+    unclaimed = sum(1 for port in switch.ports if port.for_a_guest and port.name not in claimed)
+    yield Sample(ovs.SWITCH_INFO, 1.0, (switch.version, switch.dpdk_version, switch.system_id))
+    yield Sample(ovs.DATABASE_AGE, age)
+    yield Sample(ovs.STATISTICS_INTERVAL, switch.statistics_interval)
+    yield Sample(ovs.PORTS, len(switch.ports))
+    yield Sample(ovs.PORTS_UNCLAIMED, unclaimed)
+    if switch.statistics_changed_at is not None:
+        yield Sample(ovs.STATISTICS_AGE, max(0.0, now - switch.statistics_changed_at))
+
+
+def _failures(ports: Sequence[Owned]) -> Iterator[str]:
+    for owned_port in ports:
+        if owned_port.port.error:
+            yield f"the switch could not set up port {owned_port.port.name!r}: {owned_port.port.error}"
+
+
+def _contradictions(switch: Switch, owners: Owners) -> Iterator[str]:
+    for port in switch.ports:
+        if len(owners.of(port)) > 1:
+            yield (
+                f"port {port.name!r} is left out: its name and its external ids belong to different guests; "
+                "remove what an earlier guest left behind with ovs-vsctl"
+            )
