@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench format lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab bench metrics format lock clean
 
 python := .venv/bin/python
 
@@ -37,6 +37,9 @@ lab: setup ## the tests on a real libvirtd with real guests
 
 bench: setup ## speed and memory, next to another exporter
 	$(python) -m tests.bench
+
+metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
+	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
 
 format: venv ## formats the code
 	.venv/bin/ruff check --fix-only

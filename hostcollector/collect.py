@@ -22,6 +22,8 @@ Own = Callable[[], Sequence[Sample]]
 Facts = Callable[[], Mapping[str, str]]
 Listener = Callable[[Report], None]
 
+# How soon a running collection notices that it is to end earlier.
+HURRY_SECONDS = 0.2
 # The source that asks libvirt in every collection, also when there are no guests.
 LIBVIRT_SOURCE = "libvirt_state"
 # A source that misses this many deadlines in a row is left alone for a while.
@@ -41,7 +43,10 @@ class _Runner:
 
 
 class Collector:
-    """Runs collections. `guests`, `own` and `facts` are asked once per collection, in its lane."""
+    """Runs collections. `guests`, `own` and `facts` are asked once per collection, in its lane.
+
+    `guests_listed` says whether `guests` can be all that there are.
+    """
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class Collector:
         assembler: Assembler,
         *,
         guests: Guests,
+        guests_listed: Callable[[], bool] = lambda: True,
         own: Own = tuple,
         facts: Facts = dict,
         maximum_age: float = 1.0,
@@ -61,21 +67,28 @@ class Collector:
         ]
         self._assembler = assembler
         self._guests, self._own, self._facts = guests, own, facts
+        self._guests_listed = guests_listed
         self._maximum_age = maximum_age
         self._on_report = on_report
         self._clock, self._wall_clock = clock, wall_clock
         self._lane = Lane("collector", clock)
         self._lock = threading.RLock()
         self._running: Future[Snapshot] | None = None
+        self._ends_at = 0.0
         self._last: tuple[float, Future[Snapshot]] | None = None
 
     def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the running collection, a fresh enough one, or start one that may take `budget` seconds."""
+        """Return the running collection, a fresh enough one, or start one that may take `budget` seconds.
+
+        A running collection is hurried up for whoever has less time than the one who started it.
+        """
         with self._lock:
             if self._running is not None and not self._running.done():
+                self._ends_at = min(self._ends_at, self._clock() + budget)
                 return self._running
             if self._last is not None and self._clock() - self._last[0] < self._maximum_age:
                 return self._last[1]
+            self._ends_at = self._clock() + budget
             self._running = self._lane.submit(lambda: self._collect(budget))
             self._running.add_done_callback(self._keep)
             return self._running
@@ -94,18 +107,22 @@ class Collector:
 
     def _collect(self, budget: float) -> Snapshot:
         started, taken_at = self._clock(), self._wall_clock()
+        listed = self._guests_listed()  # before the guests: a listing in between makes them more, never fewer
         guests = self._guests()
-        request = Request(guests=guests, deadline=started + budget, taken_at=taken_at)
+        request = Request(guests=guests, deadline=started + budget, taken_at=taken_at, guests_listed=listed)
         flights = [(runner, self._start(runner, request)) for runner in self._runners]
-        wait(
-            [flight for _, flight in flights if isinstance(flight, Future)],
-            timeout=request.deadline - self._clock(),
-        )
+        self._await([flight for _, flight in flights if isinstance(flight, Future)])
         reports = [self._land(runner, flight, started, taken_at) for runner, flight in flights]
         own = [*self._own(), *self._about(reports, guests, self._clock() - started)]
         return self._assembler.assemble(
             taken_at=taken_at, guests=guests, reports=reports, own=own, facts=self._facts()
         )
+
+    def _await(self, flights: Sequence["Future[_Timed]"]) -> None:
+        """Wait for all, or for the collection's end, which may be moved forward meanwhile."""
+        while (left := self._ends_at - self._clock()) > 0:
+            if not wait(flights, timeout=min(left, HURRY_SECONDS)).not_done:
+                return
 
     def _start(self, runner: _Runner, request: Request) -> "Future[_Timed] | Report":
         """Start the source, or say why it is not started."""

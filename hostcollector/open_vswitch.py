@@ -51,11 +51,6 @@ class SwitchPort:
     statistics: Mapping[str, int] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def for_a_guest(self) -> bool:
-        """Whether somebody made it for a guest."""
-        return bool(self.interface_id or self.guest_uuid)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
@@ -81,7 +76,7 @@ class LocalSwitch:
             maximum_age=settings.maximum_age_seconds,
             on_change=self._changed,
         )
-        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._listeners: tuple[Callable[[Switch], None], ...] = ()
         self._read: tuple[Replica, Switch] | None = None
 
     @property
@@ -97,8 +92,8 @@ class LocalSwitch:
         """End following; a second call does nothing."""
         self._client.close()
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each change, in the client's thread. Before `start` only."""
+    def listen(self, listener: Callable[[Switch], None]) -> None:
+        """Call `listener` with each new state, in the client's thread. Before `start` only."""
         self._listeners = (*self._listeners, listener)
 
     def current(self) -> Switch:
@@ -109,9 +104,10 @@ class LocalSwitch:
         return kept[1]
 
     def _changed(self, replica: Replica) -> None:
-        self._read = (replica, read_switch(replica))
+        switch = read_switch(replica)
+        self._read = (replica, switch)
         for listener in self._listeners:
-            listener()
+            listener(switch)
 
 
 def read_switch(replica: Replica) -> Switch:

@@ -1,19 +1,29 @@
 """Whose a domain is: resolvers in configured order, the first answer wins; nobody found is a value.
 
 A resolver sees one domain and answers with a tenant or None. Answers are kept until the domain's definition
-or the map file changes; nothing here runs per scrape for a guest that did not change.
+or what the resolver asks changes; nothing here runs per scrape for a guest that did not change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 from xml.etree import ElementTree as ET
 
 from hostcollector import nova
 from hostcollector.config import XPathRule
 from hostcollector.model import UNASSIGNED, Domain, Guest, Tenant
+from hostcollector.ovn_ports import OvnPorts
 from hostcollector.tenant_map import TenantMapFile
 
 Resolver = Callable[[Domain], Tenant | None]
+
+
+class Changing(Protocol):
+    """What a resolver asks and what may answer differently later, though the domain is the same."""
+
+    def changed(self) -> bool:
+        """Say whether answers may differ from those before the last call."""
+
 
 OWN_NAMESPACE = "urn:hostcollector:domain:1"
 LONGEST_ID = 256
@@ -61,17 +71,30 @@ def from_map(tenants: TenantMapFile) -> Resolver:
     return resolve
 
 
-class Tenancy:
-    """Joins domains with their tenants. Called from one thread at a time."""
+def from_ovn(ports: OvnPorts) -> Resolver:
+    """Return the resolver by the project of the guest's logical ports.
 
-    def __init__(self, resolvers: Sequence[Resolver], map_file: TenantMapFile | None = None) -> None:
+    Ports of different projects give no answer: any of them could be the wrong one.
+    """
+
+    def resolve(domain: Domain) -> Tenant | None:
+        projects = ports.projects(domain)
+        return _tenant(next(iter(projects)), "", "ovn") if len(projects) == 1 else None
+
+    return resolve
+
+
+class Tenancy:
+    """Joins domains with their tenants, anew when one of `changing` has. Called from one thread at a time."""
+
+    def __init__(self, resolvers: Sequence[Resolver], *changing: Changing) -> None:
         self._resolvers = tuple(resolvers)
-        self._map_file = map_file
+        self._changing = changing
         self._kept: dict[str, Guest] = {}
 
     def guests(self, domains: Mapping[str, Domain]) -> Mapping[str, Guest]:
         """Return a guest per domain; an unchanged domain gives the very same object again."""
-        if self._map_file is not None and self._map_file.changed():
+        if any([answers.changed() for answers in self._changing]):  # all are asked, also after a yes
             self._kept = {}
         kept = {}
         for uuid, domain in domains.items():

@@ -4,6 +4,8 @@ NANOSECONDS_PER_SECOND = 1_000_000_000
 MICROSECONDS_PER_SECOND = 1_000_000
 MILLISECONDS_PER_SECOND = 1_000
 BYTES_PER_KIB = 1024
+BITS_PER_BYTE = 8
+BITS_PER_MBIT = 1_000_000
 
 
 def seconds_from_ns(nanoseconds: int) -> float:
@@ -24,3 +26,13 @@ def seconds_from_ms(milliseconds: int) -> float:
 def bytes_from_kib(kibibytes: int) -> int:
     """Return bytes for libvirt's and procfs' KiB values."""
     return kibibytes * BYTES_PER_KIB
+
+
+def bytes_from_bits(bits: float) -> float:
+    """Return bytes for a number of bits, such as a link's rate."""
+    return bits / BITS_PER_BYTE
+
+
+def bytes_from_mbit(megabits: int) -> int:
+    """Return bytes for the kernel's Mbit, of which one is a million bits."""
+    return megabits * BITS_PER_MBIT // BITS_PER_BYTE

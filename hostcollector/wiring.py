@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hostcollector import __version__
 from hostcollector.assemble import Assembler
+from hostcollector.baselines import Baselines
 from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
 from hostcollector.config import ResolverName, Settings
@@ -17,9 +18,19 @@ from hostcollector.inventory import Inventory
 from hostcollector.libvirt_link import Link
 from hostcollector.log import Transitions
 from hostcollector.model import Report, Sample, SourceState
+from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.ovn_ports import OvnPorts
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.registry import Ingredients, make_sources
-from hostcollector.tenancy import Resolver, Tenancy, from_map, from_nova, from_own_metadata, from_xpath
+from hostcollector.tenancy import (
+    Resolver,
+    Tenancy,
+    from_map,
+    from_nova,
+    from_own_metadata,
+    from_ovn,
+    from_xpath,
+)
 from hostcollector.tenant_map import TenantMapFile
 
 logger = logging.getLogger("hostcollector")
@@ -32,6 +43,7 @@ class Hypervisor:
     link: Link
     inventory: Inventory
     counts: EventCounts
+    baselines: Baselines
     transitions: Transitions
     started_at: float
 
@@ -54,24 +66,34 @@ class Hypervisor:
         counts = EventCounts()
         interval = settings.libvirt.listing_interval_seconds
         inventory = Inventory(link, counts, listing_interval=interval, on_state=tell)
+        baselines = Baselines(Path(settings.paths.state_directory), Path(settings.paths.root))
         return cls(
-            link=link, inventory=inventory, counts=counts, transitions=transitions, started_at=time.time()
+            link=link,
+            inventory=inventory,
+            counts=counts,
+            baselines=baselines,
+            transitions=transitions,
+            started_at=time.time(),
         )
 
     def collector(self, settings: Settings) -> Collector:
         """Build a collector on these parts. Raises `ConfigError` when the tenants' map file is wrong."""
-        tenancy = make_tenancy(settings, self.transitions)
+        switch = LocalSwitch(settings.ovs)
+        ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
+        tenancy = make_tenancy(settings, self.transitions, ovn)
         ingredients = Ingredients(
             settings=settings,
             link=self.link,
             counts=self.counts,
             stranger=self.inventory.look_at,
             processes=QemuProcesses(Path(settings.paths.root)),
+            baselines=self.baselines,
         )
         return Collector(
             make_sources(ingredients),
             Assembler(series_limit=settings.collection.series_limit),
             guests=lambda: tenancy.guests(self.inventory.domains),
+            guests_listed=lambda: self.inventory.age is not None,
             own=self._own_samples,
             facts=lambda: self._facts(settings),
             maximum_age=settings.collection.maximum_age_seconds,
@@ -96,6 +118,11 @@ class Hypervisor:
         if versions is not None:
             labels = (versions.hypervisor, versions.daemon, versions.library)
             samples.append(Sample(collection.VERSIONS_INFO, 1.0, labels))
+        kept = self.baselines.status
+        samples.append(Sample(collection.BASELINES_RECORDS, kept.records))
+        samples.append(Sample(collection.BASELINES_UNSAVED, float(kept.unsaved)))
+        samples.append(Sample(collection.BASELINES_ERRORS, kept.read_errors, ("read",)))
+        samples.append(Sample(collection.BASELINES_ERRORS, kept.write_errors, ("write",)))
         return samples
 
     def _facts(self, settings: Settings) -> Mapping[str, str]:
@@ -109,7 +136,7 @@ class Hypervisor:
         }
 
 
-def make_tenancy(settings: Settings, transitions: Transitions) -> Tenancy:
+def make_tenancy(settings: Settings, transitions: Transitions, ovn: OvnPorts | None = None) -> Tenancy:
     """Build the resolvers in configured order. Raises `ConfigError` when the map file is wrong."""
     path = settings.tenancy.map_file
     map_file = None
@@ -120,7 +147,8 @@ def make_tenancy(settings: Settings, transitions: Transitions) -> Tenancy:
         ResolverName.NOVA: from_nova,
         ResolverName.XPATH: from_xpath(settings.tenancy.xpath),
         ResolverName.MAP: from_map(map_file) if map_file else None,
-        ResolverName.OVN: None,
+        ResolverName.OVN: from_ovn(ovn) if ovn else None,
     }
     chosen = (known[name] for name in settings.tenancy.resolvers)
-    return Tenancy([resolver for resolver in chosen if resolver], map_file)
+    changing = [answers for answers in (map_file, ovn) if answers]
+    return Tenancy([resolver for resolver in chosen if resolver], *changing)

@@ -1,6 +1,7 @@
 """A collection takes what every source has at the deadline, and one source costs no other."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
@@ -36,11 +37,13 @@ def _answering(name: str = "steady") -> _Scripted:
 
 
 class _Clock:
+    """The monotonic clock, which a test can put forward."""
+
     def __init__(self) -> None:
-        self.now = 100.0
+        self.ahead = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return time.monotonic() + self.ahead
 
 
 @pytest.fixture
@@ -123,9 +126,23 @@ def test_scrapes_share_a_collection_while_it_runs_and_shortly_after() -> None:
     assert collector.snapshot(5) is first
     go_on.set()
     assert collector.snapshot(5).result(timeout=10) is first.result(timeout=10)
-    clock.now += 2
+    clock.ahead += 2
     collector.snapshot(5).result(timeout=10)
     assert source.reads == 2
+    collector.close()
+
+
+def test_a_scrape_with_less_time_hurries_up_the_collection_that_it_joins(release: threading.Event) -> None:
+    """Who has half a second does not wait for the eight of somebody else."""
+
+    def hang(_request: Request) -> Reading:
+        release.wait()
+        return Reading(samples=())
+
+    collector = _collector(_Scripted("stuck", hang))
+    patient = collector.snapshot(600)
+    assert collector.snapshot(0.1) is patient
+    assert _report(patient.result(timeout=10), "stuck").reason is Reason.TIMEOUT
     collector.close()
 
 
@@ -148,7 +165,7 @@ def test_a_source_that_misses_its_deadlines_is_left_alone_for_a_while() -> None:
         _settle(collector)
     assert _report(collector.snapshot(0.05).result(timeout=10), "late").reason is Reason.BACKOFF
     assert source.reads == 3
-    clock.now += 10
+    clock.ahead += 10
     collector.snapshot(0.05).result(timeout=10)
     assert source.reads == 4
     pending[-1].set()

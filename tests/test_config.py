@@ -168,8 +168,8 @@ def test_all_problems_come_at_once() -> None:
         ("log: {zzz: 1}", "log.zzz: unknown key; known here: level, format (line 1)"),
         (
             "'a.b': 1",
-            "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, ovs, ovn, paths, log"
-            " (line 1)",
+            "'a.b': unknown key; "
+            "known here: libvirt, web, collection, sources, tenancy, ovs, ovn, paths, log (line 1)",
         ),
     ],
 )

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hostcollector.baselines.file import BaselineFile
@@ -42,12 +43,13 @@ def boot_of(root: Path) -> str:
 class Baselines:
     """Counters relative to their owner's start. Safe to use from several threads.
 
-    `directory` holds the record and is read at the first use. Records of another `boot` are not believed: no
-    owner outlives the host's boot, and the hardware may have counted for others meanwhile.
+    `directory` holds the record and is read at the first use; `root` is where the host's ``/proc`` lies.
+    Records of another boot are not believed: no owner outlives the host's boot, and the hardware may have
+    counted for others meanwhile.
     """
 
-    def __init__(self, directory: Path, boot: str = "") -> None:
-        self._file = BaselineFile(directory / FILE_NAME, boot)
+    def __init__(self, directory: Path, root: Path = Path("/")) -> None:
+        self._file = BaselineFile(directory / FILE_NAME, partial(boot_of, root))
         self._lane = Lane("baselines")
         self._lock = threading.Lock()
         self._records: dict[str, Record] | None = None

@@ -7,7 +7,7 @@ leaves the old document or the new one. What is found there is checked before it
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +22,7 @@ UNREADABLE = ".unreadable"
 class BaselineFile:
     """The document at `path`. `boot` tells one boot of the host from another: owners end with their boot."""
 
-    def __init__(self, path: Path, boot: str) -> None:
+    def __init__(self, path: Path, boot: Callable[[], str]) -> None:
         self.path = path
         self._boot = boot
 
@@ -39,9 +39,9 @@ class BaselineFile:
             raise StateError(f"{self.path} cannot be read: {error.strerror}{self._set_aside()}") from error
         try:
             boot, records = _parsed(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StateError(f"{self.path} is damaged: {error}{self._set_aside()}") from error
-        return records if boot == self._boot else {}
+        return records if boot == self._boot() else {}
 
     def save(self, records: Mapping[str, Record]) -> None:
         """Replace the document. Raises `StateError` when that is not possible; the old one then stands."""
@@ -65,7 +65,9 @@ class BaselineFile:
             {"device": device, "owner": record.owner, "counters": record.baseline}
             for device, record in records.items()
         ]
-        text = json.dumps({"version": VERSION, "boot": self._boot, "records": entries}, separators=(",", ":"))
+        text = json.dumps(
+            {"version": VERSION, "boot": self._boot(), "records": entries}, separators=(",", ":")
+        )
         return text.encode()
 
     def _replace(self, text: bytes) -> None:
@@ -97,9 +99,9 @@ def _parsed(text: bytes) -> tuple[str, dict[str, Record]]:
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise ValueError(f"not a document of version {VERSION}")
     boot, entries = document.get("boot"), document.get("records")
-    if not isinstance(boot, str) or not isinstance(entries, list):
-        raise ValueError("no boot or no records")
-    return boot, dict(map(_entry, entries))
+    if isinstance(boot, str) and isinstance(entries, list):
+        return boot, dict(map(_entry, entries))
+    raise ValueError("no boot or no records")
 
 
 def _entry(entry: object) -> tuple[str, Record]:

@@ -7,10 +7,22 @@ offers and this page leaves out stands in `left_out`, with the reason.
 from collections.abc import Iterator
 from types import ModuleType
 
-from hostcollector.catalogue import block, cgroup, collection, cpu, guest, host, interface, memory
+from hostcollector.catalogue import (
+    block,
+    cgroup,
+    collection,
+    cpu,
+    guest,
+    host,
+    infiniband,
+    interface,
+    memory,
+    ovs,
+    vf,
+)
 from hostcollector.model import Metric
 
-SUBJECTS = (guest, cpu, memory, block, interface, cgroup, host, collection)
+SUBJECTS = (guest, cpu, memory, block, interface, vf, ovs, cgroup, host, infiniband, collection)
 
 
 def rows_of(subject: ModuleType) -> Iterator[Metric]:

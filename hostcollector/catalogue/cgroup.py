@@ -20,20 +20,25 @@ CPU_SYSTEM = _seconds(
     name="libvirt_domain_cgroup_cpu_system_seconds_total",
     help="CPU time in the host's kernel.",
 )
+# The kernel counts throttling only in the very group that has the quota, and libvirt gives each part its own.
+# A sum would fall, and look like a restarted counter, when a vCPU is taken away.
 CPU_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_periods_total",
-    help="Bandwidth periods in which the guest wanted to run.",
-    note="Present where the guest has a CPU quota.",
+    labels=("group",),
+    help="Bandwidth periods in which this part of the guest (vcpu0, emulator, domain) wanted to run.",
+    note="Present for the parts that have a CPU quota.",
 )
 CPU_THROTTLED_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_throttled_periods_total",
-    help="Bandwidth periods in which the guest's quota ran out.",
-    note="Present where the guest has a CPU quota.",
+    labels=("group",),
+    help="Bandwidth periods in which the part's quota ran out.",
+    note="Present for the parts that have a CPU quota.",
 )
 CPU_THROTTLED = _seconds(
     name="libvirt_domain_cgroup_cpu_throttled_seconds_total",
-    help="Time for which the guest was throttled by its CPU quota.",
-    note="Present where the guest has a CPU quota.",
+    labels=("group",),
+    help="Time for which this part of the guest was throttled by its CPU quota.",
+    note="Present for the parts that have a CPU quota.",
 )
 MEMORY_USAGE = _bytes(
     name="libvirt_domain_cgroup_memory_usage_bytes",

@@ -84,6 +84,19 @@ UNKNOWN_FIELDS = _own_gauge(
     name="hostcollector_libvirt_unknown_fields",
     help="Statistics fields of this libvirt that this version of the collector does not know.",
 )
+BASELINES_RECORDS = _own_gauge(
+    name="hostcollector_baselines_records",
+    help="Reusable devices (VFs, GPUs) for which it is on record what their counters stood at.",
+)
+BASELINES_UNSAVED = _own_gauge(
+    name="hostcollector_baselines_unsaved",
+    help="1 if that record is not on disk: after a restart the counters of such devices start at 0.",
+)
+BASELINES_ERRORS = _own_counter(
+    name="hostcollector_baselines_errors_total",
+    labels=("operation",),
+    help="Times that the record could not be read or written.",
+)
 TIMED_OUT = gauge(
     name="libvirt_domain_timed_out",
     source="libvirt_monitor",

@@ -32,7 +32,7 @@ STATE = _gauge(
 )
 PHYSICAL_STATE = _gauge(
     name=f"{_PREFIX}physical_state_id",
-    help="The port's physical state: 1 sleep, 2 polling, 3 disabled, 4 training, 5 up, 6 error recovery, 7 test.",
+    help="The port's physical state: 1 sleep, 2 polling, 3 disabled, 4 training, 5 up, 6 recovering, 7 test.",
 )
 RATE = _gauge(
     name=f"{_PREFIX}rate_bytes_per_second",
@@ -140,7 +140,10 @@ HARDWARE_COUNTERS = _table(
         "rx_dct_connect": ("rx_dct_connect_requests", "Connection requests received (DC transport)."),
         "rx_read_requests": ("rx_read_requests", "Read requests received."),
         "rx_write_requests": ("rx_write_requests", "Write requests received."),
-        "rx_icrc_encapsulated": ("rx_icrc_encapsulated_errors", "RoCE packets received with a wrong checksum."),
+        "rx_icrc_encapsulated": (
+            "rx_icrc_encapsulated_errors",
+            "RoCE packets received with a wrong checksum.",
+        ),
     }
 )
 """Counters of the files in ``hw_counters`` that node_exporter names, of NVIDIA's cards."""

@@ -85,9 +85,13 @@ class Client:
         """Seconds since the server's last sign of life."""
         return self._clock() - self._heard_at
 
+    def settle(self) -> None:
+        """Wait for the first answer or failure, but only right after the start."""
+        self._settled.wait(max(0.0, self._started_at + START_GRACE_SECONDS - self._clock()))
+
     def replica(self) -> Replica:
         """Return the replica as it is now. Raises `SourceError` with the reason while there is none."""
-        self._settled.wait(max(0.0, self._started_at + START_GRACE_SECONDS - self._clock()))
+        self.settle()
         replica, age = self._replica, self.age
         if self._flight is not None and self._flight.done() and not self._stop.is_set():
             raise SourceError(f"the thread has ended: {self._flight.exception()!r}")

@@ -19,12 +19,14 @@ class Request:
 
     `guests` by UUID are the active domains of the inventory. `deadline` is on the monotonic clock: a source
     that splits its work may give a partial answer before it; what arrives later is dropped.
-    `taken_at` is the collection's Unix time in seconds.
+    `taken_at` is the collection's Unix time in seconds. `guests_listed` is False until the inventory has
+    listed all guests once: before that a device without a known owner may be anybody's.
     """
 
     guests: Mapping[str, Guest]
     deadline: float
     taken_at: float
+    guests_listed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from hostcollector.catalogue import infiniband as rows
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
-from hostcollector.units import BITS_PER_BYTE
+from hostcollector.sysfs import entries, number, target, text
+from hostcollector.units import bytes_from_bits
 
 _STATE = re.compile(r"(\d+)\s*:")
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*Gb/sec")
@@ -45,7 +46,7 @@ class Infiniband:
 
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - the protocol's; ports belong to no guest
         """Return the series of all ports of the host's own RDMA devices."""
-        devices = [name for name in sorted(_entries(self._class)) if not self._is_vf(name)]
+        devices = [name for name in sorted(entries(self._class)) if not self._is_vf(name)]
         if not devices:
             return Reading(samples=(), notes=("no InfiniBand or RoCE device here",))
         samples = [sample for device in devices for sample in self._device(device)]
@@ -59,21 +60,21 @@ class Infiniband:
 
     def _device(self, device: str) -> Iterator[Sample]:
         path = f"{self._class}/{device}"
-        about = (_text(f"{path}/{name}") for name in ("board_id", "fw_ver", "hca_type", "node_guid"))
-        yield Sample(rows.INFO, 1.0, (device, *about, _link_target(f"{path}/device")))
-        for port in sorted(_entries(f"{path}/ports")):
+        about = (text(f"{path}/{name}") for name in ("board_id", "fw_ver", "hca_type", "node_guid"))
+        yield Sample(rows.INFO, 1.0, (device, *about, target(f"{path}/device")))
+        for port in sorted(entries(f"{path}/ports")):
             yield from _port(f"{path}/ports/{port}", (device, port))
 
 
 def _port(path: str, labels: tuple[str, str]) -> Iterator[Sample]:
-    yield Sample(rows.PORT_INFO, 1.0, (*labels, _text(f"{path}/link_layer")))
+    yield Sample(rows.PORT_INFO, 1.0, (*labels, text(f"{path}/link_layer")))
     for row, file in ((rows.STATE, "state"), (rows.PHYSICAL_STATE, "phys_state")):
-        state = _STATE.match(_text(f"{path}/{file}"))
+        state = _STATE.match(text(f"{path}/{file}"))
         if state:
             yield Sample(row, int(state[1]), labels)
-    rate = _RATE.match(_text(f"{path}/rate"))
+    rate = _RATE.match(text(f"{path}/rate"))
     if rate:
-        yield Sample(rows.RATE, float(rate[1]) * _GIGA / BITS_PER_BYTE, labels)
+        yield Sample(rows.RATE, bytes_from_bits(float(rate[1]) * _GIGA), labels)
     for name, value in _port_counters(path).items():
         yield Sample(rows.PORT_COUNTERS[name], value * _WORD if name in _IN_WORDS else value, labels)
     for name, value in _numbers(f"{path}/hw_counters").items():
@@ -86,7 +87,9 @@ def _port(path: str, labels: tuple[str, str]) -> Iterator[Sample]:
 
 def _port_counters(path: str) -> dict[str, int]:
     """Return the port's counters by file name; the 64-bit ones of old drivers under the usual names."""
-    found = {name: value for name, value in _numbers(f"{path}/counters").items() if name in rows.PORT_COUNTERS}
+    found = {
+        name: value for name, value in _numbers(f"{path}/counters").items() if name in rows.PORT_COUNTERS
+    }
     extended = _numbers(f"{path}/counters_ext")
     found.update((_EXTENDED[name], value) for name, value in extended.items() if name in _EXTENDED)
     return found
@@ -94,32 +97,5 @@ def _port_counters(path: str) -> dict[str, int]:
 
 def _numbers(directory: str) -> dict[str, int]:
     """Return the counters of a directory by file name, without those that say ``N/A`` or cannot be read."""
-    texts = ((name, _text(f"{directory}/{name}")) for name in sorted(_entries(directory)))
-    return {name: int(value) for name, value in texts if value.isascii() and value.isdecimal()}
-
-
-def _text(path: str) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, 4096).decode(errors="replace").strip()
-    except OSError:
-        return ""  # EINVAL: the device does not count this
-    finally:
-        os.close(descriptor)
-
-
-def _entries(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
-
-
-def _link_target(path: str) -> str:
-    try:
-        return os.readlink(path).rpartition("/")[2]
-    except OSError:
-        return ""
+    found = ((name, number(f"{directory}/{name}")) for name in sorted(entries(directory)))
+    return {name: value for name, value in found if value is not None}

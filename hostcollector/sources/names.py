@@ -25,6 +25,10 @@ NAMES = (
     SourceName(name="procfs", help="vCPU run time and run delay, threads and memory of the QEMU processes"),
     SourceName(name="cgroup", help="CPU throttling, memory and pressure of the guests' control groups"),
     SourceName(name="netlink", help="traffic of the guests' taps, from the guests' point of view"),
+    SourceName(name="sriov", help="traffic and configuration of SR-IOV virtual functions (VFs)"),
+    SourceName(name="infiniband", help="the host's InfiniBand and RoCE ports"),
+    SourceName(name="ovs", help="the guests' ports on this machine's Open vSwitch"),
+    SourceName(name="ovn", help="the guests' logical ports and networks in OVN, where it is configured"),
     SourceName(name="host", help="the hypervisor's processors, memory and huge pages"),
     SourceName(name="process", help="the collector's own cost"),
 )

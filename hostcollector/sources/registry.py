@@ -5,11 +5,15 @@ Modules are imported when their source is made, so that a missing library costs 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from hostcollector.baselines import Baselines
 from hostcollector.config import Settings
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.event_counts import EventCounts
 from hostcollector.libvirt_link import Link
+from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.ovn_ports import OvnPorts
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.names import NAMES
@@ -25,6 +29,10 @@ class Ingredients:
     stranger: Callable[[str], None]
     """Takes the UUID of a guest that a source saw and the request did not name."""
     processes: QemuProcesses
+    switch: LocalSwitch
+    ovn: OvnPorts | None
+    """None where no southbound database is configured."""
+    baselines: Baselines
 
 
 Make = Callable[[Ingredients], Source]
@@ -87,6 +95,30 @@ def _netlink(_: Ingredients) -> Source:
     return Netlink()
 
 
+def _sriov(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.sriov import Sriov
+
+    return Sriov(Path(ingredients.settings.paths.root), ingredients.baselines)
+
+
+def _infiniband(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.infiniband import Infiniband
+
+    return Infiniband(Path(ingredients.settings.paths.root))
+
+
+def _ovs(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.ovs import OpenVswitch
+
+    return OpenVswitch(ingredients.switch)
+
+
+def _ovn(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.ovn import Ovn
+
+    return Ovn(ingredients.ovn, ingredients.switch)
+
+
 def _host(_: Ingredients) -> Source:
     from hostcollector.sources.host import Host
 
@@ -107,6 +139,10 @@ MAKERS: Mapping[str, Make] = {
     "procfs": _procfs,
     "cgroup": _cgroup,
     "netlink": _netlink,
+    "ovs": _ovs,
+    "ovn": _ovn,
+    "sriov": _sriov,
+    "infiniband": _infiniband,
     "host": _host,
     "process": _process,
 }

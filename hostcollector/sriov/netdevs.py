@@ -3,11 +3,11 @@
 In switchdev mode the representors of the VFs have the PF as their parent too, and IPoIB children share it.
 """
 
-import os
 import re
 from pathlib import Path
 
 from hostcollector.sriov.values import Netdev
+from hostcollector.sysfs import entries, number, text
 
 # What a port is, by phys_port_name (kernel: net/devlink/port.c). A leading ``c<N>`` is a controller of its
 # own, such as the host seen from a DPU: its functions are not this host's.
@@ -23,8 +23,7 @@ class NetdevReader:
 
     def index(self, name: str) -> int | None:
         """Return the interface's index; None when it has gone."""
-        value = text(f"{self._class}/{name}/ifindex")
-        return int(value) if value.isdecimal() else None
+        return number(f"{self._class}/{name}/ifindex")
 
     def of_pf(self, directory: str, function: int) -> tuple[tuple[Netdev, ...], dict[int, str]]:
         """Return the PF's own interfaces and its representors by VF number.
@@ -50,30 +49,7 @@ class NetdevReader:
         return bool(link) and link != text(f"{self._class}/{name}/ifindex")
 
     def _port_number(self, name: str) -> tuple[int, str]:
-        port = text(f"{self._class}/{name}/dev_port")
-        return int(port) if port.isdecimal() else 0, name
+        return number(f"{self._class}/{name}/dev_port") or 0, name
 
     def _switch(self, name: str) -> str:
         return text(f"{self._class}/{name}/phys_switch_id")
-
-
-def text(path: str) -> str:
-    """Return a sysfs file without its line break; empty where there is none or it does not apply."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, 4096).decode(errors="replace").strip()
-    except OSError:
-        return ""  # EOPNOTSUPP: the driver knows no such thing
-    finally:
-        os.close(descriptor)
-
-
-def entries(directory: str) -> list[str]:
-    """Return the names in a sysfs directory; none where it does not exist."""
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []

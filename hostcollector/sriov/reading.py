@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostcollector.sriov.netdevs import NetdevReader, entries, text
+from hostcollector.sriov.netdevs import NetdevReader
 from hostcollector.sriov.values import PhysicalFunction, Topology
+from hostcollector.sysfs import entries, target, text
 
 # PCI base class 02, network controller: 00 is Ethernet, 07 is InfiniBand; the last two digits vary.
 ETHERNET, INFINIBAND = "0x0200", "0x0207"
@@ -46,10 +47,7 @@ class TopologyReader:
 
     def driver(self, address: str) -> str:
         """Return the driver that a PCI function is bound to now (``vfio-pci`` ...), empty for none."""
-        try:
-            return os.readlink(f"{self._devices}/{address}/driver").rpartition("/")[2]
-        except OSError:
-            return ""
+        return target(f"{self._devices}/{address}/driver")
 
     def vdpa_address(self, device: str) -> str:
         """Return the PCI address behind ``/dev/vhost-vdpa-N``, empty if there is none.
@@ -102,10 +100,6 @@ class TopologyReader:
 def _vfs(path: str) -> dict[int, str]:
     """Return the PF's VFs by number, in order."""
     links = sorted((int(match[1]), match[0]) for match in map(_VF_LINK.fullmatch, entries(path)) if match)
-    vfs = {}
-    for number, link in links:
-        try:
-            vfs[number] = os.readlink(f"{path}/{link}").rpartition("/")[2]
-        except OSError:
-            continue  # removed this very moment
-    return vfs
+    addresses = ((number, target(f"{path}/{link}")) for number, link in links)
+    # One that has no target any more was removed this very moment.
+    return {number: address for number, address in addresses if address}

@@ -1,7 +1,9 @@
 """The web side: the event loop only moves bytes; what takes time runs in lanes. Only importer of aiohttp."""
 
+from aiohttp.web import Application
+
 from hostcollector.web.application import Collector, build
 from hostcollector.web.limits import Limits
 from hostcollector.web.server import Server
 
-__all__ = ["Collector", "Limits", "Server", "build"]
+__all__ = ["Application", "Collector", "Limits", "Server", "build"]

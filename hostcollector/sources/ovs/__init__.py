@@ -93,7 +93,8 @@ def _vhost_user(port: SwitchPort, uuid: str) -> Iterator[Sample]:
 
 def _host_samples(switch: Switch, ports: Sequence[Owned], age: float, now: float) -> Iterator[Sample]:
     claimed = {owned_port.port.name for owned_port in ports}
-    unclaimed = sum(1 for port in switch.ports if port.for_a_guest and port.name not in claimed)
+    # Not by the logical port: those of OVN's own metadata proxies have one, too.
+    unclaimed = sum(1 for port in switch.ports if port.guest_uuid and port.name not in claimed)
     yield Sample(ovs.SWITCH_INFO, 1.0, (switch.version, switch.dpdk_version, switch.system_id))
     yield Sample(ovs.DATABASE_AGE, age)
     yield Sample(ovs.STATISTICS_INTERVAL, switch.statistics_interval)

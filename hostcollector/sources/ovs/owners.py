@@ -43,7 +43,7 @@ class Owners:
         claims |= _only(self._sockets, port.socket)
         if port.type not in VHOST_USER_TYPES:
             claims |= _only(self._netdevs, port.name)
-        if not claims and not port.guest_uuid:
+        if not claims and not port.guest_uuid and port.type != "patch":
             claims = _only(self._macs, port.mac)
         return frozenset(claims)
 

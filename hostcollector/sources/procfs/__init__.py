@@ -47,7 +47,9 @@ class Procfs:
             try:
                 samples += self._guest(process, found.vhost_threads.get(process.pid, ()))
             except GONE:
-                notes.append(f"the QEMU of guest {request.guests[uuid].domain.name!r} ended while it was read")
+                notes.append(
+                    f"the QEMU of guest {request.guests[uuid].domain.name!r} ended while it was read"
+                )
             except (OSError, SourceMalformedError) as error:
                 notes.append(
                     f"the QEMU of guest {request.guests[uuid].domain.name!r} cannot be read: {error}"

@@ -1,4 +1,4 @@
-"""The `sriov` source: counters and configuration of SR-IOV virtual functions, joined to the guests that own them.
+"""The `sriov` source: traffic and configuration of virtual functions, joined to the guests that own them.
 
 libvirt shows nothing of a passed-through VF's traffic; the card counts it, and the PF's netlink tells. Each
 PF is asked once per collection. The counters outlive their owners, so everybody is shown the difference to
@@ -15,7 +15,7 @@ from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
-from hostcollector.sources.sriov.owners import Owner, Owners, find_owners
+from hostcollector.sources.sriov.owners import Owners, find_owners
 from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
@@ -111,7 +111,7 @@ class Sriov:
             yield from samples_of(described)
 
     def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, int]:
-        """Return the counters since the owner's start; counters of another origin have baselines of their own."""
+        """Return the counters since the owner's start; those of another origin have their own baselines."""
         if not origin:
             # Also when nothing was read: the change of owner is put on record all the same.
             return self._baselines.relative(device, stay, raw)

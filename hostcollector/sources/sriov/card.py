@@ -25,9 +25,7 @@ class Card:
     ipoib: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ipoib = (
-            self.pf.infiniband if self.list is None else self.list.hardware_type == ARPHRD_INFINIBAND
-        )
+        self.ipoib = self.pf.infiniband if self.list is None else self.list.hardware_type == ARPHRD_INFINIBAND
         self.fields = counted(self.pf.driver, ipoib=self.ipoib, switchdev=self.pf.switchdev)
 
     @property

@@ -10,7 +10,7 @@ from hostcollector.sriov import Netdev, PhysicalFunction
 
 
 class Way(Enum):
-    """How a PF is asked. Each request costs the card a command or two per VF, and holds up the host's RTNL."""
+    """How a PF is asked. Each time costs its firmware a command or two per VF, under the host's RTNL."""
 
     GET = auto()
     DUMP = auto()

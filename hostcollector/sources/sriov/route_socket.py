@@ -1,7 +1,7 @@
 """An rtnetlink socket of our own, for the raw bytes of link messages.
 
-pyroute2 serves everywhere else. Here it cannot: past 221 VFs the kernel wraps the 16-bit length around the VF
-list, a decoder that believes it gives one VF of 222 without an error, and only the raw message holds the rest.
+pyroute2 serves everywhere else. Here it cannot: past 221 VFs the 16-bit length of the VF list wraps, a
+decoder that believes it gives one VF of 222 without an error, and only the raw message holds the rest.
 """
 
 import errno

@@ -8,8 +8,7 @@ from hostcollector.model import Metric, Sample
 from hostcollector.sources.sriov import drift
 from hostcollector.sources.sriov.owners import Owner
 from hostcollector.sources.sriov.vf_list import ListedVf
-
-_BYTES_PER_MBIT = 1_000_000 // 8
+from hostcollector.units import bytes_from_mbit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +69,8 @@ def _settings(
     if listed.trust is not None:
         yield Sample(family["trust"], float(listed.trust), labels, uuid)
     if listed.max_rate:
-        limit = listed.max_rate * _BYTES_PER_MBIT
+        limit = bytes_from_mbit(listed.max_rate)
         yield Sample(family["transmit_limit_bytes_per_second"], limit, labels, uuid)
     if listed.min_rate:
-        guarantee = listed.min_rate * _BYTES_PER_MBIT
+        guarantee = bytes_from_mbit(listed.min_rate)
         yield Sample(family["transmit_guarantee_bytes_per_second"], guarantee, labels, uuid)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hostcollector.sriov import PhysicalFunction
-from hostcollector.sriov.netdevs import entries, text
+from hostcollector.sysfs import entries, text
 
 # One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).
 _VENDOR_NAMES = {

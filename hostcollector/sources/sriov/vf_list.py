@@ -7,6 +7,7 @@ takes IFLA_NUM_VF steps from the list's start and believes only what it sees the
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
@@ -68,7 +69,8 @@ class ListedVf(NamedTuple):
     statistics: Mapping[str, int] | None = None
 
 
-class VfList(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class VfList:
     """What a link message says of VFs: how many there are, and those that could be read, by number.
 
     `listed` is False for a link without a list, such as a representor. `hardware_type` is the link's ARPHRD.

@@ -1,0 +1,127 @@
+"""The running daemon: serves until it is told to stop, and takes new settings when it is told to reload.
+
+Everything here runs in the event loop and only starts, exchanges and stops things; what may block is done in
+a lane.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from hostcollector import log, web
+from hostcollector.collect import Collector
+from hostcollector.config import Settings
+from hostcollector.errors import ConfigError
+from hostcollector.exposition import Encoder
+from hostcollector.lanes import Lane
+from hostcollector.model import Snapshot
+from hostcollector.sources.names import NAMES
+from hostcollector.systemd import Notifier
+from hostcollector.wiring import Hypervisor
+
+logger = logging.getLogger("hostcollector")
+
+LoadSettings = Callable[[], Settings]
+
+# Sections whose change would need new connections, another address or other baselines.
+FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What the pages are made from: one collector on the hypervisor's parts."""
+
+    hypervisor: Hypervisor
+    collector: Collector
+
+    @property
+    def ready(self) -> bool:
+        """Whether the inventory has been listed once."""
+        return self.hypervisor.inventory.age is not None
+
+    def snapshot(self, budget: float) -> Future[Snapshot]:
+        """Return the collection that may take `budget` seconds."""
+        return self.collector.snapshot(budget)
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Serves `settings` until SIGTERM or SIGINT; on SIGHUP asks `load_settings` for new ones."""
+
+    load_settings: LoadSettings
+    settings: Settings
+    notifier: Notifier = field(default_factory=Notifier)
+
+    async def run(self) -> None:
+        """Serve until a signal ends it. Raises `ListenError` when the address cannot be had."""
+        hypervisor = Hypervisor.of(self.settings)
+        collection = Collection(hypervisor, hypervisor.collector(self.settings))
+        server = web.Server(self._site(collection), self.settings.web.listen_address)
+        signals = self._listen_for_signals()
+        await server.start()
+        hypervisor.inventory.start()
+        logger.info("serving", extra={"address": str(self.settings.web.listen_address)})
+        self._ready()
+        watchdog = asyncio.create_task(self._watch())
+        try:
+            while await signals.get() == signal.SIGHUP:
+                collection = await self._reload(server, collection)
+        finally:
+            self.notifier.stopping()
+            logger.info("stopping")
+            watchdog.cancel()
+            await server.close()
+            collection.collector.close()
+            hypervisor.inventory.close()
+
+    def _listen_for_signals(self) -> asyncio.Queue[signal.Signals]:
+        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+        return signals
+
+    async def _reload(self, server: web.Server, collection: Collection) -> Collection:
+        """Put new settings in use, or keep the old ones when the new ones are wrong."""
+        self.notifier.reloading()
+        lane = Lane("reload")
+        try:
+            settings, collector = await asyncio.wrap_future(lane.submit(lambda: self._load(collection)))
+        except ConfigError as error:
+            logger.error("the old configuration stays in use: %s", error)
+            return collection
+        finally:
+            lane.close()
+            self._ready()
+        log.configure(settings.log)
+        for section in FIXED_SECTIONS:
+            if getattr(settings, section, None) != getattr(self.settings, section, None):
+                logger.warning("section %s changed: it takes effect at the next start", section)
+        if settings.web.listen_address != self.settings.web.listen_address:
+            logger.warning("web.listen_address changed: it takes effect at the next start")
+        self.settings = settings
+        successor = Collection(collection.hypervisor, collector)
+        await server.replace(self._site(successor))
+        collection.collector.close()
+        logger.info("configuration reloaded")
+        return successor
+
+    def _load(self, collection: Collection) -> tuple[Settings, Collector]:
+        settings = self.load_settings()
+        return settings, collection.hypervisor.collector(settings)
+
+    def _site(self, collection: Collection) -> web.Application:
+        return web.build(collection, Encoder(), self.settings, [source.name for source in NAMES])
+
+    def _ready(self) -> None:
+        self.notifier.ready(f"serving http://{self.settings.web.listen_address}")
+
+    async def _watch(self) -> None:
+        """Tell systemd's watchdog that the loop turns."""
+        if self.notifier.watchdog_seconds is None:
+            return
+        while True:
+            self.notifier.watchdog()
+            await asyncio.sleep(self.notifier.watchdog_seconds / 2)

@@ -1,0 +1,54 @@
+"""A guest's groups of version 1, with one hierarchy for each controller; Documentation/admin-guide/cgroup-v1/."""
+
+from collections.abc import Iterator
+
+from hostcollector.catalogue import cgroup
+from hostcollector.model import Metric
+from hostcollector.sources.cgroup.files import keyed, least, limit, number
+from hostcollector.sources.cgroup.groups import GuestGroup
+from hostcollector.units import seconds_from_ns
+
+Figure = tuple[Metric, float]
+
+# "No limit" is the largest number of whole pages, whatever a page is.
+_NO_LIMIT = 2**62
+
+
+def usage(group: GuestGroup, ticks_per_second: int) -> Iterator[Figure]:
+    """Yield the CPU time of the group with all below it (cpuacct)."""
+    total = number(f"{group.directory}/cpuacct.usage")
+    if total is not None:
+        yield cgroup.CPU_USAGE, seconds_from_ns(total)
+    modes = keyed(f"{group.directory}/cpuacct.stat")
+    for key, metric in ((b"user", cgroup.CPU_USER), (b"system", cgroup.CPU_SYSTEM)):
+        if key in modes:
+            yield metric, modes[key] / ticks_per_second
+
+
+def throttling(directory: str) -> Iterator[Figure]:
+    """Yield what one part's CPU quota did; nothing without a quota (cpu)."""
+    if limit(f"{directory}/cpu.cfs_quota_us") is None:
+        return
+    figures = keyed(f"{directory}/cpu.stat")
+    if figures.keys() >= {b"nr_periods", b"nr_throttled", b"throttled_time"}:
+        yield cgroup.CPU_PERIODS, figures[b"nr_periods"]
+        yield cgroup.CPU_THROTTLED_PERIODS, figures[b"nr_throttled"]
+        yield cgroup.CPU_THROTTLED, seconds_from_ns(figures[b"throttled_time"])
+
+
+def memory(group: GuestGroup) -> Iterator[Figure]:
+    """Yield the memory charged to the group with all below it, and its limit (memory)."""
+    used = number(f"{group.directory}/memory.usage_in_bytes")
+    if used is not None:
+        yield cgroup.MEMORY_USAGE, used
+    tightest = least(limit(f"{directory}/memory.limit_in_bytes") for directory in group.limited)
+    if tightest is not None and tightest < _NO_LIMIT:
+        yield cgroup.MEMORY_LIMIT, tightest
+    # memsw.usage - usage would take pages twice that are in memory and in swap, and is never one moment's.
+    swapped = keyed(f"{group.directory}/memory.stat").get(b"total_swap")
+    if swapped is not None:
+        yield cgroup.MEMORY_SWAP, swapped
+    # Unlike the rest this one counts only what happened in the very group.
+    kills = keyed(f"{group.process_directory}/memory.oom_control").get(b"oom_kill")
+    if kills is not None:
+        yield cgroup.MEMORY_OOM_KILLS, kills

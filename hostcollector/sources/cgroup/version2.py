@@ -1,0 +1,71 @@
+"""A guest's group of version 2, the unified hierarchy; Documentation/admin-guide/cgroup-v2.rst."""
+
+from collections.abc import Iterator
+
+from hostcollector.catalogue import cgroup
+from hostcollector.model import Metric
+from hostcollector.sources.cgroup.files import keyed, least, limit, number, pressure_totals, read_optional
+from hostcollector.sources.cgroup.groups import GuestGroup
+from hostcollector.units import seconds_from_us
+
+Figure = tuple[Metric, float]
+
+_MODES = (
+    (b"usage_usec", cgroup.CPU_USAGE),
+    (b"user_usec", cgroup.CPU_USER),
+    (b"system_usec", cgroup.CPU_SYSTEM),
+)
+# That "all tasks wait for a CPU" says nothing of a group: one of them would run.
+_PRESSURE = (
+    ("cpu", b"some", cgroup.PRESSURE_CPU_WAITING),
+    ("memory", b"some", cgroup.PRESSURE_MEMORY_WAITING),
+    ("memory", b"full", cgroup.PRESSURE_MEMORY_STALLED),
+    ("io", b"some", cgroup.PRESSURE_IO_WAITING),
+    ("io", b"full", cgroup.PRESSURE_IO_STALLED),
+)
+
+
+def usage(group: GuestGroup) -> Iterator[Figure]:
+    """Yield the CPU time of the group with all below it; it is counted also without the controller."""
+    modes = keyed(f"{group.directory}/cpu.stat")
+    for key, metric in _MODES:
+        if key in modes:
+            yield metric, seconds_from_us(modes[key])
+
+
+def throttling(directory: str) -> Iterator[Figure]:
+    """Yield what one part's CPU quota did; nothing without a quota."""
+    if limit(f"{directory}/cpu.max") is None:
+        return
+    figures = keyed(f"{directory}/cpu.stat")
+    if figures.keys() >= {b"nr_periods", b"nr_throttled", b"throttled_usec"}:
+        yield cgroup.CPU_PERIODS, figures[b"nr_periods"]
+        yield cgroup.CPU_THROTTLED_PERIODS, figures[b"nr_throttled"]
+        yield cgroup.CPU_THROTTLED, seconds_from_us(figures[b"throttled_usec"])
+
+
+def memory(group: GuestGroup) -> Iterator[Figure]:
+    """Yield the memory charged to the group with all below it, and its limit."""
+    used = number(f"{group.directory}/memory.current")
+    if used is not None:
+        yield cgroup.MEMORY_USAGE, used
+    tightest = least(limit(f"{directory}/memory.max") for directory in group.limited)
+    if tightest is not None:
+        yield cgroup.MEMORY_LIMIT, tightest
+    swapped = number(f"{group.directory}/memory.swap.current")
+    if swapped is not None:
+        yield cgroup.MEMORY_SWAP, swapped
+    kills = keyed(f"{group.directory}/memory.events").get(b"oom_kill")
+    if kills is not None:
+        yield cgroup.MEMORY_OOM_KILLS, kills
+
+
+def pressure(group: GuestGroup) -> Iterator[Figure]:
+    """Yield the time in which tasks of the group waited for a resource."""
+    totals = {
+        resource: pressure_totals(read_optional(f"{group.directory}/{resource}.pressure") or b"")
+        for resource in ("cpu", "memory", "io")
+    }
+    for resource, kind, metric in _PRESSURE:
+        if kind in totals[resource]:
+            yield metric, seconds_from_us(totals[resource][kind])

@@ -1,0 +1,65 @@
+"""The `ovn` source: the guests' logical ports and their networks, from OVN's southbound database.
+
+Everything is followed in the background; reading takes what is there. Off while no database is configured.
+"""
+
+from collections.abc import Iterator
+
+from hostcollector.catalogue import ovs
+from hostcollector.errors import SourceError
+from hostcollector.model import Domain, Sample
+from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.ovn_ports import LogicalPort, OvnPorts
+from hostcollector.sources.base import Reading, Request
+
+
+class Ovn:
+    """Turns the logical ports of active guests into series; `ports` is None without a configured database."""
+
+    name = "ovn"
+
+    def __init__(self, ports: OvnPorts | None, switch: LocalSwitch) -> None:
+        self._ports = ports
+        self._switch = switch
+        if ports is not None:
+            ports.start()
+
+    def read(self, request: Request) -> Reading:
+        """Return the ports' series. Raises `SourceError` when a database cannot be followed."""
+        if self._ports is None:
+            return Reading(samples=(), notes=tuple(self._hint()))
+        ports = self._ports.current()
+        found = [Sample(ovs.OVN_PORTS, len(ports)), Sample(ovs.OVN_DATABASE_AGE, self._ports.age)]
+        for uuid, guest in request.guests.items():
+            devices = _devices(guest.domain)
+            for name in self._ports.interface_ids(guest.domain):
+                if name in ports:
+                    found += _samples(ports[name], devices.get(name, ""), uuid)
+        return Reading(samples=found)
+
+    def close(self) -> None:
+        """End following the databases."""
+        if self._ports is not None:
+            self._ports.close()
+
+    def _hint(self) -> Iterator[str]:
+        """Yield what to configure on a host that is a chassis of OVN."""
+        try:
+            remote = self._switch.current().ovn_remote
+        except SourceError:
+            return
+        if remote:
+            yield f"this host is a chassis of OVN at {remote}: set ovn.remote to see its logical ports"
+
+
+def _devices(domain: Domain) -> dict[str, str]:
+    return {nic.interface_id: nic.target for nic in domain.nics if nic.interface_id}
+
+
+def _samples(port: LogicalPort, device: str, uuid: str) -> Iterator[Sample]:
+    vni = "" if port.vni is None else str(port.vni)
+    described = (device, port.mac, port.type, port.network, port.network_id, vni, port.project_id)
+    yield Sample(ovs.OVN_PORT_INFO, 1.0, (port.name, *described), uuid)
+    yield Sample(ovs.OVN_PORT_BOUND, float(port.bound), (port.name,), uuid)
+    if port.up is not None:
+        yield Sample(ovs.OVN_PORT_UP, float(port.up), (port.name,), uuid)
