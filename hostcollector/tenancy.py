@@ -94,7 +94,8 @@ class Tenancy:
 
     def guests(self, domains: Mapping[str, Domain]) -> Mapping[str, Guest]:
         """Return a guest per domain; an unchanged domain gives the very same object again."""
-        if any([answers.changed() for answers in self._changing]):  # all are asked, also after a yes
+        changed = [answers.changed() for answers in self._changing]  # all are asked, also after a yes
+        if any(changed):
             self._kept = {}
         kept = {}
         for uuid, domain in domains.items():

@@ -27,8 +27,8 @@ from hostcollector.tenancy import (
     Tenancy,
     from_map,
     from_nova,
-    from_own_metadata,
     from_ovn,
+    from_own_metadata,
     from_xpath,
 )
 from hostcollector.tenant_map import TenantMapFile
@@ -87,6 +87,8 @@ class Hypervisor:
             counts=self.counts,
             stranger=self.inventory.look_at,
             processes=QemuProcesses(Path(settings.paths.root)),
+            switch=switch,
+            ovn=ovn,
             baselines=self.baselines,
         )
         return Collector(

@@ -34,6 +34,7 @@ class Connection:
         self.raw = raw
         self.alive = True
         self.on_lost: Callable[[], None] = _nobody_listens
+        self.event_callbacks: list[int] = []
 
     def lost(self) -> None:
         """Note that libvirt closed the connection; called from the event loop's thread."""
@@ -43,6 +44,10 @@ class Connection:
     def close(self) -> None:
         """Close it; a connection that is already broken is closed silently."""
         self.alive = False
+        for callback in self.event_callbacks:
+            # Each of them holds the connection open; a broken one forgets them and then complains.
+            with suppress(libvirt.libvirtError):
+                self.raw.domainEventDeregisterAny(callback)
         with suppress(libvirt.libvirtError):  # of a broken connection it has forgotten the callback
             self.raw.unregisterCloseCallback()
         with suppress(libvirt.libvirtError):  # nothing may be left to close

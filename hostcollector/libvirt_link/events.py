@@ -58,10 +58,12 @@ def subscribe(connection: Connection, receive: Receiver) -> None:
         if number is None:
             continue
         try:
-            connection.raw.domainEventRegisterAny(None, number, callback, None)
+            identity = connection.raw.domainEventRegisterAny(None, number, callback, None)
         except libvirt.libvirtError:
             if not connection.alive:
                 return  # the loss is noticed by whoever uses the connection next
+        else:
+            connection.event_callbacks.append(identity)
 
 
 def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:

@@ -91,11 +91,10 @@ async def connect(target: Target) -> Streams:
 def explained(remote: Remote, error: OSError) -> SourceError:
     """Return what an operating system's error on a connection means, as one of ours."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return SourceDeniedError(
-            f"the server's certificate is not signed by the configured authority: {error.verify_message}"
-        )
-    if isinstance(error, ssl.SSLError):
-        return SourceDeniedError(f"TLS failed: {error.reason or error}")
+        why = getattr(error, "verify_message", error)
+        return SourceDeniedError(f"the server's certificate is not signed by the configured authority: {why}")
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return SourceDeniedError(f"TLS failed: {getattr(error, 'reason', error)}")
     if remote.transport is Transport.UNIX and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return NoServerError("the socket does not exist")
     if error.errno in (errno.EACCES, errno.EPERM):

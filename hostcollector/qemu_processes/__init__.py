@@ -1,4 +1,4 @@
-"""Which QEMU process is whose: found in /proc without root and without libvirt, for the sources that read them."""
+"""Which QEMU process is whose: found in /proc without root and without libvirt, for whoever reads them."""
 
 from hostcollector.qemu_processes.finder import Found, QemuProcess, QemuProcesses
 

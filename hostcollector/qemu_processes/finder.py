@@ -6,7 +6,6 @@ another process's command line wait for that process's memory map, which one tha
 may hold for ever. Only a guest without a process makes the scan read all of them, and not too often.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
-from hostcollector.kernel_files import ProcessStat, read
+from hostcollector.kernel_files import ProcessStat, names, read
 from hostcollector.model import Guest
 from hostcollector.qemu_processes.claims import Claim, proven
 from hostcollector.qemu_processes.command_line import identity_of
@@ -31,7 +30,7 @@ _VHOST = b"vhost-"
 _TEARDOWN = b"cleanup/"
 
 HIDDEN = (
-    "/proc hides the processes of other users from this account: mount it without hidepid, or put the account "
+    "/proc hides the processes of other users from this account: mount it without hidepid or put the account "
     "into the group of its gid= option, and leave ProtectProc= out of the collector's unit"
 )
 
@@ -99,7 +98,7 @@ class QemuProcesses:
 
     def _scan(self, *, everything: bool) -> None:
         try:
-            pids = {int(name) for name in os.listdir(self._proc) if name.isdecimal()}
+            pids = {int(name) for name in names(self._proc) if name.isdecimal()}
         except OSError as error:
             raise SourceUnavailableError(f"no processes under {self._proc}: {error.strerror}") from error
         new = pids - self._seen
@@ -142,9 +141,9 @@ class QemuProcesses:
             claims.setdefault(claim.uuid, []).append(claim)
         processes = {}
         for uuid, guest in guests.items():
-            claim = proven(claims.get(uuid, ()), guest.domain.name, self.root / PID_FILES)
-            if claim is not None:
-                processes[uuid] = QemuProcess(uuid=uuid, pid=claim.pid, start_ticks=claim.start_ticks)
+            true = proven(claims.get(uuid, ()), guest.domain.name, self.root / PID_FILES)
+            if true is not None:
+                processes[uuid] = QemuProcess(uuid=uuid, pid=true.pid, start_ticks=true.start_ticks)
         if guests and not processes and self._stat(1) is None:
             raise SourceDeniedError(HIDDEN)
         missing = [guest for uuid, guest in guests.items() if uuid not in processes]
@@ -166,6 +165,6 @@ def _notes(missing: Iterable[Guest], claims: Mapping[str, list[Claim]]) -> Itera
     for guest in missing:
         pids = ", ".join(str(claim.pid) for claim in claims.get(guest.domain.uuid, ()))
         if pids:
-            yield f"no process is provably the QEMU of guest {guest.domain.name!r}: its UUID is claimed by {pids}"
+            yield f"none of the processes {pids} is provably the QEMU of guest {guest.domain.name!r}"
         else:
             yield f"guest {guest.domain.name!r} has no QEMU process that can be seen"

@@ -32,7 +32,7 @@ class Host:
         self._nodes = root / "sys/devices/system/node"
         self._pools = root / "sys/kernel/mm/hugepages"
 
-    def read(self, request: Request) -> Reading:
+    def read(self, request: Request) -> Reading:  # noqa: ARG002 - it is about no guest
         """Return what can be read. Raises `SourceUnavailableError` when that is nothing."""
         samples: list[Sample] = []
         problems: list[str] = []
@@ -83,7 +83,7 @@ def _hugepages(directory: Path, node: str) -> Iterator[Sample]:
 
 
 def _numbered(directory: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
-    """Yield the number in the name and the path of each entry that matches; none where there is no directory."""
+    """Yield the number in the name and the path of each entry that matches; none without the directory."""
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
             if match := pattern.fullmatch(path.name):

@@ -34,8 +34,8 @@ class Process:
         # Registered nowhere: there is one page and this is not how it is made.
         self._collector = ProcessCollector(proc=str(proc), registry=None)
 
-    def read(self, request: Request) -> Reading:
-        """Return the common ``process_`` series. Raises `SourceUnavailableError` when /proc cannot be read."""
+    def read(self, request: Request) -> Reading:  # noqa: ARG002 - it is about no guest
+        """Return the common ``process_`` series. Raises `SourceUnavailableError` without /proc."""
         return Reading(samples=[*self._common(), *self._threads()])
 
     def close(self) -> None:

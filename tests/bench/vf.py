@@ -69,7 +69,10 @@ def guests() -> dict[str, Guest]:
 
 def answer(card: int, moved: int) -> Answer:
     """Return what the kernel says of a card after `moved` rounds; made before, so that it costs nothing."""
-    vfs = [Vf(number=n, vlan=100 + n, counters=tuple(n * 1000 + moved * k for k in range(1, 9))) for n in range(VFS)]
+    vfs = [
+        Vf(number=n, vlan=100 + n, counters=tuple(n * 1000 + moved * k for k in range(1, 9)))
+        for n in range(VFS)
+    ]
     message = bytearray(link_message(vfs, index=card + 2))
 
     def reply(question: object) -> bytes:

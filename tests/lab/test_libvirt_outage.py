@@ -14,7 +14,7 @@ from tests.lab.served import Page, Served, serving
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
 
 # Set for the long run: rounds of an outage, and how long each one lasts.
-ROUNDS = int(os.environ.get("HOSTCOLLECTOR_LAB_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("HOSTCOLLECTOR_LAB_ROUNDS", "4"))
 OUTAGE_SECONDS = float(os.environ.get("HOSTCOLLECTOR_LAB_OUTAGE", "3"))
 BACK_WITHIN_SECONDS = 10.0
 FAST_LANE = "libvirt_domain_vcpu_time_seconds_total"
@@ -53,8 +53,10 @@ def test_libvirtd_is_killed_again_and_again(own_hypervisor: PrivateHypervisor, t
             up = _scrape_through(served, 1, guests)
             assert up.one("libvirt_up") == 1
             sizes.append((served.threads(), served.file_descriptors()))
-        assert sizes[-1][0] <= sizes[0][0]
-        assert sizes[-1][1] <= sizes[0][1]
+        print(f"\nthreads and file descriptors after each round: {sizes}")
+        # The first rounds may still find connections to be made; from then on nothing grows.
+        assert sizes[-1][0] <= max(threads for threads, _ in sizes[:2])
+        assert sizes[-1][1] <= max(descriptors for _, descriptors in sizes[:2])
 
 
 def test_a_stopped_libvirtd_does_not_stop_the_page(own_hypervisor: PrivateHypervisor, tmp_path: Path) -> None:
@@ -64,6 +66,7 @@ def test_a_stopped_libvirtd_does_not_stop_the_page(own_hypervisor: PrivateHyperv
     with serving(own_hypervisor.uri_readonly, tmp_path) as served:
         _scrape_through(served, 1, guests)
         own_hypervisor.stop()
+        time.sleep(1.5)  # a finished collection answers further scrapes for a second
         first = served.page()
         threads = served.threads()
         for _ in range(4):

@@ -28,9 +28,7 @@ class Cgroup:
 
     name = "cgroup"
 
-    def __init__(
-        self, processes: QemuProcesses, *, ticks_per_second: int = os.sysconf("SC_CLK_TCK")
-    ) -> None:
+    def __init__(self, processes: QemuProcesses, *, ticks_per_second: int = os.sysconf("SC_CLK_TCK")) -> None:
         self._processes = processes
         self._root = str(processes.root)
         self._proc = str(processes.root / "proc")

@@ -49,7 +49,7 @@ class Parts:
     def _names(self, directory: str) -> tuple[str, ...]:
         """Return the directories inside, in order. Listing one takes as long as reading ten files."""
         try:
-            links = os.stat(directory).st_nlink
+            links = os.stat(directory).st_nlink  # noqa: PTH116 - once per guest and collection
             listing = self._known.get(directory)
             if listing is None or listing.links != links:
                 with os.scandir(directory) as entries:

@@ -1,4 +1,4 @@
-"""A guest's groups of version 1, with one hierarchy for each controller; Documentation/admin-guide/cgroup-v1/."""
+"""A guest's groups of version 1, a hierarchy for each controller; Documentation/admin-guide/cgroup-v1/."""
 
 from collections.abc import Iterator
 

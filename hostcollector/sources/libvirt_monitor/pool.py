@@ -87,6 +87,8 @@ class Pool:
             self._idle.append(worker)
         while len(self._idle) > self._kept:
             self._idle.pop().close()
+        for worker in self._idle:
+            worker.drop_lost_connection()
 
     def close(self) -> None:
         """Close all workers; stuck ones end when their call returns."""

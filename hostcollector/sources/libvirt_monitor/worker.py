@@ -61,6 +61,12 @@ class Worker:
         """Probe the guests one after the other into `probing`."""
         return self.lane.submit(lambda: self._probe(uuids, probing, jobs=jobs))
 
+    def drop_lost_connection(self) -> None:
+        """Give back a connection that libvirt has closed; only while no call is in flight."""
+        if self._connection is not None and not self._connection.alive:
+            self._connection = None
+            self._forget()
+
     def close(self) -> None:
         """End the thread and close the connection once no call is in flight."""
         if self.lane.busy:

@@ -61,7 +61,7 @@ class Procfs:
 
     def _guest(self, process: QemuProcess, vhost_threads: tuple[int, ...]) -> list[Sample]:
         samples = self._threads.samples(process, vhost_threads)
-        # Read last: where the start time is still the right one, all that was read before is this guest's too.
+        # Read last: while the start time is the right one, all that was read before is this guest's too.
         stat = ProcessStat.parse(read_record(f"{self._proc}/{process.pid}/stat"))
         if stat.start_ticks != process.start_ticks or stat.is_dead:
             self._processes.forget(process)

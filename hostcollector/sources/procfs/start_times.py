@@ -10,8 +10,8 @@ from hostcollector.qemu_processes import QemuProcess
 class StartTimes:
     """Adds clock ticks since boot to the time of boot in /proc/stat, once per process.
 
-    The kernel derives the time of boot from the present clock, so it moves when the clock is set; and /proc/stat
-    costs milliseconds on a large machine.
+    The kernel derives the time of boot from the present clock, so it moves when the clock is set. And on a
+    large machine /proc/stat costs milliseconds.
     """
 
     def __init__(self, proc: str, ticks_per_second: int) -> None:

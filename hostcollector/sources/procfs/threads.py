@@ -1,11 +1,10 @@
 """Reads the threads of one QEMU process after the other."""
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hostcollector.catalogue import cpu
-from hostcollector.kernel_files import GONE, ProcessStat, cpu_count, read_record
+from hostcollector.kernel_files import GONE, ProcessStat, cpu_count, names, read_record
 from hostcollector.model import Metric, Sample
 from hostcollector.qemu_processes import QemuProcess
 from hostcollector.sources.procfs.duties import Duty, Role, role_of
@@ -37,7 +36,7 @@ class ThreadReader:
         self._others: dict[QemuProcess, dict[str, bool]] = {}
 
     def begin(self, processes: Iterable[QemuProcess]) -> None:
-        """Forget ended processes, and look whether the kernel keeps the statistics that can be switched on."""
+        """Forget ended processes, and look whether the scheduler's optional statistics are on."""
         self._others = {process: self._others.get(process, {}) for process in processes}
         try:
             self._has_wait_sum = read_record(f"{self._proc}/sys/kernel/sched_schedstats").strip() == b"1"
@@ -63,7 +62,7 @@ class ThreadReader:
         return samples
 
     def _own_threads(self, process: QemuProcess) -> list[_Thread]:
-        """Return QEMU's threads that have series; of several with the same role, as TCG may have them, none."""
+        """Return QEMU's threads that have series; of several with the same role (TCG) none."""
         threads: dict[Role, _Thread | None] = {}
         for tid in self._candidates(process):
             directory = f"{self._proc}/{process.pid}/task/{tid}"
@@ -84,7 +83,7 @@ class ThreadReader:
 
     def _candidates(self, process: QemuProcess) -> list[str]:
         """Return the threads but for the main one and those known to have no series."""
-        tids = os.listdir(f"{self._proc}/{process.pid}/task")
+        tids = names(f"{self._proc}/{process.pid}/task")
         others = self._others[process]
         for ended in others.keys() - tids:
             del others[ended]
@@ -92,7 +91,7 @@ class ThreadReader:
         return [tid for tid in tids if tid != main and not others.get(tid)]
 
     def _kernel_threads(self, process: QemuProcess, tids: Iterable[int]) -> Iterator[_Thread]:
-        """Yield the vhost threads outside the process (before Linux 6.4), unless their PID is another's now."""
+        """Yield the vhost threads outside the process (before Linux 6.4) whose PID is still theirs."""
         for tid in tids:
             directory = f"{self._proc}/{tid}"
             try:

@@ -91,6 +91,9 @@ def notes(card: Card, reader: CounterReader, owned: int) -> Iterator[str]:
     """Yield the sentences about one card for the status page and `diagnose`."""
     pf = card.pf
     where = f"{card.name} ({pf.address}, {pf.driver or 'no driver'})"
+    if not pf.vfs:
+        yield f"{where}: not split into VFs"
+        return
     if reader.origins:
         counters = " and ".join(_ORIGINS[origin] for origin in sorted(reader.origins))
     elif card.fields:

@@ -77,14 +77,14 @@ class VfList:
     """
 
     hardware_type: int
-    count: int
+    total: int
     listed: bool
     vfs: Mapping[int, ListedVf]
 
     @property
     def truncated(self) -> bool:
         """Whether VFs are missing from the list."""
-        return self.listed and len(self.vfs) < self.count
+        return self.listed and len(self.vfs) < self.total
 
 
 def parse(message: bytes) -> VfList:
