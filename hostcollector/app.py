@@ -17,6 +17,8 @@ logger = logging.getLogger("hostcollector")
 
 # For one collection by hand: how long libvirt may take to list its guests.
 FIRST_LISTING_SECONDS = 5.0
+# And how long those who are asked in the background, over a network.
+FIRST_ANSWERS_SECONDS = 10.0
 
 
 def serve(load_settings: LoadSettings) -> int:
@@ -42,18 +44,22 @@ def collect_once(settings: Settings) -> tuple[bytes, bool]:
 
 def diagnose(settings: Settings) -> Snapshot:
     """Make one collection and return the snapshot, with every source's report."""
-    with collecting(settings) as collect:
+    with collecting(settings, FIRST_ANSWERS_SECONDS) as collect:
         return collect()
 
 
 @contextmanager
-def collecting(settings: Settings) -> Iterator[Callable[[], Snapshot]]:
-    """Open the hypervisor for as long as the context lasts; gives the function that makes a collection."""
+def collecting(settings: Settings, patience: float = 0.0) -> Iterator[Callable[[], Snapshot]]:
+    """Open the hypervisor for as long as the context lasts; gives the function that makes a collection.
+
+    `patience` is for how many seconds background sources may take for their first answers.
+    """
     hypervisor = Hypervisor.of(settings)
     collector = hypervisor.collector(settings)
     hypervisor.inventory.start()
     try:
         hypervisor.inventory.wait_until_verified(FIRST_LISTING_SECONDS)
+        collector.settle(patience)
         yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
     finally:
         collector.close()

@@ -15,7 +15,7 @@ from hostcollector.catalogue import collection
 from hostcollector.errors import LaneBusyError, Reason, SourceError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.sources.base import Reading, Request, Settling, Source
 
 Guests = Callable[[], Mapping[str, Guest]]
 Own = Callable[[], Sequence[Sample]]
@@ -92,6 +92,13 @@ class Collector:
             self._running = self._lane.submit(lambda: self._collect(budget))
             self._running.add_done_callback(self._keep)
             return self._running
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answers of what is asked in the background; before a collection by hand."""
+        ends_at = self._clock() + seconds
+        for runner in self._runners:
+            if isinstance(runner.source, Settling):
+                runner.source.settle(max(0.0, ends_at - self._clock()))
 
     def close(self) -> None:
         """Close all sources in their lanes; a lane that is stuck ends with the process."""

@@ -202,3 +202,20 @@ def test_closing_closes_every_idle_source() -> None:
     snapshot.result(timeout=10)
     collector.close()
     assert all(source.closed.wait(5) for source in sources)
+
+
+def test_sources_are_told_whether_all_guests_are_known() -> None:
+    """Before the first listing a device without a known owner may be anybody's."""
+    told: list[bool] = []
+
+    def look(request: Request) -> Reading:
+        told.append(request.guests_listed)
+        return Reading(samples=())
+
+    for listed in (False, True):
+        collector = Collector(
+            [_Scripted("curious", look)], Assembler(), guests=dict, guests_listed=lambda listed=listed: listed
+        )
+        collector.snapshot(5).result(timeout=10)
+        collector.close()
+    assert told == [False, True]

@@ -127,7 +127,7 @@ def test_a_server_that_falls_silent_is_too_old(make: Make, tmp_path: Path) -> No
 
 
 def test_age_is_judged_at_the_moment_of_reading(make: Make, tmp_path: Path) -> None:
-    """Also when the client itself has not run for a while, as on a suspended machine, nothing old is shown."""
+    """Also when the client itself has not run for a while, nothing old is shown."""
     late = [0.0]
     with FakeDatabase(tmp_path / "db.sock", good_switch(ROWS)) as server:
         client = make(server.remote, clock=lambda: time.monotonic() + late[0])

@@ -12,7 +12,7 @@ PF, OTHER = "0000:01:00.0", "0000:01:00.1"
 
 @pytest.fixture
 def sysfs(tmp_path: Path) -> Sysfs:
-    """An empty host."""
+    """Give a host without cards."""
     return Sysfs(tmp_path)
 
 
@@ -24,7 +24,7 @@ def test_a_host_without_sriov_has_an_empty_topology(tmp_path: Path) -> None:
 
 
 def test_vf_numbers_are_those_of_the_links(sysfs: Sysfs) -> None:
-    """igb uses every second function, so that nothing can be computed from the addresses."""
+    """Intel's igb uses every second function, so that nothing can be computed from the addresses."""
     sysfs.pf(PF, netdev="enp1s0", index=7, driver="igb")
     addresses = {0: "0000:01:10.0", 1: "0000:01:10.2", 2: "0000:01:10.4", 10: "0000:01:12.4"}
     for number, address in addresses.items():

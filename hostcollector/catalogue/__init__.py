@@ -17,12 +17,13 @@ from hostcollector.catalogue import (
     infiniband,
     interface,
     memory,
+    network,
     ovs,
     vf,
 )
 from hostcollector.model import Metric
 
-SUBJECTS = (guest, cpu, memory, block, interface, vf, ovs, cgroup, host, infiniband, collection)
+SUBJECTS = (guest, cpu, memory, block, interface, vf, ovs, network, cgroup, host, infiniband, collection)
 
 
 def rows_of(subject: ModuleType) -> Iterator[Metric]:

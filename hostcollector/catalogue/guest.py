@@ -110,6 +110,7 @@ JOB_TYPE = gauge(
     name="libvirt_domain_job_info_type",
     source="libvirt_monitor",
     help="The guest's background job: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled.",
+    note="Looked for every 10 seconds; a running job is read in every collection.",
 )
 JOB_ELAPSED = gauge(
     name="libvirt_domain_job_info_time_elapsed_seconds",

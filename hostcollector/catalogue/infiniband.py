@@ -148,8 +148,8 @@ HARDWARE_COUNTERS = _table(
 )
 """Counters of the files in ``hw_counters`` that node_exporter names, of NVIDIA's cards."""
 
-OTHER_HARDWARE_COUNTER = counter(
-    name=f"{_PREFIX}hardware_counter_total",
+OTHER_HARDWARE_EVENTS = counter(
+    name=f"{_PREFIX}hardware_events_total",
     source="infiniband",
     scope=Scope.HOST,
     labels=(*_PORT, "counter"),

@@ -16,6 +16,7 @@ from hostcollector.config.settings import (
     LogFormat,
     LogLevel,
     LogSettings,
+    NdfcSettings,
     OvnSettings,
     OvsSettings,
     PathSettings,
@@ -79,6 +80,7 @@ def read_settings(root: yaml.Node, place: Place, source_names: Collection[str]) 
         "tenancy": lambda node, here: TenancySettings(**_known(node, here, TENANCY)),
         "ovs": _section(OvsSettings, OVS),
         "ovn": _ovn,
+        "ndfc": _ndfc,
         "paths": _section(PathSettings, PATHS),
         "log": _section(LogSettings, LOG),
     }
@@ -147,6 +149,17 @@ def _ovn(node: yaml.Node, place: Place) -> OvnSettings:
     return settings
 
 
+def _ndfc(node: yaml.Node, place: Place) -> NdfcSettings:
+    settings = NdfcSettings(**_known(node, place, NDFC))
+    if not settings.url and settings != NdfcSettings():
+        raise UnfitError("url is missing: the address of the controller")
+    if settings.url and not settings.user:
+        raise UnfitError("user is missing: an account with a role that may only read")
+    if settings.insecure_skip_verify and settings.ca_file is not None:
+        raise UnfitError("ca_file says what to check and insecure_skip_verify not to: give one of them")
+    return settings
+
+
 def _namespaces(node: yaml.Node, place: Place) -> dict[str, str]:
     found = {}
     for prefix, key_node, value in entries(node, place):
@@ -184,4 +197,16 @@ TENANCY: Mapping[str, Read] = {
     "resolvers": _resolvers,
     "xpath": _list(_xpath_rule),
     "map_file": _leaf(values.absolute_path_or_null),
+}
+NDFC: Mapping[str, Read] = {
+    "url": _leaf(values.https_url),
+    "user": _leaf(values.text),
+    "domain": _leaf(values.text),
+    "password_file": _leaf(values.absolute_path_or_null),
+    "ca_file": _leaf(values.absolute_path_or_null),
+    "insecure_skip_verify": _leaf(values.boolean),
+    "fabrics": _list(_leaf(values.text)),
+    "switches": _list(_leaf(values.text)),
+    "cluster": _leaf(values.text),
+    "interval_seconds": _leaf(values.whole_number(60, 86400)),
 }

@@ -161,6 +161,47 @@ class OvnSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NdfcSettings:
+    """The `ndfc` section: Cisco's fabric controller, for the source `ndfc`."""
+
+    url: str = ""
+    """``https://host`` or ``https://host:port``. Without it nothing is asked of a controller."""
+
+    user: str = ""
+    """An account with a role that may only read (network-operator)."""
+
+    domain: str = "local"
+    """The login domain of the account."""
+
+    password_file: str | None = None
+    """Absolute path of a file with the password in one line; it is read again for each round.
+
+    Null for the credential ``ndfc-password`` that systemd hands over (`LoadCredential=`).
+    """
+
+    ca_file: str | None = None
+    """Absolute path of the certificates that the server's must be signed by (PEM); null for the system's."""
+
+    insecure_skip_verify: bool = False
+    """Do not check the controller's certificate: anybody in between can then read the password."""
+
+    fabrics: tuple[str, ...] = ()
+    """Names of the fabrics to read; empty for all that the controller has."""
+
+    switches: tuple[str, ...] = ()
+    """The leaf or ToR switches that this host is cabled to, by name, serial number or management address.
+
+    VLAN ids belong to a switch. Without this list a VLAN is shown if it is the same network on all switches.
+    """
+
+    cluster: str = ""
+    """The member to ask of a group of clusters whose primary is at `url`; empty for the one at `url`."""
+
+    interval_seconds: int = 600
+    """Seconds between two rounds of questions, 60 to 86400."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathSettings:
     """The `paths` section: where the collector reads and writes on this machine."""
 
@@ -206,6 +247,9 @@ class Settings:
 
     ovn: OvnSettings = field(default_factory=OvnSettings)
     """OVN's southbound database."""
+
+    ndfc: NdfcSettings = field(default_factory=NdfcSettings)
+    """Cisco's fabric controller."""
 
     paths: PathSettings = field(default_factory=PathSettings)
     """Where the collector reads and writes on this machine."""

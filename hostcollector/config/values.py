@@ -18,6 +18,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
 
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
+_PORT = re.compile(r":[0-9]+\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -113,6 +114,21 @@ def local_remote(node: yaml.Node) -> Remote:
     if len(found) > 1 or found[0].transport is Transport.TLS:
         raise UnfitError("expected one address, unix:/path or tcp:host:port")
     return found[0]
+
+
+def https_url(node: yaml.Node) -> str:
+    """Return ``https://host[:port]``: no path, no user, and never a password in the clear."""
+    scheme, separator, rest = text(node).removesuffix("/").partition("://")
+    if scheme != "https" or not separator:
+        raise UnfitError("expected https://host or https://host:port")
+    # What the text was is not repeated: somebody may have put a password into it.
+    try:
+        address = parse_address(rest if _PORT.search(rest) else f"{rest}:443")
+    except ValueError:
+        raise UnfitError("expected https://host or https://host:port, without user or path") from None
+    if not address.host or not address.port:
+        raise UnfitError("expected https://host or https://host:port")
+    return f"https://{address}"
 
 
 def absolute_path(node: yaml.Node) -> str:

@@ -3,7 +3,7 @@
 from hostcollector.errors import SourceMalformedError
 
 _LARGEST = 2**64 - 1
-# More than any kernel is built for (CONFIG_NR_CPUS); a longer list is not a list of CPUs.
+# More than any kernel is built for (CONFIG_NR_CPUS).
 _MOST_CPUS = 2**20
 
 
@@ -20,12 +20,12 @@ def integer(text: bytes) -> int:
 
 def cpu_count(text: bytes) -> int:
     """Return how many CPUs a list such as ``0-3,8`` names. Raises `SourceMalformedError`."""
-    text = text.strip()
     count = 0
-    for part in text.split(b",") if text else ():
-        first, _, last = part.partition(b"-")
+    for part in text.strip().split(b",") if text.strip() else ():
+        first, dash, last = part.partition(b"-")
         low = integer(first)
-        count += integer(last) - low + 1 if last else 1
-        if (last and integer(last) < low) or count > _MOST_CPUS:
+        high = integer(last) if dash else low
+        if not low <= high < _MOST_CPUS:
             raise SourceMalformedError(f"not a list of CPUs: {text[:40]!r}")
+        count += high - low + 1
     return count

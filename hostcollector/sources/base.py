@@ -8,7 +8,7 @@ UUID only; tenants and label policy are the business of `assemble`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hostcollector.model import Guest, Sample
 
@@ -53,3 +53,11 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back what the source holds open; called once, also after a failure."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A source that asks in the background and reads what is there, which at first is nothing."""
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answer or failure; for a collection by hand, which is the only one."""

@@ -82,7 +82,7 @@ def _port(path: str, labels: tuple[str, str]) -> Iterator[Sample]:
         if known is not None:
             yield Sample(known, value, labels)
         elif name not in _NO_COUNTERS:
-            yield Sample(rows.OTHER_HARDWARE_COUNTER, value, (*labels, name))
+            yield Sample(rows.OTHER_HARDWARE_EVENTS, value, (*labels, name))
 
 
 def _port_counters(path: str) -> dict[str, int]:

@@ -119,6 +119,14 @@ def _ovn(ingredients: Ingredients) -> Source:
     return Ovn(ingredients.ovn, ingredients.switch)
 
 
+def _ndfc(ingredients: Ingredients) -> Source:
+    from hostcollector.ndfc import Client
+    from hostcollector.sources.ndfc import Ndfc
+
+    settings = ingredients.settings.ndfc
+    return Ndfc(Client(settings) if settings.url else None)
+
+
 def _host(_: Ingredients) -> Source:
     from hostcollector.sources.host import Host
 
@@ -143,6 +151,7 @@ MAKERS: Mapping[str, Make] = {
     "ovn": _ovn,
     "sriov": _sriov,
     "infiniband": _infiniband,
+    "ndfc": _ndfc,
     "host": _host,
     "process": _process,
 }

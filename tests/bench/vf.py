@@ -1,11 +1,13 @@
 """What VFs cost: parsing one long list, and a whole collection of 8 cards with 128 VFs each.
 
-``python -m tests.bench.vf`` prints medians of CPU time. The lists are crafted messages in the kernel's layout;
-in the second part they come through a socket pair, half of the VFs belong to guests, and the counters move.
+``python -m tests.bench.vf`` prints medians of CPU time. The lists are crafted messages in the kernel's
+layout; in the second part they come through a socket pair, half of the VFs belong to guests, and the counters
+move from one collection to the next.
 """
 
 import gc
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from hostcollector.sources.base import Request
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.vf_list import parse
-from tests.fakes.link_kernel import Answer, LinkKernel
+from tests.fakes.link_kernel import Answer, LinkKernel, Question
 from tests.fakes.link_messages import Vf, link_message
 from tests.fakes.sysfs import Sysfs
 
@@ -75,8 +77,8 @@ def answer(card: int, moved: int) -> Answer:
     ]
     message = bytearray(link_message(vfs, index=card + 2))
 
-    def reply(question: object) -> bytes:
-        message[8:12] = question.sequence.to_bytes(4, "little")  # type: ignore[attr-defined]
+    def reply(question: Question) -> bytes:
+        message[8:12] = question.sequence.to_bytes(4, sys.byteorder)
         return bytes(message)
 
     return reply

@@ -4,8 +4,9 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from tests.fakes.link_messages import NLM_F_MULTI, done_message, error_message
 
@@ -13,7 +14,8 @@ NLM_F_DUMP, IFLA_EXT_MASK, SKIP_STATS = 0x300, 29, 8
 ENODEV, EMSGSIZE = 19, 90
 
 
-class Question(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Question:
     """A request as it arrived: the link's index (0 in a dump), the mask, whether it is a dump."""
 
     index: int

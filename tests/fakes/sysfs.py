@@ -56,7 +56,7 @@ class Sysfs:
         path = self.function(address, driver, pci_class)
         self.write(path / "sriov_numvfs", "0")
         if netdev:
-            self.netdev(netdev, index, address, **about)
+            self.netdev(netdev, index, address, None, **about)
         if ib_device:
             (path / "infiniband" / ib_device).mkdir(parents=True)
         return path

@@ -94,11 +94,11 @@ def test_a_hung_guest_comes_back_complete(source: LibvirtMonitor, daemon: FakeLi
 
 
 def test_a_guest_whose_lock_is_held_is_left_alone(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
-    """A guest that does not even answer the probe costs one stuck probe, not one per collection."""
+    """A guest that does not even answer the probe costs two stuck calls, not two per collection."""
     daemon.domains[7].lock()
     for reading in [_read(source, daemon) for _ in range(3)]:
         assert _complete(reading) == _all_but(daemon, daemon.domains[7])
-        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] == 1
+        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] == 2
         assert daemon.domains[7].uuid not in _values(reading, collection.MONITOR_STATE)
 
 

@@ -1,6 +1,7 @@
 """The VF list is read whole out of the kernel's bytes, whatever its length says, and nothing is made up."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -73,7 +74,7 @@ def test_every_vf_is_read_past_the_length_that_wraps(count: int, guids: bool) ->
 
 @pytest.mark.parametrize("count", [1, 334, 335, 1000])
 def test_a_list_without_statistics_is_read_whole(count: int) -> None:
-    """Asked without statistics the kernel's list is shorter and wraps later; the counters are then unknown."""
+    """Asked without statistics the kernel's list wraps later; the counters are then unknown."""
     listed = parse(link_message([Vf(number=number, counters=None) for number in range(count)]))
     assert len(listed.vfs) == count
     assert all(vf.statistics is None for vf in listed.vfs.values())
@@ -192,7 +193,7 @@ def test_a_message_cut_short_gives_whole_vfs_or_none(count: int, step: int) -> N
 @given(st.lists(vf_values, max_size=6), st.integers(0, 8))
 def test_what_is_read_was_sent(values: list[Vf], more: int) -> None:
     """Any values come back as they are, or as unknown where they mean nothing."""
-    sent = [Vf(**{**_fields(vf), "number": number}) for number, vf in enumerate(values)]
+    sent = [replace(vf, number=number) for number, vf in enumerate(values)]
     listed = parse(link_message(sent, count=len(sent) + more))
     assert len(listed.vfs) == len(sent)
     assert listed.truncated == bool(more)
@@ -223,7 +224,3 @@ def test_a_damaged_message_gives_no_vf_that_the_card_does_not_have(data: st.Data
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     listed = parse(bytes(message[: data.draw(st.integers(0, len(message)))]))
     assert all(0 <= number < listed.total for number in listed.vfs)
-
-
-def _fields(vf: Vf) -> dict[str, object]:
-    return {name: getattr(vf, name) for name in Vf.__slots__}

@@ -1,4 +1,7 @@
-"""The sweep: asks for every guest's control state, and finds guests that are stuck even for that."""
+"""The sweep: asks for guests' control state and jobs, and finds guests that are stuck even for that.
+
+Only guests whose statistics did not come are worth the question: one that has just answered is free.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
@@ -24,6 +27,10 @@ class Sweep:
     probes: dict[str, Probe | None] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
 
+    def gone(self, uuid: str) -> bool:
+        """Whether libvirt does not know the guest any more."""
+        return uuid in self.probes and self.probes[uuid] is None
+
     def blocked(self, uuid: str) -> bool:
         """Whether asking the guest's monitor now would get stuck."""
         probe = self.probes.get(uuid)
@@ -38,11 +45,13 @@ class Sweep:
 def sweep(pool: Pool, uuids: Sequence[str], deadline: float, clock: Clock, *, jobs: bool = False) -> Sweep:
     """Probe the guests until `deadline`.
 
-    Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer.
+    Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer: when
+    not even a connection stands, or the second guest in a row holds up the question.
     """
     if pool.libvirt_silent:
         raise SourceTimeoutError(SILENT)
-    result = Sweep(locked=set(pool.locked.intersection(uuids)))
+    pool_locked = pool.locked
+    result = Sweep(locked=set(pool_locked.intersection(uuids)))
     remaining = [uuid for uuid in uuids if uuid not in result.locked]
     while remaining and clock() < deadline:
         worker = pool.take()
@@ -58,6 +67,9 @@ def sweep(pool: Pool, uuids: Sequence[str], deadline: float, clock: Clock, *, jo
             break
         if not probing.begun:
             pool.set_aside(worker)
+            raise SourceTimeoutError(SILENT)
+        if not result.probes and result.locked - pool_locked:
+            pool.set_aside(worker, remaining[:1], locked=True)
             raise SourceTimeoutError(SILENT)
         position = len(probing.found)
         stuck_at = remaining[position : position + 1]

@@ -33,6 +33,10 @@ class Probe:
     job: Sequence[int] | None = None
 
 
+FREE = Probe(state=CONTROL_OK, seconds=0.0)
+"""A monitor that has just answered."""
+
+
 @dataclass(slots=True)
 class Probing:
     """A probing call as it goes on, so that whoever waits can see how far it got.

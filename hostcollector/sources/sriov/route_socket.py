@@ -5,6 +5,7 @@ decoder that believes it gives one VF of 222 without an error, and only the raw 
 """
 
 import errno
+import os
 import socket
 import sys
 import time
@@ -62,7 +63,7 @@ class LinkGoneError(SourceUnavailableError):
 
 
 class RouteSocket:
-    """Asks for links, one question at a time; opened at the first one, and again after any failure."""
+    """Asks for links, one question at a time; opened at the first, and again after a failure of its own."""
 
     def __init__(
         self, connect: Callable[[], SocketLike] = open_route_socket, clock: Clock = time.monotonic
@@ -118,13 +119,16 @@ class RouteSocket:
         )
 
     def _answers(self, *, many: bool, deadline: float) -> Iterator[bytes]:
-        """Yield link messages until the kernel is done. Raises `OSError` for its error messages."""
+        """Yield link messages until the kernel is done. Raises `SourceError` for its error messages.
+
+        Raises `OSError` when the socket itself fails.
+        """
         while True:
             for kind, sequence, message in _messages(self._receive(deadline)):
                 if sequence != self._sequence:
                     continue  # the late answer to a question that was given up
                 if kind == NLMSG_ERROR or (kind == NLMSG_DONE and any(message[_ERROR])):
-                    raise _kernel_error(message)
+                    raise _typed(_kernel_error(message))
                 if kind == NLMSG_DONE:
                     return
                 if kind == RTM_NEWLINK and len(message) >= MESSAGE.size + LINK.size:
@@ -162,7 +166,7 @@ def _messages(datagram: bytearray) -> Iterator[tuple[int, int, bytes]]:
 
 def _kernel_error(message: bytes) -> OSError:
     code = -int.from_bytes(message[_ERROR], sys.byteorder, signed=True)
-    return OSError(code, errno.errorcode.get(code, "unknown error"))
+    return OSError(code, os.strerror(code))
 
 
 def _typed(error: OSError) -> SourceUnavailableError | SourceDeniedError:

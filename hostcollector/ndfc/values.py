@@ -1,0 +1,45 @@
+"""What the controller knows, as far as it is of use on a hypervisor: frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network of a fabric. `vni` is its layer 2 VNI; `vrf` is empty for a network without routing."""
+
+    name: str
+    vni: int | None = None
+    vrf: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A network on a leaf switch, in the VLAN that it has there, which may be another one elsewhere."""
+
+    network: str
+    vlan: int
+    fabric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a VLAN is: a network of a fabric. `vni` is the layer 2 one, `vrf_vni` the VRF's layer 3 one."""
+
+    fabric: str
+    network: str
+    vni: int | None = None
+    vrf: str = ""
+    vrf_vni: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Everything that one round of questions gave.
+
+    `vlans` has more than one placement for a VLAN that is not the same network on all the switches that were
+    looked at.
+    """
+
+    version: str = ""
+    vlans: Mapping[int, tuple[Placement, ...]] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""One round of questions: logs in where there is no valid token, then reads fabric by fabric."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostcollector.config import NdfcSettings
+from hostcollector.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
+from hostcollector.ndfc import answers
+from hostcollector.ndfc.http import Http, NoSuchPathError, TokenRefusedError
+from hostcollector.ndfc.paths import DCNM, NDFC, Paths, of_cluster
+from hostcollector.ndfc.target import Target
+from hostcollector.ndfc.values import Answer, Placement
+
+# How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
+_DCNM_TOKEN_MILLISECONDS = 1_800_000
+
+
+class LoginRefusedError(SourceDeniedError):
+    """The account is not let in; to try again soon would lock it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A login: the paths of this controller, its version, and the headers that carry the token."""
+
+    paths: Paths
+    version: str = ""
+    token: str = field(repr=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of a question."""
+        if self.paths.generation == DCNM.generation:
+            return {"Dcnm-Token": self.token}
+        return {"Authorization": f"Bearer {self.token}", "Cookie": f"AuthCookie={self.token}"}
+
+
+class Visit:
+    """A round of questions with an earlier round's `access`, which is renewed when it has expired."""
+
+    def __init__(self, http: Http, target: Target, settings: NdfcSettings, access: Access | None) -> None:
+        self._http = http
+        self._target = target
+        self._settings = settings
+        self.access = access
+
+    async def answer(self) -> Answer:
+        """Ask for everything. Raises `SourceError`: half an answer would be a wrong one."""
+        access = self.access or await self._log_in()
+        fabrics = self._settings.fabrics or answers.fabric_names(await self._get(access.paths.fabrics))
+        vlans: dict[int, set[Placement]] = {}
+        for fabric in fabrics:
+            async for vlan, placement in self._placements(access.paths, fabric):
+                vlans.setdefault(vlan, set()).add(placement)
+        return Answer(
+            version=access.version,
+            vlans={vlan: tuple(sorted(found, key=_order)) for vlan, found in vlans.items()},
+        )
+
+    async def _placements(self, paths: Paths, fabric: str) -> AsyncIterator[tuple[int, Placement]]:
+        known = answers.networks(await self._get(paths.networks(fabric)))
+        vnis = answers.vrf_vnis(await self._get(paths.vrfs(fabric)))
+        for path in paths.attachments(fabric, known):
+            attached = answers.attachments(await self._get(path), self._settings.switches)
+            for found in answers.placements(fabric, known, vnis, attached):
+                yield found
+
+    async def _get(self, path: str) -> Any:
+        """Return a document; a token that has expired on the way is renewed, once."""
+        access = self.access or await self._log_in()
+        try:
+            return await self._http.get(path, access.headers)
+        except TokenRefusedError:
+            access = await self._log_in()
+            return await self._http.get(path, access.headers)
+
+    async def _log_in(self) -> Access:
+        """Get a token and find out with what we are speaking."""
+        self.access = None
+        paths, token = await self._token()
+        access = Access(paths=paths, token=token)
+        version = ""
+        with suppress(NoSuchPathError, SourceMalformedError):  # no reason not to read the rest
+            version = answers.version(await self._http.get(paths.version, access.headers))
+        at = of_cluster(paths, self._settings.cluster, version)
+        self.access = Access(paths=at, version=version, token=token)
+        return self.access
+
+    async def _token(self) -> tuple[Paths, str]:
+        for paths, body, headers in self._logins():
+            try:
+                reply = await self._http.post(paths.login, body, headers)
+            except (NoSuchPathError, SourceMalformedError):
+                continue  # another generation, which has another way in
+            except TokenRefusedError as error:
+                raise LoginRefusedError(self._refusal("user or password is wrong")) from error
+            return paths, self._token_of(reply)
+        raise SourceUnavailableError("neither NDFC nor DCNM answers there; see ndfc.url")
+
+    def _logins(self) -> Iterator[tuple[Paths, Mapping[str, Any], Mapping[str, str]]]:
+        """Yield the ways in, the likeliest first: NDFC, its older spelling, DCNM 11."""
+        user, password, domain = self._target.user, self._target.password, self._target.domain
+        yield NDFC, {"userName": user, "userPasswd": password, "domain": domain}, {}
+        yield NDFC, {"username": user, "password": password, "domain": domain}, {}
+        basic = b64encode(f"{user}:{password}".encode()).decode()
+        yield DCNM, {"expirationTime": _DCNM_TOKEN_MILLISECONDS}, {"Authorization": f"Basic {basic}"}
+
+    def _token_of(self, reply: Any) -> str:
+        found = reply if isinstance(reply, dict) else {}
+        for key in ("token", "jwttoken", "Dcnm-Token"):
+            token = found.get(key)
+            if isinstance(token, str) and token.isascii() and token.isprintable() and token:
+                return token
+        raise LoginRefusedError(self._refusal(answers.complaint(reply) or "it gives no token"))
+
+    def _refusal(self, why: str) -> str:
+        return f"{self._target.user!r} is not let in: {why}"
+
+
+def _order(placement: Placement) -> tuple[str, str]:
+    return placement.fabric, placement.network

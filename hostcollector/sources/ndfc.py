@@ -1,0 +1,95 @@
+"""The `ndfc` source: which network of a Cisco fabric each VLAN of this host's guests is.
+
+Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from hostcollector.catalogue import network as rows
+from hostcollector.model import Guest, Sample
+from hostcollector.ndfc import Answer, Client, Placement
+from hostcollector.sources.base import Reading, Request
+from hostcollector.wording import counted, duration
+
+VLANS = range(1, 4095)
+_MOST_NAMED = 10
+
+
+class Ndfc:
+    """Describes the VLANs in use; `client` is None without a configured controller."""
+
+    name = "ndfc"
+
+    def __init__(self, client: Client | None) -> None:
+        self._client = client
+        if client is not None:
+            client.start()
+
+    def read(self, request: Request) -> Reading:
+        """Return the VLANs' networks, at once. Raises `SourceError` while there has been no answer.
+
+        After a failure the last good answer is shown still, with its age; the reading is partial then.
+        """
+        if self._client is None:
+            return Reading(samples=())
+        answer, age, failure = self._client.current()
+        used = vlans_in_use(request.guests)
+        samples = [Sample(rows.NDFC_AGE, age), Sample(rows.NDFC_INFO, 1.0, (answer.version,))]
+        samples.extend(_described(answer, used))
+        notes = list(_doubts(answer, used))
+        if failure:
+            notes.insert(0, f"the last answer is {duration(age)} old: {failure}")
+        return Reading(samples=samples, notes=tuple(notes), partial=bool(failure))
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answer or failure."""
+        if self._client is not None:
+            self._client.settle(seconds)
+
+    def close(self) -> None:
+        """Stop asking."""
+        if self._client is not None:
+            self._client.close()
+
+
+def vlans_in_use(guests: Mapping[str, Guest]) -> frozenset[int]:
+    """Return the VLANs that the guests' definitions put their interfaces into, those of VFs among them.
+
+    0 is a priority tag, not a VLAN.
+    """
+    tags = (vlan for guest in guests.values() for nic in guest.domain.nics for vlan in nic.vlans)
+    return frozenset(vlan for vlan in tags if vlan in VLANS)
+
+
+def _described(answer: Answer, used: Iterable[int]) -> Iterator[Sample]:
+    known = {vlan: found[0] for vlan in sorted(used) if len(found := answer.vlans.get(vlan, ())) == 1}
+    for vlan, place in known.items():
+        labels = (str(vlan), _number(place.vni), place.network, place.vrf, place.fabric)
+        yield Sample(rows.NETWORK_INFO, 1.0, labels)
+    vrfs = {(place.vrf, _number(place.vrf_vni), place.fabric) for place in known.values() if place.vrf_vni}
+    for described in sorted(vrfs):
+        yield Sample(rows.VRF_INFO, 1.0, described)
+    yield Sample(rows.VLANS_UNRESOLVED, len(frozenset(used)) - len(known))
+
+
+def _doubts(answer: Answer, used: Iterable[int]) -> Iterator[str]:
+    """Yield which VLANs are left out, and what to do about it."""
+    unknown = [str(vlan) for vlan in sorted(used) if not answer.vlans.get(vlan)]
+    if unknown:
+        named = ", ".join(unknown[:_MOST_NAMED]) + (", ..." if len(unknown) > _MOST_NAMED else "")
+        yield f"{counted(len(unknown), 'VLAN')} of the guests not found among the attached networks: {named}"
+    several = [(vlan, answer.vlans[vlan]) for vlan in sorted(used) if len(answer.vlans.get(vlan, ())) > 1]
+    for vlan, places in several[:_MOST_NAMED]:
+        one, other = _place(places[0]), _place(places[1])
+        yield (
+            f"VLAN {vlan} is {one} and also {other}: it is left out; "
+            "name the switches that this host is cabled to in ndfc.switches"
+        )
+
+
+def _place(place: Placement) -> str:
+    return f"{place.network!r} of {place.fabric!r}"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

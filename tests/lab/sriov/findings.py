@@ -1,0 +1,48 @@
+"""What is told about the emulated hypervisor: by it, as a file, and to the tests, as frozen values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = "findings.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One look at the host: the collector's page, and what `ip` and sysfs say of the VFs by their number."""
+
+    page: str
+    link: Mapping[str, Mapping[str, Any]]
+    """The entries of vfinfo_list in `ip -details -json link`."""
+    drivers: Mapping[str, str]
+    """What each VF is bound to; empty for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything from one run. VF numbers are text, as in the page's label."""
+
+    pf: str
+    pf_address: str
+    vfs: Mapping[str, str]
+    """PCI addresses by VF number."""
+    guests: Mapping[str, str]
+    """UUIDs by the guests' names."""
+    diagnose: str
+    """What `hostcollector diagnose` wrote while the first guest owned VF 0."""
+    moments: Mapping[str, Moment]
+
+    def write(self, directory: Path) -> None:
+        """Write the findings into a directory, complete or not at all."""
+        unfinished = directory / "findings.new"
+        unfinished.write_text(json.dumps(asdict(self)))
+        unfinished.rename(directory / FILE)
+
+    @classmethod
+    def read(cls, directory: Path) -> "Findings":
+        """Read what `write` wrote."""
+        values = json.loads((directory / FILE).read_text())
+        moments = {name: Moment(**moment) for name, moment in values.pop("moments").items()}
+        return cls(**values, moments=moments)

@@ -1,0 +1,203 @@
+"""The client against a real ovsdb-server: killed, stopped, restarted, over unix sockets, TCP and TLS."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hostcollector.config import OvsSettings, Remote, parse_remote
+from hostcollector.errors import SourceDeniedError, SourceError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.open_vswitch import WATCH, LocalSwitch, Switch
+from hostcollector.ovsdb import Client, TlsFiles
+from tests.lab.certificates import Authority
+from tests.lab.process import until
+from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer
+
+pytestmark = pytest.mark.lab
+
+Follow = Callable[[Remote, TlsFiles | None], Client]
+
+
+@pytest.fixture
+def follow() -> Iterator[Follow]:
+    """Give a function that starts a client of a switch's database; they end with the test."""
+    clients = []
+
+    def follow(remote: Remote, tls: TlsFiles | None = None) -> Client:
+        client = Client("lab-database", [remote], WATCH, maximum_age=10.0, tls=tls)
+        clients.append(client)
+        client.start()
+        return client
+
+    yield follow
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[DatabaseServer]:
+    """Give a switch's database with one bridge and one guest's port."""
+    with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA) as server:
+        server.vsctl("init")
+        server.vsctl("set", "open", ".", "external_ids:system-id=chassis-1")
+        server.vsctl("add-br", "br-int")
+        server.vsctl("add-port", "br-int", "vnet0", "tag=7", "--", *_ids("vnet0"))
+        yield server
+
+
+def _ids(port: str) -> tuple[str, ...]:
+    return ("set", "interface", port, "external_ids:iface-id=lp-1", "external_ids:vm-id=guest-1")
+
+
+def failure(read: Callable[[], object]) -> SourceError | None:
+    """Return why something cannot be read; None while it can."""
+    try:
+        read()
+    except SourceError as error:
+        return error
+    return None
+
+
+def free_port() -> int:
+    """Return a TCP port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def packets(switch: Switch) -> int | None:
+    """Return the packets of the guest's port."""
+    return next(port for port in switch.ports if port.name == "vnet0").statistics.get("rx_packets")
+
+
+def test_a_real_switchs_database_is_read_and_followed(database: DatabaseServer) -> None:
+    """Ports, their bridge and VLAN, their ids; then statistics as the switch writes them, then their end."""
+    switch = LocalSwitch(OvsSettings(remote=database.remote))
+    switch.start()
+    first = switch.current()
+    (port,) = (port for port in first.ports if port.name == "vnet0")
+    assert (port.bridge, port.port, port.vlan) == ("br-int", "vnet0", 7)
+    assert (port.interface_id, port.guest_uuid, port.statistics) == ("lp-1", "guest-1", {})
+    assert first.system_id == "chassis-1"
+    assert first.statistics_changed_at is None
+
+    database.vsctl("set", "interface", "vnet0", "statistics:rx_packets=5", "statistics:tx_packets=6")
+    until(lambda: packets(switch.current()) == 5, 10, "the first statistics")
+    database.vsctl("set", "interface", "vnet0", "statistics:rx_packets=8")
+    until(lambda: packets(switch.current()) == 8, 10, "the next statistics")
+    assert switch.current().statistics_changed_at is not None
+
+    database.vsctl("set", "open", ".", "other_config:stats-update-interval=7500")
+    until(lambda: switch.current().statistics_interval == 7.5, 10, "the interval")
+    database.vsctl("del-port", "vnet0")
+    until(lambda: len(switch.current().ports) == 1, 10, "the end of the port")
+    assert packets(first) is None
+    switch.close()
+
+
+def test_a_killed_server_is_absent_until_it_is_back(database: DatabaseServer) -> None:
+    """Nothing of the dead server's rows is shown; what the new one says is, without the old statistics."""
+    switch = LocalSwitch(OvsSettings(remote=database.remote))
+    switch.start()
+    database.vsctl("set", "interface", "vnet0", "statistics:rx_packets=5")
+    until(lambda: packets(switch.current()) == 5, 10, "the statistics")
+    database.kill()
+    until(lambda: failure(switch.current) is not None, 10, "the end")
+    database.start()
+    until(lambda: failure(switch.current) is None, 20, "the return")
+    assert packets(switch.current()) is None
+    switch.close()
+
+
+def test_a_stopped_server_is_too_old(database: DatabaseServer) -> None:
+    """A server that hangs keeps its connections and says nothing: after the limit it is not shown."""
+    switch = LocalSwitch(OvsSettings(remote=database.remote, maximum_age_seconds=1.0))
+    switch.start()
+    assert packets(switch.current()) is None
+    database.stop()
+    until(lambda: isinstance(failure(switch.current), SourceTimeoutError), 10, "the age")
+    database.cont()
+    until(lambda: failure(switch.current) is None, 20, "the return")
+    switch.close()
+
+
+def test_an_idle_server_gives_signs_of_life(database: DatabaseServer) -> None:
+    """A database in which nothing happens for longer than the limit is as fresh as ever."""
+    switch = LocalSwitch(OvsSettings(remote=database.remote, maximum_age_seconds=1.0))
+    switch.start()
+    started = switch.current()
+    ages = []
+    until(lambda: bool(ages.append(switch.age)) or len(ages) > 150, 20, "three limits")
+    assert failure(switch.current) is None
+    assert switch.current() is started
+    switch.close()
+
+
+def test_tcp(tmp_path: Path, follow: Follow) -> None:
+    """A database on a TCP port is followed like one on a socket."""
+    port = free_port()
+    with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA, f"--remote=ptcp:{port}:127.0.0.1") as server:
+        server.vsctl("init")
+        client = follow(parse_remote(f"tcp:localhost:{port}"), None)
+        assert len(client.replica().rows("Open_vSwitch")) == 1
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    """A server that does not have the database says so, and we say what it said."""
+    schema = tmp_path / "other.ovsschema"
+    schema.write_text(
+        '{"name": "Other", "version": "1.0.0", "tables": {"T": {"columns": {"c": {"type": "string"}}}}}'
+    )
+    with DatabaseServer(tmp_path / "other", schema) as server:
+        switch = LocalSwitch(OvsSettings(remote=server.remote))
+        switch.start()
+        with pytest.raises(SourceUnavailableError, match="no database named Open_vSwitch"):
+            switch.current()
+        switch.close()
+
+
+def test_tls(tmp_path: Path, follow: Follow) -> None:
+    """With certificates of one authority on both sides it works; anything else is refused with its reason."""
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    server_side, client_side, stranger = ours.issue("server"), ours.issue("client"), theirs.issue("stranger")
+    port = free_port()
+    remote = parse_remote(f"ssl:127.0.0.1:{port}")
+    options = (
+        f"--remote=pssl:{port}:127.0.0.1",
+        f"--private-key={server_side.key}",
+        f"--certificate={server_side.file}",
+        f"--ca-cert={ours.certificate.file}",
+    )
+    with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA, *options) as server:
+        server.vsctl("init")
+        authority = ours.certificate.file
+        good = TlsFiles(authority=authority, certificate=client_side.file, key=client_side.key)
+        assert len(follow(remote, good).replica().rows("Open_vSwitch")) == 1
+
+        wrong_authority = follow(remote, TlsFiles(authority=theirs.certificate.file))
+        with pytest.raises(SourceDeniedError, match="not signed by the configured authority"):
+            wrong_authority.replica()
+        for bad in (
+            TlsFiles(authority=authority),
+            TlsFiles(authority=authority, certificate=stranger.file, key=stranger.key),
+        ):
+            with pytest.raises(SourceDeniedError, match=f"{remote}: TLS failed"):
+                follow(remote, bad).replica()
+        missing = follow(remote, TlsFiles(authority=tmp_path / "none.pem"))
+        with pytest.raises(SourceUnavailableError, match=r"none\.pem cannot be used"):
+            missing.replica()
+        swapped = follow(
+            remote, TlsFiles(authority=authority, certificate=client_side.file, key=stranger.key)
+        )
+        with pytest.raises(SourceUnavailableError, match=r"client\.pem and .*stranger\.key cannot be used"):
+            swapped.replica()
+
+
+def test_a_server_without_tls_is_refused(tmp_path: Path, follow: Follow) -> None:
+    """Speaking TLS to a plain server fails with a typed error, and nothing is ever sent in the clear."""
+    ours = Authority(tmp_path, "ours")
+    port = free_port()
+    with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA, f"--remote=ptcp:{port}:127.0.0.1"):
+        client = follow(parse_remote(f"ssl:127.0.0.1:{port}"), TlsFiles(authority=ours.certificate.file))
+        until(lambda: "no answer yet" not in str(failure(client.replica)), 20, "the failure")
+        assert isinstance(failure(client.replica), SourceUnavailableError | SourceDeniedError)

@@ -1,0 +1,303 @@
+"""The switch's ports become their guests' series, seen from the guest, and never another guest's."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostcollector.catalogue import interface, ovs
+from hostcollector.config import OvsSettings, Remote, Transport
+from hostcollector.errors import SourceError
+from hostcollector.model import Domain, Guest, Histogram, Metric, Nic, Scope
+from hostcollector.open_vswitch import LocalSwitch, SwitchPort
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.ovs import OpenVswitch
+from hostcollector.sources.ovs.owners import Owners, owned
+from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples
+from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids
+
+ONE, TWO = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
+
+# Of a tap by ovs-vswitchd 3.1 (seen), of a vhost-user port by lib/netdev-dpdk.c and ovs-vswitchd.conf.db(5).
+TAP = numbers(
+    collisions=0,
+    rx_bytes=1000,
+    rx_crc_err=0,
+    rx_dropped=1,
+    rx_errors=2,
+    rx_frame_err=0,
+    rx_missed_errors=3,
+    rx_multicast_packets=4,
+    rx_over_err=0,
+    rx_packets=10,
+    tx_bytes=2000,
+    tx_dropped=5,
+    tx_errors=6,
+    tx_packets=20,
+)
+VHOST_USER = numbers(
+    rx_packets=10,
+    rx_bytes=1000,
+    rx_dropped=1,
+    rx_errors=0,
+    rx_1_to_64_packets=7,
+    rx_1523_to_max_packets=3,
+    tx_packets=20,
+    tx_bytes=2000,
+    tx_dropped=9,
+    ovs_tx_retries=8,
+    ovs_tx_failure_drops=5,
+    ovs_tx_mtu_exceeded_drops=4,
+    ovs_rx_qos_drops=1,
+    rx_q0_good_packets=6,
+    rx_q1_good_packets=4,
+    tx_q0_good_packets=20,
+    some_new_counter=1,
+    rx_broken=-1,
+)
+
+
+def guest(uuid: str, *nics: Nic) -> Guest:
+    """Return a guest with interfaces."""
+    return Guest(domain=Domain(uuid=uuid, name=f"guest-{uuid[0]}", nics=nics))
+
+
+def guests(*known: Guest) -> dict[str, Guest]:
+    """Return guests by UUID."""
+    return {one.domain.uuid: one for one in known}
+
+
+def switch_rows(**interfaces: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a switch with one bridge and the interfaces, each on a port of its own name with VLAN 7."""
+    return {
+        "Open_vSwitch": {
+            "root": {
+                "ovs_version": "3.1.0",
+                "external_ids": texts(system_id="chassis-1"),
+                "other_config": texts(stats_update_interval="10000"),
+            }
+        },
+        "Bridge": {"bridge": {"name": "br-int", "ports": uuids(*(f"port-{name}" for name in interfaces))}},
+        "Port": {
+            f"port-{name}": {"name": name, "tag": 7, "interfaces": ["uuid", name]} for name in interfaces
+        },
+        "Interface": {name: {"name": name, **columns} for name, columns in interfaces.items()},
+    }
+
+
+@contextmanager
+def source(rows: dict[str, Any], directory: Path) -> Iterator[OpenVswitch]:
+    """Give the source on a database with the rows."""
+    with FakeDatabase(directory / "db.sock", good_switch(rows)) as server:
+        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)))
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def read(made: OpenVswitch, known: dict[str, Guest]) -> Reading:
+    """Read once."""
+    return made.read(Request(guests=known, deadline=0.0, taken_at=0.0))
+
+
+def values(reading: Reading) -> dict[tuple[Metric, tuple[str, ...]], float | Histogram]:
+    """Return the samples by metric and labels; each only once."""
+    found = {(sample.metric, sample.labels): sample.value for sample in reading.samples}
+    assert len(found) == len(reading.samples)
+    return found
+
+
+def test_a_taps_statistics_are_turned_round(tmp_path: Path) -> None:
+    """What the switch received the guest transmitted; the common series stay with the netlink source."""
+    rows = switch_rows(
+        vnet0={
+            "statistics": TAP,
+            "external_ids": texts(iface_id="lp-1", attached_mac="52:54:00:AA:00:01", vm_uuid=ONE),
+            "ofport": 3,
+            "mtu": 1450,
+            "link_state": "up",
+            "admin_state": "down",
+            "link_resets": 2,
+            "status": ["map", [["driver_name", "tun"]]],
+        }
+    )
+    with source(rows, tmp_path) as made:
+        reading = read(made, guests(guest(ONE, Nic(type="bridge", target="vnet0", interface_id="lp-1"))))
+    found = values(reading)
+    port = ("vnet0",)
+    assert (found[ovs.TRANSMIT_BYTES, port], found[ovs.RECEIVE_BYTES, port]) == (1000, 2000)
+    assert (found[ovs.TRANSMIT_PACKETS, port], found[ovs.RECEIVE_PACKETS, port]) == (10, 20)
+    assert (found[ovs.TRANSMIT_DROPS, port], found[ovs.RECEIVE_DROPS, port]) == (1, 5)
+    assert (found[ovs.TRANSMIT_ERRORS, port], found[ovs.RECEIVE_ERRORS, port]) == (2, 6)
+    assert found[ovs.TRANSMIT_MULTICAST, port] == 4
+    assert found[ovs.TRANSMIT_ERRORS_BY_CAUSE, ("vnet0", "missed")] == 3
+    assert (found[ovs.LINK_UP, port], found[ovs.ADMIN_UP, port], found[ovs.PORT_FAILED, port]) == (1, 0, 0)
+    assert (found[ovs.MTU, port], found[ovs.LINK_RESETS, port]) == (1450, 2)
+    described = ("vnet0", "br-int", "vnet0", "3", "system", "7", "lp-1", "52:54:00:aa:00:01", "tun")
+    assert found[ovs.PORT_INFO, described] == 1
+    assert not {metric for metric, _ in found} & set(COMMON.values())
+    assert all(sample.uuid == ONE for sample in reading.samples if sample.metric.scope is Scope.DOMAIN)
+    assert reading.notes == ()
+
+
+def test_the_host_is_told_about_its_switch(tmp_path: Path) -> None:
+    """Version, interval, ports, and those that an earlier guest left behind; no age before a change."""
+    rows = switch_rows(
+        vnet0={"external_ids": texts(vm_uuid=ONE)},
+        left={"external_ids": texts(vm_id=TWO)},
+        metadata={"external_ids": texts(iface_id="network-1")},
+    )
+    with source(rows, tmp_path) as made:
+        found = values(read(made, guests(guest(ONE))))
+    assert found[ovs.SWITCH_INFO, ("3.1.0", "", "chassis-1")] == 1
+    assert found[ovs.STATISTICS_INTERVAL, ()] == 10
+    assert (found[ovs.PORTS, ()], found[ovs.PORTS_UNCLAIMED, ()]) == (3, 1)
+    assert (ovs.STATISTICS_AGE, ()) not in found
+
+
+def test_a_vhost_user_port_has_the_common_series_too(tmp_path: Path) -> None:
+    """No netdev, no tap: the switch alone knows the traffic, the queues and the reasons of drops."""
+    rows = switch_rows(
+        vhu1={
+            "type": "dpdkvhostuserclient",
+            "options": ["map", [["vhost-server-path", "/var/run/vhost//vhu1"]]],
+            "statistics": VHOST_USER,
+            "status": [
+                "map",
+                [["status", "connected"], ["mode", "client"], ["numa", "1"], ["num_of_vrings", "4"]],
+            ],
+        }
+    )
+    nic = Nic(type="vhostuser", source_socket="/var/run/vhost/vhu1")
+    with source(rows, tmp_path) as made:
+        found = values(read(made, guests(guest(ONE, nic), guest(TWO))))
+    port = ("vhu1",)
+    assert found[interface.TRANSMIT_PACKETS, port] == found[ovs.TRANSMIT_PACKETS, port] == 10
+    assert found[interface.RECEIVE_BYTES, port] == found[ovs.RECEIVE_BYTES, port] == 2000
+    assert (interface.RECEIVE_ERRORS, port) not in found  # tx_errors is not supported: absent
+    assert found[ovs.TRANSMIT_SIZES, ("vhu1", "1_to_64")] == 7
+    assert found[ovs.RECEIVE_DROPS_BY_CAUSE, ("vhu1", "failure")] == 5
+    assert found[ovs.RECEIVE_DROPS_BY_CAUSE, ("vhu1", "mtu_exceeded")] == 4
+    assert found[ovs.TRANSMIT_DROPS_BY_CAUSE, ("vhu1", "qos")] == 1
+    assert found[ovs.RECEIVE_RETRIES, port] == 8
+    assert found[ovs.TRANSMIT_QUEUE_PACKETS, ("vhu1", "1")] == 4
+    assert found[ovs.RECEIVE_QUEUE_PACKETS, ("vhu1", "0")] == 20
+    assert found[ovs.VHOST_USER_CONNECTED, port] == 1
+    assert found[ovs.VHOST_USER_INFO, ("vhu1", "client", "/var/run/vhost/vhu1", "1", "4")] == 1
+
+
+def test_a_port_that_could_not_be_set_up_is_explained(tmp_path: Path) -> None:
+    """The switch's own error is a note, and the port is marked."""
+    error = "could not open network device vnet0 (No such device)"
+    rows = switch_rows(vnet0={"error": error, "external_ids": texts(vm_uuid=ONE), "ofport": -1})
+    with source(rows, tmp_path) as made:
+        reading = read(made, guests(guest(ONE)))
+    assert values(reading)[ovs.PORT_FAILED, ("vnet0",)] == 1
+    assert reading.notes == (f"the switch could not set up port 'vnet0': {error}",)
+
+
+def test_a_machine_without_a_switch_is_no_failure(tmp_path: Path) -> None:
+    """No socket: no series, and a note that says where it was looked for."""
+    remote = Remote(Transport.UNIX, path=str(tmp_path / "db.sock"))
+    made = OpenVswitch(LocalSwitch(OvsSettings(remote=remote)))
+    reading = read(made, {})
+    made.close()
+    assert reading.samples == ()
+    assert not reading.partial
+    assert str(remote) in reading.notes[0]
+
+
+def test_a_switch_that_cannot_be_followed_is_a_failure(tmp_path: Path) -> None:
+    """A database that answers nonsense gives an error, not an empty page."""
+    with FakeDatabase(tmp_path / "db.sock", lambda connection: connection.send(b"nonsense")) as server:
+        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)))
+        with pytest.raises(SourceError, match=r"db\.sock"):
+            read(made, {})
+        made.close()
+
+
+def owner_of(port: SwitchPort, *known: Guest) -> str | None:
+    """Return the UUID of the guest that a port belongs to."""
+    return next((found.uuid for found in owned([port], Owners(guests(*known)))), None)
+
+
+MAC = "52:54:00:00:00:01"
+
+
+@pytest.mark.parametrize(
+    ("port", "nic"),
+    [
+        (SwitchPort(name="tap1", guest_uuid=ONE), Nic(type="bridge")),
+        (SwitchPort(name="tap1", interface_id="lp"), Nic(type="bridge", interface_id="lp")),
+        (SwitchPort(name="tap1"), Nic(type="ethernet", target="tap1")),
+        (SwitchPort(name="rep0", mac=MAC), Nic(type="hostdev", mac=MAC.upper())),
+        (
+            SwitchPort(name="vhu1", type="dpdkvhostuser", socket="/run/openvswitch/vhu1"),
+            Nic(type="vhostuser", source_socket="/run/openvswitch/vhu1"),
+        ),
+    ],
+    ids=["uuid", "logical port", "netdev", "mac", "socket"],
+)
+def test_each_sign_finds_the_owner(port: SwitchPort, nic: Nic) -> None:
+    """The guest's UUID, the logical port, the netdev, the MAC address, the socket: any of them will do."""
+    assert owner_of(port, guest(ONE, nic), guest(TWO, Nic(type="bridge", mac="52:54:00:00:00:02"))) == ONE
+
+
+@pytest.mark.parametrize(
+    ("port", "first", "second"),
+    [
+        (SwitchPort(name="tap1", guest_uuid=ONE), Nic(type="bridge"), Nic(type="bridge", target="tap1")),
+        (
+            SwitchPort(name="tap1", interface_id="lp"),
+            Nic(type="bridge", interface_id="lp"),
+            Nic(type="bridge", target="tap1"),
+        ),
+        (SwitchPort(name="x", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge", mac=MAC)),
+        (SwitchPort(name="x", guest_uuid="gone", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge")),
+        (SwitchPort(name="x", type="patch", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge")),
+        (SwitchPort(name="br-int"), Nic(type="bridge"), Nic(type="bridge")),
+        (SwitchPort(name="v", type="dpdkvhostuser"), Nic(type="bridge", target="v"), Nic(type="bridge")),
+    ],
+    ids=[
+        "contradiction",
+        "contradicting ids",
+        "one mac twice",
+        "gone guest",
+        "patch",
+        "no sign",
+        "no netdev",
+    ],
+)
+def test_what_is_in_doubt_belongs_to_nobody(port: SwitchPort, first: Nic, second: Nic) -> None:
+    """Signs of two guests, or one sign that two guests have, give no series to either."""
+    assert owner_of(port, guest(ONE, first), guest(TWO, second)) is None
+
+
+def test_a_contradiction_is_noted(tmp_path: Path) -> None:
+    """The operator learns which port an earlier guest left behind."""
+    rows = switch_rows(vnet0={"external_ids": texts(vm_uuid=ONE), "statistics": TAP})
+    with source(rows, tmp_path) as made:
+        reading = read(made, guests(guest(ONE), guest(TWO, Nic(type="bridge", target="vnet0"))))
+    assert not any(sample.uuid for sample in reading.samples)
+    assert "port 'vnet0' is left out" in reading.notes[0]
+
+
+def test_every_documented_statistic_is_shown_or_left_out_for_a_reason() -> None:
+    """Nothing that the switch documents for a tap or a vhost-user port is passed over in silence."""
+    for name, _ in [*TAP[1], *VHOST_USER[1][:-2]]:
+        shown = list(samples({name: 1}, "p", ONE))
+        assert bool(shown) != (name in LEFT_OUT), name
+
+
+def test_directions_are_opposite_throughout() -> None:
+    """Each tx statistic of the switch is a receive row, each rx statistic a transmit row."""
+    names = [name for name, _ in [*TAP[1], *VHOST_USER[1]]]
+    for name in names:
+        for sample in samples({name: 1}, "p", ONE):
+            assert ("_receive_" in sample.metric.name) == name.removeprefix("ovs_").startswith("tx_"), name
+    assert {key: row.name.rpartition("_ovs_")[2] for key, row in BASIC.items()} == {
+        key: row.name.rpartition("_stats_")[2] for key, row in COMMON.items()
+    }

@@ -1,0 +1,353 @@
+"""Guests' QEMU processes are found by their command lines, and taken for nobody else's."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostcollector.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.model import Domain, Guest
+from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
+from hostcollector.qemu_processes.command_line import identity_of
+from tests.fakes.procfs import Procfs
+
+A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
+B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"
+BASH = Path("/bin/bash")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the seconds that were set."""
+        return self.now
+
+
+def guests(**names: str) -> dict[str, Guest]:
+    """Return guests by UUID, given as names by the letters above."""
+    uuids = {"a": A, "b": B}
+    return {uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=name)) for key, name in names.items()}
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Procfs:
+    """Give a host on which nothing but process 1 runs."""
+    return Procfs(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def processes(proc: Procfs, clock: Clock) -> QemuProcesses:
+    """Give the finder on that host."""
+    return QemuProcesses(proc.root, clock)
+
+
+def pids(found: Found) -> dict[str, int]:
+    """Return the PIDs by UUID."""
+    return {uuid: process.pid for uuid, process in found.processes.items()}
+
+
+def test_each_guest_gets_its_process(proc: Procfs, processes: QemuProcesses) -> None:
+    """The UUID and the name, with its commas doubled as QEMU wants it, are both in the command line."""
+    proc.qemu(50, A, "web (blue), 1", starttime=77)
+    proc.qemu(60, B, "db")
+    proc.process(70, "bash", ["bash"])
+    found = processes.find(guests(a="web (blue), 1", b="db"))
+    assert pids(found) == {A: 50, B: 60}
+    assert found.processes[A] == QemuProcess(uuid=A, pid=50, start_ticks=77)
+    assert found.notes == ()
+
+
+def test_a_guest_without_a_process_is_named(proc: Procfs, processes: QemuProcesses) -> None:
+    """The others are found."""
+    proc.qemu(50, A, "web")
+    found = processes.find(guests(a="web", b="db"))
+    assert pids(found) == {A: 50}
+    assert found.notes == ("guest 'db' has no QEMU process that can be seen",)
+
+
+def test_a_guest_that_starts_later_is_found_by_the_next_scan(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """And one that ended is gone from it."""
+    proc.qemu(50, A, "web")
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+    proc.qemu(60, B, "db")
+    proc.end(50)
+    clock.now += 1
+    assert pids(processes.find(guests(a="web", b="db"))) == {B: 60}
+
+
+def test_two_sources_share_one_scan(proc: Procfs, processes: QemuProcesses, clock: Clock) -> None:
+    """Within half a second nothing is listed again."""
+    proc.qemu(50, A, "web")
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+    proc.end(50)
+    clock.now += 0.4
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+    clock.now += 0.2
+    assert pids(processes.find(guests(a="web"))) == {}
+
+
+def test_command_lines_of_known_processes_are_not_read_again(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """After the second look at a new process its command line may as well not be there."""
+    proc.qemu(50, A, "web")
+    for _ in range(2):
+        assert pids(processes.find(guests(a="web"))) == {A: 50}
+        clock.now += 1
+    (proc.root / "proc/50/cmdline").unlink()
+    for _ in range(3):
+        assert pids(processes.find(guests(a="web"))) == {A: 50}
+        clock.now += 60
+
+
+def test_a_process_met_between_fork_and_exec_is_found(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """It had libvirtd's name and command line when it was first seen."""
+    proc.qemu(60, B, "db")
+    proc.process(50, "libvirtd", ["libvirtd"])
+    assert pids(processes.find(guests(b="db"))) == {B: 60}
+    proc.qemu(50, A, "web")
+    clock.now += 1
+    assert pids(processes.find(guests(a="web", b="db"))) == {A: 50, B: 60}
+
+
+def test_all_processes_are_searched_only_every_ten_seconds(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """A process with a name unlike QEMU's is found by a search, which a missing guest starts."""
+    proc.process(50, "emulator", ["sh"])
+    for _ in range(2):
+        assert pids(processes.find(guests(a="web"))) == {}
+        clock.now += 1
+    proc.qemu(50, A, "web", comm="emulator")
+    clock.now += 5
+    assert pids(processes.find(guests(a="web"))) == {}
+    clock.now += 5
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+
+
+def test_a_pid_that_became_anothers_is_looked_at_again(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """Who reads the process finds a later start time and says so; the number may be any guest's by now."""
+    proc.qemu(50, A, "web", starttime=10)
+    before = processes.find(guests(a="web", b="db")).processes[A]
+    assert processes.is_running(before)
+    proc.end(50)
+    proc.qemu(50, B, "db", starttime=20)
+    assert not processes.is_running(before)
+    processes.forget(before)
+    clock.now += 1
+    found = processes.find(guests(a="web", b="db"))
+    assert pids(found) == {B: 50}
+    processes.forget(before)
+    assert pids(processes.find(guests(b="db"))) == {B: 50}
+
+
+def test_a_zombie_does_not_run(proc: Procfs, processes: QemuProcesses) -> None:
+    """Its figures would be those of a guest that is gone."""
+    proc.qemu(50, A, "web", starttime=10)
+    process = processes.find(guests(a="web")).processes[A]
+    proc.process(50, "qemu-system-x86", state="Z", starttime=10)
+    assert not processes.is_running(process)
+
+
+def test_of_two_that_claim_a_guest_neither_is_read(proc: Procfs, processes: QemuProcesses) -> None:
+    """A copy of a command line would otherwise give one tenant figures that are not his."""
+    proc.qemu(50, A, "web")
+    proc.qemu(51, A, "web")
+    found = processes.find(guests(a="web"))
+    assert pids(found) == {}
+    assert found.notes == ("none of the processes 50, 51 is provably the QEMU of guest 'web'",)
+
+
+def test_libvirts_pid_file_proves_which_one_it_is(proc: Procfs, processes: QemuProcesses) -> None:
+    """Only root can have written it."""
+    proc.qemu(50, A, "web")
+    proc.qemu(51, A, "web")
+    proc.write("run/libvirt/qemu/web.pid", "51\n")
+    assert pids(processes.find(guests(a="web"))) == {A: 51}
+
+
+@pytest.mark.parametrize("name", ["../web", "a\0b"])
+def test_a_name_is_no_way_out_of_the_pid_files(proc: Procfs, name: str) -> None:
+    """Names that libvirt does not allow prove nothing."""
+    proc.qemu(50, A, name.replace("\0", ""))
+    proc.qemu(51, A, name.replace("\0", ""))
+    proc.write("run/libvirt/web.pid", "51\n")
+    assert pids(QemuProcesses(proc.root).find(guests(a=name))) == {}
+
+
+def test_a_process_that_only_mentions_the_uuid_is_not_the_guest(
+    proc: Procfs, processes: QemuProcesses
+) -> None:
+    """Such as the search of an engineer who looks for it."""
+    proc.process(50, "pgrep", ["pgrep", "-f", "--", "-uuid", A])
+    proc.process(51, "grep", ["grep", "-uuid", A, "-name", "other"])
+    found = processes.find(guests(a="web"))
+    assert pids(found) == {}
+    proc.qemu(60, A, "web")
+    assert pids(QemuProcesses(proc.root).find(guests(a="web"))) == {A: 60}
+
+
+def test_qemus_clone_for_its_teardown_is_not_the_guest(proc: Procfs, processes: QemuProcesses) -> None:
+    """It has the same command line and tells itself by its name."""
+    proc.qemu(50, A, "web")
+    proc.qemu(51, A, "web", comm="cleanup/50")
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+
+
+def test_vhost_threads_of_the_kernel_are_found_by_their_owner(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """Before Linux 6.4 they are outside the process; a program of the same name is none."""
+    proc.qemu(50, A, "web")
+    proc.kernel_thread(52, "vhost-50")
+    proc.kernel_thread(51, "vhost-50")
+    proc.process(53, "vhost-50", ["vhost-50"])
+    proc.kernel_thread(54, "vhost-x")
+    assert processes.find(guests(a="web")).vhost_threads == {50: (51, 52)}
+    proc.end(51)
+    clock.now += 1
+    assert processes.find(guests(a="web")).vhost_threads == {50: (52,)}
+
+
+def test_a_proc_that_hides_everybody_elses_processes_is_said_with_the_cure(proc: Procfs) -> None:
+    """With hidepid there is nothing to find, which must not look like guests without a process."""
+    proc.end(1)
+    with pytest.raises(SourceDeniedError, match="hidepid"):
+        QemuProcesses(proc.root).find(guests(a="web"))
+
+
+def test_without_guests_nothing_is_missing(proc: Procfs) -> None:
+    """Also where /proc hides everything."""
+    proc.end(1)
+    assert QemuProcesses(proc.root).find({}).notes == ()
+
+
+def test_without_proc_the_error_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    """A wrong root is told from an empty host."""
+    with pytest.raises(SourceUnavailableError, match=f"{tmp_path}/proc"):
+        QemuProcesses(tmp_path).find(guests(a="web"))
+
+
+def test_unreadable_processes_are_passed_over(proc: Procfs, processes: QemuProcesses) -> None:
+    """One that vanished after the listing, and one whose line is not the kernel's."""
+    (proc.root / "proc/49").mkdir()
+    proc.write("proc/48/stat", "nonsense\n")
+    proc.write("proc/self/stat", "")
+    proc.qemu(50, A, "web")
+    (proc.root / "proc/50/task").rename(proc.root / "proc/task")
+    assert pids(processes.find(guests(a="web"))) == {A: 50}
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    [
+        b"",
+        b"\0",
+        b"qemu\0-uuid",
+        b"qemu\0-uuid\0not-a-uuid\0-name\0guest=web\0",
+        b"qemu\0-uuid\0" + A.encode() + b"\0",
+        b"qemu\0-uuid\0" + A.encode() + b"\0-name\0guest=,debug-threads=on\0",
+    ],
+)
+def test_a_command_line_without_both_arguments_names_nobody(command_line: bytes) -> None:
+    """Half an identity is none."""
+    assert identity_of(command_line) is None
+
+
+def test_a_bare_name_and_a_uuid_in_capitals_are_understood() -> None:
+    """As other management layers than libvirt write them."""
+    assert identity_of(b"qemu\0-uuid\0" + A.upper().encode() + b"\0-name\0web,,1\0") == (A, "web,1")
+
+
+@contextmanager
+def running_as(name: str, program: Path = BASH) -> Iterator[int]:
+    """Run a real process with the command line of guest A; give its PID."""
+    arguments = ["-c", "read -r _", "-name", f"guest={name},debug-threads=on", "-uuid", A]
+    child = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE)
+    try:
+        yield child.pid
+    finally:
+        child.communicate()
+
+
+def test_a_real_process_is_found_whatever_it_is_called() -> None:
+    """On this machine, among all that runs here, without being root."""
+    with running_as("real") as pid:
+        assert pids(QemuProcesses().find(guests(a="real"))) == {A: pid}
+
+
+def test_a_real_process_that_starts_later_is_found_by_its_name(tmp_path: Path, clock: Clock) -> None:
+    """A scan sees what is new; one that is called like QEMU needs no search. What ended is gone."""
+    program = tmp_path / "qemu-system-x86_64"
+    program.symlink_to(BASH)
+    processes = QemuProcesses(clock=clock)
+    assert pids(processes.find(guests(a="real"))) == {}
+    clock.now += 1
+    with running_as("real", program) as pid:
+        found = processes.find(guests(a="real"))
+        assert pids(found) == {A: pid}
+        assert processes.is_running(found.processes[A])
+    clock.now += 1
+    assert not processes.is_running(found.processes[A])
+    assert pids(processes.find(guests(a="real"))) == {}
+
+
+def test_of_two_real_processes_neither_is_taken() -> None:
+    """Until only one is left."""
+    with running_as("real") as pid:
+        with running_as("real"):
+            assert pids(QemuProcesses().find(guests(a="real"))) == {}
+        assert pids(QemuProcesses().find(guests(a="real"))) == {A: pid}
+
+
+def test_two_threads_may_ask_at_once(proc: Procfs) -> None:
+    """The sources that read processes do so in threads of their own."""
+    for pid in range(50, 90):
+        proc.kernel_thread(pid + 100, f"vhost-{pid}")
+    proc.qemu(50, A, "web")
+    processes = QemuProcesses(proc.root, count().__next__)  # each asks for a scan of its own
+    answers: list[Found] = []
+
+    def ask() -> None:
+        answers.extend(processes.find(guests(a="web")) for _ in range(20))
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 80
+    assert all(pids(found) == {A: 50} and len(found.vhost_threads) == 40 for found in answers)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"-uuid", b"-name", b"guest=web", A.encode(), b"guest=a,,b,c", b""]) | st.binary()
+    )
+)
+def test_any_command_line_names_somebody_or_nobody(arguments: list[bytes]) -> None:
+    """Whatever processes call themselves, finding the guests goes on."""
+    identity = identity_of(b"\0".join(arguments))
+    assert identity is None or (len(identity.uuid) == 36 and identity.name)
