@@ -82,8 +82,7 @@ class OvnPorts:
 
     def current(self) -> Mapping[str, LogicalPort]:
         """Return this host's ports by name, at once. Raises `SourceError` with the reason where it cannot."""
-        if not self._chassis:
-            self._switch.current()
+        if not self._chassis and not self._switch.current().system_id:
             raise SourceUnavailableError("the local switch has no system-id: this host is no chassis of OVN")
         replica, kept = self._client.replica(), self._read
         if not replica.rows("Chassis"):

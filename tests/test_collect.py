@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
@@ -55,10 +56,9 @@ def release() -> Iterator[threading.Event]:
 
 
 def _collector(
-    *sources: Source, maximum_age: float = 0.0, clock: Callable[[], float] | None = None
+    *sources: Source, maximum_age: float = 0.0, clock: Callable[[], float] = time.monotonic
 ) -> Collector:
-    extra = {} if clock is None else {"clock": clock}
-    return Collector(sources, Assembler(), guests=dict, maximum_age=maximum_age, **extra)
+    return Collector(sources, Assembler(), guests=dict, maximum_age=maximum_age, clock=clock)
 
 
 def _report(snapshot: Snapshot, name: str) -> Report:
@@ -214,7 +214,7 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
 
     for listed in (False, True):
         collector = Collector(
-            [_Scripted("curious", look)], Assembler(), guests=dict, guests_listed=lambda listed=listed: listed
+            [_Scripted("curious", look)], Assembler(), guests=dict, guests_listed=partial(bool, listed)
         )
         collector.snapshot(5).result(timeout=10)
         collector.close()

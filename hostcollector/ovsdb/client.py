@@ -6,6 +6,7 @@ connection that has ended, is never shown again.
 
 import asyncio
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,12 @@ from contextlib import suppress
 from itertools import cycle
 
 from hostcollector.config import Remote
-from hostcollector.errors import SourceError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.errors import (
+    SourceDeniedError,
+    SourceError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.ovsdb.connection import Target, TlsFiles, connect, explained, prepare
 from hostcollector.ovsdb.replica import Replica
@@ -129,6 +135,7 @@ class Client:
         if self._stop.is_set():
             return
         streams = await connect(target)
+        connected_at = self._heard_at = self._clock()
         try:
             self._session = Session(
                 self._watch,
@@ -139,6 +146,13 @@ class Client:
                 heard=self._hear,
             )
             await self._session.run()
+        except (OSError, SourceUnavailableError) as error:
+            if target.context is None or self._heard_at > connected_at or isinstance(error, ssl.SSLError):
+                raise
+            # With TLS 1.3 a client learns only now that its certificate is not taken, or not even that.
+            raise SourceDeniedError(
+                "TLS failed: the server closed the connection at once; it may not take our certificate"
+            ) from error
         finally:
             self._session = None
             streams[1].close()
@@ -146,8 +160,8 @@ class Client:
 
     def _publish(self, replica: Replica) -> None:
         self._replica = replica
-        self._settled.set()
         self._on_change(replica)
+        self._settled.set()
 
     def _hear(self) -> None:
         self._heard_at = self._clock()

@@ -1,6 +1,7 @@
 """The client against a real ovsdb-server: killed, stopped, restarted, over unix sockets, TCP and TLS."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,10 +127,10 @@ def test_an_idle_server_gives_signs_of_life(database: DatabaseServer) -> None:
     switch = LocalSwitch(OvsSettings(remote=database.remote, maximum_age_seconds=1.0))
     switch.start()
     started = switch.current()
-    ages = []
-    until(lambda: bool(ages.append(switch.age)) or len(ages) > 150, 20, "three limits")
-    assert failure(switch.current) is None
-    assert switch.current() is started
+    ended = time.monotonic() + 3.0
+    while time.monotonic() < ended:
+        assert switch.current() is started
+        time.sleep(0.05)
     switch.close()
 
 
@@ -151,7 +152,7 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     with DatabaseServer(tmp_path / "other", schema) as server:
         switch = LocalSwitch(OvsSettings(remote=server.remote))
         switch.start()
-        with pytest.raises(SourceUnavailableError, match="no database named Open_vSwitch"):
+        with pytest.raises(SourceUnavailableError, match="unknown database Open_vSwitch"):
             switch.current()
         switch.close()
 

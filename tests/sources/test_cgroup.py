@@ -61,9 +61,7 @@ class Host(ProcTree):
     def read(self, **names: str) -> Reading:
         """Read the guests, given by the letters above."""
         uuids = {"a": A, "b": B}
-        guests = {
-            uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=name)) for key, name in names.items()
-        }
+        guests = {uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=name)) for key, name in names.items()}
         return self.source.read(Request(guests=guests, deadline=0.0, taken_at=0.0))
 
 
@@ -73,9 +71,357 @@ def series(reading: Reading, metric: Metric, uuid: str = A) -> Series:
 
 
 def values(reading: Reading, uuid: str = A) -> dict[str, float | Histogram]:
-    """Return the values of one guest's series without labels by what follows the common part of their names."""
+    """Return the values of one guest's series without labels, by their names without the common part."""
     return {
         s.metric.name.removeprefix("libvirt_domain_").removeprefix("cgroup_"): s.value
         for s in reading.samples
         if s.uuid == uuid and not s.labels
     }
+
+
+def test_a_captured_hybrid_host_is_read_whole() -> None:
+    """CPU time and pressure from version 2, memory and throttling from version 1; no limit is no series."""
+    guests = {A: Guest(domain=Domain(uuid=A, name="web (blue), 1"))}
+    reading = Cgroup(QemuProcesses(HYBRID)).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    assert (reading.notes, reading.partial) == ((), False)
+    assert values(reading) == {
+        "cpu_usage_seconds_total": 0.29503,
+        "cpu_user_seconds_total": 0.130656,
+        "cpu_system_seconds_total": 0.164374,
+        "memory_usage_bytes": 25038848,
+        "memory_swap_bytes": 0,
+        "memory_oom_kills_total": 0,
+        "pressure_cpu_waiting_seconds_total": 0.066954,
+        "pressure_memory_waiting_seconds_total": 0,
+        "pressure_memory_stalled_seconds_total": 0,
+        "pressure_io_waiting_seconds_total": 0.000426,
+        "pressure_io_stalled_seconds_total": 0.000405,
+    }
+    assert series(reading, cgroup.CPU_PERIODS) == {("emulator",): 14, ("vcpu0",): 5, ("vcpu1",): 3}
+    assert series(reading, cgroup.CPU_THROTTLED_PERIODS) == {("emulator",): 1, ("vcpu0",): 0, ("vcpu1",): 0}
+    assert series(reading, cgroup.CPU_THROTTLED)["emulator",] == 0.006814845
+
+
+def systemd_version_2(root: Path) -> Host:
+    """Give a host with systemd and version 2 only, as libvirt lays it out since 7.1, and one guest."""
+    host = Host(root)
+    host.guest(50, A, "web", f"0::/{SCOPE}/libvirt/emulator\n")
+    pressure = SOME.format(some=2_000_000) + FULL.format(full=500_000)
+    host.group(
+        SCOPE,
+        cpu_stat="usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\nnr_periods 9\nnr_throttled 9\n",
+        cpu_max="max 100000\n",
+        memory_current="1048576\n",
+        memory_max="max\n",
+        memory_events="low 0\nhigh 0\nmax 4\noom 2\noom_kill 1\n",
+        cpu_pressure=pressure,
+        memory_pressure=pressure,
+        io_pressure=pressure,
+    )
+    host.write(f"sys/fs/cgroup/{SCOPE}/memory.swap.current", "4096\n")
+    for part, quota in (("", "max 100000"), ("/emulator", "max 100000"), ("/vcpu0", "20000 100000")):
+        host.group(
+            f"{SCOPE}/libvirt{part}",
+            cpu_max=f"{quota}\n",
+            cpu_stat="usage_usec 5\nnr_periods 7\nnr_throttled 3\nthrottled_usec 1500000\n",
+            memory_max="2097152\n" if not part else "max\n",
+        )
+    return host
+
+
+def test_version_2_with_systemd(tmp_path: Path) -> None:
+    """The scope holds the whole guest; libvirt's limits stand one level below it."""
+    reading = systemd_version_2(tmp_path).read(a="web")
+    assert (reading.notes, reading.partial) == ((), False)
+    assert values(reading) == {
+        "cpu_usage_seconds_total": 3,
+        "cpu_user_seconds_total": 2,
+        "cpu_system_seconds_total": 1,
+        "memory_usage_bytes": 1048576,
+        "memory_limit_bytes": 2097152,
+        "memory_swap_bytes": 4096,
+        "memory_oom_kills_total": 1,
+        "pressure_cpu_waiting_seconds_total": 2,
+        "pressure_memory_waiting_seconds_total": 2,
+        "pressure_memory_stalled_seconds_total": 0.5,
+        "pressure_io_waiting_seconds_total": 2,
+        "pressure_io_stalled_seconds_total": 0.5,
+    }
+    assert series(reading, cgroup.CPU_PERIODS) == {("vcpu0",): 7}
+    assert series(reading, cgroup.CPU_THROTTLED_PERIODS) == {("vcpu0",): 3}
+    assert series(reading, cgroup.CPU_THROTTLED) == {("vcpu0",): 1.5}
+
+
+def test_quotas_of_the_whole_guest_are_told_from_those_of_its_parts(tmp_path: Path) -> None:
+    """Both that of systemd (CPUQuota=) and that of libvirt (global_quota)."""
+    host = systemd_version_2(tmp_path)
+    stat = "nr_periods 8\nnr_throttled 2\nthrottled_usec 250000\n"
+    host.group(SCOPE, cpu_max="30000 100000\n", cpu_stat=stat)
+    host.group(f"{SCOPE}/libvirt", cpu_max="40000 100000\n", cpu_stat=stat)
+    reading = host.read(a="web")
+    assert series(reading, cgroup.CPU_THROTTLED) == {("machine",): 0.25, ("domain",): 0.25, ("vcpu0",): 1.5}
+
+
+def test_parts_come_and_go(tmp_path: Path) -> None:
+    """A vCPU that is plugged in has a group of its own from then on."""
+    host = systemd_version_2(tmp_path)
+    for _ in range(2):
+        assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",)}
+    host.group(f"{SCOPE}/libvirt/vcpu1", cpu_max="1000 100000\n", cpu_stat="nr_periods 1\nnr_throttled 0\n")
+    assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",)}
+    stat = "nr_periods 1\nnr_throttled 0\nthrottled_usec 0\n"
+    host.group(f"{SCOPE}/libvirt/vcpu1", cpu_stat=stat)
+    assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",), ("vcpu1",)}
+    for file in (tmp_path / "sys/fs/cgroup" / SCOPE / "libvirt/vcpu0").iterdir():
+        file.unlink()
+    reading = host.read(a="web")
+    assert series(reading, cgroup.CPU_PERIODS).keys() == {("vcpu1",)}
+    assert not reading.partial
+
+
+def test_without_its_controllers_a_group_has_what_is_left(tmp_path: Path) -> None:
+    """CPU time is counted in any case; there is no zero for the rest."""
+    host = Host(tmp_path)
+    host.guest(50, A, "web", f"0::/{SCOPE}\n")
+    host.group(SCOPE, cpu_stat="usage_usec 1\nuser_usec 1\nsystem_usec 0\n")
+    reading = host.read(a="web")
+    assert values(reading).keys() == {
+        "cpu_usage_seconds_total",
+        "cpu_user_seconds_total",
+        "cpu_system_seconds_total",
+    }
+    assert not reading.partial
+
+
+@pytest.mark.parametrize(
+    ("own", "member"),
+    [
+        (SCOPE, f"{SCOPE}/libvirt"),
+        ("machine/qemu-3-web.libvirt-qemu", "machine/qemu-3-web.libvirt-qemu"),
+        ("gold.partition/qemu-3-web.libvirt-qemu", "gold.partition/qemu-3-web.libvirt-qemu"),
+    ],
+)
+def test_version_1_in_all_layouts(tmp_path: Path, own: str, member: str) -> None:
+    """Flat or nested; the kills are counted where QEMU is, the rest where the whole guest is."""
+    host = Host(tmp_path, VERSION_1_MOUNTS)
+    host.guest(50, A, "web", f"4:memory:/{member}\n3:cpu,cpuacct:/{member}/emulator\n1:name=systemd:/{own}\n")
+    host.group(
+        f"cpu,cpuacct/{own}",
+        cpuacct_usage="3000000000\n",
+        cpuacct_stat="user 200\nsystem 100\n",
+        cpu_stat="nr_periods 7\nnr_throttled 3\nthrottled_time 1500000000\n",
+    )
+    host.group(f"cpu,cpuacct/{own}/", cpu_cfs_quota_us="20000\n")
+    host.group(
+        f"memory/{own}",
+        memory_usage_in_bytes="1048576\n",
+        memory_limit_in_bytes="9223372036854771712\n",
+        memory_stat="cache 5\nswap 0\ntotal_cache 5\ntotal_swap 4096\n",
+    )
+    host.group(
+        f"memory/{member}",
+        memory_oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+        memory_limit_in_bytes="2097152\n",
+    )
+    reading = host.read(a="web")
+    assert (reading.notes, reading.partial) == ((), False)
+    assert values(reading) == {
+        "cpu_usage_seconds_total": 3,
+        "cpu_user_seconds_total": 2,
+        "cpu_system_seconds_total": 1,
+        "memory_usage_bytes": 1048576,
+        "memory_limit_bytes": 2097152,
+        "memory_swap_bytes": 4096,
+        "memory_oom_kills_total": 2,
+    }
+    part = "machine" if own == SCOPE else "domain"
+    assert series(reading, cgroup.CPU_THROTTLED) == {(part,): 1.5}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/system.slice/libvirtd.service", "/user.slice/user-0.slice", f"/../../{SCOPE}", ""]
+)
+def test_a_group_that_is_not_the_guests_own_is_not_shown_as_its(tmp_path: Path, path: str) -> None:
+    """The root, libvirtd's, a session's, one outside the account's view: the figures would be of many."""
+    host = systemd_version_2(tmp_path)
+    host.guest(60, B, "db", f"0::{path}\n")
+    host.group("", cpu_stat="usage_usec 1\n")
+    reading = host.read(a="web", b="db")
+    assert {sample.uuid for sample in reading.samples} == {A}
+    assert reading.partial
+    assert len(reading.notes) == 1
+    assert reading.notes[0].startswith("1 guest in no control group of their own ('db' first): ")
+
+
+def test_a_group_of_two_guests_is_neithers(tmp_path: Path) -> None:
+    """The sum of two tenants belongs to none of them."""
+    host = systemd_version_2(tmp_path)
+    host.guest(60, B, "db", f"0::/{SCOPE}/libvirt/vcpu0\n")
+    reading = host.read(a="web", b="db")
+    assert reading.samples == []
+    assert reading.notes[0].startswith("2 guests in no control group of their own ('web' first): ")
+
+
+def test_one_malformed_file_costs_its_guest_only(tmp_path: Path) -> None:
+    """The other guest is complete, and the page says what is missing."""
+    host = systemd_version_2(tmp_path)
+    host.guest(60, B, "db", "0::/machine/qemu-4-db.libvirt-qemu/emulator\n")
+    host.group("machine/qemu-4-db.libvirt-qemu", cpu_stat="usage_usec much\n")
+    reading = host.read(a="web", b="db")
+    assert {sample.uuid for sample in reading.samples} == {A}
+    assert reading.notes == ("the control group of guest 'db' cannot be read: not a number: b'much'",)
+    assert reading.partial
+
+
+def test_a_guest_that_ends_while_it_is_read_has_no_series(tmp_path: Path) -> None:
+    """Nor does the next owner of its PID give it some."""
+    host = systemd_version_2(tmp_path)
+    for _ in range(2):
+        assert host.read(a="web", b="db").samples
+    host.qemu(50, B, "db", starttime=2000)
+    reading = host.read(a="web", b="db")
+    assert reading.samples == []
+    assert reading.notes[-1] == "the QEMU of guest 'web' ended while it was read"
+    assert {sample.uuid for sample in host.read(b="db").samples} == {B}
+
+
+def test_a_group_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
+    """Groups are removed when their guest ends."""
+    host = Host(tmp_path)
+    host.guest(50, A, "web", f"0::/{SCOPE}/libvirt\n")
+    reading = host.read(a="web")
+    assert reading.samples == []
+
+
+def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
+    """Nothing is mounted, or what is mounted cannot be read."""
+    with pytest.raises(SourceUnavailableError, match="no control groups are mounted"):
+        Host(tmp_path, mounts="").read(a="web")
+    (tmp_path / "proc/self/mountinfo").unlink()
+    with pytest.raises(SourceUnavailableError, match="mountinfo cannot be read"):
+        Cgroup(QemuProcesses(tmp_path)).read(Request(guests={}, deadline=0.0, taken_at=0.0))
+
+
+def test_a_hierarchy_of_which_only_a_part_is_mounted() -> None:
+    """As in a container: paths are those of the whole, directories those of the part."""
+    mounts = {"": Mount(point="/cg", root="/pod")}
+    inside = guest_groups(b"0::/pod/machine/qemu-1-a.libvirt-qemu/vcpu0\n", mounts, "/root")
+    own = "/root/cg/machine/qemu-1-a.libvirt-qemu"
+    assert inside == {"": GuestGroup(own, f"{own}/vcpu0")}
+    assert guest_groups(b"0::/podling/qemu-1-a.libvirt-qemu\n", mounts, "/root") == {}
+
+
+def test_the_first_mount_of_a_hierarchy_counts() -> None:
+    """Containers mount parts of it again."""
+    again = UNIFIED_MOUNT.replace(" / /sys/fs/cgroup ", " /docker/1 /var/lib/docker/1 ")
+    mounts = mounts_of((VERSION_1_MOUNTS + UNIFIED_MOUNT + again).encode())
+    assert mounts[""] == Mount("/sys/fs/cgroup", "/")
+    assert mounts["cpuacct"] == mounts["cpu"] == Mount("/sys/fs/cgroup/cpu,cpuacct", "/")
+
+
+NUMBERED = st.sampled_from([b"usage_usec 1", b"some avg10=0.00 total=5", b"full total=", b"max", b""])
+LINES = st.lists(NUMBERED | st.binary()).map(b"\n".join)
+
+
+@given(LINES)
+def test_any_keyed_file_is_numbers_or_the_typed_error(text: bytes) -> None:
+    """All numbers are unsigned."""
+    try:
+        assert all(number >= 0 for number in keyed_numbers(text).values())
+    except SourceMalformedError as error:
+        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+
+
+@given(LINES)
+def test_any_pressure_file_is_totals_or_the_typed_error(text: bytes) -> None:
+    """All totals are unsigned."""
+    try:
+        assert all(total >= 0 for total in pressure_totals(text).values())
+    except SourceMalformedError as error:
+        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+
+
+@given(LINES | st.binary().map(lambda path: b"0::/" + path + b"/qemu-1-a.libvirt-qemu/vcpu0"))
+def test_any_membership_gives_directories_below_the_mount(text: bytes) -> None:
+    """No path leads out of it."""
+    for group in guest_groups(text, {"": Mount("/cg", "/")}, "/root").values():
+        assert group.directory.startswith("/root/cg/")
+        assert ".." not in group.process_directory.split("/")
+
+
+@given(st.binary() | LINES)
+def test_any_mountinfo_is_understood(text: bytes) -> None:
+    """Lines that are none of a control group's are passed over."""
+    assert all(isinstance(mount, Mount) for mount in mounts_of(text).values())
+
+
+# Waits until it is in its group, works, and tells what it used from then on.
+WORKING = """
+import json, sys, time
+sys.stdin.readline()
+before = time.process_time()
+while time.process_time() - before < 0.15:
+    pass
+print(json.dumps(time.process_time() - before), flush=True)
+sys.stdin.read()
+"""
+
+
+def real_groups() -> list[Path]:
+    """Return where the kernel here counts CPU time and where it sets quotas, which may be one place."""
+    mounts = mounts_of(Path("/proc/self/mountinfo").read_bytes())
+    return [Path(mounts[name].point) for name in ("", "cpu") if name in mounts]
+
+
+@contextmanager
+def working_in_a_group(name: str, quota: int) -> Iterator[float]:
+    """Run a real process as a guest's first vCPU in a group as libvirt makes it; give the seconds it used."""
+    parts = [mount / f"qemu-{os.getpid()}-{name}.libvirt-qemu/vcpu0" for mount in real_groups()]
+    command = [sys.executable, "-c", WORKING, "-name", f"guest={name}", "-uuid", A]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        for part in parts:
+            make_part(part, quota)
+            (part / "cgroup.procs").write_text(str(child.pid))
+        child.stdin.write("\n")
+        child.stdin.flush()
+        yield json.loads(child.stdout.readline())
+    finally:
+        child.communicate()
+        for part in parts:
+            part.rmdir()
+            part.parent.rmdir()
+
+
+def make_part(part: Path, quota: int) -> None:
+    """Make a group for the vCPU, with the microseconds in each tenth of a second that it may run."""
+    part.parent.mkdir()
+    controllers = part.parent / "cgroup.controllers"
+    if controllers.exists() and "cpu" in (part.parent.parent / "cgroup.controllers").read_text().split():
+        for directory in (part.parent.parent, part.parent):
+            (directory / "cgroup.subtree_control").write_text("+cpu")
+    part.mkdir()
+    for file, content in (("cpu.max", f"{quota} 100000"), ("cpu.cfs_quota_us", str(quota))):
+        if (part / file).exists():
+            (part / file).write_text(content)
+
+
+@pytest.mark.lab
+def test_a_real_group_is_shown_as_the_kernel_counted_it() -> None:
+    """CPU time as the process used it, and the periods and the time for which its quota held it up."""
+    guests = {A: Guest(domain=Domain(uuid=A, name="grouped"))}
+    with working_in_a_group("grouped", quota=15_000) as used:
+        reading = Cgroup(QemuProcesses()).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    assert reading.notes == ()
+    assert values(reading)["cpu_usage_seconds_total"] == pytest.approx(used, abs=0.05)
+    periods = series(reading, cgroup.CPU_PERIODS)["vcpu0",]
+    throttled = series(reading, cgroup.CPU_THROTTLED_PERIODS)["vcpu0",]
+    seconds = series(reading, cgroup.CPU_THROTTLED)["vcpu0",]
+    assert isinstance(periods, int)
+    assert isinstance(throttled, int)
+    assert isinstance(seconds, float)
+    assert 1 <= throttled <= periods
+    assert 0 < seconds <= throttled * 0.1
+    assert "pressure_cpu_waiting_seconds_total" in values(reading)

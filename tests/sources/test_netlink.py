@@ -1,0 +1,262 @@
+"""The netlink source shows a guest's traffic from the guest's side, and never another guest's."""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from hostcollector.catalogue import interface
+from hostcollector.errors import SourceUnavailableError
+from hostcollector.kernel_files import names
+from hostcollector.model import Domain, Guest, Nic
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.netlink import Netlink, dump_counters
+
+A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
+B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"
+NAMES = ("bytes", "packets", "errors", "dropped")
+COUNTERS = {
+    f"{side}_{name}": place + 10 * n for n, side in ((1, "rx"), (2, "tx")) for place, name in enumerate(NAMES)
+}
+RECEIVED = (
+    interface.RECEIVE_BYTES,
+    interface.RECEIVE_PACKETS,
+    interface.RECEIVE_ERRORS,
+    interface.RECEIVE_DROPS,
+)
+TRANSMITTED = (
+    interface.TRANSMIT_BYTES,
+    interface.TRANSMIT_PACKETS,
+    interface.TRANSMIT_ERRORS,
+    interface.TRANSMIT_DROPS,
+)
+T = TypeVar("T")
+
+
+def request(**nics: list[Nic]) -> Request:
+    """Return a request for the guests a and b with these interfaces."""
+    uuids = {"a": A, "b": B}
+    guests = {
+        uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=key, nics=tuple(value)))
+        for key, value in nics.items()
+    }
+    return Request(guests=guests, deadline=0.0, taken_at=0.0)
+
+
+def index_of(name: str) -> int:
+    """Stand in for the kernel: tap7 has index 7, and there is no other kind."""
+    if not name.startswith("tap"):
+        raise OSError("no interface with this name")
+    return int(name.removeprefix("tap"))
+
+
+def read(indexes: tuple[int, ...], **nics: list[Nic]) -> Reading:
+    """Read where the links with these indexes exist."""
+    return Netlink(lambda: dict.fromkeys(indexes, COUNTERS), index_of).read(request(**nics))
+
+
+def figures(reading: Reading, target: str, uuid: str = A) -> list[object]:
+    """Return what the guest received and sent through one interface: bytes, packets, errors, drops."""
+    values = {s.metric: s.value for s in reading.samples if s.labels == (target,) and s.uuid == uuid}
+    return [values.get(metric) for metric in (*RECEIVED, *TRANSMITTED)]
+
+
+@pytest.mark.parametrize("kind", ["bridge", "ethernet", "network", "server", "internal"])
+def test_what_a_tap_sends_the_guest_receives(kind: str) -> None:
+    """The host's end of the cable counts the other way round."""
+    reading = read((7,), a=[Nic(type=kind, target="tap7")])
+    assert figures(reading, "tap7") == [20, 21, 22, 23, 10, 11, 12, 13]
+    assert (reading.notes, reading.partial) == ((), False)
+
+
+def test_a_macvtap_counts_as_the_guest_does() -> None:
+    """It is a port of the lower device, with the guest behind it."""
+    reading = read((7,), a=[Nic(type="direct", target="tap7")])
+    assert figures(reading, "tap7") == [10, 11, 12, 13, 20, 21, 22, 23]
+
+
+def test_interfaces_without_a_link_are_absent() -> None:
+    """No name, no such link, a link that vanished since, a passed-through or vhost-user interface."""
+    nics = [
+        Nic(type="bridge"),
+        Nic(type="bridge", target="vnet9"),
+        Nic(type="bridge", target="tap8"),
+        Nic(type="hostdev", target="tap7"),
+        Nic(type="vhostuser", target="tap7"),
+    ]
+    reading = read((7,), a=nics)
+    assert list(reading.samples) == []
+    assert not reading.partial
+
+
+def test_one_link_is_shown_once() -> None:
+    """Also where a definition names it twice."""
+    reading = read((7,), a=[Nic(type="bridge", target="tap7"), Nic(type="bridge", target="tap7")])
+    assert len(reading.samples) == 8
+
+
+def test_a_link_that_two_guests_name_is_neithers() -> None:
+    """A name passes on before the inventory knows; one tenant must not see the other's traffic."""
+    tap7, tap8 = Nic(type="bridge", target="tap7"), Nic(type="bridge", target="tap8")
+    reading = read((7, 8), a=[tap7], b=[tap7, tap8])
+    assert {(sample.uuid, sample.labels) for sample in reading.samples} == {(B, ("tap8",))}
+    assert reading.notes == ("two guests name the interface 'tap7': neither is read",)
+    assert reading.partial
+
+
+def test_a_name_goes_by_its_present_index() -> None:
+    """The same name on another link is another series of numbers."""
+    indexes = iter((7, 9))
+    source = Netlink(lambda: {9: COUNTERS}, lambda _: next(indexes))
+    nics = [Nic(type="bridge", target="vnet0")]
+    assert list(source.read(request(a=nics)).samples) == []
+    assert len(source.read(request(a=nics)).samples) == 8
+
+
+@pytest.mark.parametrize("name", ["tap\0", "tap\ud800", "a" * 300, "tap7/../x"])
+def test_a_name_that_no_link_can_have_is_absent(name: str) -> None:
+    """The real look-up refuses it without harm."""
+    reading = Netlink(dict).read(request(a=[Nic(type="bridge", target=name)]))
+    assert list(reading.samples) == []
+
+
+def test_the_real_loopback_counts_what_goes_through_it() -> None:
+    """The kernel's counters of this machine, without being root."""
+    nics = [Nic(type="direct", target="lo")]
+    before = figures(Netlink().read(request(a=nics)), "lo")[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(10):
+            sender.sendto(b"x", ("127.0.0.1", 9))
+    after = figures(Netlink().read(request(a=nics)), "lo")[1]
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert after - before >= 10
+
+
+def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
+    """The socket, the loop of the library and its pipes are closed after each read."""
+    source = Netlink()
+    before = names("/proc/self/fd")
+    for _ in range(3):
+        assert source.read(request(a=[Nic(type="direct", target="lo")])).samples
+    source.close()
+    assert names("/proc/self/fd") == before
+    unasked = Netlink(dump=lambda: pytest.fail("asked"))
+    assert list(unasked.read(request(a=[])).samples) == []
+
+
+def test_a_kernel_that_refuses_is_the_sources_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says why the source is missing; the next read opens a new socket."""
+
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hostcollector.sources.netlink.IPRoute", refuse)
+        with pytest.raises(SourceUnavailableError, match="not permitted"):
+            dump_counters()
+    assert 1 in dump_counters()
+
+
+CLONE_NEWNET = 0x40000000
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
+
+
+def in_a_network_of_its_own(call: Callable[[], T]) -> T:
+    """Run a function in a thread that alone is in a fresh network namespace."""
+
+    def enter_and_call() -> T:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        ipv6 = Path("/proc/thread-self/net/if_inet6")
+        if ipv6.exists():  # its greetings would be counted
+            Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+        return call()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(enter_and_call).result()
+
+
+@contextmanager
+def tap(name: str) -> Iterator[int]:
+    """Make a tap that is up; give its descriptor, the guest's end."""
+    guest_end = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        fcntl.ioctl(guest_end, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield guest_end
+    finally:
+        os.close(guest_end)
+
+
+def exchange(guest_end: int, name: str) -> None:
+    """Have the guest send 7 frames of 100 bytes, of a protocol that the host knows, and receive 5 of 60."""
+    frame = b"\xff" * 6 + b"\x02" + b"\x00" * 5 + b"\x08\x00"
+    for _ in range(7):
+        os.write(guest_end, frame.ljust(100, b"\0"))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host_end:
+        host_end.bind((name, 0))
+        for _ in range(5):
+            host_end.send(frame.ljust(60, b"\0"))
+            assert len(os.read(guest_end, 2000)) == 60
+
+
+@pytest.mark.lab
+def test_a_real_tap_counts_what_its_guest_sent_and_received() -> None:
+    """Packets and bytes exactly, next to a tap that did nothing."""
+
+    def work() -> Reading:
+        with tap("vnet0") as busy, tap("vnet1"):
+            exchange(busy, "vnet0")
+            return Netlink().read(
+                request(a=[Nic(type="ethernet", target="vnet0")], b=[Nic(type="bridge", target="vnet1")])
+            )
+
+    reading = in_a_network_of_its_own(work)
+    assert figures(reading, "vnet0") == [5 * 60, 5, 0, 0, 7 * 100, 7, 0, 0]
+    assert figures(reading, "vnet1", B) == [0] * 8
+
+
+@pytest.mark.lab
+def test_a_real_name_that_passes_to_another_tap_starts_anew() -> None:
+    """The second tap of that name has counted nothing yet, and a removed one is absent."""
+
+    def work() -> list[list[object]]:
+        source = Netlink()
+        wanted = request(a=[Nic(type="ethernet", target="vnet0")])
+        found = []
+        with tap("vnet0") as first:
+            exchange(first, "vnet0")
+            found.append(figures(source.read(wanted), "vnet0"))
+        found.append(figures(source.read(wanted), "vnet0"))
+        with tap("vnet0"):
+            found.append(figures(source.read(wanted), "vnet0"))
+        return found
+
+    first, between, second = in_a_network_of_its_own(work)
+    assert first[5] == 7
+    assert between == [None] * 8
+    assert second == [0] * 8
+
+
+@pytest.mark.lab
+def test_two_hundred_real_links_are_read_in_one_dump() -> None:
+    """More than fit into one datagram of the kernel."""
+
+    def work() -> int:
+        links = [f"vnet{number}" for number in range(200)]
+        batch = "".join(f"tuntap add dev {name} mode tap\n" for name in links)
+        subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+        reading = Netlink().read(request(a=[Nic(type="bridge", target=name) for name in links]))
+        return len({sample.labels for sample in reading.samples})
+
+    assert in_a_network_of_its_own(work) == 200
