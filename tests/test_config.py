@@ -60,6 +60,17 @@ ovn:
   ca_file: /etc/ovn/ca.pem
   certificate_file: /etc/ovn/cert.pem
   private_key_file: /etc/ovn/key.pem
+ndfc:
+  url: https://ndfc.example:8443
+  user: reader
+  domain: radius
+  password_file: /etc/hostcollector/ndfc-password
+  ca_file: /etc/hostcollector/ndfc.pem
+  insecure_skip_verify: true
+  fabrics: [dc1]
+  switches: [leaf1]
+  cluster: west
+  interval_seconds: 300
 paths:
   root: /mnt/capture
   state_directory: /run/state
@@ -168,8 +179,10 @@ def test_all_problems_come_at_once() -> None:
         ("log: {zzz: 1}", "log.zzz: unknown key; known here: level, format (line 1)"),
         (
             "'a.b': 1",
-            "'a.b': unknown key; "
-            "known here: libvirt, web, collection, sources, tenancy, ovs, ovn, paths, log (line 1)",
+            (
+                "'a.b': unknown key; "
+                "known here: libvirt, web, collection, sources, tenancy, ovs, ovn, ndfc, paths, log (line 1)"
+            ),
         ),
     ],
 )

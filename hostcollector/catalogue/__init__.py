@@ -12,6 +12,7 @@ from hostcollector.catalogue import (
     cgroup,
     collection,
     cpu,
+    gpu,
     guest,
     host,
     infiniband,
@@ -19,11 +20,27 @@ from hostcollector.catalogue import (
     memory,
     network,
     ovs,
+    pci,
     vf,
 )
 from hostcollector.model import Metric
 
-SUBJECTS = (guest, cpu, memory, block, interface, vf, ovs, network, cgroup, host, infiniband, collection)
+SUBJECTS = (
+    guest,
+    cpu,
+    memory,
+    block,
+    interface,
+    vf,
+    pci,
+    gpu,
+    ovs,
+    network,
+    cgroup,
+    host,
+    infiniband,
+    collection,
+)
 
 
 def rows_of(subject: ModuleType) -> Iterator[Metric]:

@@ -155,8 +155,6 @@ def _ndfc(node: yaml.Node, place: Place) -> NdfcSettings:
         raise UnfitError("url is missing: the address of the controller")
     if settings.url and not settings.user:
         raise UnfitError("user is missing: an account with a role that may only read")
-    if settings.insecure_skip_verify and settings.ca_file is not None:
-        raise UnfitError("ca_file says what to check and insecure_skip_verify not to: give one of them")
     return settings
 
 

@@ -14,10 +14,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.errors import Reason, SourceError, SourceTimeoutError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.log import Transitions
 from hostcollector.ndfc.http import BusyError, Http
@@ -54,7 +54,14 @@ class _State:
 
     answer: Answer | None = None
     taken_at: float = 0.0
-    failure: SourceError | None = None
+    failure: str = ""
+    reason: Reason = Reason.UNAVAILABLE
+
+    def error(self) -> SourceError:
+        """Return the failure as an error, a new one for each reader: one that is kept would keep frames."""
+        error = SourceError(self.failure)
+        error.reason = self.reason
+        return error
 
 
 class Client:
@@ -82,7 +89,7 @@ class Client:
         self._access: Access | None = None
         self._secrets: frozenset[str] = frozenset()
         self._transitions = Transitions(logger, clock)
-        self._state = _State(failure=SourceUnavailableError("no answer yet"))
+        self._state = _State(failure=f"{settings.url}: no answer yet")
 
     def start(self) -> None:
         """Begin to ask; a second call does nothing."""
@@ -116,12 +123,12 @@ class Client:
         At once. Raises `SourceError` with the reason while there has been no answer.
         """
         state = self._state
-        failure = state.failure
         if self._flight is not None and self._flight.done() and not self._stop.is_set():
-            failure = SourceError(f"the thread has ended ({type(self._flight.exception()).__name__})")
+            ended = f"the thread has ended ({type(self._flight.exception()).__name__})"
+            state = replace(state, failure=ended, reason=Reason.INTERNAL)
         if state.answer is None:
-            raise failure or SourceUnavailableError("no answer yet")
-        return state.answer, self._clock() - state.taken_at, str(failure or "")
+            raise state.error()
+        return state.answer, self._clock() - state.taken_at, state.failure
 
     def _keep(self) -> None:
         """Ask again and again until `close`."""
@@ -138,6 +145,7 @@ class Client:
                 pause = max(backoff.pause, self._pause_of(error))
             else:
                 backoff.succeeded()
+                self._transitions.succeeded(SUBJECT)
                 pause = float(self._settings.interval_seconds)
             self._settled.set()
             # Not all hypervisors of a cloud at the same moment.
@@ -159,14 +167,12 @@ class Client:
         finally:
             self._access = visit.access
         self._state = _State(answer=answer, taken_at=self._clock())
-        self._transitions.succeeded(SUBJECT)
 
     def _note(self, error: SourceError) -> None:
         """Keep what went wrong beside the last good answer, without what nobody may read."""
-        text = self._hidden(str(error))
-        state = self._state
-        self._state = _State(answer=state.answer, taken_at=state.taken_at, failure=_same(error, text))
-        if state.answer is not None:  # without one the source fails, which is logged as such
+        text = self._hidden(f"{self._settings.url}: {error}")
+        self._state = replace(self._state, failure=text, reason=error.reason)
+        if self._state.answer is not None:  # without one the source fails, which is logged as such
             self._transitions.failed(SUBJECT, text, reason=error.reason)
 
     def _hidden(self, text: str) -> str:
@@ -185,10 +191,3 @@ def _secrets(target: Target) -> frozenset[str]:
     """Return the password in every form in which it goes over the wire."""
     basic = b64encode(f"{target.user}:{target.password}".encode()).decode()
     return frozenset({target.password, basic})
-
-
-def _same(error: SourceError, text: str) -> SourceError:
-    """Return an error of the same kind with another text, and without a traceback or a cause."""
-    kept = SourceError(text)
-    kept.reason = error.reason
-    return kept

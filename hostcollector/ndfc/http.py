@@ -3,6 +3,7 @@
 Each answer is limited in time and size. Redirects are not followed, so that the token goes nowhere else.
 """
 
+import asyncio
 import json
 import socket
 from collections.abc import Mapping
@@ -48,8 +49,9 @@ class Http:
         self._url = target.url.rstrip("/")
         self._seconds = seconds
         self._limit = limit
+        self._connector = _Connector(limit=1, ssl=target.context, resolver=_Resolved(target))
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1, ssl=target.context, resolver=_Resolved(target)),
+            connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=seconds),
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -61,6 +63,7 @@ class Http:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        await self._connector.abort()
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Any:
         """Return the document under a path with its query. Raises `SourceError` with what went wrong."""
@@ -97,6 +100,26 @@ class Http:
             if len(content) > self._limit:
                 raise SourceMalformedError(f"{where} answered with more than {self._limit} bytes")
         return bytes(content)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Leaves no connection behind: one that broke off would wait half a minute for the other side."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._opened: set[asyncio.BaseTransport] = set()
+
+    async def connect(self, *arguments: Any, **more: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*arguments, **more)
+        if connection.transport is not None:
+            self._opened.add(connection.transport)
+        return connection
+
+    async def abort(self) -> None:
+        for transport in self._opened:
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
 
 class _Resolved(AbstractResolver):

@@ -16,10 +16,12 @@ LARGEST_MESSAGE = 32 * 1024 * 1024
 Message = dict[str, Any]
 
 _SPACE = b" \t\r\n"
-# What matters outside a string: braces, and the quote that begins one.
-_OUTSIDE = re.compile(rb'[{}"]')
+_QUOTE, _BACKSLASH, _OPEN = b'"\\{'
+# Everything up to the next brace outside strings, whole strings included. Possessive, so that nothing is kept
+# for going back.
+_OUTSIDE = re.compile(rb'[^"{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}]*+)*+', re.DOTALL)
 # The rest of a string, as far as it has arrived; a backslash waits for the character that it escapes.
-_INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
 class Framer:
@@ -48,22 +50,25 @@ class Framer:
         """Return where the first document ends, or None while it has not."""
         if self._depth == 0 and not self._begin():
             return None
-        while self._scanned < len(self._buffer):
-            if self._in_string:
-                self._skip_string()
-                if self._in_string:
-                    return None
-                continue
-            mark = _OUTSIDE.search(self._buffer, self._scanned)
+        while True:
+            mark = self._step(_INSIDE if self._in_string else _OUTSIDE)
             if mark is None:
-                self._scanned = len(self._buffer)
                 return None
-            self._scanned = mark.end()
-            self._in_string = mark[0] == b'"'
-            self._depth += (mark[0] == b"{") - (mark[0] == b"}")
+            self._scanned += 1
+            if mark == _QUOTE:  # the end of a string, or the beginning of one whose end is not there
+                self._in_string = not self._in_string
+                continue
+            self._depth += 1 if mark == _OPEN else -1
             if self._depth == 0:
                 return self._scanned
-        return None
+
+    def _step(self, passed_over: re.Pattern[bytes]) -> int | None:
+        """Go on to what the pattern does not take; None where the bytes, or an escape's second half, end."""
+        found = passed_over.match(self._buffer, self._scanned)
+        assert found is not None  # it matches nothing, too
+        self._scanned = found.end()
+        mark = self._buffer[self._scanned] if self._scanned < len(self._buffer) else None
+        return None if mark == _BACKSLASH else mark
 
     def _begin(self) -> bool:
         """Step over white space to the next document; says whether there is one."""
@@ -72,14 +77,6 @@ class Framer:
         if self._buffer and self._buffer[0] != ord("{"):
             raise SourceMalformedError("something that is no JSON-RPC message")
         return bool(self._buffer)
-
-    def _skip_string(self) -> None:
-        rest = _INSIDE.match(self._buffer, self._scanned)
-        assert rest is not None  # it matches nothing, too
-        self._scanned = rest.end()
-        if self._scanned < len(self._buffer) and self._buffer[self._scanned] == ord('"'):
-            self._scanned += 1
-            self._in_string = False
 
 
 def _decode(document: bytes) -> Message:

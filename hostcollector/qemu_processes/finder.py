@@ -17,6 +17,7 @@ from hostcollector.kernel_files import ProcessStat, names, read
 from hostcollector.model import Guest
 from hostcollector.qemu_processes.claims import Claim, proven
 from hostcollector.qemu_processes.command_line import identity_of
+from hostcollector.wording import counted
 
 # Two sources ask in the same collection: the second one gets the first one's scan.
 FRESH_SECONDS = 0.5
@@ -162,9 +163,12 @@ def _by_owner(vhost: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
 
 
 def _notes(missing: Iterable[Guest], claims: Mapping[str, list[Claim]]) -> Iterator[str]:
+    unseen = []
     for guest in missing:
-        pids = ", ".join(str(claim.pid) for claim in claims.get(guest.domain.uuid, ()))
-        if pids:
-            yield f"none of the processes {pids} is provably the QEMU of guest {guest.domain.name!r}"
+        name = guest.domain.name
+        if pids := ", ".join(str(claim.pid) for claim in claims.get(guest.domain.uuid, ())):
+            yield f"none of the processes {pids} is provably the QEMU of guest {name!r}"
         else:
-            yield f"guest {guest.domain.name!r} has no QEMU process that can be seen"
+            unseen.append(name)
+    if unseen:
+        yield f"{counted(len(unseen), 'guest')} without a QEMU process that can be seen ({unseen[0]!r} first)"

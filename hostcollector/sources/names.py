@@ -26,6 +26,8 @@ NAMES = (
     SourceName(name="cgroup", help="CPU throttling, memory and pressure of the guests' control groups"),
     SourceName(name="netlink", help="traffic of the guests' taps, from the guests' point of view"),
     SourceName(name="sriov", help="traffic and configuration of SR-IOV virtual functions (VFs)"),
+    SourceName(name="vfio", help="PCI health of passed-through devices and GPUs, without touching them"),
+    SourceName(name="nvml", help="NVIDIA GPUs of the host and their vGPUs, from NVIDIA's driver"),
     SourceName(name="infiniband", help="the host's InfiniBand and RoCE ports"),
     SourceName(name="ovs", help="the guests' ports on this machine's Open vSwitch"),
     SourceName(name="ovn", help="the guests' logical ports and networks in OVN, where it is configured"),

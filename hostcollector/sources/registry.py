@@ -101,6 +101,18 @@ def _sriov(ingredients: Ingredients) -> Source:
     return Sriov(Path(ingredients.settings.paths.root), ingredients.baselines)
 
 
+def _vfio(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.vfio import Vfio
+
+    return Vfio(Path(ingredients.settings.paths.root), ingredients.baselines)
+
+
+def _nvml(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.nvml import Nvml
+
+    return Nvml(Path(ingredients.settings.paths.root), ingredients.baselines)
+
+
 def _infiniband(ingredients: Ingredients) -> Source:
     from hostcollector.sources.infiniband import Infiniband
 
@@ -127,10 +139,10 @@ def _ndfc(ingredients: Ingredients) -> Source:
     return Ndfc(Client(settings) if settings.url else None)
 
 
-def _host(_: Ingredients) -> Source:
+def _host(ingredients: Ingredients) -> Source:
     from hostcollector.sources.host import Host
 
-    return Host()
+    return Host(Path(ingredients.settings.paths.root))
 
 
 def _process(_: Ingredients) -> Source:
@@ -150,6 +162,8 @@ MAKERS: Mapping[str, Make] = {
     "ovs": _ovs,
     "ovn": _ovn,
     "sriov": _sriov,
+    "vfio": _vfio,
+    "nvml": _nvml,
     "infiniband": _infiniband,
     "ndfc": _ndfc,
     "host": _host,

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import web
@@ -135,9 +136,10 @@ class FakeNdfc:
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()
             await response.prepare(request)
-            while not self._stop.is_set():
-                await response.write(chunk)
-                await asyncio.sleep(pause)
+            with suppress(ConnectionResetError):  # enough for the client
+                while not self._stop.is_set():
+                    await response.write(chunk)
+                    await asyncio.sleep(pause)
             return response
 
         self.misbehave[path] = answer

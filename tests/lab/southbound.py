@@ -1,10 +1,15 @@
 """OVN's southbound database as a real ovsdb-server, with rows as northd and ovn-controller write them."""
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tests.lab.switch import DatabaseServer
+from tests.lab.process import end, until
+from tests.lab.switch import OVN_NB_SCHEMA, DatabaseServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,23 @@ class Southbound:
 
 def _map(entries: dict[str, str]) -> list[Any]:
     return ["map", [list(entry) for entry in entries.items()]]
+
+
+@contextmanager
+def northd(directory: Path, central: DatabaseServer) -> Iterator[DatabaseServer]:
+    """Give a northbound database from which a real ovn-northd fills the southbound one."""
+    with DatabaseServer(directory, OVN_NB_SCHEMA) as north:
+        remotes = (f"--ovnnb-db={north.remote}", f"--ovnsb-db={central.remote}")
+        daemon: subprocess.Popen[bytes] = north.daemon("ovn-northd", *remotes)
+        try:
+            yield north
+        finally:
+            end(daemon)
+
+
+def bind(central: DatabaseServer, port: str, chassis: str) -> None:
+    """Bind a logical port to a chassis as ovn-controller does, once northd has written it."""
+    tool = ("ovn-sbctl", f"--db={central.remote}", "--timeout=10")
+    find = (*tool, "--bare", "--columns=_uuid", "find", "port_binding", f"logical_port={port}")
+    until(lambda: central.tool(*find).strip() != "", 10, f"northd's port {port}")
+    central.tool(*tool, "lsp-bind", port, chassis)

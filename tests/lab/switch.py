@@ -14,6 +14,7 @@ from tests.lab.process import Process, end, spawn, until
 VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 DATAPATH = Path("/sys/class/net/ovs-netdev")
 OVN_SB_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
+OVN_NB_SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema")
 
 
 class DatabaseServer:
@@ -88,7 +89,8 @@ class DatabaseServer:
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which the programs know no directory but ours."""
-        own = {f"OVS_{name}": str(self.directory) for name in ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")}
+        directories = ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")
+        own = {f"{program}_{name}": str(self.directory) for program in ("OVS", "OVN") for name in directories}
         return {**os.environ, **own}
 
     def _process(self) -> Process:

@@ -16,7 +16,7 @@ from tests.lab.guest import Guest
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.process import until
 from tests.lab.served import serving
-from tests.lab.southbound import Southbound
+from tests.lab.southbound import Southbound, bind, northd
 from tests.lab.switch import OVN_SB_SCHEMA, VSWITCH_SCHEMA, DatabaseServer
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -81,6 +81,25 @@ def test_only_this_hosts_ports_are_copied(central: DatabaseServer, ports: OvnPor
     until(lambda: "lp-1" not in ports.current(), 10, "the migration")
 
 
+def test_what_neutron_writes_arrives(central: DatabaseServer, ports: OvnPorts, tmp_path: Path) -> None:
+    """What Neutron writes to the north, ovn-northd brings to the south under the names that we read."""
+    network = f"neutron-{NETWORK_UUID}"
+    ids = 'external_ids:"neutron:network_name"=red', 'external_ids:"neutron:project_id"=p-1'
+    with northd(tmp_path / "north", central) as north:
+        tool = ("ovn-nbctl", f"--db={north.remote}", "--timeout=10")
+        north.tool(*tool, "ls-add", network, "--", "set", "logical_switch", network, ids[0])
+        named = ("--", "set", "logical_switch_port", "lp-1", ids[1])
+        addressed = ("--", "lsp-set-addresses", "lp-1", "fa:16:3e:00:00:01 10.0.0.1")
+        north.tool(*tool, "lsp-add", network, "lp-1", *addressed, *named)
+        central.tool("ovn-sbctl", f"--db={central.remote}", "chassis-add", "chassis-1", "geneve", "192.0.2.1")
+        bind(central, "lp-1", "chassis-1")
+        ports.start()
+        port = ports.current()["lp-1"]
+    assert (port.project_id, port.network, port.network_id) == ("p-1", "red", NETWORK_UUID)
+    assert (port.mac, port.up, port.bound) == ("fa:16:3e:00:00:01", True, True)
+    assert port.vni is not None
+
+
 def test_a_port_that_is_only_wanted_here_is_not_bound(central: DatabaseServer, ports: OvnPorts) -> None:
     """While a guest migrates to this host its port is known, and bound elsewhere."""
     cloud = Southbound(central)
@@ -137,6 +156,41 @@ def test_a_host_that_is_no_chassis_is_explained(
     Southbound(central).chassis("chassis-1")
     until(lambda: failure(ports.current) is None, 10, "the chassis")
     assert ports.current() == {}
+
+
+def test_hanging_databases_cost_only_their_own_series(
+    hypervisor: PrivateHypervisor, local: DatabaseServer, central: DatabaseServer, boot: Boot, tmp_path: Path
+) -> None:
+    """With both servers stopped every other source answers as before, and nothing old is shown."""
+    guest = boot(Guest.idle("ovn-hang"))
+    uuid, (tap,) = guest.guest.uuid, guest.taps()
+    ids = ("set", "interface", tap, "external_ids:iface-id=lp-1", f"external_ids:vm-uuid={uuid}")
+    local.vsctl("add-port", "br-int", tap, "--", *ids, "statistics:rx_packets=3")
+    config = tmp_path / "config.yml"
+    config.write_text(
+        f"ovs: {{remote: '{local.remote}', maximum_age_seconds: 1}}\n"
+        f"ovn: {{remote: '{central.remote}', maximum_age_seconds: 1}}\n"
+    )
+    Southbound(central).chassis("chassis-1")
+    with serving(hypervisor.uri_readonly, tmp_path, f"--config.file={config}") as served:
+        before = served.page()
+        assert before.one("libvirt_domain_ovs_transmit_packets_total", uuid=uuid) == 3
+        local.stop()
+        central.stop()
+        up = "hostcollector_source_up"
+        until(lambda: served.page().all(up, source="ovs").popitem()[1] == 0, 10, "the end of the switch")
+        until(lambda: served.page().all(up, source="ovn").popitem()[1] == 0, 10, "the end of OVN")
+        during = served.page()
+        local.cont()
+        central.cont()
+        until(lambda: served.page().one(up, source="ovs") == 1, 20, "the return of the switch")
+    own = {name for name in before.names(uuid=uuid) if name.startswith("libvirt_domain_ovs_")}
+    assert before.names(uuid=uuid) - during.names(uuid=uuid) == own
+    failed = {dict(labels)["source"] for labels, value in during.all(up).items() if value == 0}
+    assert failed - {dict(labels)["source"] for labels, value in before.all(up).items() if value == 0} == {
+        "ovs",
+        "ovn",
+    }
 
 
 def test_the_page_of_a_chassis(

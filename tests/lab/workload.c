@@ -162,12 +162,14 @@ static void touch_memory(long long bytes, struct done *done) {
 
 /* Broadcast frames of the local experimental EtherType, which nobody answers. */
 static void send_packets(long long packets, long long bytes, struct done *done) {
+    long long rate = wanted("WORK_PACKETS_PER_SECOND");
     static unsigned char frame[65536] = {[0 ... 5] = 0xff, [6] = 0x52, [7] = 0x54, [12] = 0x88, [13] = 0xb5};
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex("eth0")};
     for (long long i = 0; i < packets; i++) {
         while (sendto(fd, frame, bytes, 0, (void *)&to, sizeof to) < 0) rest(0.001); /* the queue is full */
         done->packets++, done->packet_bytes += bytes;
+        if (rate && i % 10 == 9) rest(10.0 / rate);
     }
     close(fd);
     rest(0.2); /* the driver counts a frame when the host has taken it */

@@ -23,6 +23,8 @@ class Workload:
     packets: int = 0
     packet_bytes: int = 100
     """The whole Ethernet frame."""
+    packets_per_second: int = 0
+    """At most so many, ten at a time; 0 means as fast as the guest can."""
     delay_seconds: float = 0
     """A rest between the account before the work and the work."""
     period_seconds: float = 0
@@ -46,6 +48,7 @@ class Workload:
             "MEMORY": self.memory_bytes,
             "PACKETS": self.packets,
             "PACKET_BYTES": self.packet_bytes,
+            "PACKETS_PER_SECOND": self.packets_per_second,
             "DELAY_MS": round(self.delay_seconds * 1000),
             "PERIOD_MS": round(self.period_seconds * 1000),
         }

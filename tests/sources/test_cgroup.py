@@ -1,31 +1,20 @@
 """The cgroup source reads a guest's own group, in every layout that libvirt makes, and no other."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hostcollector.catalogue import cgroup
-from hostcollector.errors import SourceMalformedError, SourceUnavailableError
-from hostcollector.model import Domain, Guest, Histogram, Metric
+from hostcollector.errors import SourceUnavailableError
+from hostcollector.model import Histogram
 from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading
 from hostcollector.sources.cgroup import Cgroup
-from hostcollector.sources.cgroup.files import keyed_numbers, pressure_totals
-from hostcollector.sources.cgroup.groups import GuestGroup, Mount, guest_groups, mounts_of
+from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import Procfs as ProcTree
 
 HYBRID = Path(__file__).parent.parent / "fixtures/hosts/hybrid"
-A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
-B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"
 
 UNIFIED_MOUNT = "25 1 0:2 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 VERSION_1_MOUNTS = """30 1 0:5 / /sys/fs/cgroup ro - tmpfs tmpfs rw,mode=755
@@ -36,8 +25,6 @@ VERSION_1_MOUNTS = """30 1 0:5 / /sys/fs/cgroup ro - tmpfs tmpfs rw,mode=755
 SCOPE = "machine.slice/machine-qemu\\x2d3\\x2dweb.scope"
 SOME = "some avg10=0.00 avg60=0.10 avg300=0.00 total={some}\n"
 FULL = "full avg10=0.00 avg60=0.00 avg300=0.00 total={full}\n"
-
-Series = Mapping[tuple[str, ...], float | Histogram]
 
 
 class Host(ProcTree):
@@ -59,15 +46,8 @@ class Host(ProcTree):
             self.write(f"sys/fs/cgroup/{path}/{file.replace('_', '.', 1)}", content)
 
     def read(self, **names: str) -> Reading:
-        """Read the guests, given by the letters above."""
-        uuids = {"a": A, "b": B}
-        guests = {uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=name)) for key, name in names.items()}
-        return self.source.read(Request(guests=guests, deadline=0.0, taken_at=0.0))
-
-
-def series(reading: Reading, metric: Metric, uuid: str = A) -> Series:
-    """Return the values of one guest's series of a metric by their labels."""
-    return {s.labels: s.value for s in reading.samples if s.metric is metric and s.uuid == uuid}
+        """Read the guests, given as names by their letters."""
+        return self.source.read(request(**names))
 
 
 def values(reading: Reading, uuid: str = A) -> dict[str, float | Histogram]:
@@ -81,8 +61,7 @@ def values(reading: Reading, uuid: str = A) -> dict[str, float | Histogram]:
 
 def test_a_captured_hybrid_host_is_read_whole() -> None:
     """CPU time and pressure from version 2, memory and throttling from version 1; no limit is no series."""
-    guests = {A: Guest(domain=Domain(uuid=A, name="web (blue), 1"))}
-    reading = Cgroup(QemuProcesses(HYBRID)).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    reading = Cgroup(QemuProcesses(HYBRID)).read(request(a="web (blue), 1"))
     assert (reading.notes, reading.partial) == ((), False)
     assert values(reading) == {
         "cpu_usage_seconds_total": 0.29503,
@@ -238,6 +217,14 @@ def test_version_1_in_all_layouts(tmp_path: Path, own: str, member: str) -> None
     assert series(reading, cgroup.CPU_THROTTLED) == {(part,): 1.5}
 
 
+def test_version_1_without_its_files_has_no_zeros(tmp_path: Path) -> None:
+    """A kernel without the controllers' options gives less, not nothing's count."""
+    host = Host(tmp_path, VERSION_1_MOUNTS)
+    host.guest(50, A, "web", f"4:memory:/{SCOPE}\n3:cpu,cpuacct:/{SCOPE}\n")
+    host.group(f"cpu,cpuacct/{SCOPE}", cpu_cfs_quota_us="20000\n")
+    assert host.read(a="web").samples == []
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/system.slice/libvirtd.service", "/user.slice/user-0.slice", f"/../../{SCOPE}", ""]
 )
@@ -273,6 +260,16 @@ def test_one_malformed_file_costs_its_guest_only(tmp_path: Path) -> None:
     assert reading.partial
 
 
+def test_one_unreadable_file_costs_its_guest_only(tmp_path: Path) -> None:
+    """An error that does not mean "there is no such file" is told."""
+    host = systemd_version_2(tmp_path)
+    host.guest(60, B, "db", "0::/machine/qemu-4-db.libvirt-qemu/emulator\n")
+    (tmp_path / "sys/fs/cgroup/machine/qemu-4-db.libvirt-qemu/cpu.stat").mkdir(parents=True)
+    reading = host.read(a="web", b="db")
+    assert {sample.uuid for sample in reading.samples} == {A}
+    assert "Is a directory" in reading.notes[0]
+
+
 def test_a_guest_that_ends_while_it_is_read_has_no_series(tmp_path: Path) -> None:
     """Nor does the next owner of its PID give it some."""
     host = systemd_version_2(tmp_path)
@@ -299,129 +296,4 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
         Host(tmp_path, mounts="").read(a="web")
     (tmp_path / "proc/self/mountinfo").unlink()
     with pytest.raises(SourceUnavailableError, match="mountinfo cannot be read"):
-        Cgroup(QemuProcesses(tmp_path)).read(Request(guests={}, deadline=0.0, taken_at=0.0))
-
-
-def test_a_hierarchy_of_which_only_a_part_is_mounted() -> None:
-    """As in a container: paths are those of the whole, directories those of the part."""
-    mounts = {"": Mount(point="/cg", root="/pod")}
-    inside = guest_groups(b"0::/pod/machine/qemu-1-a.libvirt-qemu/vcpu0\n", mounts, "/root")
-    own = "/root/cg/machine/qemu-1-a.libvirt-qemu"
-    assert inside == {"": GuestGroup(own, f"{own}/vcpu0")}
-    assert guest_groups(b"0::/podling/qemu-1-a.libvirt-qemu\n", mounts, "/root") == {}
-
-
-def test_the_first_mount_of_a_hierarchy_counts() -> None:
-    """Containers mount parts of it again."""
-    again = UNIFIED_MOUNT.replace(" / /sys/fs/cgroup ", " /docker/1 /var/lib/docker/1 ")
-    mounts = mounts_of((VERSION_1_MOUNTS + UNIFIED_MOUNT + again).encode())
-    assert mounts[""] == Mount("/sys/fs/cgroup", "/")
-    assert mounts["cpuacct"] == mounts["cpu"] == Mount("/sys/fs/cgroup/cpu,cpuacct", "/")
-
-
-NUMBERED = st.sampled_from([b"usage_usec 1", b"some avg10=0.00 total=5", b"full total=", b"max", b""])
-LINES = st.lists(NUMBERED | st.binary()).map(b"\n".join)
-
-
-@given(LINES)
-def test_any_keyed_file_is_numbers_or_the_typed_error(text: bytes) -> None:
-    """All numbers are unsigned."""
-    try:
-        assert all(number >= 0 for number in keyed_numbers(text).values())
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
-
-
-@given(LINES)
-def test_any_pressure_file_is_totals_or_the_typed_error(text: bytes) -> None:
-    """All totals are unsigned."""
-    try:
-        assert all(total >= 0 for total in pressure_totals(text).values())
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
-
-
-@given(LINES | st.binary().map(lambda path: b"0::/" + path + b"/qemu-1-a.libvirt-qemu/vcpu0"))
-def test_any_membership_gives_directories_below_the_mount(text: bytes) -> None:
-    """No path leads out of it."""
-    for group in guest_groups(text, {"": Mount("/cg", "/")}, "/root").values():
-        assert group.directory.startswith("/root/cg/")
-        assert ".." not in group.process_directory.split("/")
-
-
-@given(st.binary() | LINES)
-def test_any_mountinfo_is_understood(text: bytes) -> None:
-    """Lines that are none of a control group's are passed over."""
-    assert all(isinstance(mount, Mount) for mount in mounts_of(text).values())
-
-
-# Waits until it is in its group, works, and tells what it used from then on.
-WORKING = """
-import json, sys, time
-sys.stdin.readline()
-before = time.process_time()
-while time.process_time() - before < 0.15:
-    pass
-print(json.dumps(time.process_time() - before), flush=True)
-sys.stdin.read()
-"""
-
-
-def real_groups() -> list[Path]:
-    """Return where the kernel here counts CPU time and where it sets quotas, which may be one place."""
-    mounts = mounts_of(Path("/proc/self/mountinfo").read_bytes())
-    return [Path(mounts[name].point) for name in ("", "cpu") if name in mounts]
-
-
-@contextmanager
-def working_in_a_group(name: str, quota: int) -> Iterator[float]:
-    """Run a real process as a guest's first vCPU in a group as libvirt makes it; give the seconds it used."""
-    parts = [mount / f"qemu-{os.getpid()}-{name}.libvirt-qemu/vcpu0" for mount in real_groups()]
-    command = [sys.executable, "-c", WORKING, "-name", f"guest={name}", "-uuid", A]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        for part in parts:
-            make_part(part, quota)
-            (part / "cgroup.procs").write_text(str(child.pid))
-        child.stdin.write("\n")
-        child.stdin.flush()
-        yield json.loads(child.stdout.readline())
-    finally:
-        child.communicate()
-        for part in parts:
-            part.rmdir()
-            part.parent.rmdir()
-
-
-def make_part(part: Path, quota: int) -> None:
-    """Make a group for the vCPU, with the microseconds in each tenth of a second that it may run."""
-    part.parent.mkdir()
-    controllers = part.parent / "cgroup.controllers"
-    if controllers.exists() and "cpu" in (part.parent.parent / "cgroup.controllers").read_text().split():
-        for directory in (part.parent.parent, part.parent):
-            (directory / "cgroup.subtree_control").write_text("+cpu")
-    part.mkdir()
-    for file, content in (("cpu.max", f"{quota} 100000"), ("cpu.cfs_quota_us", str(quota))):
-        if (part / file).exists():
-            (part / file).write_text(content)
-
-
-@pytest.mark.lab
-def test_a_real_group_is_shown_as_the_kernel_counted_it() -> None:
-    """CPU time as the process used it, and the periods and the time for which its quota held it up."""
-    guests = {A: Guest(domain=Domain(uuid=A, name="grouped"))}
-    with working_in_a_group("grouped", quota=15_000) as used:
-        reading = Cgroup(QemuProcesses()).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
-    assert reading.notes == ()
-    assert values(reading)["cpu_usage_seconds_total"] == pytest.approx(used, abs=0.05)
-    periods = series(reading, cgroup.CPU_PERIODS)["vcpu0",]
-    throttled = series(reading, cgroup.CPU_THROTTLED_PERIODS)["vcpu0",]
-    seconds = series(reading, cgroup.CPU_THROTTLED)["vcpu0",]
-    assert isinstance(periods, int)
-    assert isinstance(throttled, int)
-    assert isinstance(seconds, float)
-    assert 1 <= throttled <= periods
-    assert 0 < seconds <= throttled * 0.1
-    assert "pressure_cpu_waiting_seconds_total" in values(reading)
+        Cgroup(QemuProcesses(tmp_path)).read(request())

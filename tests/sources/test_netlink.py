@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
 
 from hostcollector.catalogue import interface
-from hostcollector.errors import SourceUnavailableError
+from hostcollector.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from hostcollector.kernel_files import names
 from hostcollector.model import Domain, Guest, Nic
 from hostcollector.sources.base import Reading, Request
@@ -145,24 +146,34 @@ def test_the_real_loopback_counts_what_goes_through_it() -> None:
 def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
     """The socket, the loop of the library and its pipes are closed after each read."""
     source = Netlink()
-    before = names("/proc/self/fd")
+    before = sorted(names("/proc/self/fd"))
     for _ in range(3):
         assert source.read(request(a=[Nic(type="direct", target="lo")])).samples
     source.close()
-    assert names("/proc/self/fd") == before
+    assert sorted(names("/proc/self/fd")) == before
     unasked = Netlink(dump=lambda: pytest.fail("asked"))
     assert list(unasked.read(request(a=[])).samples) == []
 
 
-def test_a_kernel_that_refuses_is_the_sources_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (PermissionError(1, "refused"), SourceUnavailableError),
+        (NetlinkError(95, "refused"), SourceUnavailableError),
+        (NetlinkDecodeError(KeyError("refused")), SourceMalformedError),
+    ],
+)
+def test_what_the_kernel_refuses_is_the_sources_error(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception, error: type[SourceError]
+) -> None:
     """The page says why the source is missing; the next read opens a new socket."""
 
     def refuse(*_: object, **__: object) -> object:
-        raise PermissionError(1, "Operation not permitted")
+        raise answer
 
     with monkeypatch.context() as patched:
         patched.setattr("hostcollector.sources.netlink.IPRoute", refuse)
-        with pytest.raises(SourceUnavailableError, match="not permitted"):
+        with pytest.raises(error, match="refused"):
             dump_counters()
     assert 1 in dump_counters()
 

@@ -1,54 +1,33 @@
 """The procfs source shows what the kernel says of a guest's process and threads, and nothing else."""
 
-import json
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.errors import SourceDeniedError, SourceMalformedError
-from hostcollector.model import Domain, Guest, Histogram, Metric
+from hostcollector.errors import SourceDeniedError
 from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading
 from hostcollector.sources.procfs import Procfs
-from hostcollector.sources.procfs.duties import Duty, Role, role_of
-from hostcollector.sources.procfs.scheduling import Placement, Times, placement, times, wait_sum
+from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import BOOT_TIME
 from tests.fakes.procfs import Procfs as ProcTree
 
 HYBRID = Path(__file__).parent.parent / "fixtures/hosts/hybrid"
-A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
-B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"
 KVM = {101: "CPU 0/KVM", 102: "CPU 1/KVM", 103: "IO mon_iothread", 104: "IO iothread1", 105: "worker"}
-
-Series = Mapping[tuple[str, ...], float | Histogram]
 
 
 class Reader:
     """A source on a host, asked for the guests that a test names; each time it scans anew."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path) -> None:
         self.source = Procfs(QemuProcesses(root, count(step=20).__next__))
 
     def read(self, **names: str) -> Reading:
-        """Read the guests, given by the letters above."""
-        uuids = {"a": A, "b": B}
-        guests = {uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=name)) for key, name in names.items()}
-        return self.source.read(Request(guests=guests, deadline=0.0, taken_at=0.0))
-
-
-def series(reading: Reading, metric: Metric, uuid: str = A) -> Series:
-    """Return the values of one guest's series of a metric by their labels."""
-    return {s.labels: s.value for s in reading.samples if s.metric is metric and s.uuid == uuid}
+        """Read the guests, given as names by their letters."""
+        return self.source.read(request(**names))
 
 
 @pytest.fixture
@@ -81,9 +60,8 @@ def test_a_captured_guest_is_read_whole() -> None:
 
 def test_the_process_as_a_whole_is_read() -> None:
     """CPU time of all threads, threads, memory in bytes, the start as a Unix time."""
-    root = {"processes": QemuProcesses(HYBRID), "ticks_per_second": 100, "page_size": 4096}
-    guests = {A: Guest(domain=Domain(uuid=A, name="web (blue), 1"))}
-    reading = Procfs(**root).read(Request(guests=guests, deadline=0.0, taken_at=0.0))  # type: ignore[arg-type]
+    source = Procfs(QemuProcesses(HYBRID), ticks_per_second=100, page_size=4096)
+    reading = source.read(request(a="web (blue), 1"))
     assert series(reading, cpu.DOMAIN_CPU_TIME) == {(): 0.29}
     assert series(reading, cpu.THREADS) == {(): 7}
     assert series(reading, memory.RSS) == {(): 11395 * 4096}
@@ -261,160 +239,6 @@ def test_start_times_stay_when_the_clock_is_set(proc: ProcTree) -> None:
     reading = reader.read(a="web", b="db")
     assert series(reading, guest.START_TIME) == {(): started}
     assert series(reading, guest.START_TIME, B) == {(): BOOT_TIME + 3600}
-
-
-@pytest.mark.parametrize(
-    ("comm", "role"),
-    [
-        (b"CPU 0/KVM", Role(Duty.VCPU, "0")),
-        (b"CPU 127/TCG", Role(Duty.VCPU, "127")),
-        (b"CPU 0/KVM x", None),
-        (b"ALL CPUs/TCG", None),
-        (b"IO iothread1", Role(Duty.IOTHREAD, "iothread1")),
-        (b"IO my disk", Role(Duty.IOTHREAD, "my disk")),
-        (b"IO mon_iothread", None),
-        (b"IO ", None),
-        (b"vhost-12", Role(Duty.VHOST, "")),
-        (b"vhost-user-x", None),
-        (b"qemu-system-x86", None),
-        (b"\xff\xfe", None),
-    ],
-)
-def test_names_tell_what_threads_do(comm: bytes, role: Role | None) -> None:
-    """As QEMU and the kernel name them."""
-    assert role_of(comm) == role
-
-
-@given(st.binary())
-def test_any_name_has_a_role_or_none(comm: bytes) -> None:
-    """A label is text whatever the name is."""
-    role = role_of(comm)
-    assert role is None or isinstance(role.label, str)
-
-
-@given(
-    st.binary()
-    | st.lists(st.integers(), min_size=2, max_size=4).map(lambda ns: b" ".join(b"%d" % n for n in ns))
-)
-def test_any_schedstat_is_times_or_the_typed_error(text: bytes) -> None:
-    """Times are never negative."""
-    try:
-        assert times(text) is None or min(times(text) or Times(0, 0)) >= 0
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
-
-
-FIELDS = (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:", b"\nCpus_allowed_list:")
-
-
-@given(
-    st.lists(st.sampled_from(FIELDS) | st.sampled_from((b"\t12\n", b" 0-3", b"\n")) | st.binary()).map(
-        b"".join
-    )
-)
-def test_any_status_is_a_placement_or_the_typed_error(text: bytes) -> None:
-    """What is not said is None."""
-    try:
-        assert placement(text).cpus is not None or FIELDS[2] not in text
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
-
-
-def test_a_placement_without_any_field_is_empty() -> None:
-    """As on a kernel without control of CPUs."""
-    assert placement(b"Name:\tx\n") == Placement(None, None, None)
-
-
-@given(st.binary() | st.from_regex(rb"wait_sum *: *[0-9]{1,30}\.[0-9]{0,7}\n"))
-def test_any_sched_file_is_a_time_or_nothing(text: bytes) -> None:
-    """A line in another form is no time."""
-    try:
-        assert wait_sum(text) is None or (wait_sum(text) or 0.0) >= 0
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
-
-
-# A process with a vCPU's thread that works, sleeps twenty times, and then tells what it used.
-WORKING = """
-import ctypes, json, os, resource, sys, threading, time
-libc = ctypes.CDLL(None)
-def vcpu():
-    libc.prctl(15, b"CPU 0/KVM", 0, 0, 0)
-    os.sched_setaffinity(threading.get_native_id(), {min(os.sched_getaffinity(0))})
-    while time.thread_time() < 0.3:
-        pass
-    for _ in range(20):
-        time.sleep(0.001)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    account = {"vcpu": time.thread_time(), "process": usage.ru_utime + usage.ru_stime}
-    print(json.dumps(account), flush=True)
-    time.sleep(60)
-threading.Thread(target=vcpu, daemon=True).start()
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def working(name: str) -> Iterator[dict[str, float]]:
-    """Run a real process that is a guest's by its command line; give its own account."""
-    arguments = ["-c", WORKING, "-name", f"guest={name}", "-uuid", A]
-    child = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    try:
-        yield json.loads(child.stdout.readline())
-    finally:
-        child.communicate()
-
-
-def test_a_real_thread_that_worked_is_shown_as_it_worked() -> None:
-    """CPU time, switches, and the processor that it was bound to, as the thread itself counted them."""
-    with working("real") as account:
-        reading = Reader().read(a="real")
-    bound_to = str(min(os.sched_getaffinity(0)))
-    assert reading.notes == ()
-    assert series(reading, cpu.VCPU_TIME)["0",] == pytest.approx(account["vcpu"], abs=0.01)
-    assert series(reading, cpu.DOMAIN_CPU_TIME)[()] == pytest.approx(account["process"], abs=0.05)
-    assert series(reading, cpu.VCPU_AFFINITY) == {("0", bound_to): 1}
-    assert series(reading, cpu.VCPU_PHYSICAL_CPU) == {("0",): float(bound_to)}
-    switches = series(reading, cpu.VCPU_CONTEXT_SWITCHES)["0", "voluntary"]
-    assert isinstance(switches, int)
-    assert 20 <= switches < 200
-    assert series(reading, cpu.THREADS) == {(): 2}
-
-
-def test_a_real_process_that_started_now_started_now() -> None:
-    """The start time counts from the machine's boot."""
-    before = time.time()
-    with working("real"):
-        after = time.time()
-        started = series(Reader().read(a="real"), guest.START_TIME)[()]
-    assert isinstance(started, float)
-    # The kernel gives the time of boot in whole seconds.
-    assert before - 1.1 <= started <= after + 1.1
-
-
-# A /proc that hides everybody else's processes, and an account that is not root; all imports come before.
-HIDDEN = f"""
-import os, subprocess
-from hostcollector.errors import SourceDeniedError
-from hostcollector.model import Domain, Guest
-from hostcollector.qemu_processes import QemuProcesses
-subprocess.run(["mount", "-t", "proc", "-o", "hidepid=HIDEPID", "proc", "/proc"], check=True)
-os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
-try:
-    print(QemuProcesses().find({{"{A}": Guest(domain=Domain(uuid="{A}", name="real"))}}))
-except SourceDeniedError as error:
-    print("denied:", error)
-"""
-
-
-@pytest.mark.lab
-@pytest.mark.parametrize("hidepid", ["1", "2"])
-def test_a_real_proc_that_hides_processes_is_said_with_the_cure(hidepid: str) -> None:
-    """Both ways to hide them look alike: nothing is found and process 1 cannot be read."""
-    command = ["unshare", "--mount", sys.executable, "-c", HIDDEN.replace("HIDEPID", hidepid)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("denied: /proc hides the processes of other users")
 
 
 def test_a_denied_read_is_the_sources_error(proc: ProcTree) -> None:

@@ -35,6 +35,7 @@ class Cgroup:
         self._ticks_per_second = ticks_per_second
         self._mounts: Mapping[str, Mount] = {}
         self._parts = Parts()
+        self._memberships: dict[bytes, Groups] = {}
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests that have a group of their own.
@@ -48,9 +49,10 @@ class Cgroup:
         notes = list(found.notes)
         names = {uuid: guest.domain.name for uuid, guest in request.guests.items()}
         places: dict[str, Groups] = {}
+        before, self._memberships = self._memberships, {}
         for uuid, process in found.processes.items():
             try:
-                places[uuid] = self._groups(process)
+                places[uuid] = self._groups(process, before)
             except GONE:
                 notes.append(f"the QEMU of guest {names[uuid]!r} ended while it was read")
         owned = _owned(places)
@@ -76,13 +78,15 @@ class Cgroup:
             raise SourceUnavailableError(f"no control groups are mounted, says {path}")
         return mounts
 
-    def _groups(self, process: QemuProcess) -> Groups:
-        """Return the process's own groups. Raises one of `GONE` when it has ended."""
+    def _groups(self, process: QemuProcess, before: Mapping[bytes, Groups]) -> Groups:
+        """Return the process's own groups, as `before` when it has not been moved. Raises one of `GONE`."""
         text = read_record(f"{self._proc}/{process.pid}/cgroup")
         if not self._processes.is_running(process):
             self._processes.forget(process)
             raise ProcessLookupError
-        return guest_groups(text, self._mounts, self._root)
+        groups = before.get(text) or guest_groups(text, self._mounts, self._root)
+        self._memberships[text] = groups
+        return groups
 
     def _samples(self, uuid: str, groups: Groups) -> list[Sample]:
         samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups)]

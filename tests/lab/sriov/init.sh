@@ -13,10 +13,10 @@ $B mount -t tmpfs layer /layer
 $B mkdir /layer/upper /layer/work
 $B mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work overlay /host
 cd /host
-$B mount -t proc proc proc
 $B mount -t sysfs sysfs sys
+$B mount -t cgroup2 cgroup2 sys/fs/cgroup
 $B mount -t tmpfs run run
-$B mount --bind /dev dev
+$B mount --move /dev dev
 $B mkdir -p dev/pts dev/shm run/outbox
 $B mount -t devpts devpts dev/pts
 $B mount -t tmpfs shm dev/shm
@@ -24,7 +24,10 @@ $B mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 outbox run/outbox
 # libvirt and modprobe look for vfio-pci in the running kernel's folder.
 $B mkdir -p "lib/modules/$RELEASE"
 $B mount --bind ".$MODULES" "lib/modules/$RELEASE"
+$B cp $B run/busybox
+$B mount --move /proc proc
 
-$B chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-  sh -c 'cd "$0" && exec timeout 240 "$1" -m tests.lab.sriov.inside /run/outbox' "$REPOSITORY" "$PYTHON"
-$B poweroff -f
+# A root in which libvirt can give each QEMU a /dev of its own, which in a chroot it cannot.
+exec $B switch_root . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 sh -c '
+  cd "$0" && timeout 240 "$1" -m tests.lab.sriov.inside /run/outbox
+  /run/busybox poweroff -f' "$REPOSITORY" "$PYTHON"

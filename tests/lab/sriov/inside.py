@@ -20,7 +20,10 @@ from tests.lab.sriov.card import Card, ip
 from tests.lab.sriov.findings import Findings, Moment
 
 COMMAND = (sys.executable, "-m", "hostcollector")
-FREE_PORT = "<controller type='pci' model='pcie-root-port'/>"
+# Ports for the guest's own devices and one to plug into.
+PORTS = "<controller type='pci' index='0' model='pcie-root'/>" + "".join(
+    f"<controller type='pci' index='{index}' model='pcie-root-port'/>" for index in range(1, 5)
+)
 VF = "0"
 """The VF that is passed on; the other one stays with the host."""
 PATIENCE = 120.0
@@ -37,7 +40,7 @@ def main(outbox: Path) -> None:
     served = serve(hypervisor.uri_readonly, outbox)
     owner = hypervisor.boot(guest("first", "acme", card.interface(VF, "52:54:00:aa:bb:01", vlan=100)))
     say("the first guest runs")
-    other = hypervisor.boot(guest("second", "globex", FREE_PORT))
+    other = hypervisor.boot(guest("second", "globex", PORTS))
     say("the second guest runs")
     diagnosis = diagnose(hypervisor.uri_readonly, outbox)
     moments = {"owned": look(served, card, owner)}

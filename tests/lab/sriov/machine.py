@@ -10,7 +10,7 @@ from tests.lab.process import end, spawn
 from tests.lab.sriov.findings import Findings
 from tests.lab.sriov.parts import Parts, gather
 
-KERNEL_PARAMETERS = "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt cryptomgr.notests mitigations=off"
+KERNEL_PARAMETERS = "console=ttyS0 quiet panic=-1 no_timer_check intel_iommu=on iommu=pt mitigations=off"
 # Never KVM: in a machine that is virtual itself it may be there and yet boot nothing.
 MACHINE = (
     *("-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048", "-machine", "q35,kernel-irqchip=split"),

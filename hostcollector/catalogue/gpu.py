@@ -1,0 +1,185 @@
+"""Rows about GPUs and vGPUs: one family of names, for those of guests and for those of the host.
+
+`gpu` names the device as it is given away: a PCI address, a mediated device's UUID, or, where neither is
+known, the name that the teller has for it. `pci_address` is always the physical GPU on the host.
+"""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.model import Metric, Scope
+
+_GPU = ("gpu",)
+
+# Key, which is also the name's ending before `_total`; further labels; unit; help.
+_COUNTERS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("energy_joules", (), "joules", "Energy that the GPU used."),
+    ("throttle_seconds", ("reason",), "seconds", "Time in which the clocks were held down, by reason."),
+    ("ecc_errors", ("severity",), "", "ECC errors, corrected or uncorrected."),
+    ("memory_ecc_errors", ("memory", "severity"), "", "ECC errors by memory: dram is the device memory."),
+    (
+        "remapped_rows",
+        ("severity",),
+        "",
+        "Rows of device memory replaced by spares, by their errors.",
+    ),
+    ("retired_pages", ("cause",), "", "Pages of device memory taken out of use, by cause."),
+    ("pcie_replays", (), "", "PCIe packets that had to be sent again."),
+    ("nvlink_receive_bytes", (), "bytes", "Data that the GPU received over all its NVLinks."),
+    ("nvlink_transmit_bytes", (), "bytes", "Data that the GPU sent over all its NVLinks."),
+    (
+        "nvlink_errors",
+        ("kind",),
+        "",
+        "NVLink errors: crc_flit, crc_data, replay, recovery.",
+    ),
+)
+# Key, which is also the name's ending; further labels; unit; help.
+_GAUGES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("power_watts", (), "watts", "Power that the GPU draws."),
+    ("power_limit_watts", (), "watts", "Power that the GPU may draw."),
+    ("temperature_celsius", (), "celsius", "Temperature of the GPU."),
+    ("memory_temperature_celsius", (), "celsius", "Temperature of the GPU's memory."),
+    ("utilization_ratio", ("engine",), "ratio", "Share of the last interval in which the engine was busy."),
+    ("memory_bytes", (), "bytes", "Device memory (frame buffer)."),
+    ("memory_used_bytes", (), "bytes", "Device memory in use."),
+    ("clock_hertz", ("clock",), "hertz", "Clocks at present."),
+    ("clocks_held", ("reason",), "", "1 for each reason for which the clocks are below their maximum now."),
+    ("ecc_enabled", (), "", "1 if the memory's ECC is on."),
+    ("row_remapping_pending", (), "", "1 if rows wait for a reset to be remapped."),
+    ("row_remapping_failed", (), "", "1 if remapping of rows has failed: the GPU is to be replaced."),
+    ("row_remapping_banks", ("spares",), "", "Banks of device memory by the spare rows that they have left."),
+    ("page_retirement_pending", (), "", "1 if pages wait for a reset to be taken out of use."),
+    ("nvlink_up", ("link",), "", "1 if the NVLink is active."),
+    ("encoder_sessions", (), "", "Video encoding sessions."),
+    ("encoder_frames_per_second", (), "", "Frames per second, averaged over the encoding sessions."),
+    ("encoder_latency_seconds", (), "seconds", "Latency of encoding, averaged over the sessions."),
+)
+
+
+def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
+    """Return all rows of a GPU by key, for GPUs with an owner or for those of the host."""
+    count = partial(counter, source="nvml", scope=scope, note=note)
+    show = partial(gauge, source="nvml", scope=scope)
+    rows = {
+        key: count(name=f"{prefix}_{key}_total", labels=_GPU + labels, unit=unit, help=text)
+        for key, labels, unit, text in _COUNTERS
+    }
+    for key, labels, unit, text in _GAUGES:
+        rows[key] = show(name=f"{prefix}_{key}", labels=_GPU + labels, unit=unit, help=text)
+    rows["info"] = info(
+        name=f"{prefix}_info",
+        source="vfio",
+        scope=scope,
+        labels=(*_GPU, "pci_address", "vendor", "model", "numa_node", "mode"),
+        help="A GPU, its model, and how it is used: passthrough, vgpu, mig-vgpu or host.",
+    )
+    rows["observable"] = gauge(
+        name=f"{prefix}_observable",
+        source="vfio",
+        scope=scope,
+        labels=(*_GPU, "pci_address", "source"),
+        help="1 if the source sees the GPU; with 0, or while the source is down, its series are missing.",
+        note="Each source tells this of itself.",
+    )
+    return rows
+
+
+GUEST = _rows("libvirt_domain_gpu", Scope.DOMAIN, "Starts at 0 for each owner.")
+HOST = _rows("hostcollector_host_gpu", Scope.HOST, "Starts at 0 whenever the GPU comes to the host.")
+COUNTER_KEYS = frozenset(key for key, *_ in _COUNTERS)
+
+_guest = partial(gauge, source="nvml", labels=_GPU)
+_host = partial(gauge, source="nvml", scope=Scope.HOST, labels=_GPU)
+_MIG = (*_GPU, "gpu_instance", "compute_instance")
+
+VGPU_INFO = info(
+    name="libvirt_domain_gpu_vgpu_info",
+    source="nvml",
+    labels=(*_GPU, "pci_address", "vgpu_type", "vgpu_uuid", "gpu_instance", "guest_driver_version"),
+    help="A vGPU as the host's driver knows it; gpu_instance is set if it has a MIG instance of its own.",
+)
+VGPU_LICENSED = _guest(
+    name="libvirt_domain_gpu_vgpu_licensed",
+    help="1 if the guest's driver holds a vGPU licence.",
+)
+VGPU_LICENSE_STATE = _guest(
+    name="libvirt_domain_gpu_vgpu_license_state_id",
+    help="Licence: 0 unknown, 1 uninitialised, 2 and 3 and 4 unlicensed, 5 licensed.",
+)
+NVML_UP = gauge(
+    name="hostcollector_host_nvml_up",
+    source="nvml",
+    scope=Scope.HOST,
+    help="1 if NVIDIA's management library and driver answer; 0 is normal where all GPUs are passed through.",
+)
+NVML_INFO = info(
+    name="hostcollector_host_nvml_info",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=("driver_version", "nvml_version"),
+    help="NVIDIA's driver and management library.",
+)
+IDENTITY_INFO = info(
+    name="hostcollector_host_gpu_identity_info",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=(*_GPU, "model", "serial", "gpu_uuid", "module"),
+    help="What the GPU says that it is; module is its place on the baseboard.",
+)
+LOST = _host(
+    name="hostcollector_host_gpu_lost",
+    help="1 if the GPU does not answer its driver any more, as after falling off the bus.",
+)
+VGPUS = _host(
+    name="hostcollector_host_gpu_vgpus",
+    help="vGPUs that are active on the GPU.",
+)
+VGPU_SCHEDULER_INFO = info(
+    name="hostcollector_host_gpu_vgpu_scheduler_info",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=(*_GPU, "policy"),
+    help="How the GPU's time is shared out among vGPUs: best_effort, equal_share or fixed_share.",
+)
+XID_EVENTS = counter(
+    name="hostcollector_host_gpu_xid_events_total",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=_GPU,
+    help="Errors that the driver reported (Xid) since the collector began to listen.",
+)
+XID_EVENTS_BY_CODE = counter(
+    name="hostcollector_host_gpu_xid_events_by_code_total",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=(*_GPU, "xid"),
+    help="The same errors by code; codes that have not occurred are absent.",
+)
+MIG_ENABLED = _host(
+    name="hostcollector_host_gpu_mig_enabled",
+    help="1 if the GPU is split into instances (MIG).",
+)
+MIG_INFO = info(
+    name="hostcollector_host_gpu_mig_info",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=(*_MIG, "model", "mig_uuid"),
+    help="A MIG instance of a GPU of the host.",
+)
+MIG_MEMORY = gauge(
+    name="hostcollector_host_gpu_mig_memory_bytes",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=_MIG,
+    unit="bytes",
+    help="Device memory of the MIG instance.",
+)
+MIG_MEMORY_USED = gauge(
+    name="hostcollector_host_gpu_mig_memory_used_bytes",
+    source="nvml",
+    scope=Scope.HOST,
+    labels=_MIG,
+    unit="bytes",
+    help="Device memory of the MIG instance in use.",
+)

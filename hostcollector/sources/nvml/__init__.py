@@ -1,0 +1,147 @@
+"""The `nvml` source: NVIDIA GPUs that are with the host, and the vGPUs that are cut from them.
+
+A GPU on vfio-pci is out of NVML's sight. Where no GPU has NVIDIA's driver the library is not even opened:
+opening it can load the driver, which nobody wants on a host that passes its GPUs through.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from hostcollector.baselines import Baselines
+from hostcollector.catalogue import gpu as rows
+from hostcollector.gpus import DeviceReader, Devices, Owners, find_owners
+from hostcollector.lanes import Backoff, Clock
+from hostcollector.model import Sample
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.nvml import binding
+from hostcollector.sources.nvml.asking import Call
+from hostcollector.sources.nvml.card import CardReader
+from hostcollector.sources.nvml.faults import ClosedError, LostError, NvmlCallError
+from hostcollector.sources.nvml.series import SOURCE, observable
+from hostcollector.sources.nvml.session import Session
+from hostcollector.sources.nvml.visibility import unseen
+
+__all__ = ["Nvml"]
+
+_DRIVER = "nvidia"
+
+
+class Nvml:
+    """Reads NVIDIA's GPUs of the host under `root`. `call` is replaced where no driver is to be asked."""
+
+    name = SOURCE
+
+    def __init__(
+        self, root: Path, baselines: Baselines, call: Call = binding.call, clock: Clock = time.monotonic
+    ) -> None:
+        self._devices = DeviceReader(root)
+        self._baselines = baselines
+        self._call = call
+        self._cards = CardReader(baselines, call)
+        self._xids: Counter[tuple[str, int]] = Counter()
+        self._session: Session | None = None
+        self._opening = Backoff(5.0, 60.0, clock)
+        self._reopening = Backoff(60.0, 600.0, clock)
+        self._problem = ""
+
+    def read(self, request: Request) -> Reading:
+        """Return the series of the GPUs that NVML sees. That it is missing is a state, not an error."""
+        owners = find_owners(request.guests, all_listed=request.guests_listed)
+        devices = self._devices.read(device for device in owners.by_device if ":" in device)
+        session = self._opened(frozenset(_bound(devices)))
+        notes: list[str] = []
+        seen: set[str] = set()
+        samples = [Sample(rows.NVML_UP, float(session is not None))]
+        if session is not None:
+            samples.append(Sample(rows.NVML_INFO, 1.0, session.versions))
+            samples.extend(self._gpus(session, request, devices, owners, seen, notes))
+        missing = unseen(devices, owners, seen)
+        samples.extend(observable(gpu, address, owner, seen=False) for gpu, address, owner in missing)
+        self._cards.keep_record(devices, owners, seen)
+        self._baselines.flush()
+        notes.extend(filter(None, (self._problem, *self._baselines.problems)))
+        return Reading(samples=samples, notes=tuple(notes), partial=session is not None and bool(notes))
+
+    def close(self) -> None:
+        """Close NVML."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _gpus(
+        self,
+        session: Session,
+        request: Request,
+        devices: Devices,
+        owners: Owners,
+        seen: set[str],
+        notes: list[str],
+    ) -> Iterator[Sample]:
+        """Yield the series of all GPUs; one that is lost costs its own only. Adds to `seen` and `notes`."""
+        lost = 0
+        for gpu in session.gpus.values():
+            try:
+                card = self._cards.read(gpu, devices, owners, request.guests)
+            except LostError as error:
+                lost += 1
+                notes.append(f"{gpu.address} does not answer its driver any more: {error}; it needs a reset")
+                yield Sample(rows.LOST, 1.0, (gpu.address,))
+                continue
+            except ClosedError as error:
+                self._abandon(f"NVML went away: {error}")
+                return
+            seen.update(card.seen)
+            notes.extend(card.notes)
+            yield from card.samples
+            yield Sample(rows.LOST, 0.0, (gpu.address,))
+            if gpu.address in session.listener.listening:
+                yield from self._cards.xids(gpu.address, self._xids)
+        self._after_losses(lost + len(session.bound - session.gpus.keys()))
+
+    def _opened(self, bound: frozenset[str]) -> Session | None:
+        """Return NVML opened for the GPUs that have its driver now; None with `_problem` if that fails."""
+        if self._session is not None and self._session.bound != bound and not self._closed():
+            self._problem = "NVML is stuck and cannot be opened anew for the GPUs that there are now"
+            return None
+        if not bound:
+            self._problem = "no GPU here has NVIDIA's driver: NVML is not asked"
+            return None
+        if self._session is None and self._opening.ready:
+            try:
+                self._session = Session(bound, self._xids, self._call)
+            except NvmlCallError as error:
+                self._opening.failed()
+                self._problem = f"NVML is not available: {error}"
+            else:
+                self._opening.succeeded()
+                self._cards.forget()
+                self._problem = ""
+        return self._session
+
+    def _closed(self) -> bool:
+        if self._session is not None and self._session.close():
+            self._session = None
+        return self._session is None
+
+    def _abandon(self, why: str) -> None:
+        self._closed()
+        self._problem = why
+        self._session = None
+        self._opening.failed()
+
+    def _after_losses(self, lost: int) -> None:
+        """Open NVML anew now and then while GPUs are lost: it does not find one again by itself."""
+        if not lost:
+            self._reopening.succeeded()
+        elif self._reopening.ready:
+            if self._reopening.failures:
+                self._closed()
+            self._reopening.failed()
+
+
+def _bound(devices: Devices) -> Iterator[str]:
+    for function in devices.functions.values():
+        if function.is_gpu and not function.physical and function.driver == _DRIVER:
+            yield function.address

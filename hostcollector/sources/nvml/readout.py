@@ -1,0 +1,144 @@
+"""What NVML tells of one physical GPU, in base units: tables of calls, and the few calls with many values."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostcollector.sources.nvml import binding
+from hostcollector.sources.nvml.asking import Asker
+
+Key = tuple[str, tuple[str, ...]]
+"""A row's key in the catalogue and the values of its labels after `gpu`."""
+
+PERCENT = 100
+MILLI = 1000
+MEGA = 10**6
+
+
+@dataclass(slots=True)
+class Readout:
+    """Gauges in base units, and counters as NVML counts them (see `counters.SCALES`)."""
+
+    gauges: dict[Key, float] = field(default_factory=dict)
+    counters: dict[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    key: str
+    labels: tuple[str, ...]
+    function: str
+    arguments: tuple[int, ...] = ()
+    convert: Callable[[Any], float] = float
+
+
+def _from_milli(value: int) -> float:
+    return value / MILLI
+
+
+def _share(value: Any) -> float:
+    return float(value[0] / PERCENT)
+
+
+def _first(value: Any) -> float:
+    return float(value[0])
+
+
+def _from_mega(value: int) -> float:
+    return float(value * MEGA)
+
+
+_GAUGES = (
+    _Row("power_watts", (), "nvmlDeviceGetPowerUsage", (), _from_milli),
+    _Row("power_limit_watts", (), "nvmlDeviceGetEnforcedPowerLimit", (), _from_milli),
+    _Row("temperature_celsius", (), "nvmlDeviceGetTemperature", (0,)),
+    _Row("utilization_ratio", ("encoder",), "nvmlDeviceGetEncoderUtilization", (), _share),
+    _Row("utilization_ratio", ("decoder",), "nvmlDeviceGetDecoderUtilization", (), _share),
+    _Row("utilization_ratio", ("jpeg",), "nvmlDeviceGetJpgUtilization", (), _share),
+    _Row("utilization_ratio", ("ofa",), "nvmlDeviceGetOfaUtilization", (), _share),
+    _Row("clock_hertz", ("graphics",), "nvmlDeviceGetClockInfo", (0,), _from_mega),
+    _Row("clock_hertz", ("sm",), "nvmlDeviceGetClockInfo", (1,), _from_mega),
+    _Row("clock_hertz", ("memory",), "nvmlDeviceGetClockInfo", (2,), _from_mega),
+    _Row("clock_hertz", ("video",), "nvmlDeviceGetClockInfo", (3,), _from_mega),
+    _Row("ecc_enabled", (), "nvmlDeviceGetEccMode", (), _first),
+    _Row("page_retirement_pending", (), "nvmlDeviceGetRetiredPagesPendingStatus"),
+)
+
+# Bits of nvmlClocksEventReasons.
+_HELD = {
+    0x1: "idle",
+    0x2: "application_clocks",
+    0x4: "sw_power_cap",
+    0x8: "hw_slowdown",
+    0x10: "sync_boost",
+    0x20: "sw_thermal",
+    0x40: "hw_thermal",
+    0x80: "hw_power_brake",
+    0x100: "display_clocks",
+}
+MEMORY_TEMPERATURE = 82
+
+
+def read_gauges(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    """Yield what a GPU shows now. Raises `LostError` and `ClosedError`."""
+    for row in _GAUGES:
+        answer = asker.ask(subject, row.function, handle, *row.arguments)
+        if answer is not None:
+            yield (row.key, row.labels), row.convert(answer)
+    yield from _utilization(asker, subject, handle)
+    yield from memory(asker, subject, handle)
+    yield from _clocks_held(asker, subject, handle)
+    yield from _row_remapping(asker, subject, handle)
+    yield from encoder(asker.ask(subject, "nvmlDeviceGetEncoderStats", handle))
+    for field_value in asker.ask(subject, "nvmlDeviceGetFieldValues", handle, (MEMORY_TEMPERATURE,)) or ():
+        celsius = binding.field_number(field_value)
+        if celsius is not None:
+            yield ("memory_temperature_celsius", ()), float(celsius)
+
+
+def memory(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    """Yield size and use of the memory of a GPU or a MIG instance; what the driver keeps is not used."""
+    answer = asker.ask(subject, "nvmlDeviceGetMemoryInfo", handle, binding.MEMORY_VERSION_2)
+    if answer is None:
+        answer = asker.ask(subject, "nvmlDeviceGetMemoryInfo", handle)
+    if answer is not None:
+        yield ("memory_bytes", ()), float(answer.total)
+        yield ("memory_used_bytes", ()), float(answer.used)
+
+
+def encoder(statistics: tuple[int, int, int] | None) -> Iterator[tuple[Key, float]]:
+    """Yield what nvmlDeviceGetEncoderStats or nvmlVgpuInstanceGetEncoderStats said; latency is in us."""
+    if statistics is not None:
+        sessions, frames, latency = statistics
+        yield ("encoder_sessions", ()), float(sessions)
+        if sessions:
+            yield ("encoder_frames_per_second", ()), float(frames)
+            yield ("encoder_latency_seconds", ()), latency / MEGA
+
+
+def _utilization(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    answer = asker.ask(subject, "nvmlDeviceGetUtilizationRates", handle)
+    if answer is not None:
+        yield ("utilization_ratio", ("gpu",)), answer.gpu / PERCENT
+        yield ("utilization_ratio", ("memory",)), answer.memory / PERCENT
+
+
+def _clocks_held(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    bits = asker.ask(subject, "nvmlDeviceGetCurrentClocksEventReasons", handle)
+    if bits is None:
+        # The name before driver 535.
+        bits = asker.ask(subject, "nvmlDeviceGetCurrentClocksThrottleReasons", handle)
+    if bits is not None:
+        for bit, reason in _HELD.items():
+            yield ("clocks_held", (reason,)), float(bool(bits & bit))
+
+
+def _row_remapping(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    rows = asker.ask(subject, "nvmlDeviceGetRemappedRows", handle)
+    if rows is not None:
+        yield ("row_remapping_pending", ()), float(rows[2])
+        yield ("row_remapping_failed", ()), float(rows[3])
+    banks = asker.ask(subject, "nvmlDeviceGetRowRemapperHistogram", handle)
+    if banks is not None:
+        for spares in ("max", "high", "partial", "low", "none"):
+            yield ("row_remapping_banks", (spares,)), float(getattr(banks, spares))

@@ -1,0 +1,128 @@
+"""The `vfio` source: GPUs and everything else on PCI that guests were given, as far as sysfs shows it.
+
+While a device is bound to vfio-pci no vendor's library on the host sees it; the kernel still counts its
+PCIe errors and knows its link and its power state. Nothing here touches the device.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hostcollector.baselines import Baselines
+from hostcollector.gpus import NOBODY, DeviceReader, Devices, Function, Owner, Owners, find_owners
+from hostcollector.model import Sample
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.vfio.health import HealthReader
+from hostcollector.sources.vfio.series import (
+    SOURCE,
+    Described,
+    Errors,
+    function_samples,
+    gpu_samples,
+    mdev_samples,
+)
+
+__all__ = ["Vfio"]
+
+DEVICE = "pci/"
+"""What the names of PCI functions begin with among the baselines."""
+
+_DEVICE_END, _PORT_END = "device", "port"
+
+
+class Vfio:
+    """Reads the PCI functions of the host under `root`."""
+
+    name = SOURCE
+
+    def __init__(self, root: Path, baselines: Baselines) -> None:
+        self._devices = DeviceReader(root)
+        self._health = HealthReader(root)
+        self._baselines = baselines
+        self._present: frozenset[str] = frozenset()
+
+    def read(self, request: Request) -> Reading:
+        """Return the series of all GPUs, vGPUs and NVSwitches, and of all PCI functions that guests have."""
+        owners = find_owners(request.guests, all_listed=request.guests_listed)
+        devices = self._devices.read(device for device in owners.by_device if ":" in device)
+        self._forget_gone(devices)
+        samples = [*self._functions(devices, owners), *_mdevs(devices, owners)]
+        self._baselines.flush()
+        notes = (*_doubts(devices, owners), *self._baselines.problems)
+        if not devices.functions:
+            notes = ("no GPU here, and no guest has a PCI device of the host", *notes)
+        lacking = bool(_missing(devices, owners) or owners.disputed) or not owners.complete
+        return Reading(samples=samples, notes=notes, partial=lacking)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _forget_gone(self, devices: Devices) -> None:
+        # An empty bus is a /sys that could not be read, not a host without devices.
+        if devices.present and devices.present != self._present:
+            self._present = devices.present
+            self._baselines.retain(DEVICE, {DEVICE + address for address in devices.present})
+
+    def _functions(self, devices: Devices, owners: Owners) -> Iterator[Sample]:
+        for function in devices.functions.values():
+            owner = _owner(function, owners)
+            if owner is None or (not owner.uuid and not _of_interest(function)):
+                continue
+            if function.is_gpu:
+                yield from gpu_samples(function, owner, devices)
+            yield from function_samples(self._described(function, owner))
+
+    def _described(self, function: Function, owner: Owner) -> Described:
+        health = self._health.read(function.address, is_vf=bool(function.physical))
+        raw = {
+            f"{end}/{severity}/{kind}": count
+            for end, errors in ((_DEVICE_END, health.errors), (_PORT_END, health.upstream_errors))
+            for (severity, kind), count in errors.items()
+        }
+        values = self._baselines.relative(DEVICE + function.address, owner.stay, raw)
+
+        def at(end: str) -> Errors:
+            keys = (name.split("/") for name in values if name.startswith(f"{end}/"))
+            return {(severity, kind): values[f"{end}/{severity}/{kind}"] for _, severity, kind in keys}
+
+        return Described(
+            function=function,
+            owner=owner,
+            health=health,
+            errors=at(_DEVICE_END),
+            upstream_errors=at(_PORT_END),
+        )
+
+
+def _of_interest(function: Function) -> bool:
+    """Whether the function is shown without an owner: physical GPUs and NVSwitches, and vGPUs."""
+    return bool(function.vgpu_type) or (not function.physical and (function.is_gpu or function.is_nvswitch))
+
+
+def _owner(function: Function, owners: Owners) -> Owner | None:
+    """Return whose the function is; one with a driver of the host is nobody's else, known guests or not."""
+    owner = owners.of(function.address)
+    if owner is None and function.address not in owners.disputed and not function.held_for_guests:
+        return NOBODY
+    return owner
+
+
+def _mdevs(devices: Devices, owners: Owners) -> Iterator[Sample]:
+    for mdev in devices.mdevs.values():
+        owner = owners.of(mdev.uuid)
+        if owner is not None and mdev.parent in devices.functions:
+            yield from mdev_samples(mdev, owner, devices)
+
+
+def _missing(devices: Devices, owners: Owners) -> list[str]:
+    """Return the PCI addresses that guests own and that are not there, as after falling off the bus."""
+    return [device for device in sorted(owners.by_device) if ":" in device and device not in devices.present]
+
+
+def _doubts(devices: Devices, owners: Owners) -> Iterator[str]:
+    """Yield why devices are left out."""
+    for device in _missing(devices, owners):
+        yield f"{device} belongs to a guest and is not on the PCI bus any more"
+    for device in sorted(owners.disputed):
+        yield f"{device} is named by more than one guest's definition: it is left out until one is left"
+    if not owners.complete:
+        yield "not all guests are known yet: devices held for guests that no known guest owns are left out"

@@ -1,0 +1,93 @@
+"""What a round of questions gives, and what stands when the next one fails."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from hostcollector.config import NdfcSettings
+from hostcollector.errors import SourceError
+from hostcollector.ndfc import Answer, Client, Placement
+from tests.fakes.ndfc import BASE, PASSWORD, VERSION, FakeNdfc
+from tests.ndfc.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until
+
+NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
+ATTACHMENTS = f"{NETWORKS}/attachments"
+
+
+def test_the_vlans_of_this_hosts_switches_are_read(settings: NdfcSettings, controller: FakeNdfc) -> None:
+    """A round gives what each VLAN is on the configured switch, with VNI, VRF and fabric."""
+    answer = answer_of(settings)
+    web_network = Placement(fabric="dc1", network="acme-web", vni=30001, vrf="acme", vrf_vni=50001)
+    storage = Placement(fabric="dc1", network="storage", vni=30002)
+    assert answer == Answer(version="12.2.1.321", vlans={2301: (web_network,), 2302: (storage,)})
+    assert controller.logins[0] == {"userName": "reader", "userPasswd": PASSWORD, "domain": "local"}
+
+
+def test_without_switches_a_vlan_may_have_two_meanings(settings: NdfcSettings, controller: FakeNdfc) -> None:
+    """All switches count then, and both networks of a VLAN are told."""
+    controller.documents[ATTACHMENTS][1]["lanAttachList"][0] |= {"switchName": "leaf2", "vlanId": 2301}
+    answer = answer_of(replace(settings, switches=()))
+    assert [place.network for place in answer.vlans[2301]] == ["acme-web", "storage"]
+    assert [place.network for place in answer.vlans[2401]] == ["acme-web"]
+
+
+def test_only_the_configured_fabrics_are_read(settings: NdfcSettings, controller: FakeNdfc) -> None:
+    """With a list of fabrics the controller is not asked for its own."""
+    assert answer_of(replace(settings, fabrics=("dc1",))).vlans
+    assert controller.requests[f"{BASE}/rest/control/fabrics"] == 0
+    assert "404" in str(failure_of(replace(settings, fabrics=("dc2",))))
+
+
+def test_a_member_of_a_group_is_asked_through_its_primary(
+    settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """The login stays with the primary, everything else goes through the member's prefix."""
+    controller.documents |= {f"/onepath/west{path}": it for path, it in controller.documents.items()}
+    assert answer_of(replace(settings, cluster="west")).vlans
+    assert (controller.requests[NETWORKS], controller.requests[f"/onepath/west{NETWORKS}"]) == (0, 1)
+
+
+def test_a_version_that_is_not_told_costs_nothing(settings: NdfcSettings, controller: FakeNdfc) -> None:
+    """Networks are read also where the version is not."""
+    controller.answers(VERSION, 404)
+    answer = answer_of(settings)
+    assert (answer.version, set(answer.vlans)) == ("", {2301, 2302})
+
+
+def test_reading_does_not_wait_for_a_controller_that_hangs(
+    settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """While the first round hangs, the reason is given at once; the client can be closed all the same."""
+    controller.hangs("/login")
+    client = Client(settings, limits=LIMITS, environment={})
+    client.start()
+    wait_until(lambda: controller.requests["/login"] > 0)
+    with pytest.raises(SourceError, match="no answer yet"):
+        client.current()
+    client.close()
+    assert client._flight is not None
+    client._flight.result(PATIENCE)
+
+
+def test_the_last_good_answer_stands(
+    settings: NdfcSettings, controller: FakeNdfc, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a failure the answer before it is shown with its age and the failure, which is logged once."""
+    caplog.set_level(logging.INFO)
+    with asking(settings) as client:
+        first = client.current()
+        controller.answers("/login", 500)
+        controller.token = "token-2"
+        wait_until(lambda: controller.requests["/login"] >= 4)
+        later = client.current()
+        del controller.misbehave["/login"]
+        wait_until(lambda: client.current()[2] == "")
+        assert client.current()[1] < later[1]
+    assert (first[0], first[2]) == (later[0], "")
+    assert later[1] > first[1]
+    assert "500" in later[2]
+    assert [record.getMessage().split()[:2] for record in caplog.records] == [
+        ["NDFC", "failed:"],
+        ["NDFC", "recovered"],
+    ]

@@ -1,0 +1,44 @@
+"""Whom the client speaks with, and whom not."""
+
+from dataclasses import replace
+
+import pytest
+
+from hostcollector.config import NdfcSettings
+from hostcollector.errors import Reason
+from tests.fakes.authority import Authority
+from tests.fakes.ndfc import FakeNdfc
+from tests.ndfc.asking import answer_of, failure_of
+
+
+def test_a_certificate_of_another_host_is_refused(settings: NdfcSettings, authority: Authority) -> None:
+    """A certificate that the authority signed for somebody else is not the controller's."""
+    with FakeNdfc(authority.server("other", "DNS:other.example")) as other:
+        error = failure_of(replace(settings, url=other.url))
+        assert not other.requests
+    assert (error.reason, "certificate is refused" in str(error)) == (Reason.DENIED, True)
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(
+    settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """The system's authorities do not vouch for this one, and no password is sent."""
+    error = failure_of(replace(settings, ca_file=None))
+    assert (error.reason, "certificate is refused" in str(error)) == (Reason.DENIED, True)
+    assert not controller.requests
+
+
+def test_the_check_of_the_certificate_goes_only_with_a_warning(
+    settings: NdfcSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who switches the check off finds that in the log of each start."""
+    assert answer_of(replace(settings, ca_file=None, insecure_skip_verify=True)).vlans
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "insecure_skip_verify" in caplog.text
+
+
+def test_a_server_without_tls_is_refused(settings: NdfcSettings) -> None:
+    """The password is not sent in the clear to whoever answers without TLS."""
+    with FakeNdfc(None) as plain:
+        assert failure_of(replace(settings, url=plain.url)).reason is Reason.DENIED
+        assert not plain.requests

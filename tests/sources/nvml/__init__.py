@@ -1,0 +1,1 @@
+"""The nvml source over a library with NVML's binary interface."""

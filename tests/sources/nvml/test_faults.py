@@ -1,0 +1,182 @@
+"""What is lost, and what is not, when NVML, its driver or a GPU fails."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from hostcollector.assemble import Assembler
+from hostcollector.baselines import Baselines
+from hostcollector.collect import Collector
+from hostcollector.errors import Reason
+from hostcollector.model import SourceState
+from hostcollector.sources.nvml import Nvml
+from hostcollector.sources.vfio import Vfio
+from tests.fakes.nvml import DRIVER_NOT_LOADED, NO_PERMISSION, UNKNOWN, FakeNvml, loaded
+from tests.fakes.samples import table
+from tests.sources.nvml.conftest import NvmlHost, guest
+
+GPU, SECOND = "0000:1b:00.0", "0000:2b:00.0"
+A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+PREFIX = "hostcollector_host_gpu"
+
+
+def test_no_library(host: NvmlHost) -> None:
+    """A machine without the library is in a state that has a note; its GPUs are said to be out of sight."""
+    host.gpu(GPU)
+    with loaded(None):
+        reading = host.reading()
+    found = table(reading.samples)
+    assert found["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert found[f"{PREFIX}_observable"] == {(GPU, GPU, "nvml"): 0.0}
+    assert not reading.partial
+    assert any("not available" in note and "Not Found" in note for note in reading.notes)
+
+
+def test_driver_not_loaded(host: NvmlHost) -> None:
+    """A driver that is not loaded is a state too, asked for again after a pause, and then all is there."""
+    host.gpu(GPU)
+    host.nvml.fail("nvmlInitWithFlags", DRIVER_NOT_LOADED)
+    assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert host.nvml.calls("nvmlInitWithFlags") == 1
+    host.nvml.mend()
+    host.clock.now += 10.0
+    assert host.read()[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+
+
+def test_library_is_left_alone_without_its_gpus(host: NvmlHost) -> None:
+    """Where no GPU has NVIDIA's driver the library is not opened: opening it could load the driver."""
+    host.tree.add(GPU)
+    reading = host.reading(guest(A, GPU))
+    assert table(reading.samples)["libvirt_domain_gpu_observable"] == {(A, GPU, GPU, "nvml"): 0.0}
+    assert host.nvml.calls("nvmlInitWithFlags") == 0
+    assert not reading.partial
+
+
+@pytest.mark.parametrize("function", ["nvmlSystemGetDriverVersion", "nvmlDeviceGetCount_v2"])
+def test_failed_start_leaves_nothing_open(host: NvmlHost, function: str) -> None:
+    """A start that fails half way costs nothing later: the library is closed again, or serves all the same."""
+    host.gpu(GPU)
+    host.nvml.fail(function, UNKNOWN)
+    host.read()
+    host.source.close()
+    assert host.nvml.opened in (0, 1)
+    assert threading.active_count() < 10
+
+
+def test_lost_gpu(host: NvmlHost) -> None:
+    """A GPU that falls off the bus loses its own series only, says so, and comes back by itself."""
+    host.gpu(GPU)
+    second = host.gpu(SECOND)
+    host.read()
+    host.nvml.lose(second)
+    reading = host.reading()
+    found = table(reading.samples)
+    assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    assert found[f"{PREFIX}_lost"] == {(GPU,): 0.0, (SECOND,): 1.0}
+    assert found[f"{PREFIX}_observable"] == {(GPU, GPU, "nvml"): 1.0, (SECOND, SECOND, "nvml"): 0.0}
+    assert reading.partial
+    assert any(SECOND in note and "reset" in note for note in reading.notes)
+    host.nvml.lose(second, lost=False)
+    assert host.read()[f"{PREFIX}_power_watts"].keys() == {(GPU,), (SECOND,)}
+
+
+def test_gpu_that_is_lost_from_the_start(host: NvmlHost) -> None:
+    """A GPU that does not answer when the library is opened is found once it does."""
+    host.gpu(GPU)
+    second = host.gpu(SECOND)
+    host.nvml.lose(second)
+    found = host.read()
+    assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    assert found[f"{PREFIX}_observable"][SECOND, SECOND, "nvml"] == 0.0
+    host.nvml.lose(second, lost=False)
+    host.clock.now += 61.0
+    host.read()
+    assert host.read()[f"{PREFIX}_power_watts"].keys() == {(GPU,), (SECOND,)}
+
+
+def test_driver_that_goes_away(host: NvmlHost) -> None:
+    """A driver that is unloaded under the collector is a state, and all returns with it."""
+    host.gpu(GPU)
+    host.read()
+    host.nvml.fail("nvmlDeviceGetPowerUsage", DRIVER_NOT_LOADED)
+    reading = host.reading()
+    assert any("went away" in note for note in reading.notes)
+    assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
+    host.nvml.mend()
+    host.clock.now += 10.0
+    assert host.read()[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+
+
+def test_gpus_that_change_their_driver(host: NvmlHost) -> None:
+    """The library is opened anew when the GPUs with NVIDIA's driver change, and never more than once."""
+    host.gpu(GPU)
+    host.read()
+    host.gpu(SECOND)
+    assert host.read()[f"{PREFIX}_power_watts"].keys() == {(GPU,), (SECOND,)}
+    assert (host.nvml.calls("nvmlInitWithFlags"), host.nvml.opened) == (2, 1)
+    for address in (GPU, SECOND):
+        host.tree.bind(address, "vfio-pci")
+    assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert host.nvml.opened == 0
+
+
+def test_moment_without_an_answer(host: NvmlHost) -> None:
+    """A call that fails for a moment is asked again; one that is denied is not."""
+    host.gpu(GPU)
+    host.nvml.fail("nvmlDeviceGetPowerUsage", UNKNOWN)
+    host.nvml.fail("nvmlDeviceGetPcieReplayCounter", NO_PERMISSION)
+    found = host.read()
+    assert f"{PREFIX}_power_watts" not in found
+    assert f"{PREFIX}_pcie_replays_total" not in found
+    host.nvml.mend()
+    found = host.read()
+    assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    assert f"{PREFIX}_pcie_replays_total" not in found
+
+
+def test_nothing_grows(host: NvmlHost) -> None:
+    """Reading often, and opening often, leaves no threads behind."""
+    host.gpu(GPU)
+    host.read()
+    before = threading.active_count()
+    for turn in range(6):
+        host.tree.bind(GPU, "vfio-pci" if turn % 2 else "nvidia")
+        host.read()
+    host.tree.bind(GPU, "nvidia")
+    host.read()
+    assert threading.active_count() == before
+    assert host.nvml.opened == 1
+
+
+def test_hung_library_costs_its_source_only(nvml: FakeNvml, tmp_path: Path) -> None:
+    """While a call of NVML hangs the page has everything else and says what is missing; then all returns."""
+    host = NvmlHost(tmp_path, nvml)
+    host.gpu(GPU)
+    host.tree.add(SECOND)
+    baselines = Baselines(tmp_path / "state", host.tree.root)
+    member = guest(A, SECOND)
+    collector = Collector(
+        [Nvml(host.tree.root, baselines), Vfio(host.tree.root, baselines)],
+        Assembler(),
+        guests=lambda: {A: member},
+        maximum_age=0.0,
+    )
+    try:
+        nvml.hang("nvmlDeviceGetPowerUsage")
+        hung = [collector.snapshot(0.5).result() for _ in range(2)]
+        nvml.hang("")
+        well = collector.snapshot(30.0).result()
+        while well.reports[0].state is SourceState.FAILED:
+            well = collector.snapshot(30.0).result()
+    finally:
+        nvml.hang("")
+        collector.close()
+    for page, reason in zip(hung, (Reason.TIMEOUT, Reason.BUSY), strict=True):
+        of_nvml, of_vfio = page.reports
+        assert (of_nvml.state, of_nvml.reason) == (SourceState.FAILED, reason)
+        assert of_vfio.state is SourceState.OK
+        assert "libvirt_domain_gpu_info" in {family.metric.name for family in page.families}
+    names = {family.metric.name for family in well.families}
+    assert f"{PREFIX}_power_watts" in names

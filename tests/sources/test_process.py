@@ -1,0 +1,48 @@
+"""The process source shows what the collector itself costs."""
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from hostcollector.catalogue import collection
+from hostcollector.errors import SourceUnavailableError
+from hostcollector.kernel_files import names
+from hostcollector.sources.base import Request
+from hostcollector.sources.process import Process
+
+REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)
+ROWS = {row for name, row in vars(collection).items() if name.startswith("PROCESS_")}
+
+
+def test_every_process_series_is_given_once() -> None:
+    """The catalogue's rows and the library's families have the same names."""
+    rows = [sample.metric for sample in Process().read(REQUEST).samples]
+    assert set(rows) == ROWS
+    assert len(rows) == len(ROWS)
+
+
+def test_this_process_is_read_as_it_is() -> None:
+    """Threads, descriptors, limits and CPU time are those that the operating system gives."""
+    values = {sample.metric: sample.value for sample in Process().read(REQUEST).samples}
+    assert values[collection.PROCESS_THREADS] == len(names("/proc/self/task"))
+    assert values[collection.PROCESS_MAX_FDS] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    open_descriptors = len(names("/proc/self/fd"))
+    assert values[collection.PROCESS_OPEN_FDS] == open_descriptors
+    user, system = os.times()[:2]
+    assert values[collection.PROCESS_CPU] == pytest.approx(user + system, abs=0.1)
+
+
+def test_two_sources_do_not_disturb_each_other() -> None:
+    """A reload makes a second one; nothing is registered anywhere."""
+    first, second = Process(), Process()
+    assert len(first.read(REQUEST).samples) == len(second.read(REQUEST).samples)
+    first.close()
+    assert second.read(REQUEST).samples
+
+
+def test_without_proc_the_error_says_so(tmp_path: Path) -> None:
+    """A wrong root is no process without threads."""
+    with pytest.raises(SourceUnavailableError, match="self/stat cannot be read"):
+        Process(tmp_path).read(REQUEST)

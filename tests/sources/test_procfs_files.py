@@ -1,0 +1,80 @@
+"""The files of a thread, and its name, are understood or refused, whatever stands in them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostcollector.errors import SourceMalformedError
+from hostcollector.sources.procfs.duties import Duty, Role, role_of
+from hostcollector.sources.procfs.scheduling import Placement, Times, placement, times, wait_sum
+
+
+@pytest.mark.parametrize(
+    ("comm", "role"),
+    [
+        (b"CPU 0/KVM", Role(Duty.VCPU, "0")),
+        (b"CPU 127/TCG", Role(Duty.VCPU, "127")),
+        (b"CPU 0/KVM x", None),
+        (b"ALL CPUs/TCG", None),
+        (b"IO iothread1", Role(Duty.IOTHREAD, "iothread1")),
+        (b"IO my disk", Role(Duty.IOTHREAD, "my disk")),
+        (b"IO mon_iothread", None),
+        (b"IO ", None),
+        (b"vhost-12", Role(Duty.VHOST, "")),
+        (b"vhost-user-x", None),
+        (b"qemu-system-x86", None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_names_tell_what_threads_do(comm: bytes, role: Role | None) -> None:
+    """As QEMU and the kernel name them."""
+    assert role_of(comm) == role
+
+
+@given(st.binary())
+def test_any_name_has_a_role_or_none(comm: bytes) -> None:
+    """A label is text whatever the name is."""
+    role = role_of(comm)
+    assert role is None or isinstance(role.label, str)
+
+
+@given(
+    st.binary()
+    | st.lists(st.integers(), min_size=2, max_size=4).map(lambda ns: b" ".join(b"%d" % n for n in ns))
+)
+def test_any_schedstat_is_times_or_the_typed_error(text: bytes) -> None:
+    """Times are never negative."""
+    try:
+        assert times(text) is None or min(times(text) or Times(0, 0)) >= 0
+    except SourceMalformedError as error:
+        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+
+
+FIELDS = (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:", b"\nCpus_allowed_list:")
+
+
+@given(
+    st.lists(st.sampled_from(FIELDS) | st.sampled_from((b"\t12\n", b" 0-3", b"\n")) | st.binary()).map(
+        b"".join
+    )
+)
+def test_any_status_is_a_placement_or_the_typed_error(text: bytes) -> None:
+    """What is not said is None."""
+    try:
+        assert placement(text).cpus is not None or FIELDS[2] not in text
+    except SourceMalformedError as error:
+        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+
+
+def test_a_placement_without_any_field_is_empty() -> None:
+    """As on a kernel without control of CPUs."""
+    assert placement(b"Name:\tx\n") == Placement(None, None, None)
+
+
+@given(st.binary() | st.from_regex(rb"wait_sum *: *[0-9]{1,30}\.[0-9]{0,7}\n"))
+def test_any_sched_file_is_a_time_or_nothing(text: bytes) -> None:
+    """A line in another form is no time."""
+    try:
+        assert wait_sum(text) is None or (wait_sum(text) or 0.0) >= 0
+    except SourceMalformedError as error:
+        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right

@@ -1,0 +1,343 @@
+"""PCI health of passed-through devices, on trees in the shape of a kernel's."""
+
+from pathlib import Path
+
+import pytest
+
+from hostcollector.baselines import Baselines
+from hostcollector.gpus import DeviceReader
+from hostcollector.model import Domain, Guest, HostDevice, Nic
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.vfio import Vfio
+from tests.fakes.pci import (
+    ACCELERATOR_CLASS,
+    ASPEED,
+    ETHERNET_CLASS,
+    FORBIDDEN,
+    LINK_NOW,
+    MELLANOX,
+    NVSWITCH_CLASS,
+    SATA_CLASS,
+    VGA_CLASS,
+    PciTree,
+    opened,
+    write,
+)
+from tests.fakes.samples import Table, table
+
+A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+GPU, SECOND, PORT = "0000:3b:00.0", "0000:3c:00.0", "0000:3a:01.0"
+MDEV = "83c32df7-d52e-4ec1-9668-1f3c7e4df107"
+
+
+def guest(uuid: str, *devices: str, run: int = 1, nics: tuple[str, ...] = (), complete: bool = True) -> Guest:
+    """Return a guest that was given devices, by PCI address or mdev UUID."""
+    passed = tuple(
+        HostDevice(type="pci", pci_address=device)
+        if ":" in device
+        else HostDevice(type="mdev", mdev_uuid=device)
+        for device in devices
+    )
+    interfaces = tuple(Nic(type="hostdev", pci_address=address) for address in nics)
+    return Guest(
+        domain=Domain(
+            uuid=uuid, name=uuid[:4], id=run, host_devices=passed, nics=interfaces, complete=complete
+        )
+    )
+
+
+class Host:
+    """A tree with the source on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.tree = PciTree(path / "root")
+        self.source = self.restarted(path)
+
+    def restarted(self, path: Path) -> Vfio:
+        """Return a source that knows only what is on disk."""
+        return Vfio(self.tree.root, Baselines(path / "state", self.tree.root))
+
+    def reading(self, *guests: Guest, listed: bool = True) -> Reading:
+        """Read once."""
+        by_uuid = {member.domain.uuid: member for member in guests}
+        return self.source.read(Request(guests=by_uuid, deadline=0.0, taken_at=0.0, guests_listed=listed))
+
+    def read(self, *guests: Guest) -> Table:
+        """Read once and return the series."""
+        return table(self.reading(*guests).samples)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """Return an empty host."""
+    return Host(tmp_path)
+
+
+def test_passed_through_gpu(host: Host) -> None:
+    """A guest's GPU has its description, its place and the mark that sysfs shows it."""
+    host.tree.add(GPU, port=PORT)
+    found = host.read(guest(A, GPU))
+    assert found["libvirt_domain_gpu_info"] == {(A, GPU, GPU, "NVIDIA", "0x2330", "1", "passthrough"): 1.0}
+    assert found["libvirt_domain_gpu_observable"] == {(A, GPU, GPU, "vfio"): 1.0}
+    about = ("gpu", "NVIDIA", "0x2330", "vfio-pci", "1", "42", "flr bus", PORT)
+    assert found["libvirt_domain_pci_info"] == {(A, GPU, *about): 1.0}
+    assert found["libvirt_domain_pci_runtime_active"] == {(A, GPU): 1.0}
+    assert found["libvirt_domain_pci_power_state_id"] == {(A, GPU): 0}
+
+
+def test_link_at_full_speed(host: Host) -> None:
+    """A link that runs as its ends can is not degraded; the port's limit counts as well as the device's."""
+    host.tree.add(GPU, port=PORT)
+    host.tree.links(GPU, speed="16.0", width=8)
+    host.tree.links(PORT, top_speed="16.0", top_width=8)
+    found = host.read(guest(A, GPU))
+    assert found["libvirt_domain_pci_link_transfers_per_second"] == {(A, GPU): 16e9}
+    assert found["libvirt_domain_pci_link_maximum_transfers_per_second"] == {(A, GPU): 16e9}
+    assert found["libvirt_domain_pci_link_width"] == {(A, GPU): 8}
+    assert found["libvirt_domain_pci_link_degraded"] == {(A, GPU, "speed"): 0.0, (A, GPU, "width"): 0.0}
+
+
+def test_degraded_link(host: Host) -> None:
+    """A link with fewer lanes or less speed than both its ends can do is degraded, each for itself."""
+    host.tree.add(GPU, port=PORT)
+    host.tree.links(GPU, speed="2.5", width=16)
+    host.tree.add(SECOND, port="0000:3a:02.0")
+    host.tree.links(SECOND, speed="32.0", width=4)
+    degraded = host.read(guest(A, GPU, SECOND))["libvirt_domain_pci_link_degraded"]
+    assert degraded == {
+        (A, GPU, "speed"): 1.0,
+        (A, GPU, "width"): 0.0,
+        (A, SECOND, "speed"): 0.0,
+        (A, SECOND, "width"): 1.0,
+    }
+
+
+def test_sleeping_device_is_left_asleep(host: Host) -> None:
+    """The link files of a suspended device are not even opened, for reading them would wake it up."""
+    host.tree.add(GPU, port=PORT, power_state="D3hot")
+    host.tree.runtime(GPU, "suspended")
+    with opened() as paths:
+        found = host.read(guest(A, GPU))
+    assert any(path.endswith("/power/runtime_status") for path in paths)
+    assert not [path for path in paths if path.endswith(LINK_NOW)]
+    assert found["libvirt_domain_pci_runtime_active"] == {(A, GPU): 0.0}
+    assert found["libvirt_domain_pci_power_state_id"] == {(A, GPU): 3}
+    assert found["libvirt_domain_pci_link_maximum_width"] == {(A, GPU): 16}
+    assert "libvirt_domain_pci_link_width" not in found
+    assert "libvirt_domain_pci_link_degraded" not in found
+
+
+@pytest.mark.parametrize("status", ["suspending", "resuming", "unsupported", "error", ""])
+def test_doubtful_device_is_not_touched(host: Host, status: str) -> None:
+    """Only a device that is surely awake is asked for its link."""
+    host.tree.add(GPU)
+    host.tree.runtime(GPU, status)
+    with opened() as paths:
+        found = host.read(guest(A, GPU))
+    assert not [path for path in paths if path.endswith(LINK_NOW)]
+    assert "libvirt_domain_pci_runtime_active" not in found
+
+
+def test_link_files_are_read_while_awake(host: Host) -> None:
+    """The recording of opened files would notice: of a device that is awake the link files are opened."""
+    host.tree.add(GPU)
+    with opened() as paths:
+        host.read(guest(A, GPU))
+    assert {Path(path).name for path in paths}.issuperset(LINK_NOW)
+
+
+def test_config_space_resources_and_rom_are_never_opened(host: Host) -> None:
+    """Nothing that reaches into the device is opened, whoever has it."""
+    host.tree.add(GPU, port=PORT)
+    host.tree.add(SECOND, driver="nvidia")
+    host.tree.add("0000:05:00.0", pci_class=NVSWITCH_CLASS, driver="")
+    with opened() as paths:
+        host.read(guest(A, GPU))
+    assert paths
+    assert not [path for path in paths if Path(path).name in FORBIDDEN or "/resource" in path]
+
+
+def test_device_that_answers_with_ones(host: Host) -> None:
+    """A width of 63 and an unknown speed, as read from a device that is gone, are no facts."""
+    host.tree.add(GPU)
+    write(host.tree.device(GPU) / "current_link_speed", "Unknown")
+    write(host.tree.device(GPU) / "current_link_width", "63")
+    found = host.read(guest(A, GPU))
+    assert "libvirt_domain_pci_link_width" not in found
+    assert "libvirt_domain_pci_link_transfers_per_second" not in found
+
+
+def test_errors_by_severity_and_kind(host: Host) -> None:
+    """AER errors are counted at the device and at the other end of its link, from the owner's start on."""
+    host.tree.add(GPU, port=PORT)
+    host.tree.aer(GPU, correctable_RxErr=7)
+    host.tree.aer(PORT, nonfatal_CmpltTO=1)
+    first = host.read(guest(A, GPU))
+    host.tree.aer(GPU, correctable_RxErr=10, fatal_DLP=1)
+    host.tree.aer(PORT, nonfatal_CmpltTO=3)
+    then = host.read(guest(A, GPU))
+    assert set(first["libvirt_domain_pci_aer_errors_total"].values()) == {0}
+    assert then["libvirt_domain_pci_aer_errors_total"] == {
+        (A, GPU, "correctable"): 3,
+        (A, GPU, "nonfatal"): 0,
+        (A, GPU, "fatal"): 1,
+    }
+    assert then["libvirt_domain_pci_aer_errors_by_kind_total"] == {
+        (A, GPU, "correctable", "RxErr"): 3,
+        (A, GPU, "fatal", "DLP"): 1,
+    }
+    assert then["libvirt_domain_pci_upstream_aer_errors_total"][A, GPU, PORT, "nonfatal"] == 2
+    assert then["libvirt_domain_pci_upstream_aer_errors_by_kind_total"] == {
+        (A, GPU, PORT, "nonfatal", "CmpltTO"): 2
+    }
+
+
+def test_next_owner_starts_at_zero(host: Host, tmp_path: Path) -> None:
+    """A tenant never sees the last one's errors, also not after a restart of the collector."""
+    host.tree.add(GPU, port=PORT)
+    host.tree.aer(GPU)
+    host.read(guest(A, GPU))
+    host.tree.aer(GPU, correctable_BadTLP=40)
+    name = "libvirt_domain_pci_aer_errors_total"
+    assert host.read(guest(A, GPU))[name][A, GPU, "correctable"] == 40
+    assert host.read(guest(B, GPU))[name][B, GPU, "correctable"] == 0
+    host.tree.aer(GPU, correctable_BadTLP=42)
+    host.source = host.restarted(tmp_path)
+    assert host.read(guest(B, GPU))[name][B, GPU, "correctable"] == 2
+    assert host.read(guest(B, GPU, run=2))[name][B, GPU, "correctable"] == 0
+
+
+def test_without_native_error_reporting(host: Host) -> None:
+    """Where the firmware keeps AER to itself there are no error counters, and everything else is there."""
+    host.tree.add(GPU)
+    found = host.read(guest(A, GPU))
+    assert not [name for name in found if "aer" in name]
+    assert "libvirt_domain_pci_link_width" in found
+
+
+def test_everything_that_the_guest_was_given(host: Host) -> None:
+    """NVSwitches, network cards and disks that a guest has are described as its own, as PCI devices."""
+    switch, nic, disk = "0000:05:00.0", "0000:06:00.0", "0000:07:00.0"
+    host.tree.add(switch, pci_class=NVSWITCH_CLASS, device="0x22a3")
+    host.tree.add(nic, pci_class=ETHERNET_CLASS, vendor=MELLANOX)
+    host.tree.add(disk, pci_class=SATA_CLASS, vendor="0x144d")
+    found = host.read(guest(A, switch, disk, nics=(nic,)))
+    kinds = {labels[1]: labels[2:4] for labels in found["libvirt_domain_pci_info"]}
+    assert kinds == {
+        switch: ("nvswitch", "NVIDIA"),
+        nic: ("network", "Mellanox"),
+        disk: ("storage", "0x144d"),
+    }
+    assert "libvirt_domain_gpu_info" not in found
+
+
+def test_devices_of_the_host(host: Host) -> None:
+    """The host's GPUs, accelerators and NVSwitches are the host's series; its other devices are not shown."""
+    host.tree.add(GPU, driver="nvidia")
+    host.tree.add(SECOND, pci_class=ACCELERATOR_CLASS, vendor="0x8086", driver="habanalabs")
+    host.tree.add("0000:02:00.0", pci_class=VGA_CLASS, vendor=ASPEED, driver="ast")
+    host.tree.add("0000:05:00.0", pci_class=NVSWITCH_CLASS, driver="nvidia-nvswitch")
+    host.tree.add("0000:06:00.0", pci_class=ETHERNET_CLASS, driver="mlx5_core")
+    found = host.read()
+    modes = {labels[0]: labels[-1] for labels in found["hostcollector_host_gpu_info"]}
+    assert modes == {GPU: "host", SECOND: "host", "0000:02:00.0": "host"}
+    assert {labels[0] for labels in found["hostcollector_host_pci_info"]} == {*modes, "0000:05:00.0"}
+
+
+def test_device_that_waits_for_a_guest(host: Host) -> None:
+    """A GPU that is held for guests and has none belongs to the host, once all guests are known."""
+    host.tree.add(GPU)
+    assert [labels[-1] for labels in host.read()["hostcollector_host_gpu_info"]] == ["passthrough"]
+    unknown = guest(B, complete=False)
+    for reading in (host.reading(listed=False), host.reading(unknown)):
+        assert reading.samples == []
+        assert reading.partial
+
+
+def test_device_of_the_host_is_shown_before_the_guests_are_known(host: Host) -> None:
+    """A GPU with a driver of the host cannot be a guest's."""
+    host.tree.add(GPU, driver="nvidia")
+    assert table(host.reading(listed=False).samples)["hostcollector_host_gpu_info"]
+
+
+def test_disputed_device(host: Host) -> None:
+    """A device that two guests' definitions name is nobody's, and the notes say so."""
+    host.tree.add(GPU)
+    reading = host.reading(guest(A, GPU), guest(B, GPU))
+    assert reading.samples == []
+    assert reading.partial
+    assert any(GPU in note and "more than one guest" in note for note in reading.notes)
+
+
+def test_device_off_the_bus(host: Host) -> None:
+    """A guest's device that is not on the bus any more is named; the others stay."""
+    host.tree.add(GPU)
+    host.tree.add(SECOND)
+    host.read(guest(A, GPU, SECOND))
+    host.tree.remove(GPU)
+    reading = host.reading(guest(A, GPU, SECOND))
+    assert {labels[1] for labels in table(reading.samples)["libvirt_domain_gpu_info"]} == {SECOND}
+    assert reading.partial
+    assert any(GPU in note and "not on the PCI bus" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "mode"),
+    [("GRID A100-10C", "vgpu"), ("GRID A100-2-10C", "mig-vgpu"), ("NVIDIA A100-1-5CME", "mig-vgpu")],
+)
+def test_mdev(host: Host, type_name: str, mode: str) -> None:
+    """A mediated device is a vGPU of its guest, named by its UUID, on the physical GPU behind its VF."""
+    host.tree.add(GPU, driver="nvidia")
+    host.tree.vf("0000:3b:00.4", GPU)
+    host.tree.mdev(MDEV, "0000:3b:00.4", type_name)
+    found = host.read(guest(A, MDEV.upper()))
+    assert found["libvirt_domain_gpu_info"] == {(A, MDEV, GPU, "NVIDIA", type_name, "1", mode): 1.0}
+    assert found["libvirt_domain_gpu_observable"] == {(A, MDEV, GPU, "vfio"): 1.0}
+    assert "libvirt_domain_pci_info" not in found
+
+
+def test_mdev_of_another_device(host: Host) -> None:
+    """A mediated device of something that is no GPU is no GPU."""
+    host.tree.add("0000:06:00.0", pci_class=SATA_CLASS)
+    host.tree.mdev(MDEV, "0000:06:00.0", "crypto")
+    assert host.read(guest(A, MDEV)) == {}
+
+
+def test_sriov_vgpu(host: Host) -> None:
+    """A VF with a vGPU type is a vGPU of the guest that has it; VFs without type and guest are not shown."""
+    types = "ID    : vGPU Name\n1129  : NVIDIA L40S-8Q\n1130  : NVIDIA H100-1-10C"
+    host.tree.add(GPU, driver="nvidia")
+    host.tree.vf("0000:3b:00.4", GPU, current_vgpu_type="1130", creatable_vgpu_types="")
+    host.tree.vf("0000:3b:00.5", GPU, current_vgpu_type="0", creatable_vgpu_types=types)
+    host.read()
+    found = host.read(guest(A, "0000:3b:00.4"))
+    info = (A, "0000:3b:00.4", GPU, "NVIDIA", "NVIDIA H100-1-10C", "1", "mig-vgpu")
+    assert found["libvirt_domain_gpu_info"] == {info: 1.0}
+    assert {labels[0] for labels in found["hostcollector_host_gpu_info"]} == {GPU}
+
+
+def test_model_names(host: Host) -> None:
+    """Models have the names of the system's PCI ID list, where there is one."""
+    listed = "# comment\n10de  NVIDIA Corporation\n\t2330  GH100 [H100 SXM5 80GB]\n\t\t10de 16c1  sub\n"
+    write(host.tree.root / "usr/share/misc/pci.ids", f"{listed}C 03  Display controller\n\t00  VGA")
+    host.tree.add(GPU)
+    (info,) = host.read(guest(A, GPU))["libvirt_domain_gpu_info"]
+    assert info[4] == "GH100 [H100 SXM5 80GB]"
+
+
+def test_no_pci(host: Host) -> None:
+    """A host without PCI has nothing to show and says so."""
+    reading = host.reading()
+    assert (reading.samples, reading.partial) == ([], False)
+    assert reading.notes == ("no GPU here, and no guest has a PCI device of the host",)
+
+
+def test_driver_and_vgpu_type_are_read_every_time(host: Host) -> None:
+    """A GPU that changes its driver is what it is now; one that leaves the bus is forgotten."""
+    host.tree.add(GPU, driver="nvidia")
+    reader = DeviceReader(host.tree.root)
+    assert not reader.read().functions[GPU].held_for_guests
+    host.tree.bind(GPU, "nvgrace-gpu-vfio-pci")
+    assert reader.read().functions[GPU].held_for_guests
+    host.tree.remove(GPU)
+    assert reader.read().functions == {}
