@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from hostcollector.gpu_lines import gpu_lines, written
 from hostcollector.model import Report, Snapshot, SourceState
 from hostcollector.overview import GuestLine, Overview, overview
 from hostcollector.wording import counted, duration, one_line
@@ -25,6 +26,11 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     yield ""
     yield from _sources(snapshot.reports)
     yield ""
+    gpus = gpu_lines(snapshot)
+    if gpus:
+        yield "GPUs:"
+        yield from written(gpus)
+        yield ""
     yield from _guests(gist)
 
 

@@ -88,11 +88,12 @@ def test_the_page_is_served_without_libvirt(tmp_path: Path) -> None:
 
 def test_a_stuck_libvirt_call_does_not_keep_the_daemon(tmp_path: Path) -> None:
     """SIGTERM ends it within five seconds although a daemon that never answers holds its calls."""
-    path = tmp_path / "silent"
+    path, file = tmp_path / "silent", tmp_path / "config.yml"
+    file.write_text("collection: {budget_seconds: 1}\n")
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))
         silent.listen(50)
-        with _daemon(tmp_path, uri=f"qemu+unix:///system?socket={path}") as daemon:
+        with _daemon(tmp_path, f"--config.file={file}", uri=f"qemu+unix:///system?socket={path}") as daemon:
             status, page = daemon.get("/metrics")
             assert daemon.end() == 0
     assert status == 200

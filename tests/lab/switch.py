@@ -31,7 +31,11 @@ class DatabaseServer:
         self.tool("ovsdb-tool", "create", str(self._database), str(schema))
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -123,8 +127,9 @@ class UserSpaceSwitch(DatabaseServer):
             if self._switch.poll() is None:
                 self.tool("ovs-appctl", f"--target={self.directory}/ovs-vswitchd.ctl", "exit", "--cleanup")
             end(self._switch)
-        if DATAPATH.exists() and not self._had_datapath:
-            self.tool("ip", "link", "delete", "dev", DATAPATH.name)
+        for device in (self.bridge, *([] if self._had_datapath else [DATAPATH.name])):
+            if DATAPATH.with_name(device).exists():
+                self.tool("ip", "link", "delete", "dev", device)
         super().close()
 
     def _ofport(self) -> int:

@@ -254,6 +254,13 @@ def test_device_that_waits_for_a_guest(host: Host) -> None:
         assert reading.partial
 
 
+def test_nothing_to_doubt(host: Host) -> None:
+    """Where no device is held for guests it does not matter that guests are not known yet."""
+    host.tree.add(GPU, driver="nvidia")
+    reading = host.reading(listed=False)
+    assert (reading.notes, reading.partial) == ((), False)
+
+
 def test_device_of_the_host_is_shown_before_the_guests_are_known(host: Host) -> None:
     """A GPU with a driver of the host cannot be a guest's."""
     host.tree.add(GPU, driver="nvidia")

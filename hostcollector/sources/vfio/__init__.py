@@ -50,8 +50,8 @@ class Vfio:
         notes = (*_doubts(devices, owners), *self._baselines.problems)
         if not devices.functions:
             notes = ("no GPU here, and no guest has a PCI device of the host", *notes)
-        lacking = bool(_missing(devices, owners) or owners.disputed) or not owners.complete
-        return Reading(samples=samples, notes=notes, partial=lacking)
+        lacking = _missing(devices, owners) or owners.disputed or _open(devices, owners)
+        return Reading(samples=samples, notes=notes, partial=bool(lacking))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -118,11 +118,17 @@ def _missing(devices: Devices, owners: Owners) -> list[str]:
     return [device for device in sorted(owners.by_device) if ":" in device and device not in devices.present]
 
 
+def _open(devices: Devices, owners: Owners) -> bool:
+    """Whether there are devices that may belong to a guest whose definition is not known."""
+    held = (function.address for function in devices.functions.values() if function.held_for_guests)
+    return any(owners.of(device) is None for device in (*held, *devices.mdevs))
+
+
 def _doubts(devices: Devices, owners: Owners) -> Iterator[str]:
     """Yield why devices are left out."""
     for device in _missing(devices, owners):
         yield f"{device} belongs to a guest and is not on the PCI bus any more"
     for device in sorted(owners.disputed):
         yield f"{device} is named by more than one guest's definition: it is left out until one is left"
-    if not owners.complete:
+    if not owners.complete and _open(devices, owners):
         yield "not all guests are known yet: devices held for guests that no known guest owns are left out"

@@ -94,6 +94,11 @@ class FakeNvml:
         """Let calls of a function hang until another one is named."""
         self.library.fake_hang(function.encode())
 
+    @property
+    def hung(self) -> int:
+        """How many calls have hung."""
+        return int(self.library.fake_hung())
+
     def xid(self, device: int, code: int) -> None:
         """Report an error of a device to whoever waits for events."""
         self.library.fake_xid(device, ctypes.c_ulonglong(code))

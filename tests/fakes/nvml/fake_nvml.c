@@ -46,6 +46,7 @@ static struct device mig_devices[DEVICES];
 static int device_count, vgpu_count, rule_count, call_count, opened, set, xid_device = -1;
 static unsigned long long xid;
 static char hanging[64];
+static volatile int hung;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The test's side */
@@ -82,6 +83,7 @@ int fake_calls(const char *function, int device) {
   return 0;
 }
 int fake_opened(void) { return opened; }
+int fake_hung(void) { return hung; }
 
 /* The library's side */
 
@@ -96,6 +98,7 @@ static void counted(const char *function, int device) {
 static int enter(const char *function, int device) {
   if (!opened) return UNINITIALIZED;
   counted(function, device);
+  if (!strcmp(hanging, function)) hung++;
   while (!strcmp(hanging, function)) usleep(1000);
   if (device >= 0 && devices[device].lost) return LOST;
   for (int i = 0; i < rule_count; i++)
@@ -122,7 +125,12 @@ static struct vgpu *of(unsigned id) {
 #define GIVES(function, type, expression) \
   int function(struct device *d, type *out) { DEVICE; *out = (type)(expression); return OK; }
 
-int nvmlInitWithFlags(unsigned flags) { (void)flags; opened++; ENTER(EVERY); return OK; }
+int nvmlInitWithFlags(unsigned flags) {
+  (void)flags; opened++;
+  int failed = enter(__func__, EVERY);
+  if (failed) opened--;
+  return failed;
+}
 int nvmlShutdown(void) { ENTER(EVERY); opened--; return OK; }
 int nvmlSystemGetDriverVersion(char *out, unsigned size) { ENTER(EVERY); return copied(out, size, "580.95.05"); }
 int nvmlSystemGetNVMLVersion(char *out, unsigned size) { ENTER(EVERY); return copied(out, size, "13.580.95.05"); }

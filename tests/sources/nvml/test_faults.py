@@ -1,9 +1,8 @@
 """What is lost, and what is not, when NVML, its driver or a GPU fails."""
 
 import threading
+import time
 from pathlib import Path
-
-import pytest
 
 from hostcollector.assemble import Assembler
 from hostcollector.baselines import Baselines
@@ -12,7 +11,7 @@ from hostcollector.errors import Reason
 from hostcollector.model import SourceState
 from hostcollector.sources.nvml import Nvml
 from hostcollector.sources.vfio import Vfio
-from tests.fakes.nvml import DRIVER_NOT_LOADED, NO_PERMISSION, UNKNOWN, FakeNvml, loaded
+from tests.fakes.nvml import DRIVER_NOT_LOADED, NO_PERMISSION, NOT_SUPPORTED, UNKNOWN, FakeNvml, loaded
 from tests.fakes.samples import table
 from tests.sources.nvml.conftest import NvmlHost, guest
 
@@ -54,15 +53,21 @@ def test_library_is_left_alone_without_its_gpus(host: NvmlHost) -> None:
     assert not reading.partial
 
 
-@pytest.mark.parametrize("function", ["nvmlSystemGetDriverVersion", "nvmlDeviceGetCount_v2"])
-def test_failed_start_leaves_nothing_open(host: NvmlHost, function: str) -> None:
-    """A start that fails half way costs nothing later: the library is closed again, or serves all the same."""
+def test_start_that_fails_half_way(host: NvmlHost) -> None:
+    """A start that fails after the library was opened closes it again."""
     host.gpu(GPU)
-    host.nvml.fail(function, UNKNOWN)
-    host.read()
-    host.source.close()
-    assert host.nvml.opened in (0, 1)
-    assert threading.active_count() < 10
+    host.nvml.fail("nvmlDeviceGetCount_v2", UNKNOWN)
+    assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert host.nvml.opened == 0
+
+
+def test_versions_that_are_not_told(host: NvmlHost) -> None:
+    """A driver that does not say its version serves all the same."""
+    host.gpu(GPU)
+    host.nvml.fail("nvmlSystemGetDriverVersion", UNKNOWN)
+    found = host.read()
+    assert found["hostcollector_host_nvml_info"] == {("", "13.580.95.05"): 1.0}
+    assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
 
 
 def test_lost_gpu(host: NvmlHost) -> None:
@@ -134,6 +139,39 @@ def test_moment_without_an_answer(host: NvmlHost) -> None:
     found = host.read()
     assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
     assert f"{PREFIX}_pcie_replays_total" not in found
+
+
+def test_driver_without_events(host: NvmlHost) -> None:
+    """Where errors are not reported their series are missing, and nothing else is."""
+    host.gpu(GPU)
+    host.nvml.fail("nvmlEventSetCreate")
+    found = host.read()
+    assert f"{PREFIX}_xid_events_total" not in found
+    assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+
+
+def test_gpu_without_events(host: NvmlHost) -> None:
+    """A GPU that reports no errors has no count of them; 0 would be a lie."""
+    first = host.gpu(GPU)
+    host.gpu(SECOND)
+    host.nvml.fail("nvmlDeviceRegisterEvents", NOT_SUPPORTED, first)
+    assert host.read()[f"{PREFIX}_xid_events_total"] == {(SECOND,): 0}
+
+
+def test_library_that_does_not_let_go(host: NvmlHost) -> None:
+    """A library whose wait for events never returns is not closed under it; all returns when it does."""
+    host.gpu(GPU)
+    host.read()
+    host.nvml.hang("nvmlEventSetWait_v2")
+    while not host.nvml.hung:
+        time.sleep(0.001)
+    host.gpu(SECOND)
+    reading = host.reading()
+    assert table(reading.samples)["hostcollector_host_nvml_up"] == {(): 0.0}
+    assert any("stuck" in note for note in reading.notes)
+    assert host.nvml.opened == 1
+    host.nvml.hang("")
+    assert host.read()[f"{PREFIX}_power_watts"].keys() == {(GPU,), (SECOND,)}
 
 
 def test_nothing_grows(host: NvmlHost) -> None:

@@ -1,0 +1,92 @@
+"""One line per GPU for `diagnose`: what it is, whose, which sources see it, what is missing and the cure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hostcollector.catalogue import gpu, pci
+from hostcollector.gpus import Mode
+from hostcollector.model import IDENTITY_LABELS, Metric, Scope, Snapshot
+from hostcollector.wording import one_line
+
+_NEEDS_BMC = "its power, temperature and ECC errors are known to the BMC only: configure the source redfish"
+_NEEDS_NVML = "NVIDIA's driver does not tell of it: see what the source nvml says"
+_NO_AER = "no PCIe error counters: the firmware keeps error handling to itself (no native AER)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuLine:
+    """A GPU or vGPU on the page. `owner` is empty for the host's; `seen_by` are the sources that see it."""
+
+    name: str
+    model: str
+    mode: str
+    driver: str
+    owner: str
+    seen_by: tuple[str, ...]
+    cures: tuple[str, ...]
+
+
+def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
+    """Return the GPUs of a page, by name."""
+    series = {family.metric: family.series for family in snapshot.families}
+    seen_by: dict[str, list[str]] = {}
+    for labels, value, _ in _described(series, gpu.GUEST["observable"], gpu.HOST["observable"]):
+        if value:
+            seen_by.setdefault(labels["gpu"], []).append(labels["source"])
+    drivers, counted = {}, set()
+    for labels, _, _ in _described(series, pci.GUEST["info"], pci.HOST["info"]):
+        drivers[labels["pci_address"]] = labels["driver"]
+    for labels, _, _ in _described(series, pci.GUEST["errors"], pci.HOST["errors"]):
+        counted.add(labels["pci_address"])
+    found = []
+    for labels, _, owner in _described(series, gpu.GUEST["info"], gpu.HOST["info"]):
+        name, mode = labels["gpu"], labels["mode"]
+        sources = tuple(sorted(seen_by.get(name, ())))
+        cures = [*_lacking(labels["vendor"], mode, sources)]
+        if name in drivers and name not in counted:
+            cures.append(_NO_AER)
+        found.append(
+            GpuLine(
+                name=name,
+                model=f"{labels['vendor']} {labels['model']}",
+                mode=mode,
+                driver=drivers.get(name, ""),
+                owner=owner,
+                seen_by=sources,
+                cures=tuple(cures),
+            )
+        )
+    return sorted(found, key=lambda line: line.name)
+
+
+def written(lines: list[GpuLine]) -> Iterator[str]:
+    """Yield the lines as text for a terminal."""
+    for line in lines:
+        driver = f", driver {line.driver}" if line.driver else ""
+        owner = line.owner or "no guest"
+        sources = ", ".join(line.seen_by) or "nobody"
+        yield one_line(f"  {line.name}  {line.model} ({line.mode}{driver})  {owner}  seen by {sources}")
+        for cure in line.cures:
+            yield f"    - {cure}"
+
+
+def _lacking(vendor: str, mode: str, sources: tuple[str, ...]) -> Iterator[str]:
+    if mode == Mode.PASSTHROUGH:
+        if "redfish" not in sources:
+            yield _NEEDS_BMC
+    elif vendor == "NVIDIA" and "nvml" not in sources:
+        yield _NEEDS_NVML
+
+
+def _described(
+    series: Mapping[Metric, Mapping[tuple[str, ...], object]], *metrics: Metric
+) -> Iterator[tuple[dict[str, str], object, str]]:
+    """Yield the series of some metrics: their own labels by name, the value, the guest with its tenant."""
+    for metric in metrics:
+        for labels, value in series.get(metric, {}).items():
+            own, owner = labels, ""
+            if metric.scope is Scope.DOMAIN:
+                tenant, domain, _ = labels[: len(IDENTITY_LABELS)]
+                owner = f"guest {domain} of {tenant or 'no tenant'}"
+                own = labels[len(IDENTITY_LABELS) :]
+            yield dict(zip(metric.labels, own, strict=True)), value, owner
