@@ -32,7 +32,7 @@ def client_family(family: Family) -> ClientFamily:
     for labels, value in family.series.items():
         if isinstance(value, Histogram):
             assert isinstance(target, HistogramMetricFamily)
-            bounds = (floatToGoString(bound) for bound in value.bounds)
+            bounds = [floatToGoString(bound) for bound in value.bounds]  # type: ignore[no-untyped-call]
             target.add_metric(labels, tuple(zip(bounds, value.counts, strict=True)), sum_value=None)
         else:
             target.add_sample(metric.name, dict(zip(metric.label_names, labels, strict=True)), value)

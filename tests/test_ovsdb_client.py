@@ -212,6 +212,20 @@ def test_errors_of_the_system_are_explained(error: OSError, kind: type[SourceErr
     assert type(explained(Remote(Transport.UNIX, path="/x"), error)) is kind
 
 
+@pytest.mark.parametrize(
+    ("remote", "why"),
+    [
+        (Remote(Transport.TCP, host="x" * 64, port=6640), "cannot be resolved"),
+        (Remote(Transport.TLS, host="127.0.0.1", port=6642), "no file of certificate authorities"),
+        (Remote(Transport.UNIX, path="/" + "x" * 200), "path too long"),
+    ],
+)
+def test_what_cannot_be_reached_is_explained(remote: Remote, why: str, make: Make) -> None:
+    """A name that is none, TLS without an authority, a path that no socket can have."""
+    with pytest.raises(SourceUnavailableError, match=why):
+        make(remote).replica()
+
+
 def test_close_ends_the_thread(make: Make, tmp_path: Path) -> None:
     """Nothing of a closed client goes on, also when its server hangs."""
     with FakeDatabase(tmp_path / "db.sock", good_switch(ROWS)) as server:

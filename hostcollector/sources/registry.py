@@ -45,7 +45,7 @@ class MissingSource:
         self.name = name
         self._why = why
 
-    def read(self, request: Request) -> Reading:
+    def read(self, request: Request) -> Reading:  # noqa: ARG002 - as the protocol names it
         """Raise `SourceUnavailableError` with the name of the library."""
         raise SourceUnavailableError(f"{self._why}; install it into the collector's environment")
 

@@ -11,10 +11,9 @@ from hostcollector.catalogue import interface, ovs
 from hostcollector.config import OvsSettings, Remote, Transport
 from hostcollector.errors import SourceError
 from hostcollector.model import Domain, Guest, Histogram, Metric, Nic, Scope
-from hostcollector.open_vswitch import LocalSwitch, SwitchPort
+from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.ovs import OpenVswitch
-from hostcollector.sources.ovs.owners import Owners, owned
 from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples
 from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids
 
@@ -217,63 +216,6 @@ def test_a_switch_that_cannot_be_followed_is_a_failure(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=r"db\.sock"):
             read(made, {})
         made.close()
-
-
-def owner_of(port: SwitchPort, *known: Guest) -> str | None:
-    """Return the UUID of the guest that a port belongs to."""
-    return next((found.uuid for found in owned([port], Owners(guests(*known)))), None)
-
-
-MAC = "52:54:00:00:00:01"
-
-
-@pytest.mark.parametrize(
-    ("port", "nic"),
-    [
-        (SwitchPort(name="tap1", guest_uuid=ONE), Nic(type="bridge")),
-        (SwitchPort(name="tap1", interface_id="lp"), Nic(type="bridge", interface_id="lp")),
-        (SwitchPort(name="tap1"), Nic(type="ethernet", target="tap1")),
-        (SwitchPort(name="rep0", mac=MAC), Nic(type="hostdev", mac=MAC.upper())),
-        (
-            SwitchPort(name="vhu1", type="dpdkvhostuser", socket="/run/openvswitch/vhu1"),
-            Nic(type="vhostuser", source_socket="/run/openvswitch/vhu1"),
-        ),
-    ],
-    ids=["uuid", "logical port", "netdev", "mac", "socket"],
-)
-def test_each_sign_finds_the_owner(port: SwitchPort, nic: Nic) -> None:
-    """The guest's UUID, the logical port, the netdev, the MAC address, the socket: any of them will do."""
-    assert owner_of(port, guest(ONE, nic), guest(TWO, Nic(type="bridge", mac="52:54:00:00:00:02"))) == ONE
-
-
-@pytest.mark.parametrize(
-    ("port", "first", "second"),
-    [
-        (SwitchPort(name="tap1", guest_uuid=ONE), Nic(type="bridge"), Nic(type="bridge", target="tap1")),
-        (
-            SwitchPort(name="tap1", interface_id="lp"),
-            Nic(type="bridge", interface_id="lp"),
-            Nic(type="bridge", target="tap1"),
-        ),
-        (SwitchPort(name="x", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge", mac=MAC)),
-        (SwitchPort(name="x", guest_uuid="gone", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge")),
-        (SwitchPort(name="x", type="patch", mac=MAC), Nic(type="bridge", mac=MAC), Nic(type="bridge")),
-        (SwitchPort(name="br-int"), Nic(type="bridge"), Nic(type="bridge")),
-        (SwitchPort(name="v", type="dpdkvhostuser"), Nic(type="bridge", target="v"), Nic(type="bridge")),
-    ],
-    ids=[
-        "contradiction",
-        "contradicting ids",
-        "one mac twice",
-        "gone guest",
-        "patch",
-        "no sign",
-        "no netdev",
-    ],
-)
-def test_what_is_in_doubt_belongs_to_nobody(port: SwitchPort, first: Nic, second: Nic) -> None:
-    """Signs of two guests, or one sign that two guests have, give no series to either."""
-    assert owner_of(port, guest(ONE, first), guest(TWO, second)) is None
 
 
 def test_a_contradiction_is_noted(tmp_path: Path) -> None:

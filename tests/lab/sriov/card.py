@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.lab.process import until
+
 DEVICES = Path("/sys/bus/pci/devices")
 
 
@@ -26,6 +28,8 @@ class Card:
         (device / "sriov_numvfs").write_text(str(count))
         (netdev,) = (path.name for path in (device / "net").iterdir())
         ip("link", "set", netdev, "up")
+        # A limit is set as a share of the link's speed, which the driver knows once there is a link.
+        until(lambda: (device / "net" / netdev / "carrier").read_text() == "1\n", 30.0, "the card's link")
         # As links, never computed: igb's VFs are every second PCI function.
         links = {str(number): (device / f"virtfn{number}").resolve().name for number in range(count)}
         return cls(netdev=netdev, address=device.name, vfs=links)
@@ -44,16 +48,17 @@ class Card:
         paths = {vf: DEVICES / address / "driver" for vf, address in self.vfs.items()}
         return {vf: path.resolve().name if path.exists() else "" for vf, path in paths.items()}
 
-    def interface(self, vf: str, mac: str, vlan: int) -> str:
-        """Return the XML of a guest's interface that is this VF, as Nova writes it."""
+    def interface(self, vf: str, mac: str, vlan: int = 0) -> str:
+        """Return the XML of a guest's interface that is this VF; without a VLAN the guest is in none."""
         domain, bus, rest = self.vfs[vf].split(":")
         slot, function = rest.split(".")
+        tag = f"<vlan><tag id='{vlan}'/></vlan>" if vlan else ""
         return f"""<interface type='hostdev' managed='yes'>
           <mac address='{mac}'/>
           <source>
             <address type='pci' domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>
           </source>
-          <vlan><tag id='{vlan}'/></vlan>
+          {tag}
         </interface>"""
 
 

@@ -33,6 +33,8 @@ class Findings:
     diagnose: str
     """What `hostcollector diagnose` wrote while the first guest owned VF 0."""
     moments: Mapping[str, Moment]
+    """Who had VF 0: at "boot" the first guest, at its "end" nobody, after a "plug" the second guest, after
+    the "unplug" nobody, and then "another", the third guest."""
 
     def write(self, directory: Path) -> None:
         """Write the findings into a directory, complete or not at all."""

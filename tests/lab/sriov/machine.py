@@ -25,7 +25,7 @@ SECONDS = 260.0
 
 
 def run_once() -> Findings:
-    """Run the hypervisor from power-on to power-off; AssertionError with its last words when that fails."""
+    """Run the hypervisor from power-on to power-off; ChildProcessError with its last words when that fails."""
     parts = gather()
     with tempfile.TemporaryDirectory(prefix="hostcollector-sriov-") as directory:
         outbox = Path(directory)
@@ -36,10 +36,11 @@ def run_once() -> Findings:
                 child.wait(SECONDS)
         finally:
             end(child)
-        console = log.read_text(errors="replace")
-        print(console)
-        assert Findings.there(outbox), f"the emulated hypervisor failed:\n{_last_words(outbox)}"
-        return Findings.read(outbox)
+        print(log.read_text(errors="replace"))
+        try:
+            return Findings.read(outbox)
+        except FileNotFoundError:
+            raise ChildProcessError(f"the emulated hypervisor failed\n{_last_words(outbox)}") from None
 
 
 def _command(parts: Parts, outbox: Path) -> list[str]:

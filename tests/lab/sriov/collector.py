@@ -1,0 +1,63 @@
+"""The collector inside the emulated hypervisor, where everything takes some twenty times as long."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.process import spawn, until
+from tests.lab.served import Page, Served
+
+COMMAND = (sys.executable, "-m", "hostcollector")
+PATIENCE = 120.0
+"""Seconds for the start, with all that is imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A running `hostcollector serve`, and `hostcollector diagnose` beside it."""
+
+    served: Served
+    uri: str
+    outbox: Path
+
+    @classmethod
+    def start(cls, uri: str, outbox: Path) -> "Collector":
+        """Start `hostcollector serve`; it is not ready yet."""
+        log = outbox / "hostcollector.log"
+        child = spawn([*COMMAND, "serve", f"--libvirt.uri={uri}"], log)
+        return cls(Served(child, "http://127.0.0.1:10177", log), uri, outbox)
+
+    @property
+    def diagnosis(self) -> Path:
+        """Where `diagnose` writes."""
+        return self.outbox / "diagnose.log"
+
+    def diagnose(self) -> subprocess.Popen[bytes]:
+        """Start `hostcollector diagnose`."""
+        return spawn([*COMMAND, "diagnose", f"--libvirt.uri={self.uri}"], self.diagnosis)
+
+    def page_with_owner(self, vf: str, uuid: str) -> Page:
+        """Return the first page on which the VF is the guest's, or no guest's if `uuid` is empty.
+
+        After a while it is the page that there is: what is wrong with it is for the tests to say.
+        """
+        until(self._ready, PATIENCE, f"the collector, see {self.served.log}")
+        wanted = {uuid} if uuid else set()
+        deadline = time.monotonic() + 30.0
+        page = self.served.page(PATIENCE)
+        while _owners(page, vf) != wanted and time.monotonic() < deadline:
+            time.sleep(0.2)
+            page = self.served.page(PATIENCE)
+        return page
+
+    def _ready(self) -> bool:
+        try:
+            return self.served.ready()
+        except TimeoutError:  # it is there, and busy
+            return False
+
+
+def _owners(page: Page, vf: str) -> set[str]:
+    return {dict(labels)["uuid"] for labels in page.all("libvirt_domain_vf_info", vf=vf)}
