@@ -4,6 +4,7 @@ import lzma
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 
@@ -50,18 +51,18 @@ def _load(name: str, found: Mapping[str, Path], loaded: dict[str, bytes]) -> Non
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a cpio archive in the "newc" format that the kernel unpacks (its buffer-format documentation)."""
+    """Return a cpio archive in the "newc" format that the kernel unpacks (its document buffer-format)."""
     parents = {str(parent): None for name in files for parent in reversed(PurePosixPath(name).parents)}
     parents.pop(".", None)
     return b"".join(_entries(parents, files))
 
 
 def _entries(directories: Iterable[str], files: Mapping[str, bytes]) -> Iterator[bytes]:
-    number = 0
-    for number, name in enumerate(directories, start=1):
-        yield _entry(number, name, 0o40755)
-    for number, (name, data) in enumerate(files.items(), start=number + 1):
-        yield _entry(number, name, 0o100755, data)
+    inodes = count(1)
+    for name in directories:
+        yield _entry(next(inodes), name, 0o40755)
+    for name, data in files.items():
+        yield _entry(next(inodes), name, 0o100755, data)
     yield _entry(0, "TRAILER!!!", 0)
 
 

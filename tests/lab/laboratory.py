@@ -18,6 +18,7 @@ PROGRAMS = (
     "gcc",
     "apt-get",
     "dpkg-deb",
+    "depmod",
 )
 
 

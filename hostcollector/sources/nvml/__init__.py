@@ -1,7 +1,9 @@
 """The `nvml` source: NVIDIA GPUs that are with the host, and the vGPUs that are cut from them.
 
 A GPU on vfio-pci is out of NVML's sight. Where no GPU has NVIDIA's driver the library is not even opened:
-opening it can load the driver, which nobody wants on a host that passes its GPUs through.
+opening it can load the driver, which nobody wants on a host that passes its GPUs through. While it is open
+NVIDIA's driver holds on to its GPUs, as under any other NVML program: on a host where they change between
+the driver and vfio-pci while the collector runs, this source is to be switched off.
 """
 
 import time

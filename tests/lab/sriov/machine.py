@@ -25,7 +25,7 @@ SECONDS = 260.0
 
 
 def run_once() -> Findings:
-    """Run the hypervisor from power-on to power-off; ChildProcessError with its last words when that fails."""
+    """Run the hypervisor from power-on to power-off; ChildProcessError with its last words if it fails."""
     parts = gather()
     with tempfile.TemporaryDirectory(prefix="hostcollector-sriov-") as directory:
         outbox = Path(directory)

@@ -1,4 +1,4 @@
-"""What the emulated hypervisor is made of, downloaded into a cache: a QEMU with the card, a kernel, an init."""
+"""What the emulated hypervisor is made of, kept in a cache: a QEMU with the card, a kernel, an initramfs."""
 
 import fcntl
 import re
@@ -71,7 +71,7 @@ def _settings(modules: Path) -> str:
 
 
 def _qemu(cache: Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return a QEMU that emulates igb, as 8.0 and later do, and its environment: the machine's, or a newer one."""
+    """Return a QEMU that emulates igb, as 8.0 and later do, and its environment: ours, or a newer one."""
     installed = shutil.which("qemu-system-x86_64")
     if installed and _emulates_igb(installed):
         return (installed,), {}

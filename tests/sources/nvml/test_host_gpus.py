@@ -177,6 +177,19 @@ def test_passed_through_gpu_is_not_observable(host: NvmlHost) -> None:
     assert found[f"{PREFIX}_observable"] == {(GPU, GPU, "nvml"): 1.0}
 
 
+def test_gpu_that_goes_from_guest_to_guest(host: NvmlHost) -> None:
+    """A guest's GPU that NVML sees is the guest's series, and each owner's counters start at 0."""
+    device = host.gpu(GPU)
+    name = "libvirt_domain_gpu_energy_joules_total"
+    host.nvml.counters(device, energy=9_000_000)
+    assert host.read(guest(A, GPU))[name] == {(A, GPU): 0.0}
+    host.nvml.counters(device, energy=9_500_000)
+    assert host.read(guest(A, GPU))[name] == {(A, GPU): 500.0}
+    assert host.read(guest(B, GPU))[name] == {(B, GPU): 0.0}
+    host.nvml.counters(device, energy=9_600_000)
+    assert host.read(guest(B, GPU))[name] == {(B, GPU): 100.0}
+
+
 def test_host_does_not_see_what_a_guest_did(host: NvmlHost) -> None:
     """A GPU that was away with a guest starts at 0 when it comes back to the host."""
     device = host.gpu(GPU)

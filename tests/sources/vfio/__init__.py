@@ -1,0 +1,1 @@
+"""The vfio source over trees in the shape of a kernel's."""
