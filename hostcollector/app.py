@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hostcollector import log
+from hostcollector.allocator import share_one_arena
 from hostcollector.config import Settings
 from hostcollector.daemon import Daemon, LoadSettings
 from hostcollector.errors import HostcollectorError
@@ -28,6 +29,7 @@ def serve(load_settings: LoadSettings) -> int:
     """
     settings = load_settings()
     log.configure(settings.log)
+    share_one_arena()
     try:
         asyncio.run(Daemon(load_settings, settings).run())
     except HostcollectorError as error:

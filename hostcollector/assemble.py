@@ -7,6 +7,7 @@ sample for the same series, one for an unknown guest and what goes over the limi
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from hostcollector.catalogue import ALL, collection
 from hostcollector.model import Family, Guest, Histogram, Metric, Report, Sample, Scope, Snapshot
@@ -57,7 +58,7 @@ class Assembler:
             families=tuple(
                 Family(metric, join.families[metric]) for metric in ALL if metric in join.families
             ),
-            reports=tuple(reports),
+            reports=tuple(replace(report, samples=()) for report in reports),
             guests=tuple(sorted(guests.values(), key=lambda guest: (guest.tenant.id, guest.domain.name))),
             facts=facts,
         )

@@ -180,7 +180,7 @@ class Collector:
             label = (report.source,)
             samples.append(Sample(collection.SOURCE_UP, float(report.state is not SourceState.FAILED), label))
             samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))
-            samples.append(Sample(collection.SOURCE_SAMPLES, len(report.samples), label))
+            samples.append(Sample(collection.SOURCE_SAMPLES, report.sample_count, label))
         for runner in self._runners:
             name = runner.source.name
             if runner.last_success is not None:
@@ -216,6 +216,7 @@ def _report(source: str, flight: Future[_Timed], waited: float) -> Report:
         source=source,
         state=SourceState.PARTIAL if reading.partial else SourceState.OK,
         samples=tuple(reading.samples),
+        sample_count=len(reading.samples),
         notes=reading.notes,
         duration=duration,
     )

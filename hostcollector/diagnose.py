@@ -47,7 +47,7 @@ def _sources(reports: Iterable[Report]) -> Iterator[str]:
     for report in reports:
         state = f"{report.state} ({report.reason})" if report.reason else str(report.state)
         took = duration(report.duration)
-        yield f"{report.source:<{width}}  {state:<20}  {len(report.samples):>6} series  {took:>9}".rstrip()
+        yield f"{report.source:<{width}}  {state:<20}  {report.sample_count:>6} series  {took:>9}".rstrip()
         for note in report.notes:
             yield f"{'':<{width}}  - {one_line(note)}"
 

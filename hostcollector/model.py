@@ -211,12 +211,14 @@ class Report:
     """What one source said in one collection.
 
     `reason` is set when the state is FAILED; `notes` are sentences for the status page and `diagnose`:
-    what is missing and what to do about it. `duration` is in seconds.
+    what is missing and what to do about it. `duration` is in seconds. In a snapshot the samples themselves
+    are gone into the families; `sample_count` says how many there were.
     """
 
     source: str
     state: SourceState
     samples: tuple[Sample, ...] = ()
+    sample_count: int = 0
     notes: tuple[str, ...] = ()
     reason: Reason | None = None
     duration: float = 0.0

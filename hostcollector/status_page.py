@@ -99,7 +99,7 @@ def _sources(reports: Iterable[Report]) -> Iterator[str]:
         yield (
             f"<tr><td>{_text(report.source)}</td><td>{_state(report)}</td>"
             f'<td class="number">{duration(report.duration)}</td>'
-            f'<td class="number">{len(report.samples)}</td></tr>'
+            f'<td class="number">{report.sample_count}</td></tr>'
         )
     yield "</tbody></table>"
 

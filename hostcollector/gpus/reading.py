@@ -26,6 +26,12 @@ _OTHER_BRIDGE = "0x0680"
 _TYPE_LINE = re.compile(r"\s*(\d+)\s*:\s*(\S.*\S)\s*")
 
 
+def has_nvidia_device(root: Path) -> bool:
+    """Whether any PCI function of the host is NVIDIA's, whichever driver it has."""
+    devices = str(root / "sys/bus/pci/devices")
+    return any(text(f"{devices}/{address}/vendor") == NVIDIA for address in entries(devices))
+
+
 class DeviceReader:
     """Reads the devices of the host whose ``/sys`` lies under `root`; one thread at a time.
 

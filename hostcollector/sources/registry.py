@@ -11,6 +11,7 @@ from hostcollector.baselines import Baselines
 from hostcollector.config import Settings
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.event_counts import EventCounts
+from hostcollector.gpus import has_nvidia_device
 from hostcollector.libvirt_link import Link
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
@@ -48,6 +49,21 @@ class MissingSource:
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - as the protocol names it
         """Raise `SourceUnavailableError` with the name of the library."""
         raise SourceUnavailableError(f"{self._why}; install it into the collector's environment")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class IdleSource:
+    """Stands in for a source that has nothing to read on this host, and does not load what it would need."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self._why = why
+
+    def read(self, request: Request) -> Reading:  # noqa: ARG002 - as the protocol names it
+        """Return nothing but the reason."""
+        return Reading(samples=(), notes=(self._why,))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -108,9 +124,14 @@ def _vfio(ingredients: Ingredients) -> Source:
 
 
 def _nvml(ingredients: Ingredients) -> Source:
+    root = Path(ingredients.settings.paths.root)
+    if not has_nvidia_device(root):
+        return IdleSource(
+            "nvml", "no NVIDIA device in this host when the collector started: NVML is not loaded"
+        )
     from hostcollector.sources.nvml import Nvml
 
-    return Nvml(Path(ingredients.settings.paths.root), ingredients.baselines)
+    return Nvml(root, ingredients.baselines)
 
 
 def _infiniband(ingredients: Ingredients) -> Source:

@@ -2,7 +2,7 @@
 
 from hostcollector.catalogue import collection, guest
 from hostcollector.errors import Reason
-from hostcollector.model import Domain, Family, Guest, Report, Sample, Snapshot, SourceState, Tenant
+from hostcollector.model import Domain, Family, Guest, Report, Snapshot, SourceState, Tenant
 
 ACME = Tenant(id="acme", name="Acme Corporation", resolver="metadata")
 WEB = Guest(domain=Domain(uuid="11111111-1111-4111-8111-111111111111", name="web"), tenant=ACME)
@@ -35,7 +35,7 @@ def hypervisor() -> Snapshot:
             Report(
                 source="procfs",
                 state=SourceState.OK,
-                samples=(Sample(guest.START_TIME, 1.0, uuid=WEB.domain.uuid),),
+                sample_count=1,
                 duration=0.009,
             ),
             Report(
