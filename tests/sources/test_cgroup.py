@@ -11,6 +11,7 @@ from hostcollector.model import Histogram
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading
 from hostcollector.sources.cgroup import Cgroup
+from hostcollector.sources.cgroup.limits import LOOK_SECONDS, Limits
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import Procfs as ProcTree
 
@@ -33,7 +34,8 @@ class Host(ProcTree):
     def __init__(self, root: Path, mounts: str = UNIFIED_MOUNT) -> None:
         super().__init__(root)
         self.write("proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/vda1 rw\n" + mounts)
-        self.source = Cgroup(QemuProcesses(root, count(step=20).__next__), ticks_per_second=100)
+        later = count(step=LOOK_SECONDS).__next__  # every read looks at the limits anew
+        self.source = Cgroup(QemuProcesses(root, count(step=20).__next__), ticks_per_second=100, clock=later)
 
     def guest(self, pid: int, uuid: str, name: str, membership: str) -> None:
         """Add a guest's QEMU process with its /proc/PID/cgroup."""
@@ -297,3 +299,16 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
     (tmp_path / "proc/self/mountinfo").unlink()
     with pytest.raises(SourceUnavailableError, match="mountinfo cannot be read"):
         Cgroup(QemuProcesses(tmp_path)).read(request())
+
+
+def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
+    """Within half a minute the last look stands; after that a new limit is known."""
+    now = 0.0
+    limits = Limits(lambda: now)
+    file = tmp_path / "memory.max"
+    seen = []
+    for now, content in ((0.0, "100"), (LOOK_SECONDS / 2, "200"), (LOOK_SECONDS, "300")):
+        file.write_text(f"{content}\n")
+        limits.begin()
+        seen.append(limits.of(str(file)))
+    assert seen == [100, 100, 300]

@@ -5,17 +5,20 @@ both at once are read, in the layouts with and without systemd.
 """
 
 import os
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hostcollector.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.kernel_files import GONE, read, read_record
+from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.qemu_processes import QemuProcess, QemuProcesses
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.cgroup import version1, version2
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of
-from hostcollector.sources.cgroup.parts import Parts
+from hostcollector.sources.cgroup.limits import Limits
+from hostcollector.sources.cgroup.parts import Part, Parts
 from hostcollector.wording import counted
 
 __all__ = ["Cgroup"]
@@ -28,13 +31,21 @@ class Cgroup:
 
     name = "cgroup"
 
-    def __init__(self, processes: QemuProcesses, *, ticks_per_second: int = os.sysconf("SC_CLK_TCK")) -> None:
+    def __init__(
+        self,
+        processes: QemuProcesses,
+        *,
+        ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._processes = processes
         self._root = str(processes.root)
         self._proc = str(processes.root / "proc")
         self._ticks_per_second = ticks_per_second
         self._mounts: Mapping[str, Mount] = {}
         self._parts = Parts()
+        self._limits = Limits(clock)
+        self._quotas: dict[str, Sequence[Part]] = {}
         self._memberships: dict[bytes, Groups] = {}
 
     def read(self, request: Request) -> Reading:
@@ -44,7 +55,9 @@ class Cgroup:
         raises.
         """
         self._mounts = self._mounts or self._read_mounts()
-        self._parts.begin()
+        if self._limits.begin():
+            self._parts.begin()
+            self._quotas.clear()
         found = self._processes.find(request.guests)
         notes = list(found.notes)
         names = {uuid: guest.domain.name for uuid, guest in request.guests.items()}
@@ -90,15 +103,24 @@ class Cgroup:
 
     def _samples(self, uuid: str, groups: Groups) -> list[Sample]:
         samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups)]
-        for controller, throttling in (("cpu", version1.throttling), (UNIFIED, version2.throttling)):
-            if controller in groups:
-                for part in self._parts.of(groups[controller]):
-                    samples += (
-                        Sample(metric, value, (part.name,), uuid)
-                        for metric, value in throttling(part.directory)
-                    )
-                break
+        version, controller = (version1, "cpu") if "cpu" in groups else (version2, UNIFIED)
+        if controller in groups:
+            for part in self._with_quota(groups[controller], version.quota_file):
+                samples += (
+                    Sample(metric, value, (part.name,), uuid)
+                    for metric, value in version.throttling(part.directory)
+                )
         return samples
+
+    def _with_quota(self, group: GuestGroup, quota_file: Callable[[str], str]) -> Sequence[Part]:
+        """Return the parts of a guest's group that have a CPU quota, as of the last look at the limits."""
+        if group.directory not in self._quotas:
+            self._quotas[group.directory] = tuple(
+                part
+                for part in self._parts.of(group)
+                if self._limits.of(quota_file(part.directory)) is not None
+            )
+        return self._quotas[group.directory]
 
     def _whole(self, groups: Groups) -> Iterator[version2.Figure]:
         """Yield the figures of the whole guest, from version 1 where it has the controller."""
@@ -108,9 +130,9 @@ class Cgroup:
         elif unified:
             yield from version2.usage(unified)
         if memory := groups.get("memory"):
-            yield from version1.memory(memory)
+            yield from version1.memory(memory, self._limits.of)
         elif unified:
-            yield from version2.memory(unified)
+            yield from version2.memory(unified, self._limits.of)
         if unified:
             yield from version2.pressure(unified)
 

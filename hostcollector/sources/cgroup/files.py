@@ -43,6 +43,16 @@ def keyed_numbers(content: bytes) -> dict[bytes, int]:
     return numbers
 
 
+def one_of_keyed(path: str, key: bytes) -> int | None:
+    """Return one number of a file of ``key number`` lines, without reading the other forty.
+
+    Raises `SourceMalformedError`.
+    """
+    content = b"\n" + (read_optional(path) or b"")
+    _, separator, rest = content.partition(b"\n" + key + b" ")
+    return integer(rest.partition(b"\n")[0]) if separator else None
+
+
 def pressure_totals(content: bytes) -> dict[bytes, int]:
     """Return the microseconds stalled since the group was made, by ``some`` and ``full``.
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from hostcollector.catalogue import cgroup
 from hostcollector.model import Metric
-from hostcollector.sources.cgroup.files import keyed, least, limit, number
+from hostcollector.sources.cgroup.files import keyed, least, number, one_of_keyed
 from hostcollector.sources.cgroup.groups import GuestGroup
+from hostcollector.sources.cgroup.limits import Limit
 from hostcollector.units import seconds_from_ns
 
 Figure = tuple[Metric, float]
@@ -25,10 +26,13 @@ def usage(group: GuestGroup, ticks_per_second: int) -> Iterator[Figure]:
             yield metric, modes[key] / ticks_per_second
 
 
+def quota_file(directory: str) -> str:
+    """Return the file with a part's CPU quota (cpu)."""
+    return f"{directory}/cpu.cfs_quota_us"
+
+
 def throttling(directory: str) -> Iterator[Figure]:
-    """Yield what one part's CPU quota did; nothing without a quota (cpu)."""
-    if limit(f"{directory}/cpu.cfs_quota_us") is None:
-        return
+    """Yield what the CPU quota of a part did that has one (cpu)."""
     figures = keyed(f"{directory}/cpu.stat")
     if figures.keys() >= {b"nr_periods", b"nr_throttled", b"throttled_time"}:
         yield cgroup.CPU_PERIODS, figures[b"nr_periods"]
@@ -36,7 +40,7 @@ def throttling(directory: str) -> Iterator[Figure]:
         yield cgroup.CPU_THROTTLED, seconds_from_ns(figures[b"throttled_time"])
 
 
-def memory(group: GuestGroup) -> Iterator[Figure]:
+def memory(group: GuestGroup, limit: Limit) -> Iterator[Figure]:
     """Yield the memory charged to the group with all below it, and its limit (memory)."""
     used = number(f"{group.directory}/memory.usage_in_bytes")
     if used is not None:
@@ -45,10 +49,10 @@ def memory(group: GuestGroup) -> Iterator[Figure]:
     if tightest is not None and tightest < _NO_LIMIT:
         yield cgroup.MEMORY_LIMIT, tightest
     # memsw.usage - usage would take pages twice that are in memory and in swap, and is never one moment's.
-    swapped = keyed(f"{group.directory}/memory.stat").get(b"total_swap")
+    swapped = one_of_keyed(f"{group.directory}/memory.stat", b"total_swap")
     if swapped is not None:
         yield cgroup.MEMORY_SWAP, swapped
     # Unlike the rest this one counts only what happened in the very group.
-    kills = keyed(f"{group.process_directory}/memory.oom_control").get(b"oom_kill")
+    kills = one_of_keyed(f"{group.process_directory}/memory.oom_control", b"oom_kill")
     if kills is not None:
         yield cgroup.MEMORY_OOM_KILLS, kills

@@ -4,8 +4,16 @@ from collections.abc import Iterator
 
 from hostcollector.catalogue import cgroup
 from hostcollector.model import Metric
-from hostcollector.sources.cgroup.files import keyed, least, limit, number, pressure_totals, read_optional
+from hostcollector.sources.cgroup.files import (
+    keyed,
+    least,
+    number,
+    one_of_keyed,
+    pressure_totals,
+    read_optional,
+)
 from hostcollector.sources.cgroup.groups import GuestGroup
+from hostcollector.sources.cgroup.limits import Limit
 from hostcollector.units import seconds_from_us
 
 Figure = tuple[Metric, float]
@@ -33,10 +41,13 @@ def usage(group: GuestGroup) -> Iterator[Figure]:
             yield metric, seconds_from_us(modes[key])
 
 
+def quota_file(directory: str) -> str:
+    """Return the file with a part's CPU quota."""
+    return f"{directory}/cpu.max"
+
+
 def throttling(directory: str) -> Iterator[Figure]:
-    """Yield what one part's CPU quota did; nothing without a quota."""
-    if limit(f"{directory}/cpu.max") is None:
-        return
+    """Yield what the CPU quota of a part did that has one."""
     figures = keyed(f"{directory}/cpu.stat")
     if figures.keys() >= {b"nr_periods", b"nr_throttled", b"throttled_usec"}:
         yield cgroup.CPU_PERIODS, figures[b"nr_periods"]
@@ -44,7 +55,7 @@ def throttling(directory: str) -> Iterator[Figure]:
         yield cgroup.CPU_THROTTLED, seconds_from_us(figures[b"throttled_usec"])
 
 
-def memory(group: GuestGroup) -> Iterator[Figure]:
+def memory(group: GuestGroup, limit: Limit) -> Iterator[Figure]:
     """Yield the memory charged to the group with all below it, and its limit."""
     used = number(f"{group.directory}/memory.current")
     if used is not None:
@@ -55,7 +66,7 @@ def memory(group: GuestGroup) -> Iterator[Figure]:
     swapped = number(f"{group.directory}/memory.swap.current")
     if swapped is not None:
         yield cgroup.MEMORY_SWAP, swapped
-    kills = keyed(f"{group.directory}/memory.events").get(b"oom_kill")
+    kills = one_of_keyed(f"{group.directory}/memory.events", b"oom_kill")
     if kills is not None:
         yield cgroup.MEMORY_OOM_KILLS, kills
 
