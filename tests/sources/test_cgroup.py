@@ -303,11 +303,11 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
 
 def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
     """Within half a minute the last look stands; after that a new limit is known."""
-    now = 0.0
-    limits = Limits(lambda: now)
+    clock = iter((0.0, 0.0, LOOK_SECONDS / 2, LOOK_SECONDS, LOOK_SECONDS))
+    limits = Limits(clock.__next__)
     file = tmp_path / "memory.max"
     seen = []
-    for now, content in ((0.0, "100"), (LOOK_SECONDS / 2, "200"), (LOOK_SECONDS, "300")):
+    for content in ("100", "200", "300"):
         file.write_text(f"{content}\n")
         limits.begin()
         seen.append(limits.of(str(file)))
