@@ -17,11 +17,11 @@ Message = dict[str, Any]
 
 _SPACE = b" \t\r\n"
 _QUOTE, _BACKSLASH, _OPEN = b'"\\{'
-# Everything up to the next brace outside strings, whole strings included. Possessive, so that nothing is kept
-# for going back.
-_OUTSIDE = re.compile(rb'[^"{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}]*+)*+', re.DOTALL)
+# Everything up to the next brace outside strings, whole strings included. The classes are possessive, so that
+# nothing is kept for going back; the groups are not, because CPython before 3.11.3 loses matches then.
+_OUTSIDE = re.compile(rb'[^"{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^"{}]*+)*', re.DOTALL)
 # The rest of a string, as far as it has arrived; a backslash waits for the character that it escapes.
-_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
 
 
 class Framer:

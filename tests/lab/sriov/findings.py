@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = "findings.json"
+UP = "the host is up"
+"""The first line of ours on the serial line: from there on a failure is a finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

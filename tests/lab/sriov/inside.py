@@ -18,7 +18,7 @@ from tests.lab.process import until
 from tests.lab.running import RunningGuest
 from tests.lab.sriov.card import Card, ip
 from tests.lab.sriov.collector import Collector
-from tests.lab.sriov.findings import Findings, Moment
+from tests.lab.sriov.findings import UP, Findings, Moment
 
 VF, SPARE = "0", "1"
 """The VF that is passed on, and the one that stays with the host."""
@@ -30,6 +30,7 @@ PORTS = "<controller type='pci' index='0' model='pcie-root'/>" + "".join(
 
 def main(outbox: Path) -> None:
     """Set the host up, pass the VF on and write what was seen."""
+    say(UP)
     card = split_card()
     hypervisor = PrivateHypervisor.start()
     collector = Collector.start(hypervisor.uri_readonly, outbox)
