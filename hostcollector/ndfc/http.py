@@ -119,7 +119,9 @@ class _Connector(aiohttp.TCPConnector):
         for transport in self._opened:
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
-        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+        await asyncio.sleep(
+            0.02
+        )  # the loop closes the sockets in its next turns; a TLS handshake takes several
 
 
 class _Resolved(AbstractResolver):

@@ -147,6 +147,10 @@ class FakeDatabase:
             with stream, contextlib.suppress(EOFError, OSError):
                 self._stream = stream
                 self.behave(Connection(stream))
+                # What was sent is read before the end is noticed: not closed under the client's own request.
+                stream.shutdown(socket.SHUT_WR)
+                while stream.recv(65536):
+                    pass
 
     def _connections(self) -> Iterator[socket.socket]:
         while True:
