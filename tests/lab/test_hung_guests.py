@@ -49,6 +49,7 @@ def test_hung_guests_cost_only_their_own_monitor_series(
         time.sleep(2)
         after = [served.page(), served.page()]
 
+    print(f"\n{hung} of {GUESTS} hung, scrapes took {[round(page.seconds, 2) for page in during]} s")
     for page in during:
         assert page.seconds < BUDGET_SECONDS
         for guest in others:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hostcollector.catalogue import block, collection
+from hostcollector.catalogue import block, collection, guest
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Domain, Guest, Histogram, Metric
 from hostcollector.sources.base import Reading, Request
@@ -120,3 +120,12 @@ def test_a_guest_that_is_gone_leaves_no_mark(source: LibvirtMonitor, daemon: Fak
     reading = source.read(Request(guests=guests, deadline=time.monotonic() + 5, taken_at=0.0))
     assert gone.uuid not in _values(reading, collection.TIMED_OUT)
     assert _complete(reading) == {daemon.domains[0].uuid}
+
+
+def test_a_guest_that_answers_again_has_its_job_at_once(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+    """Jobs are looked for now and then; who was not there at the last look is asked at once."""
+    daemon.domains[3].stick()
+    _read(source, daemon)
+    daemon.free()
+    _read(source, daemon)
+    assert set(_values(_read(source, daemon), guest.JOB_TYPE)) == _all_but(daemon)

@@ -1,5 +1,7 @@
 """Background jobs (migration, backup, dump): looked for now and then, followed closely while there is one.
 
+A guest that is new, or answers again, is asked at once.
+
 libvirt has no bulk call for them, no event when one begins, and one question per guest in every collection
 would cost as much as the states of all guests together.
 """
@@ -47,7 +49,7 @@ class Jobs:
         if due:
             self._look_at = self._clock() + LOOK_SECONDS
         before = self._known
-        wanted = [uuid for uuid in answering if due or _is_active(before.get(uuid))]
+        wanted = [uuid for uuid in answering if due or uuid not in before or _is_active(before[uuid])]
         found = sweep(self._pool, wanted, deadline, self._clock, jobs=True).probes if wanted else {}
         kept = (
             {} if due else {uuid: before[uuid] for uuid in answering if uuid in before and uuid not in wanted}
@@ -58,8 +60,8 @@ class Jobs:
             yield from _samples(uuid, job)
 
 
-def _is_active(job: Sequence[int] | None) -> bool:
-    return job is not None and job[0] != libvirt.VIR_DOMAIN_JOB_NONE
+def _is_active(job: Sequence[int]) -> bool:
+    return bool(job[0] != libvirt.VIR_DOMAIN_JOB_NONE)
 
 
 def _samples(uuid: str, job: Sequence[int]) -> Iterator[Sample]:
