@@ -45,13 +45,15 @@ def gather(cache: Path = CACHE / "sriov") -> Parts:
         if not busybox.exists():
             unpack_package("busybox-static", busybox)
         qemu, environment = _qemu(cache)
+        if not (tree / "lib").exists():
+            (tree / "lib").symlink_to("usr/lib")  # where Debian 13 keeps its modules, and depmod may not look
         release = next(tree.glob("lib/modules/*"))
         if not (release / "modules.alias").exists():
             run("depmod", "-b", tree, release.name, cwd=cache)
         initramfs = cache / "initramfs"
         files = {
             "init": INIT.read_bytes(),
-            "busybox": (busybox / "bin/busybox").read_bytes(),
+            "busybox": next(busybox.rglob("bin/busybox")).read_bytes(),
             "settings": _settings(release).encode(),
         }
         initramfs.write_bytes(archive({**files, **modules(tree, DRIVERS)}))
