@@ -103,9 +103,7 @@ class Collector:
     def close(self) -> None:
         """Close all sources in their lanes; a lane that is stuck ends with the process."""
         for runner in self._runners:
-            if not runner.lane.busy:
-                runner.lane.submit(runner.source.close)
-            runner.lane.close()
+            runner.lane.close(runner.source.close)
         self._lane.close()
 
     def _keep(self, done: Future[Snapshot]) -> None:

@@ -97,7 +97,7 @@ class Daemon:
             self._ready()
         log.configure(settings.log)
         for section in FIXED_SECTIONS:
-            if getattr(settings, section, None) != getattr(self.settings, section, None):
+            if getattr(settings, section) != getattr(self.settings, section):
                 logger.warning("section %s changed: it takes effect at the next start", section)
         if settings.web.listen_address != self.settings.web.listen_address:
             logger.warning("web.listen_address changed: it takes effect at the next start")

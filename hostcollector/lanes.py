@@ -45,19 +45,25 @@ class Lane:
             if self._busy_since is not None:
                 raise LaneBusyError(self.name, self._clock() - self._busy_since)
             self._busy_since = self._clock()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-                self._thread.start()
+            self._start()
         self._inbox.put((future, call))
         return future
 
-    def close(self) -> None:
-        """Let the thread end as soon as the call in flight, if any, has returned. Does not wait."""
+    def close(self, last: Callable[[], object] | None = None) -> None:
+        """Let the thread end once the call in flight, if any, and then `last` are done. Does not wait."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+            if last is not None:
+                self._start()
+                self._inbox.put((Future(), last))
         self._inbox.put(None)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         while (item := self._inbox.get()) is not None:

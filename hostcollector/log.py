@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
@@ -28,7 +29,7 @@ _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class _Lines(logging.Formatter):
+class _Lines(logging.Formatter, ABC):
     """What both formats share: which fields a line has, in which order."""
 
     def __init__(self, *, journal: bool) -> None:
@@ -43,9 +44,9 @@ class _Lines(logging.Formatter):
         prefix = f"<{_PRIORITIES[fields['level']]}>" if self._journal else ""
         return prefix + self.line(fields)
 
+    @abstractmethod
     def line(self, fields: Mapping[str, str]) -> str:
         """Return the fields as one line without a control character."""
-        raise NotImplementedError
 
     def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, str]]:
         if not self._journal:

@@ -51,6 +51,17 @@ def test_a_waiter_may_submit_again_the_moment_it_wakes() -> None:
     lane.close()
 
 
+def test_a_lane_that_is_closed_while_it_is_busy_still_makes_its_last_call() -> None:
+    """What a call has opened is given back after it, also when nobody waits any more."""
+    lane = Lane("leaving")
+    release, gone = threading.Event(), threading.Event()
+    lane.submit(release.wait)
+    lane.close(gone.set)
+    assert not gone.is_set()
+    release.set()
+    assert gone.wait(5)
+
+
 def test_a_closed_lane_ends_its_thread_and_takes_nothing() -> None:
     """Closing twice is harmless; the thread is gone afterwards."""
     lane = Lane("ending")

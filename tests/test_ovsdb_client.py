@@ -187,6 +187,7 @@ def test_members_of_a_cluster_are_tried_in_turn(make: Make, tmp_path: Path) -> N
     with FakeDatabase(tmp_path / "db.sock", good_switch(ROWS)) as server:
         client = make(nobody, server.remote)
         until(lambda: failure(client) is None, 10, "the second member")
+        assert packets(client) == 1
 
 
 def test_a_missing_socket_has_an_error_of_its_own(make: Make, tmp_path: Path) -> None:

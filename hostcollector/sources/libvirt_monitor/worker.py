@@ -73,11 +73,7 @@ class Worker:
 
     def close(self) -> None:
         """End the thread and close the connection once no call is in flight."""
-        if self.lane.busy:
-            self.lane.close()
-            return
-        self.lane.submit(self._forget)
-        self.lane.close()
+        self.lane.close(self._forget)
 
     def _forget(self) -> None:
         self._handles.clear()
