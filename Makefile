@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench metrics format lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab bench metrics format dist lock clean
 
 python := .venv/bin/python
 
@@ -44,6 +44,9 @@ metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 format: venv ## formats the code
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
+
+dist: ## the artefacts of this Debian release: wheelhouse, .deb and bill of materials, in dist/
+	@.ci/dist
 
 lock: ## resolves lock/*.txt anew from pyproject.toml
 	@.ci/lock

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hostcollector import log
+from hostcollector import log, web
 from hostcollector.allocator import share_one_arena
 from hostcollector.config import Settings
 from hostcollector.daemon import Daemon, LoadSettings
 from hostcollector.errors import HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
+from hostcollector.systemd import listening_sockets
 from hostcollector.wiring import Hypervisor
 
 logger = logging.getLogger("hostcollector")
@@ -29,9 +30,11 @@ def serve(load_settings: LoadSettings) -> int:
     """
     settings = load_settings()
     log.configure(settings.log)
+    door = web.open_door(settings.web.config_path)
     share_one_arena()
     try:
-        asyncio.run(Daemon(load_settings, settings).run())
+        sockets = listening_sockets() if settings.web.systemd_socket else ()
+        asyncio.run(Daemon(load_settings, settings, door, sockets).run())
     except HostcollectorError as error:
         logger.error("%s", error)
         return 1

@@ -7,7 +7,8 @@ a lane.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ LoadSettings = Callable[[], Settings]
 
 # Sections whose change would need new connections, another address or other baselines.
 FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn")
+FIXED_WEB_KEYS = ("listen_address", "systemd_socket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,21 @@ class Daemon:
 
     load_settings: LoadSettings
     settings: Settings
+    door: web.Door = field(default_factory=web.Door)
+    sockets: Sequence[socket.socket] = ()
+    """What systemd has opened for the page; without any it is served on the listen address."""
     notifier: Notifier = field(default_factory=Notifier)
 
     async def run(self) -> None:
         """Serve until a signal ends it. Raises `ListenError` when the address cannot be had."""
         hypervisor = Hypervisor.of(self.settings)
         collection = Collection(hypervisor, hypervisor.collector(self.settings))
-        server = web.Server(self._site(collection), self.settings.web.listen_address)
+        address = self.settings.web.listen_address
+        server = web.Server(self._site(collection), address, door=self.door, sockets=self.sockets)
         signals = self._listen_for_signals()
         await server.start()
         hypervisor.inventory.start()
-        logger.info("serving", extra={"address": str(self.settings.web.listen_address)})
-        self._ready()
+        self._introduce(server)
         watchdog = asyncio.create_task(self._watch())
         try:
             while await signals.get() == signal.SIGHUP:
@@ -88,35 +93,47 @@ class Daemon:
         self.notifier.reloading()
         lane = Lane("reload")
         try:
-            settings, collector = await asyncio.wrap_future(lane.submit(lambda: self._load(collection)))
+            loaded = await asyncio.wrap_future(lane.submit(lambda: self._load(collection)))
         except ConfigError as error:
             logger.error("the old configuration stays in use: %s", error)
             return collection
         finally:
             lane.close()
-            self._ready()
+            self._ready(server)
+        settings, collector, door = loaded
         log.configure(settings.log)
         for section in FIXED_SECTIONS:
             if getattr(settings, section) != getattr(self.settings, section):
                 logger.warning("section %s changed: it takes effect at the next start", section)
-        if settings.web.listen_address != self.settings.web.listen_address:
-            logger.warning("web.listen_address changed: it takes effect at the next start")
-        self.settings = settings
+        for key in FIXED_WEB_KEYS:
+            if getattr(settings.web, key) != getattr(self.settings.web, key):
+                logger.warning("web.%s changed: it takes effect at the next start", key)
+        self.settings, self.door = settings, door
         successor = Collection(collection.hypervisor, collector)
-        await server.replace(self._site(successor))
+        await server.replace(self._site(successor), door)
         collection.collector.close()
         logger.info("configuration reloaded")
         return successor
 
-    def _load(self, collection: Collection) -> tuple[Settings, Collector]:
+    def _load(self, collection: Collection) -> tuple[Settings, Collector, web.Door]:
         settings = self.load_settings()
-        return settings, collection.hypervisor.collector(settings)
+        door = web.open_door(settings.web.config_path)
+        return settings, collection.hypervisor.collector(settings), door
 
     def _site(self, collection: Collection) -> web.Application:
-        return web.build(collection, Encoder(), self.settings, [source.name for source in NAMES])
+        return web.build(
+            collection, Encoder(), self.settings, [source.name for source in NAMES], door=self.door
+        )
 
-    def _ready(self) -> None:
-        self.notifier.ready(f"serving http://{self.settings.web.listen_address}")
+    def _introduce(self, server: web.Server) -> None:
+        """Say where the page is, and who can read it if that is more than there should be."""
+        logger.info("serving", extra={"address": ", ".join(map(str, server.addresses))})
+        if warning := web.exposure(server.addresses, self.door.config):
+            logger.warning("%s; the cure is a web-config file", warning)
+        self._ready(server)
+
+    def _ready(self, server: web.Server) -> None:
+        self.notifier.ready(f"serving {', '.join(server.urls)}")
 
     async def _watch(self) -> None:
         """Tell systemd's watchdog that the loop turns."""

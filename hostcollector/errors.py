@@ -29,6 +29,14 @@ class ConfigError(HostcollectorError):
         super().__init__(f"{origin}: " + "; ".join(self.problems))
 
 
+class CertificateError(HostcollectorError):
+    """Files for TLS cannot be used; carries every problem found, each with its key of the web-config."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
 class DomainXmlError(HostcollectorError):
     """A domain's XML cannot be parsed at all; the guest is then known by name and UUID only."""
 

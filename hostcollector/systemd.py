@@ -1,12 +1,18 @@
-"""Tells systemd how the daemon is: sd_notify(3) with nothing but the standard library."""
+"""Speaks with systemd, with nothing but the standard library: sd_notify(3) and sd_listen_fds(3)."""
 
 import os
 import socket
 import time
 from collections.abc import Callable, Mapping
 
+from hostcollector.errors import ListenError
 from hostcollector.units import MICROSECONDS_PER_SECOND
 from hostcollector.wording import one_line
+
+FIRST_SOCKET = 3
+"""The descriptor of the first socket that systemd hands over; the others follow."""
+
+MOST_SOCKETS = 16
 
 
 class Notifier:
@@ -59,6 +65,25 @@ class Notifier:
             except OSError:
                 return False
         return True
+
+
+def listening_sockets(
+    environment: Mapping[str, str] = os.environ, pid: int | None = None, first: int = FIRST_SOCKET
+) -> tuple[socket.socket, ...]:
+    """Return the TCP sockets on which systemd listens for this process. The caller closes them.
+
+    Raises `ListenError` where there is none, or one that is something else.
+    """
+    ours = environment.get("LISTEN_PID") == str(os.getpid() if pid is None else pid)
+    count = environment.get("LISTEN_FDS", "") if ours else ""
+    if not (count.isascii() and count.isdigit() and 0 < int(count[:4]) <= MOST_SOCKETS):
+        raise ListenError("systemd's socket", "there is none; is hostcollector.socket started?")
+    sockets = tuple(socket.socket(fileno=first + number) for number in range(int(count)))
+    for handed in sockets:
+        handed.set_inheritable(False)
+        if handed.family not in (socket.AF_INET, socket.AF_INET6) or handed.type != socket.SOCK_STREAM:
+            raise ListenError("systemd's socket", "it is not a TCP one: ListenStream=ADDRESS:PORT is needed")
+    return sockets
 
 
 def _address(value: str) -> str:

@@ -36,6 +36,8 @@ libvirt:
 web:
   listen_address: "[::1]:9999"
   telemetry_path: /probe/metrics
+  config_file: /etc/hostcollector/web-config.yml
+  systemd_socket: true
 collection:
   budget_seconds: 4
   timeout_margin_seconds: 0.25

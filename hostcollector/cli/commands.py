@@ -4,6 +4,7 @@ import argparse
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from hostcollector.cli.flags import settings_loader
 from hostcollector.config import LogLevel, read_file
@@ -43,9 +44,16 @@ def diagnose(options: argparse.Namespace) -> int:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """Read a configuration file; whoever called sees the `ConfigError`."""
-    read_file(options.file, [source.name for source in NAMES])
-    print(f"{options.file}: valid", flush=True)
+    """Read the configuration and what it names for TLS; whoever called sees the `ConfigError`."""
+    settings = read_file(options.file, [source.name for source in NAMES])
+    web_config: Path | None = vars(options).get("web.config.file", settings.web.config_path)
+    if options.file is None and web_config is None:
+        options.wrong_use("FILE or --web.config.file=PATH is needed")
+    if web_config is not None:
+        from hostcollector.web import open_door
+
+        open_door(web_config)
+    print(*(f"{file}: valid" for file in (options.file, web_config) if file), sep="\n", flush=True)
     return 0
 
 

@@ -31,6 +31,14 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     _add(configuration, "--web.listen-address", _address, "ADDRESS", address)
     path = f"path of the page for Prometheus (default: {_DEFAULT.web.telemetry_path})"
     _add(configuration, "--web.telemetry-path", _telemetry_path, "PATH", path)
+    add_web_config_flag(configuration)
+    configuration.add_argument(
+        "--web.systemd-socket",
+        dest="web.systemd-socket",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="serve on the socket that systemd hands over (default: on the listen address)",
+    )
     _add_choice(configuration, "--log.level", [str(level) for level in LogLevel], str(_DEFAULT.log.level))
     _add_choice(configuration, "--log.format", [str(form) for form in LogFormat], str(_DEFAULT.log.format))
     sources = parser.add_argument_group("sources, each with its --no-collector.NAME")
@@ -42,6 +50,11 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
             default=argparse.SUPPRESS,
             help=f"{source.help} (default: {'on' if source.default_on else 'off'})",
         )
+
+
+def add_web_config_flag(group: argparse._ActionsContainer) -> None:
+    """Add ``--web.config.file``."""
+    _add(group, "--web.config.file", Path, "PATH", "YAML file with TLS and authentication (default: neither)")
 
 
 def settings_loader(options: argparse.Namespace) -> Callable[[], Settings]:
@@ -59,10 +72,13 @@ def overrides(options: argparse.Namespace) -> Overrides:
     """Return the flags that were given."""
     given = vars(options)
     level, form = given.get("log.level"), given.get("log.format")
+    web_config: Path | None = given.get("web.config.file")
     return Overrides(
         libvirt_uri=given.get("libvirt.uri"),
         listen_address=given.get("web.listen-address"),
         telemetry_path=given.get("web.telemetry-path"),
+        web_config_file=str(web_config.absolute()) if web_config else None,
+        systemd_socket=given.get("web.systemd-socket"),
         log_level=LogLevel(level) if level else None,
         log_format=LogFormat(form) if form else None,
         sources={
@@ -74,7 +90,7 @@ def overrides(options: argparse.Namespace) -> Overrides:
 
 
 def _add(
-    group: argparse._ArgumentGroup, flag: str, check: Callable[[str], object], metavar: str, text: str
+    group: argparse._ActionsContainer, flag: str, check: Callable[[str], object], metavar: str, text: str
 ) -> None:
     name = flag.removeprefix("--")
     group.add_argument(flag, dest=name, type=check, metavar=metavar, default=argparse.SUPPRESS, help=text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hostcollector import __version__
 from hostcollector.cli import commands
-from hostcollector.cli.flags import add_common_flags
+from hostcollector.cli.flags import add_common_flags, add_web_config_flag
 from hostcollector.metrics_table import TableFormat
 
 _DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."
@@ -71,8 +71,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="the YAML file to read")
+    add_web_config_flag(parser)
+    parser.set_defaults(wrong_use=parser.error)
 
 
 def _add_format(parser: argparse.ArgumentParser) -> None:
@@ -132,8 +134,8 @@ _COMMANDS = (
     _Command(
         "check-config",
         commands.check_config,
-        "read a configuration file and list every problem; exit 2 if there is one",
-        _add_file,
+        "read the configuration files and list every problem; exit 2 if there is one",
+        _add_files,
     ),
     _Command(
         "metrics",

@@ -2,7 +2,7 @@
 
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.reading import read_bytes, read_file
+from hostcollector.config.reading import read_bytes, read_file, read_web_bytes, read_web_file
 from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 from hostcollector.config.settings import (
     CollectionSettings,
@@ -21,10 +21,19 @@ from hostcollector.config.settings import (
     XPathRule,
 )
 from hostcollector.config.values import telemetry_path_complaint
+from hostcollector.config.web_config import (
+    ClientAuthType,
+    HttpServerConfig,
+    TlsServerConfig,
+    TlsVersion,
+    WebConfig,
+)
 
 __all__ = [
     "Address",
+    "ClientAuthType",
     "CollectionSettings",
+    "HttpServerConfig",
     "LibvirtSettings",
     "LogFormat",
     "LogLevel",
@@ -38,7 +47,10 @@ __all__ = [
     "ResolverName",
     "Settings",
     "TenancySettings",
+    "TlsServerConfig",
+    "TlsVersion",
     "Transport",
+    "WebConfig",
     "WebSettings",
     "XPathRule",
     "parse_address",
@@ -46,5 +58,7 @@ __all__ = [
     "parse_remotes",
     "read_bytes",
     "read_file",
+    "read_web_bytes",
+    "read_web_file",
     "telemetry_path_complaint",
 ]

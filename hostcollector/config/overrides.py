@@ -23,6 +23,12 @@ class Overrides:
     telemetry_path: str | None = None
     """``--web.telemetry-path``."""
 
+    web_config_file: str | None = None
+    """``--web.config.file``, absolute."""
+
+    systemd_socket: bool | None = None
+    """``--web.systemd-socket``."""
+
     log_level: LogLevel | None = None
     """``--log.level``."""
 
@@ -38,7 +44,11 @@ class Overrides:
             settings,
             libvirt=_changed(settings.libvirt, uri=self.libvirt_uri),
             web=_changed(
-                settings.web, listen_address=self.listen_address, telemetry_path=self.telemetry_path
+                settings.web,
+                listen_address=self.listen_address,
+                telemetry_path=self.telemetry_path,
+                config_file=self.web_config_file,
+                systemd_socket=self.systemd_socket,
             ),
             log=_changed(settings.log, level=self.log_level, format=self.log_format),
             sources={**settings.sources, **self.sources},

@@ -6,6 +6,7 @@ The defaults are the documented ones: `Settings()` is what the collector runs wi
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from hostcollector.config.address import Address
 from hostcollector.config.remote import Remote, Transport
@@ -69,6 +70,17 @@ class WebSettings:
 
     telemetry_path: str = "/metrics"
     """The path of the page that Prometheus scrapes."""
+
+    config_file: str | None = None
+    """Absolute path of the web-config file with TLS and authentication; null for neither."""
+
+    systemd_socket: bool = False
+    """Serve on the socket that systemd hands over (hostcollector.socket) instead of `listen_address`."""
+
+    @property
+    def config_path(self) -> Path | None:
+        """`config_file` as a path."""
+        return None if self.config_file is None else Path(self.config_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

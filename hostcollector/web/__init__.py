@@ -3,7 +3,9 @@
 from aiohttp.web import Application
 
 from hostcollector.web.application import Collector, build
+from hostcollector.web.door import Door, open_door
+from hostcollector.web.exposure import exposure
 from hostcollector.web.limits import Limits
 from hostcollector.web.server import Server
 
-__all__ = ["Application", "Collector", "Limits", "Server", "build"]
+__all__ = ["Application", "Collector", "Door", "Limits", "Server", "build", "exposure", "open_door"]

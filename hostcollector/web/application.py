@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -14,13 +14,17 @@ from hostcollector.errors import HostcollectorError
 from hostcollector.exposition import accepts_gzip, choose_format
 from hostcollector.model import Snapshot
 from hostcollector.status_page import Daemon, render
+from hostcollector.web.admission import PROBES, Handler
+from hostcollector.web.door import Door
 from hostcollector.web.limits import Limits
-from hostcollector.web.pages import Encoder, Pages, Variant, Workers
-from hostcollector.web.replies import add_headers, send, unavailable
+from hostcollector.web.pages import Encoder, Pages, Variant
+from hostcollector.web.replies import headers_with, send, unavailable
 from hostcollector.web.request import TIMEOUT_HEADER, UnknownSourceError, scrape_budget, selection
+from hostcollector.web.workers import Workers
 from hostcollector.wording import one_line
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ENCODERS = 3
+"""Lanes that write pages."""
 
 OWN_SOURCES = ("collector",)
 """Names that `collect[]` knows beside the sources: the rows about the collection itself."""
@@ -47,20 +51,22 @@ def build(
     source_names: Collection[str],
     *,
     limits: Limits | None = None,
+    door: Door | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """Return the application that serves the pages of `collector`.
 
-    `source_names` are what ``collect[]`` may name; `clock` counts the uptime, in seconds. It serves in
-    one event loop.
+    `source_names` are what ``collect[]`` may name, `door` says who may ask; `clock` counts the uptime, in
+    seconds. It serves in one event loop.
     """
     site = _Site(collector, encoder, settings, source_names, limits or Limits(), clock)
-    application = web.Application(middlewares=[site.limited])
-    application.on_response_prepare.append(add_headers)
+    door = door or Door()
+    application = web.Application(middlewares=[door.admission.admit, site.limited])
+    application.on_response_prepare.append(headers_with(door.headers))
     application.on_cleanup.append(site.close)
     application.router.add_get("/", site.status)
-    application.router.add_get("/-/healthy", site.healthy)
-    application.router.add_get("/-/ready", site.ready)
+    application.router.add_get("/-/healthy", site.healthy, name="healthy")
+    application.router.add_get("/-/ready", site.ready, name="ready")
     application.router.add_get(settings.web.telemetry_path, site.metrics)
     return application
 
@@ -84,7 +90,7 @@ class _Site:
         self._clock = clock
         self._started = clock()
         self._in_flight = 0
-        self._workers = Workers()
+        self._workers = Workers("page", ENCODERS)
         self._pages = Pages(encoder, self._workers)
 
     async def close(self, _application: web.Application) -> None:
@@ -147,7 +153,7 @@ class _Site:
     @web.middleware
     async def limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer so many requests at once and no more; the probes cost nothing and are always answered."""
-        if request.path.startswith("/-/"):
+        if request.match_info.route.name in PROBES:
             return await handler(request)
         if self._in_flight >= self._limits.requests:
             raise unavailable(f"{self._limits.requests} requests are being answered already.")

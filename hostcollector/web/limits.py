@@ -11,7 +11,10 @@ class Limits:
     """Requests that are answered at the same time; the next one gets 503."""
 
     connections: int = 200
-    """Open connections; the next one is closed at once."""
+    """Open connections, those in their handshake included; the next one is closed at once."""
+
+    handshake_seconds: float = 10.0
+    """What a client has for the TLS handshake."""
 
     idle_seconds: float = 90.0
     """A connection that has not completed a request for so long is closed; longer than a scrape interval."""

@@ -2,18 +2,14 @@
 
 import asyncio
 import gzip
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from hostcollector.exposition import Format
-from hostcollector.lanes import Lane
 from hostcollector.model import Snapshot
+from hostcollector.web.workers import Workers
 
-T = TypeVar("T")
-
-LANES = 3
 LONGEST_CACHE = 8
 """Pages kept of one snapshot; filters make more variants than scrapers use."""
 
@@ -23,29 +19,6 @@ class Encoder(Protocol):
 
     def encode(self, snapshot: Snapshot, form: Format, only: frozenset[str] | None = None) -> bytes:
         """Return the page with the families of the sources in `only`, None for all."""
-
-
-class Workers:
-    """A few lanes for work that would hold up the event loop; waits for a free one. Bound to one loop."""
-
-    def __init__(self, count: int = LANES) -> None:
-        self._lanes = [Lane(f"page-{number}") for number in range(count)]
-        self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
-        for lane in reversed(self._lanes):
-            self._free.put_nowait(lane)
-
-    async def run(self, call: Callable[[], T]) -> T:
-        """Return what `call` returns, or raise what it raises, after running it in a lane."""
-        lane = await self._free.get()
-        flight = asyncio.wrap_future(lane.submit(call))
-        # When the call ends, not when its caller gives up: a lane takes one call at a time.
-        flight.add_done_callback(lambda _: self._free.put_nowait(lane))
-        return await asyncio.shield(flight)
-
-    def close(self) -> None:
-        """Let the lanes' threads end."""
-        for lane in self._lanes:
-            lane.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 
 from aiohttp import web
@@ -28,9 +28,16 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Put the common headers on a reply that is about to start."""
-    response.headers.update(HEADERS)
+def headers_with(
+    more: Mapping[str, str],
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Return what puts the common headers and `more`, which win, on a reply that is about to start."""
+    headers = {**HEADERS, **more}
+
+    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    return add_headers
 
 
 def unavailable(sentence: str) -> web.HTTPServiceUnavailable:

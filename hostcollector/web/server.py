@@ -1,102 +1,116 @@
-"""Listening: one address, a bounded number of connections, an application that can be exchanged."""
+"""Listening: on an address or on sockets that were handed over, with an application that can be exchanged."""
 
 import asyncio
 import errno
-import logging
-from typing import Any
+import socket
+from collections.abc import Sequence
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from hostcollector.config import Address
 from hostcollector.errors import AddressInUseError, ListenError
+from hostcollector.web.connection import Connection, Refusal
+from hostcollector.web.door import Door
+from hostcollector.web.handshake import Handshake
 from hostcollector.web.limits import Limits
-from hostcollector.web.replies import HEADERS
-
-logger = logging.getLogger(__name__)
 
 
 class Server:
-    """Serves an application on an address, from `start` to `close`, in one event loop."""
+    """Serves an application behind a door, from `start` to `close`, in one event loop.
 
-    def __init__(self, application: web.Application, address: Address, limits: Limits | None = None) -> None:
+    It listens on `address`, or where there are `sockets`, on those: bound already, and closed by `close`.
+    """
+
+    def __init__(
+        self,
+        application: web.Application,
+        address: Address,
+        limits: Limits | None = None,
+        door: Door | None = None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
         self._address = address
+        self._sockets = sockets
         self._limits = limits or Limits()
+        self._door = door or Door()
         self._runner = self._run(application)
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._handshakes: set[Handshake] = set()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """What is listened on, ports as the kernel gave them; empty before `start` and after `close`."""
-        sockets = self._listener.sockets if self._listener else ()
-        return tuple(Address(*socket.getsockname()[:2]) for socket in sockets)
+        sockets = (listening for listener in self._listeners for listening in listener.sockets)
+        return tuple(Address(*listening.getsockname()[:2]) for listening in sockets)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The same as clients write it."""
+        return tuple(f"{self._door.scheme}://{address}" for address in self.addresses)
 
     async def start(self) -> None:
         """Begin to listen. Raises `AddressInUseError`, or `ListenError` for any other obstacle."""
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
         try:
-            self._listener = await loop.create_server(
-                self._connection, self._address.host or None, self._address.port
-            )
+            self._listeners = await self._listen()
         except OSError as error:
             await self._runner.cleanup()
             if error.errno == errno.EADDRINUSE:
                 raise AddressInUseError(str(self._address)) from error
             raise ListenError(str(self._address), error.strerror or str(error)) from error
 
-    async def replace(self, application: web.Application) -> None:
-        """Serve another application from now on; who waits for the old one still gets its answer."""
+    async def replace(self, application: web.Application, door: Door | None = None) -> None:
+        """Serve another application behind another door from now on, and close the old one.
+
+        Who waits for an answer of the old application still gets it; who is connected stays so.
+        """
         successor = self._run(application)
         await successor.setup()
         predecessor, self._runner = self._runner, successor
+        gone, self._door = self._door, door or Door()
         await predecessor.cleanup()
+        gone.close()
 
     async def close(self) -> None:
         """Stop listening, give requests in flight a moment, cut the rest off. May be called twice."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+        for handshake in tuple(self._handshakes):
+            handshake.close()
         await self._runner.cleanup()
+        self._door.close()
+
+    async def _listen(self) -> list[asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        if self._sockets:
+            return [await loop.create_server(self._greet, sock=listening) for listening in self._sockets]
+        return [await loop.create_server(self._greet, self._address.host or None, self._address.port)]
 
     def _run(self, application: web.Application) -> web.AppRunner:
         return web.AppRunner(application, shutdown_timeout=self._limits.shutdown_seconds)
 
-    def _connection(self) -> asyncio.Protocol:
-        """Return what talks to a new client."""
+    def _greet(self) -> asyncio.Protocol:
+        """Return what deals with a new client first."""
         manager = self._runner.server
-        if manager is None or len(manager.connections) >= self._limits.connections:
-            return _Refusal()
-        return _Connection(
+        if manager is None or len(manager.connections) + len(self._handshakes) >= self._limits.connections:
+            return Refusal()
+        if self._door.certificates is None:
+            return self._speak() or Refusal()
+        handshake = Handshake(
+            self._door.certificates, self._speak, self._limits.handshake_seconds, self._handshakes.discard
+        )
+        self._handshakes.add(handshake)
+        return handshake
+
+    def _speak(self) -> Connection | None:
+        """Return what talks HTTP to a client, None after the end."""
+        manager = self._runner.server
+        if manager is None:
+            return None
+        return Connection(
             manager,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type] # None means none; the annotation forgets it
             keepalive_timeout=self._limits.idle_seconds,
         )
-
-
-class _Connection(RequestHandler):
-    """aiohttp's connection, but a client's mistake is the client's business: no traceback, no versions."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if status >= 500:
-            return super().handle_error(request, status, exc, message)
-        logger.debug("not a valid request", extra={"client": request.remote, "cause": repr(exc)})
-        response = web.Response(status=status, text="This is not a valid HTTP request.\n", headers=HEADERS)
-        response.force_close()
-        return response
-
-
-class _Refusal(asyncio.Protocol):
-    """Closes the connection before a byte has been read from it."""
-
-    def connection_made(self, transport: Any) -> None:
-        transport.abort()

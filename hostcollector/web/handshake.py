@@ -1,0 +1,82 @@
+"""From an accepted connection to one that speaks TLS, or to its end."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+
+class ContextSource(Protocol):
+    """Where the context of the next connection comes from."""
+
+    async def current(self) -> ssl.SSLContext:
+        """Return it."""
+
+
+class Handshake(asyncio.Protocol):
+    """Greets one client: the context is chosen when it connects, so certificates change without a gap.
+
+    `speaker` makes what talks to the client once it has shown what it must, None when nobody does any more;
+    `seconds` is what the client has for that. `done` is told when the handshake is over, either way.
+    """
+
+    def __init__(
+        self,
+        contexts: ContextSource,
+        speaker: Callable[[], asyncio.Protocol | None],
+        seconds: float,
+        done: Callable[["Handshake"], object],
+    ) -> None:
+        self._contexts = contexts
+        self._speaker = speaker
+        self._seconds = seconds
+        self._done = done
+        self._early = b""
+        self._greeting: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, before a byte of the client has been read."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        self._greeting = asyncio.create_task(self._greet(transport))
+        self._greeting.add_done_callback(lambda _: self._done(self))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what the client says in the same breath as the end of its handshake."""
+        self._early += data
+
+    def close(self) -> None:
+        """Break off."""
+        if self._greeting is not None:
+            self._greeting.cancel()
+
+    async def _greet(self, transport: asyncio.Transport) -> None:
+        try:
+            context = await self._contexts.current()
+            secured = await asyncio.get_running_loop().start_tls(
+                transport, self, context, server_side=True, ssl_handshake_timeout=self._seconds
+            )
+        except OSError as error:
+            # What the client did wrong is the client's to see; who looks for it here finds it with debug.
+            client = transport.get_extra_info("peername")
+            logger.debug("no TLS connection", extra={"client": client, "cause": repr(error)})
+        except asyncio.CancelledError:
+            transport.abort()
+            raise
+        else:
+            self._hand_over(secured)
+
+    def _hand_over(self, secured: asyncio.Transport | None) -> None:
+        if secured is None or secured.is_closing():
+            return  # the client left in the moment in which it was let in
+        speaker = self._speaker()
+        if speaker is None:
+            secured.abort()
+            return
+        secured.set_protocol(speaker)
+        speaker.connection_made(secured)
+        if self._early:
+            speaker.data_received(self._early)
