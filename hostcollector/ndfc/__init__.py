@@ -3,7 +3,7 @@
 Only reads, one request at a time, in the background; an account with a read-only role is enough.
 """
 
-from hostcollector.ndfc.client import Client, Limits
+from hostcollector.ndfc.client import Client
 from hostcollector.ndfc.values import Answer, Placement
 
-__all__ = ["Answer", "Client", "Limits", "Placement"]
+__all__ = ["Answer", "Client", "Placement"]

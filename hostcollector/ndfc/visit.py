@@ -1,25 +1,19 @@
 """One round of questions: logs in where there is no valid token, then reads fabric by fabric."""
 
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
+from hostcollector.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.ndfc import answers
-from hostcollector.ndfc.http import Http, NoSuchPathError, TokenRefusedError
 from hostcollector.ndfc.paths import DCNM, NDFC, Paths, of_cluster
-from hostcollector.ndfc.target import Target
 from hostcollector.ndfc.values import Answer, Placement
+from hostcollector.rest import Http, LoginRefusedError, NoSuchPathError, Target, TokenRefusedError
 
 # How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
 _DCNM_TOKEN_MILLISECONDS = 1_800_000
-
-
-class LoginRefusedError(SourceDeniedError):
-    """The account is not let in; to try again soon would lock it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +96,11 @@ class Visit:
 
     def _logins(self) -> Iterator[tuple[Paths, Mapping[str, Any], Mapping[str, str]]]:
         """Yield the ways in, the likeliest first: NDFC, its older spelling, DCNM 11."""
-        user, password, domain = self._target.user, self._target.password, self._target.domain
+        user, password, domain = self._target.user, self._target.password, self._settings.domain
         yield NDFC, {"userName": user, "userPasswd": password, "domain": domain}, {}
         yield NDFC, {"username": user, "password": password, "domain": domain}, {}
-        basic = b64encode(f"{user}:{password}".encode()).decode()
-        yield DCNM, {"expirationTime": _DCNM_TOKEN_MILLISECONDS}, {"Authorization": f"Basic {basic}"}
+        basic = {"Authorization": f"Basic {self._target.basic}"}
+        yield DCNM, {"expirationTime": _DCNM_TOKEN_MILLISECONDS}, basic
 
     def _token_of(self, reply: Any) -> str:
         found = reply if isinstance(reply, dict) else {}

@@ -18,7 +18,8 @@ from hostcollector.ndfc import Client
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ndfc import Ndfc
 from tests.fakes.authority import Authority
-from tests.fakes.ndfc import PASSWORD, FakeNdfc
+from tests.fakes.ndfc import FakeNdfc
+from tests.fakes.rest import PASSWORD
 
 GUESTS = 200
 ROUNDS = 101

@@ -1,24 +1,18 @@
-"""A fabric controller on the loopback, over TLS, that can be made to misbehave; a thread of the test.
+"""A fabric controller on the loopback, over TLS, that can be made to misbehave.
 
 Its documents have the shapes that Cisco's Ansible collection keeps as fixtures (CiscoDevNet/ansible-dcnm).
 """
 
-import asyncio
 import json
 import ssl
-import threading
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.fakes.rest import PASSWORD, USER, FakeService
 
 BASE = "/appcenter/cisco/ndfc/api/v1/lan-fabric"
 VERSION = "/appcenter/cisco/ndfc/api/about/version"
-PASSWORD = "correct-horse-battery"
 
 
 def network(name: str, vni: object, vrf: str, **template: object) -> dict[str, object]:
@@ -59,24 +53,15 @@ def attachment(name: str, switch: str, vlan: object, **more: object) -> dict[str
     }
 
 
-class FakeNdfc:
-    """Serves two networks in one VRF until the context ends. `misbehave` changes what a path answers."""
+class FakeNdfc(FakeService):
+    """Serves two networks in one VRF to whoever has logged in."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._serving = threading.Event()
-        self._stop = asyncio.Event()
-        self.port = 0
+        super().__init__(context)
         self.token = "token-1"
-        self.requests: Counter[str] = Counter()
-        """How often each path was asked."""
         self.logins: list[dict[str, Any]] = []
         """What each login sent."""
-        self.misbehave: dict[str, Answer] = {}
-        """What a path does instead of answering."""
-        self.documents: dict[str, Any] = {
+        self.documents = {
             VERSION: {"version": "12.2.1.321", "mode": "LAN"},
             f"{BASE}/rest/control/fabrics": [{"fabricName": "dc1", "fabricType": "Switch_Fabric"}],
             f"{BASE}/rest/top-down/fabrics/dc1/networks": [
@@ -96,73 +81,8 @@ class FakeNdfc:
             ],
         }
 
-    @property
-    def url(self) -> str:
-        """Where it listens, by name."""
-        return f"https://localhost:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._serving.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-
-    def answers(
-        self, path: str, status: int, headers: Mapping[str, str] | None = None, text: str = ""
-    ) -> None:
-        """Let a path answer with a status."""
-
-        async def answer(_: web.Request) -> web.StreamResponse:
-            return web.Response(status=status, headers=headers, text=text)
-
-        self.misbehave[path] = answer
-
-    def hangs(self, path: str) -> None:
-        """Let a path never answer."""
-
-        async def answer(_: web.Request) -> web.StreamResponse:
-            await self._stop.wait()
-            return web.Response()
-
-        self.misbehave[path] = answer
-
-    def drips(self, path: str, chunk: bytes, pause: float) -> None:
-        """Let a path answer without an end, so much at a time."""
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            response = web.StreamResponse()
-            await response.prepare(request)
-            with suppress(ConnectionResetError):  # enough for the client
-                while not self._stop.is_set():
-                    await response.write(chunk)
-                    await asyncio.sleep(pause)
-            return response
-
-        self.misbehave[path] = answer
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._context).start()
-        self.port = runner.addresses[0][1]
-        self._serving.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests[request.path] += 1
-        if request.path in self.misbehave:
-            return await self.misbehave[request.path](request)
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a document, or a token at the login."""
         if request.path == "/login":
             return await self._login(request)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -175,6 +95,6 @@ class FakeNdfc:
     async def _login(self, request: web.Request) -> web.StreamResponse:
         sent = await request.json()
         self.logins.append(sent)
-        if sent.get("userName") != "reader" or sent.get("userPasswd") != PASSWORD:
+        if sent.get("userName") != USER or sent.get("userPasswd") != PASSWORD:
             return web.json_response({"error": "user authentication failed"}, status=401)
         return web.json_response({"token": self.token, "jwttoken": self.token, "username": "reader"})

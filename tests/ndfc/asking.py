@@ -1,49 +1,36 @@
 """Runs a client for as long as a test looks at it."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
 
 from hostcollector.config import NdfcSettings
 from hostcollector.errors import SourceError
-from hostcollector.ndfc import Answer, Client, Limits
+from hostcollector.ndfc import Answer, Client
+from hostcollector.rest import Limits
+from tests.rest import asking as rest
+from tests.rest.asking import LIMITS, PATIENCE, wait_until
 
-LIMITS = Limits(request_seconds=20, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
-PATIENCE = 20
+__all__ = ["LIMITS", "PATIENCE", "answer_of", "asking", "failure_of", "wait_until"]
+
+
+def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> Client:
+    """Return a client that finds nothing in its environment."""
+    return Client(settings, limits=limits, environment={})
 
 
 @contextmanager
 def asking(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[Client]:
     """Start a client, wait for what its first round gave, and end it."""
-    client = Client(settings, limits=limits, environment={})
-    client.start()
-    try:
-        client.settle(PATIENCE)
+    client = client_of(settings, limits)
+    with rest.asking(client):
         yield client
-    finally:
-        client.close()
-        assert client._flight is not None
-        client._flight.result(PATIENCE)
 
 
 def answer_of(settings: NdfcSettings) -> Answer:
     """Return the answer of one client's first round."""
-    with asking(settings) as client:
-        return client.current()[0]
+    return rest.answer_of(client_of(settings))
 
 
 def failure_of(settings: NdfcSettings, limits: Limits = LIMITS) -> SourceError:
     """Return why one client's first round failed."""
-    with asking(settings, limits) as client, pytest.raises(SourceError) as caught:
-        client.current()
-    return caught.value
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a client's next rounds to make `condition` true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    return rest.failure_of(client_of(settings, limits))

@@ -7,7 +7,8 @@ import pytest
 
 from hostcollector.config import NdfcSettings
 from tests.fakes.authority import Authority
-from tests.fakes.ndfc import PASSWORD, FakeNdfc
+from tests.fakes.ndfc import FakeNdfc
+from tests.fakes.rest import PASSWORD
 
 
 @pytest.fixture(scope="module")

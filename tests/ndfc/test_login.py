@@ -1,4 +1,4 @@
-"""Passwords and tokens: where they come from, when they are renewed, and that nobody sees them."""
+"""Logins and tokens: how they are got, when they are renewed, and that nobody sees them."""
 
 import logging
 from dataclasses import replace
@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from hostcollector.config import NdfcSettings
-from hostcollector.errors import Reason, SourceError
-from hostcollector.ndfc.target import CREDENTIAL, prepare
-from tests.fakes.ndfc import BASE, PASSWORD, FakeNdfc
+from hostcollector.errors import Reason
+from tests.fakes.ndfc import BASE, FakeNdfc
+from tests.fakes.rest import PASSWORD
 from tests.ndfc.asking import LIMITS, answer_of, asking, failure_of, wait_until
 
 NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
@@ -54,17 +54,6 @@ def test_a_wrong_password_is_tried_once(
     assert (error.reason, "'reader' is not let in" in str(error)) == (Reason.DENIED, True)
     assert controller.requests["/login"] == 1
     assert "wrong-horse" not in str(error) + caplog.text
-
-
-def test_the_password_is_read_again_for_each_round(
-    settings: NdfcSettings, controller: FakeNdfc, tmp_path: Path
-) -> None:
-    """A password that was changed works without a restart."""
-    (tmp_path / "password").write_text("old")
-    with asking(settings) as client:
-        (tmp_path / "password").write_text(PASSWORD)
-        wait_until(lambda: client._state.answer is not None)
-        assert client.current()[2] == ""
 
 
 def test_the_older_spelling_of_the_login_is_tried(settings: NdfcSettings, controller: FakeNdfc) -> None:
@@ -113,28 +102,6 @@ def test_a_login_that_fails_inside_a_success_is_refused(settings: NdfcSettings, 
         controller.answers("/login", 200, text=document)
         error = failure_of(settings)
         assert (error.reason, "is not let in" in str(error)) == (Reason.DENIED, True)
-
-
-def test_the_password_comes_from_the_credentials_of_the_service(
-    settings: NdfcSettings, tmp_path: Path
-) -> None:
-    """Without a file the credential that systemd hands over is read."""
-    (tmp_path / CREDENTIAL).write_text("from-systemd")
-    target = prepare(replace(settings, password_file=None), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert target.password == "from-systemd"
-    assert "from-systemd" not in repr(target)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines", b"\xff\xfe", b"x" * 2000, b"nul\x00"])
-def test_a_file_without_a_password_is_named_and_not_quoted(
-    settings: NdfcSettings, tmp_path: Path, content: bytes
-) -> None:
-    """What cannot be a password is refused with the file's name only."""
-    (tmp_path / "password").write_bytes(content)
-    with pytest.raises(SourceError) as caught:
-        prepare(settings, {})
-    assert str(caught.value).startswith(f"{tmp_path}/password ")
-    assert not content.strip() or content.decode(errors="replace").strip() not in str(caught.value)
 
 
 def test_neither_password_nor_token_is_ever_shown(

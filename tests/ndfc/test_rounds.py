@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceError
+from hostcollector.errors import Reason, SourceError
 from hostcollector.ndfc import Answer, Client, Placement
-from tests.fakes.ndfc import BASE, PASSWORD, VERSION, FakeNdfc
+from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
+from tests.fakes.rest import PASSWORD
 from tests.ndfc.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until
 
 NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
@@ -68,6 +69,20 @@ def test_reading_does_not_wait_for_a_controller_that_hangs(
     client.close()
     assert client._flight is not None
     client._flight.result(PATIENCE)
+
+
+@pytest.mark.parametrize("text", ["[", '"Invalid Fabric"', "null", "{}"])
+def test_what_is_no_list_fails_the_round(settings: NdfcSettings, controller: FakeNdfc, text: str) -> None:
+    """A document that is none, or has another shape, is malformed."""
+    controller.answers(NETWORKS, 200, text=text)
+    assert failure_of(settings).reason is Reason.MALFORMED
+
+
+def test_a_failure_inside_a_success_fails_the_round(settings: NdfcSettings, controller: FakeNdfc) -> None:
+    """What the controller says inside its 200 is passed on; nothing half-read is shown."""
+    controller.documents[ATTACHMENTS] = {"status": "fail", "message": "database is not ready"}
+    error = failure_of(settings)
+    assert (error.reason, "database is not ready" in str(error)) == (Reason.MALFORMED, True)
 
 
 def test_the_last_good_answer_stands(

@@ -15,7 +15,8 @@ from hostcollector.ndfc import Answer, Client, Placement
 from hostcollector.sources.base import Request
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use
 from tests.fakes.authority import Authority
-from tests.fakes.ndfc import PASSWORD, FakeNdfc
+from tests.fakes.ndfc import FakeNdfc
+from tests.fakes.rest import PASSWORD
 
 WEB = Placement(fabric="dc1", network="web", vni=30001, vrf="acme", vrf_vni=50001)
 DATABASE = Placement(fabric="dc1", network="db", vni=30002, vrf="acme", vrf_vni=50001)

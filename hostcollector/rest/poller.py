@@ -1,0 +1,204 @@
+"""Keeps a service's last good answer, in a daemon thread with an event loop of its own.
+
+Readers never wait: what the service said stands until it says something else. How long ago that was is part
+of what is shown.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+from hostcollector.errors import Reason, SourceError, SourceTimeoutError
+from hostcollector.lanes import Backoff, Clock, Lane
+from hostcollector.log import Transitions
+from hostcollector.rest.http import BusyError, Http, LoginRefusedError
+from hostcollector.rest.target import Endpoint, Service, Target, prepare
+
+logger = logging.getLogger("hostcollector")
+
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a service is asked and how long is waited; times in seconds.
+
+    `login_pause` is the shortest pause after a refused login: accounts are locked after a few of them.
+    `connections` is how many questions of a round may be on their way at once.
+    """
+
+    request_seconds: float = 30.0
+    visit_seconds: float = 300.0
+    answer_bytes: int = 8 * 1024 * 1024
+    connections: int = 1
+    first_pause: float = 15.0
+    longest_pause: float = 900.0
+    login_pause: float = 600.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Questions(Protocol[Answer_co]):
+    """What is asked in a round, and what is kept from one round to the next, such as a token."""
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """What nobody may read in an error, beside the password."""
+
+    async def ask(self, http: Http, target: Target) -> Answer_co:
+        """Ask for everything. Raises `SourceError`: half an answer would be a wrong one."""
+
+    def forget(self) -> None:
+        """Begin the next round anew: this one failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State(Generic[Answer]):
+    """What readers see: the last good answer with its time, and what went wrong since."""
+
+    answer: Answer | None = None
+    taken_at: float = 0.0
+    failure: str = ""
+    reason: Reason = Reason.UNAVAILABLE
+
+    def error(self) -> SourceError:
+        """Return the failure as an error, a new one for each reader: one that is kept would keep frames."""
+        error = SourceError(self.failure)
+        error.reason = self.reason
+        return error
+
+
+class Poller(Generic[Answer]):
+    """Follows one service. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        service: Service,
+        endpoint: Endpoint,
+        questions: Questions[Answer],
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        environment: Mapping[str, str] = os.environ,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._endpoint = endpoint
+        self._questions = questions
+        self._limits = limits
+        self._environment = environment
+        self._clock = clock
+        self._lane = Lane(service.section, clock)
+        self._lock = threading.Lock()
+        self._flight: Future[None] | None = None
+        self._stop = threading.Event()
+        self._settled = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._secrets: frozenset[str] = frozenset()
+        self._transitions = Transitions(logger, clock)
+        self._state: _State[Answer] = _State(failure=f"{endpoint.url}: no answer yet")
+
+    def start(self) -> None:
+        """Begin to ask; a second call does nothing."""
+        with self._lock:
+            if self._flight is not None or self._stop.is_set():
+                return
+            if self._endpoint.insecure_skip_verify:
+                logger.warning(
+                    "%s.insecure_skip_verify is set: whoever stands between this host and %s can read "
+                    "the account's password",
+                    self._service.section,
+                    self._service.name,
+                )
+            self._flight = self._lane.submit(self._keep)
+
+    def close(self) -> None:
+        """End the connection and the thread; does not wait for them. May be called twice."""
+        self._stop.set()
+        self._settled.set()
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        self._lane.close()
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answer or failure; for somebody who looks once and has no other."""
+        self._settled.wait(seconds)
+
+    def current(self) -> tuple[Answer, float, str]:
+        """Return the last good answer, its age in seconds and what has failed since (empty for nothing).
+
+        At once. Raises `SourceError` with the reason while there has been no answer.
+        """
+        state = self._state
+        if self._flight is not None and self._flight.done() and not self._stop.is_set():
+            ended = f"the thread has ended ({type(self._flight.exception()).__name__})"
+            state = replace(state, failure=ended, reason=Reason.INTERNAL)
+        if state.answer is None:
+            raise state.error()
+        return state.answer, self._clock() - state.taken_at, state.failure
+
+    def _keep(self) -> None:
+        """Ask again and again until `close`."""
+        backoff = Backoff(self._limits.first_pause, self._limits.longest_pause, self._clock)
+        while not self._stop.is_set():
+            try:
+                asyncio.run(self._visit(prepare(self._service, self._endpoint, self._environment)))
+            except asyncio.CancelledError:
+                return
+            except SourceError as error:
+                backoff.failed()
+                self._note(error)
+                self._questions.forget()
+                pause = max(backoff.pause, self._pause_of(error))
+            else:
+                backoff.succeeded()
+                self._transitions.succeeded(self._service.name)
+                pause = float(self._endpoint.interval_seconds)
+            self._settled.set()
+            # Not all hypervisors of a cloud at the same moment.
+            self._stop.wait(pause * random.uniform(0.9, 1.1))  # noqa: S311 - nothing secret
+
+    async def _visit(self, target: Target) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._stop.is_set():
+            return
+        limits = self._limits
+        self._secrets = target.secrets
+        http = Http(
+            target,
+            seconds=limits.request_seconds,
+            limit=limits.answer_bytes,
+            connections=limits.connections,
+        )
+        try:
+            async with asyncio.timeout(limits.visit_seconds), http:
+                answer = await self._questions.ask(http, target)
+        except TimeoutError as error:
+            raise SourceTimeoutError(f"not everything was told within {limits.visit_seconds:g} s") from error
+        self._state = _State(answer=answer, taken_at=self._clock())
+
+    def _note(self, error: SourceError) -> None:
+        """Keep what went wrong beside the last good answer, without what nobody may read."""
+        text = f"{self._endpoint.url}: {error}"
+        for secret in self._secrets.union(self._questions.secrets):
+            text = text.replace(secret, "***")
+        self._state = replace(self._state, failure=text, reason=error.reason)
+        if self._state.answer is not None:  # without one the source fails, which is logged as such
+            self._transitions.failed(self._service.name, text, reason=error.reason)
+
+    def _pause_of(self, error: SourceError) -> float:
+        if isinstance(error, LoginRefusedError):
+            return self._limits.login_pause
+        return error.pause if isinstance(error, BusyError) else 0.0

@@ -1,0 +1,136 @@
+"""Finds out everything that can block before the event loop runs: password, certificates, addresses."""
+
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from hostcollector.errors import SourceUnavailableError
+
+HTTPS_PORT = 443
+_LONGEST_PASSWORD = 1024
+
+
+class Endpoint(Protocol):
+    """What the section of every such service has; the settings are frozen values with these fields."""
+
+    @property
+    def url(self) -> str:
+        """``https://host`` or ``https://host:port``."""
+
+    @property
+    def user(self) -> str:
+        """The account."""
+
+    @property
+    def password_file(self) -> str | None:
+        """A file with the password in one line; None for the credential that systemd hands over."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """The certificates that the server's must be signed by, in PEM; None for the system's."""
+
+    @property
+    def insecure_skip_verify(self) -> bool:
+        """Whether the server's certificate is not checked."""
+
+    @property
+    def interval_seconds(self) -> int:
+        """Seconds between two rounds of questions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Which service is asked: its `name` for people, and the `section` of the configuration it is set in."""
+
+    name: str
+    section: str
+
+    @property
+    def credential(self) -> str:
+        """The credential that is read where no file is configured (systemd.exec(5), LoadCredential=)."""
+        return f"{self.section}-password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A service with what it takes to ask it. `addresses` are families and numeric addresses."""
+
+    service: Service
+    url: str
+    user: str
+    password: str = field(repr=False)
+    context: ssl.SSLContext = field(repr=False)
+    addresses: tuple[tuple[int, str], ...]
+
+    @property
+    def basic(self) -> str:
+        """What stands behind ``Basic`` in an Authorization header (RFC 7617)."""
+        return b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The password in every form in which it goes over the wire."""
+        return frozenset({self.password, self.basic})
+
+
+def prepare(service: Service, endpoint: Endpoint, environment: Mapping[str, str]) -> Target:
+    """Read the files and look up the name; may block. Raises `SourceUnavailableError`."""
+    return Target(
+        service=service,
+        url=endpoint.url,
+        user=endpoint.user,
+        password=_password(service, endpoint, environment),
+        context=_context(endpoint),
+        addresses=_addresses(endpoint.url),
+    )
+
+
+def _password(service: Service, endpoint: Endpoint, environment: Mapping[str, str]) -> str:
+    if endpoint.password_file is not None:
+        path = Path(endpoint.password_file)
+    elif directory := environment.get("CREDENTIALS_DIRECTORY"):
+        path = Path(directory) / service.credential
+    else:
+        raise SourceUnavailableError(
+            f"there is no password: set {service.section}.password_file, or "
+            f"LoadCredential={service.credential}:... in the unit"
+        )
+    try:
+        with path.open("rb") as file:
+            password = file.read(_LONGEST_PASSWORD + 1).decode().rstrip("\r\n")
+    except OSError as error:
+        raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # Without the cause: it quotes the password.
+        raise SourceUnavailableError(f"{path} is not UTF-8") from None
+    if not password or len(password) > _LONGEST_PASSWORD or not password.isprintable():
+        raise SourceUnavailableError(f"{path} does not hold a password in one line")
+    return password
+
+
+def _context(endpoint: Endpoint) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ca_file)
+    except OSError as error:
+        raise SourceUnavailableError(
+            f"{endpoint.ca_file} cannot be used: {error.strerror or error}"
+        ) from error
+    if endpoint.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _addresses(url: str) -> tuple[tuple[int, str], ...]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        found = socket.getaddrinfo(host, parts.port or HTTPS_PORT, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise SourceUnavailableError(f"the name {host!r} cannot be resolved: {error}") from error
+    return tuple((int(family), str(address[0])) for family, _, _, _, address in found)
