@@ -30,7 +30,7 @@ lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/lint-imports
 
 unit: venv ## the tests that need neither root nor QEMU
-	$(python) -m pytest -n 4 -m 'not lab' $(cov)
+	$(python) -m pytest -n 4 --dist loadgroup -m 'not lab' $(cov)
 
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) -m pytest -m lab

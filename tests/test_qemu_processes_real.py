@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from hostcollector.qemu_processes import Found, QemuProcesses
 from tests.fakes.guests import A, guests
+
+# They run real processes of one and the same guest, which the others must not see: one test after the other.
+pytestmark = pytest.mark.xdist_group("the processes of guest A")
 
 BASH = Path("/bin/bash")
 

@@ -16,6 +16,9 @@ from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.groups import mounts_of
 from tests.fakes.guests import A, request, series
 
+# They run real processes of one and the same guest, which the others must not see: one test after the other.
+pytestmark = pytest.mark.xdist_group("the processes of guest A")
+
 # Waits until it is in its group, works, and tells what it used from then on.
 WORKING = """
 import json, sys, time

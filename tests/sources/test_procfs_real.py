@@ -16,6 +16,9 @@ from hostcollector.sources.base import Reading
 from hostcollector.sources.procfs import Procfs
 from tests.fakes.guests import A, request, series
 
+# They run real processes of one and the same guest, which the others must not see: one test after the other.
+pytestmark = pytest.mark.xdist_group("the processes of guest A")
+
 # A process with a vCPU's thread that works, sleeps twenty times, and then tells what it used.
 WORKING = """
 import ctypes, json, os, resource, sys, threading, time
