@@ -20,6 +20,7 @@ from hostcollector.log import Transitions
 from hostcollector.model import Report, Sample, SourceState
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
+from hostcollector.partitions import Client as UfmClient
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.registry import Ingredients, make_sources
 from hostcollector.tenancy import (
@@ -89,6 +90,7 @@ class Hypervisor:
             processes=QemuProcesses(Path(settings.paths.root)),
             switch=switch,
             ovn=ovn,
+            ufm=UfmClient(settings.ufm) if settings.ufm.url else None,
             baselines=self.baselines,
         )
         return Collector(

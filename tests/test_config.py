@@ -73,6 +73,15 @@ ndfc:
   switches: [leaf1]
   cluster: west
   interval_seconds: 300
+infiniband:
+  partitions: [{pkey: 0x8001, name: acme, full: [0c42a10300abcdef]}]
+ufm:
+  url: https://ufm.example
+  user: reader
+  password_file: /etc/hostcollector/ufm-password
+  ca_file: /etc/hostcollector/ufm.pem
+  insecure_skip_verify: true
+  interval_seconds: 300
 paths:
   root: /mnt/capture
   state_directory: /run/state
@@ -182,8 +191,8 @@ def test_all_problems_come_at_once() -> None:
         (
             "'a.b': 1",
             (
-                "'a.b': unknown key; "
-                "known here: libvirt, web, collection, sources, tenancy, ovs, ovn, ndfc, paths, log (line 1)"
+                "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, "
+                "ovs, ovn, ndfc, infiniband, ufm, paths, log (line 1)"
             ),
         ),
     ],

@@ -20,6 +20,7 @@ from hostcollector.catalogue import (
     memory,
     network,
     ovs,
+    partitions,
     pci,
     vf,
 )
@@ -36,6 +37,7 @@ SUBJECTS = (
     gpu,
     ovs,
     network,
+    partitions,
     cgroup,
     host,
     infiniband,

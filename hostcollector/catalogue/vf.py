@@ -70,6 +70,13 @@ POLICY_DRIFT = gauge(
     help="1 if a guest's VF breaks the rule: trust_on, spoof_check_off, vlan_0, link_forced_up, mac_differs.",
     note="Only rules that can be judged; mac_differs compares with the guest's definition.",
 )
+PKEY_INFO = info(
+    name="libvirt_domain_vf_pkey_info",
+    source="sriov",
+    labels=(*_VF, "port_guid", "pkey", "membership", "partition", "origin"),
+    help="A partition that a guest's InfiniBand VF is in, as a full or a limited member.",
+    note="pkey is without the membership bit; origin is static (the configuration) or ufm.",
+)
 PF_INFO = info(
     name="hostcollector_host_pf_info",
     source="sriov",

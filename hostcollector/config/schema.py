@@ -7,8 +7,10 @@ import yaml
 
 from hostcollector.config import values
 from hostcollector.config.document import Place, UnfitError, entries, quoted
+from hostcollector.config.infiniband import infiniband
 from hostcollector.config.remote import Transport
 from hostcollector.config.sections import Check, Read, known, leaf, list_of, section
+from hostcollector.config.services import NDFC, UFM, service
 from hostcollector.config.settings import (
     CollectionSettings,
     LibvirtSettings,
@@ -22,6 +24,7 @@ from hostcollector.config.settings import (
     ResolverName,
     Settings,
     TenancySettings,
+    UfmSettings,
     WebSettings,
     XPathRule,
 )
@@ -78,7 +81,9 @@ def read_settings(root: yaml.Node, place: Place, source_names: Collection[str]) 
         "tenancy": lambda node, here: TenancySettings(**known(node, here, TENANCY)),
         "ovs": section(OvsSettings, OVS),
         "ovn": _ovn,
-        "ndfc": _ndfc,
+        "ndfc": service(NdfcSettings, NDFC, "the controller"),
+        "infiniband": infiniband,
+        "ufm": service(UfmSettings, UFM, "the fabric's manager"),
         "paths": section(PathSettings, PATHS),
         "log": section(LogSettings, LOG),
     }
@@ -100,15 +105,6 @@ def _ovn(node: yaml.Node, place: Place) -> OvnSettings:
         raise UnfitError("ca_file is missing: the certificates that an ssl: server is checked against")
     if (settings.certificate_file is None) != (settings.private_key_file is None):
         raise UnfitError("certificate_file and private_key_file go together: give both or neither")
-    return settings
-
-
-def _ndfc(node: yaml.Node, place: Place) -> NdfcSettings:
-    settings = NdfcSettings(**known(node, place, NDFC))
-    if not settings.url and settings != NdfcSettings():
-        raise UnfitError("url is missing: the address of the controller")
-    if settings.url and not settings.user:
-        raise UnfitError("user is missing: an account with a role that may only read")
     return settings
 
 
@@ -149,16 +145,4 @@ TENANCY: Mapping[str, Read] = {
     "resolvers": _resolvers,
     "xpath": list_of(_xpath_rule),
     "map_file": leaf(values.absolute_path_or_null),
-}
-NDFC: Mapping[str, Read] = {
-    "url": leaf(values.https_url),
-    "user": leaf(values.text),
-    "domain": leaf(values.text),
-    "password_file": leaf(values.absolute_path_or_null),
-    "ca_file": leaf(values.absolute_path_or_null),
-    "insecure_skip_verify": leaf(values.boolean),
-    "fabrics": list_of(leaf(values.text)),
-    "switches": list_of(leaf(values.text)),
-    "cluster": leaf(values.text),
-    "interval_seconds": leaf(values.whole_number(60, 86400)),
 }

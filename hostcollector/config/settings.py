@@ -214,6 +214,60 @@ class NdfcSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSettings:
+    """One entry of `infiniband.partitions`: a partition, its name and its members' ports.
+
+    GUIDs are written as any tool writes them; kept as ``0c:42:a1:03:00:ab:cd:ef``.
+    """
+
+    pkey: int
+    """The P_Key, from 0x1 to 0x7fff; the membership bit (0x8000) may be set and means nothing here."""
+
+    name: str = ""
+    """The partition's name; it also stands in place of the one that UFM gives."""
+
+    full: tuple[str, ...] = ()
+    """Port GUIDs of full members."""
+
+    limited: tuple[str, ...] = ()
+    """Port GUIDs of limited members."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfinibandSettings:
+    """The `infiniband` section: what only the subnet manager knows of the fabric, for the source `sriov`."""
+
+    partitions: tuple[PartitionSettings, ...] = ()
+    """Partitions with their members. UFM is not believed about ports that stand here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UfmSettings:
+    """The `ufm` section: NVIDIA's manager of the InfiniBand fabric, for the sources `ufm` and `sriov`."""
+
+    url: str = ""
+    """``https://host`` or ``https://host:port``. Without it nothing is asked of a manager."""
+
+    user: str = ""
+    """An account that may only read."""
+
+    password_file: str | None = None
+    """Absolute path of a file with the password in one line; it is read again for each round.
+
+    Null for the credential ``ufm-password`` that systemd hands over (`LoadCredential=`).
+    """
+
+    ca_file: str | None = None
+    """Absolute path of the certificates that the server's must be signed by (PEM); null for the system's."""
+
+    insecure_skip_verify: bool = False
+    """Do not check the manager's certificate: anybody in between can then read the password."""
+
+    interval_seconds: int = 600
+    """Seconds between two rounds of questions, 60 to 86400."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathSettings:
     """The `paths` section: where the collector reads and writes on this machine."""
 
@@ -262,6 +316,12 @@ class Settings:
 
     ndfc: NdfcSettings = field(default_factory=NdfcSettings)
     """Cisco's fabric controller."""
+
+    infiniband: InfinibandSettings = field(default_factory=InfinibandSettings)
+    """What only the subnet manager knows."""
+
+    ufm: UfmSettings = field(default_factory=UfmSettings)
+    """NVIDIA's manager of the InfiniBand fabric."""
 
     paths: PathSettings = field(default_factory=PathSettings)
     """Where the collector reads and writes on this machine."""

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import yaml
 
+from hostcollector import ib_names
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.document import UnfitError, described, kind, quoted
 from hostcollector.config.remote import Remote, Transport, parse_remotes
@@ -131,6 +132,22 @@ def https_url(node: yaml.Node) -> str:
     return f"https://{address}"
 
 
+def partition(node: yaml.Node) -> int:
+    """Return the partition of a P_Key in hexadecimal digits, without the membership bit."""
+    found = ib_names.partition(_scalar(node))
+    if found is None:
+        raise UnfitError(f"expected a P_Key such as 0x8001, not {described(node)}")
+    return found
+
+
+def port_guid(node: yaml.Node) -> str:
+    """Return the GUID of a port in one form, whichever it is written in."""
+    found = ib_names.guid(_scalar(node))
+    if not found:
+        raise UnfitError(f"expected a GUID of 16 hexadecimal digits, not {described(node)}")
+    return found
+
+
 def absolute_path(node: yaml.Node) -> str:
     """Return an absolute path of the file system."""
     value = text(node)
@@ -160,6 +177,11 @@ def xpath_complaint(path: str, namespaces: dict[str, str]) -> str:
         # What its parser does with tokens that it does not expect, such as functions and unions.
         return f"not a path that ElementTree knows: {quoted(path)}"
     return ""
+
+
+def _scalar(node: yaml.Node) -> str:
+    """Return what is written, also where YAML would read a number of whatever base out of it."""
+    return node.value if isinstance(node, yaml.ScalarNode) else ""
 
 
 def _octal(digits: str) -> bool:

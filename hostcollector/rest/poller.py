@@ -64,10 +64,10 @@ class Questions(Protocol[Answer_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State(Generic[Answer]):
-    """What readers see: the last good answer with its time, and what went wrong since."""
+    """What readers see: the last good answer, when it was asked for, and what went wrong since."""
 
     answer: Answer | None = None
-    taken_at: float = 0.0
+    asked_at: float = 0.0
     failure: str = ""
     reason: Reason = Reason.UNAVAILABLE
 
@@ -137,7 +137,7 @@ class Poller(Generic[Answer]):
         self._settled.wait(seconds)
 
     def current(self) -> tuple[Answer, float, str]:
-        """Return the last good answer, its age in seconds and what has failed since (empty for nothing).
+        """Return the last good answer, how old it may be in seconds and what has failed since, if anything.
 
         At once. Raises `SourceError` with the reason while there has been no answer.
         """
@@ -147,7 +147,7 @@ class Poller(Generic[Answer]):
             state = replace(state, failure=ended, reason=Reason.INTERNAL)
         if state.answer is None:
             raise state.error()
-        return state.answer, self._clock() - state.taken_at, state.failure
+        return state.answer, self._clock() - state.asked_at, state.failure
 
     def _keep(self) -> None:
         """Ask again and again until `close`."""
@@ -176,6 +176,7 @@ class Poller(Generic[Answer]):
             return
         limits = self._limits
         self._secrets = target.secrets
+        asked_at = self._clock()
         http = Http(
             target,
             seconds=limits.request_seconds,
@@ -187,7 +188,7 @@ class Poller(Generic[Answer]):
                 answer = await self._questions.ask(http, target)
         except TimeoutError as error:
             raise SourceTimeoutError(f"not everything was told within {limits.visit_seconds:g} s") from error
-        self._state = _State(answer=answer, taken_at=self._clock())
+        self._state = _State(answer=answer, asked_at=asked_at)
 
     def _note(self, error: SourceError) -> None:
         """Keep what went wrong beside the last good answer, without what nobody may read."""

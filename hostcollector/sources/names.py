@@ -32,6 +32,7 @@ NAMES = (
     SourceName(name="ovs", help="the guests' ports on this machine's Open vSwitch"),
     SourceName(name="ovn", help="the guests' logical ports and networks in OVN, where it is configured"),
     SourceName(name="ndfc", help="what the guests' VLANs are in Cisco's fabric, where it is configured"),
+    SourceName(name="ufm", help="the manager of the InfiniBand fabric, where it is configured"),
     SourceName(name="host", help="the hypervisor's processors, memory and huge pages"),
     SourceName(name="process", help="the collector's own cost"),
 )

@@ -15,6 +15,8 @@ from hostcollector.gpus import has_nvidia_device
 from hostcollector.libvirt_link import Link
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
+from hostcollector.partitions import Client as UfmClient
+from hostcollector.partitions import Partitions
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.names import NAMES
@@ -33,6 +35,8 @@ class Ingredients:
     switch: LocalSwitch
     ovn: OvnPorts | None
     """None where no southbound database is configured."""
+    ufm: UfmClient | None
+    """None where no manager of an InfiniBand fabric is configured."""
     baselines: Baselines
 
 
@@ -114,7 +118,9 @@ def _netlink(_: Ingredients) -> Source:
 def _sriov(ingredients: Ingredients) -> Source:
     from hostcollector.sources.sriov import Sriov
 
-    return Sriov(Path(ingredients.settings.paths.root), ingredients.baselines)
+    settings = ingredients.settings
+    partitions = Partitions(settings.infiniband.partitions, ingredients.ufm)
+    return Sriov(Path(settings.paths.root), ingredients.baselines, partitions=partitions)
 
 
 def _vfio(ingredients: Ingredients) -> Source:
@@ -160,6 +166,12 @@ def _ndfc(ingredients: Ingredients) -> Source:
     return Ndfc(Client(settings) if settings.url else None)
 
 
+def _ufm(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.ufm import Ufm
+
+    return Ufm(ingredients.ufm)
+
+
 def _host(ingredients: Ingredients) -> Source:
     from hostcollector.sources.host import Host
 
@@ -187,6 +199,7 @@ MAKERS: Mapping[str, Make] = {
     "nvml": _nvml,
     "infiniband": _infiniband,
     "ndfc": _ndfc,
+    "ufm": _ufm,
     "host": _host,
     "process": _process,
 }

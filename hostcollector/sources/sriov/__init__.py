@@ -12,9 +12,11 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.errors import SourceError
 from hostcollector.model import Sample
+from hostcollector.partitions import Partitions
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
+from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.owners import Owners, find_owners
 from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
@@ -32,11 +34,18 @@ class Sriov:
 
     name = "sriov"
 
-    def __init__(self, root: Path, baselines: Baselines, route: RouteSocket | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        baselines: Baselines,
+        route: RouteSocket | None = None,
+        partitions: Partitions | None = None,
+    ) -> None:
         self._reader = TopologyReader(root)
         self._files = VendorFiles(root)
         self._lists = VfLists(route or RouteSocket())
         self._baselines = baselines
+        self._memberships = Memberships(partitions or Partitions())
         self._topology: Topology | None = None
 
     def read(self, request: Request) -> Reading:
@@ -47,16 +56,20 @@ class Sriov:
         owners = find_owners(request.guests, topology, self._reader, all_listed=request.guests_listed)
         self._lists.begin()
         samples: list[Sample] = []
+        vfs: list[Described] = []
         remarks: list[str] = []
         cards = [self._card(pf, request.deadline) for pf in topology.pfs]
         for card in cards:
             counters = CounterReader(card, self._files)
             samples.extend(_card_samples(card))
-            samples.extend(self._card_vfs(card, counters, owners))
+            vfs.extend(self._card_vfs(card, counters, owners))
             owned = sum(address in owners.by_address for address in card.pf.vfs.values())
             remarks.extend(notes(card, counters, owned))
+        samples.extend(sample for vf in vfs for sample in samples_of(vf))
+        samples.extend(self._memberships.samples(vfs))
         self._baselines.flush()
         remarks.extend(_doubts(owners))
+        remarks.extend(self._memberships.notes(vfs))
         remarks.extend(self._baselines.problems)
         partial = any(card.truncated for card in cards) or not owners.complete or bool(owners.disputed)
         return Reading(samples=samples, notes=tuple(remarks), partial=partial)
@@ -70,6 +83,7 @@ class Sriov:
         if topology is not self._topology:
             self._topology = topology
             self._lists.forget()
+            self._memberships.follow(topology.vfs)
             if topology.pfs:
                 self._baselines.retain(DEVICE, {DEVICE + address for address in topology.vfs})
         return topology
@@ -89,14 +103,14 @@ class Sriov:
         netdev, listed = found
         return Card(pf, netdev.name, listed)
 
-    def _card_vfs(self, card: Card, reader: CounterReader, owners: Owners) -> Iterator[Sample]:
+    def _card_vfs(self, card: Card, reader: CounterReader, owners: Owners) -> Iterator[Described]:
         pf = card.pf
         for number, address in pf.vfs.items():
             owner = owners.of(address)
             if owner is None:
                 continue
             origin, raw = reader.counters(number)
-            described = Described(
+            yield Described(
                 labels=(card.name, str(number), address),
                 owner=owner,
                 listed=card.listed(number),
@@ -108,7 +122,6 @@ class Sriov:
                 pf_address=pf.address,
                 ib_device=pf.ib_device,
             )
-            yield from samples_of(described)
 
     def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, int]:
         """Return the counters since the owner's start; those of another origin have their own baselines."""

@@ -6,6 +6,7 @@ Asked only for VFs of which netlink has no counters. All from the VF's point of 
 from collections.abc import Mapping
 from pathlib import Path
 
+from hostcollector import ib_names
 from hostcollector.sriov import PhysicalFunction
 from hostcollector.sysfs import entries, text
 
@@ -58,7 +59,8 @@ class VendorFiles:
 
     def guids(self, directory: str, number: int) -> tuple[str, str]:
         """Return the node and the port GUID of an InfiniBand VF; empty where the driver does not say."""
-        return text(f"{directory}/{number}/node"), text(f"{directory}/{number}/port")
+        node, port = (ib_names.guid(text(f"{directory}/{number}/{name}")) for name in ("node", "port"))
+        return node, port
 
     def representor_counters(self, netdev: str) -> dict[str, int]:
         """Return the counters of the VF that the representor `netdev` stands for."""

@@ -1,0 +1,26 @@
+"""Rows about the manager of the InfiniBand fabric; the guests' memberships are with their VFs."""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import EXPERIMENTAL, gauge, info
+from hostcollector.model import Scope
+
+_gauge = partial(gauge, source="ufm", scope=Scope.HOST)
+
+UFM_AGE = _gauge(
+    name="hostcollector_ufm_age_seconds",
+    unit="seconds",
+    help="How long ago UFM was last asked something that it answered.",
+)
+UFM_PARTITIONS = _gauge(
+    name="hostcollector_ufm_partitions",
+    help="Partitions of the whole fabric.",
+)
+UFM_INFO = info(
+    name="hostcollector_ufm_info",
+    source="ufm",
+    scope=Scope.HOST,
+    labels=("version",),
+    help="The fabric's manager.",
+    stability=EXPERIMENTAL,
+)

@@ -1,0 +1,67 @@
+"""Follows NVIDIA's UFM Enterprise in the background (UFM Enterprise REST API guide, PKey GUIDs).
+
+Two questions a round, only reads; an account that may only read is enough.
+"""
+
+import os
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+
+from hostcollector.config import UfmSettings
+from hostcollector.errors import SourceMalformedError
+from hostcollector.lanes import Clock
+from hostcollector.partitions import answers
+from hostcollector.partitions.values import Answer
+from hostcollector.rest import (
+    DEFAULT_LIMITS,
+    Http,
+    Limits,
+    LoginRefusedError,
+    NoSuchPathError,
+    Poller,
+    Service,
+    Target,
+    TokenRefusedError,
+)
+
+SERVICE = Service(name="UFM", section="ufm")
+PKEYS = "/ufmRest/resources/pkeys?guids_data=true"
+VERSION = "/ufmRest/app/ufm_version"
+
+
+class Client(Poller[Answer]):
+    """Follows one UFM. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        settings: UfmSettings,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        environment: Mapping[str, str] = os.environ,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        super().__init__(SERVICE, settings, _Questions(), limits=limits, environment=environment, clock=clock)
+
+
+class _Questions:
+    """The password goes with each question, and nothing is kept."""
+
+    secrets: Collection[str] = ()
+
+    async def ask(self, http: Http, target: Target) -> Answer:
+        """Ask for the partitions with their members. Raises `SourceError`."""
+        headers = {"Authorization": f"Basic {target.basic}"}
+        try:
+            document = await http.get(PKEYS, headers)
+        except TokenRefusedError as error:
+            text = f"{target.user!r} is not let in: user or password is wrong"
+            raise LoginRefusedError(text) from error
+        members = answers.members(document)
+        version = ""
+        with suppress(NoSuchPathError, SourceMalformedError):  # no reason not to show the rest
+            version = answers.version(await http.get(VERSION, headers))
+        return Answer(version=version, partitions=len(document), members=members)
+
+    def forget(self) -> None:
+        """Nothing is kept."""

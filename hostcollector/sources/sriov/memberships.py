@@ -1,0 +1,86 @@
+"""Which partitions the guests' InfiniBand VFs are in.
+
+A VF keeps its GUID when it goes to another guest, and the fabric's manager is asked every few minutes only.
+So what it said before the present owner came is not shown: it was about the owner before.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from hostcollector import ib_names
+from hostcollector.catalogue import vf as rows
+from hostcollector.lanes import Clock
+from hostcollector.model import Sample
+from hostcollector.partitions import Partitions
+from hostcollector.sources.sriov.series import Described
+from hostcollector.wording import counted
+
+
+class _Seen(NamedTuple):
+    """The last guest that was seen with a VF, and since when; None before anything was seen of it."""
+
+    uuid: str | None
+    since: float
+
+
+class Memberships:
+    """Turns what `partitions` know into series of the VFs' owners."""
+
+    def __init__(self, partitions: Partitions, clock: Clock = time.monotonic) -> None:
+        self._partitions = partitions
+        self._clock = clock
+        self._seen: dict[str, _Seen] | None = None
+
+    def follow(self, addresses: Collection[str]) -> None:
+        """Look after these VFs and no others; those that come later begin with that moment."""
+        before, came = (self._seen, self._clock()) if self._seen is not None else ({}, -math.inf)
+        self._seen = {address: before.get(address, _Seen(None, came)) for address in addresses}
+
+    def samples(self, vfs: Sequence[Described]) -> Iterator[Sample]:
+        """Yield a sample for each partition of each guest's VF. A GUID that two VFs have is nobody's."""
+        if not self._partitions.known:
+            return
+        ambiguous = _ambiguous(vfs)
+        for vf in vfs:
+            port, uuid = vf.guids[1], vf.owner.uuid
+            since = self._since(vf)
+            if port and uuid and port not in ambiguous:
+                for member in self._partitions.of(port, since):
+                    shown = (ib_names.pkey(member.partition), member.membership, member.name, member.origin)
+                    yield Sample(rows.PKEY_INFO, 1.0, (*vf.labels, port, *shown), uuid)
+
+    def notes(self, vfs: Sequence[Described]) -> Iterator[str]:
+        """Yield why memberships are missing that somebody may expect."""
+        if not self._partitions.known:
+            return
+        for port in sorted(_ambiguous(vfs)):
+            yield f"the port GUID {port} is set for more than one VF: whose partitions it has is left open"
+        nameless = sum(1 for vf in vfs if vf.ipoib and vf.owner.uuid and not vf.guids[1])
+        if nameless:
+            yield (
+                f"{counted(nameless, 'VF')} of guests without a port GUID, whose partitions cannot be found: "
+                "set it with ip link set PF vf NUMBER port_guid GUID"
+            )
+
+    def _since(self, vf: Described) -> float:
+        """Return since when the VF is with its owner, as far as was seen.
+
+        A guest that comes back to it with nobody in between has had it all the time.
+        """
+        assert self._seen is not None
+        address, uuid = vf.labels[2], vf.owner.uuid
+        seen = self._seen[address]
+        if seen.uuid is None:
+            seen = _Seen(uuid, seen.since)
+        elif uuid and uuid != seen.uuid:
+            seen = _Seen(uuid, self._clock())
+        self._seen[address] = seen
+        return seen.since
+
+
+def _ambiguous(vfs: Iterable[Described]) -> frozenset[str]:
+    found = Counter(vf.guids[1] for vf in vfs if vf.guids[1])
+    return frozenset(port for port, count in found.items() if count > 1)

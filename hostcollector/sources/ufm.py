@@ -1,0 +1,51 @@
+"""The `ufm` source: how the fabric's manager fares, whose partitions the `sriov` source shows by guest.
+
+Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
+"""
+
+from hostcollector.catalogue import partitions as rows
+from hostcollector.model import Sample
+from hostcollector.partitions import Client
+from hostcollector.sources.base import Reading, Request
+from hostcollector.wording import counted, duration
+
+
+class Ufm:
+    """Keeps the client going; `client` is None without a configured UFM."""
+
+    name = "ufm"
+
+    def __init__(self, client: Client | None) -> None:
+        self._client = client
+        if client is not None:
+            client.start()
+
+    def read(self, request: Request) -> Reading:  # noqa: ARG002 - memberships are shown with the VFs
+        """Return what there is about UFM itself, at once. Raises `SourceError` before the first answer.
+
+        After a failure the last good answer stands, with its age; the reading is partial then.
+        """
+        if self._client is None:
+            return Reading(samples=())
+        answer, age, failure = self._client.current()
+        samples = (
+            Sample(rows.UFM_AGE, age),
+            Sample(rows.UFM_INFO, 1.0, (answer.version,)),
+            Sample(rows.UFM_PARTITIONS, answer.partitions),
+        )
+        if failure:
+            note = f"the last answer is {duration(age)} old: {failure}"
+        else:
+            ports = counted(len(answer.members), "member port")
+            note = f"UFM {answer.version} told {counted(answer.partitions, 'partition')} with {ports}"
+        return Reading(samples=samples, notes=(note,), partial=bool(failure))
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answer or failure."""
+        if self._client is not None:
+            self._client.settle(seconds)
+
+    def close(self) -> None:
+        """Stop asking."""
+        if self._client is not None:
+            self._client.close()

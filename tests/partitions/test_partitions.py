@@ -1,0 +1,77 @@
+"""Whom is believed about a port, and when."""
+
+import math
+
+from hostcollector.config import PartitionSettings, UfmSettings
+from hostcollector.errors import SourceUnavailableError
+from hostcollector.partitions import Answer, Client, Member, Membership, Origin, Partitions
+
+PORT, OTHER = "0c:42:a1:03:00:ab:cd:01", "0c:42:a1:03:00:ab:cd:02"
+NOW, AGE = 1000.0, 90.0
+EVER = -math.inf
+
+
+class Told(Client):
+    """A UFM that said something 90 s ago, or never."""
+
+    def __init__(self, **members: Member) -> None:
+        super().__init__(UfmSettings())
+        self._told = Answer(members={PORT: tuple(members.values())}) if members else None
+
+    def current(self) -> tuple[Answer, float, str]:
+        """Return the answer with its age."""
+        if self._told is None:
+            raise SourceUnavailableError("no answer yet")
+        return self._told, AGE, ""
+
+
+def member(partition: int, name: str, origin: Origin = Origin.UFM) -> Member:
+    """Return a full membership."""
+    return Member(partition=partition, name=name, membership=Membership.FULL, origin=origin)
+
+
+def test_what_is_configured_of_a_port_stands() -> None:
+    """UFM is believed about the ports that the configuration does not name."""
+    partitions = Partitions(
+        [
+            PartitionSettings(pkey=1, name="acme", full=(PORT,), limited=(OTHER,)),
+            PartitionSettings(pkey=2, limited=(PORT,)),
+        ],
+        Told(one=member(7, "else")),
+        lambda: NOW,
+    )
+    assert partitions.of(PORT, EVER) == (
+        member(1, "acme", Origin.STATIC),
+        Member(partition=2, membership=Membership.LIMITED, origin=Origin.STATIC),
+    )
+    assert [each.membership for each in partitions.of(OTHER, EVER)] == [Membership.LIMITED]
+
+
+def test_ufm_is_asked_for_the_others() -> None:
+    """A name in the configuration stands in place of UFM's own for the partition."""
+    configured = [PartitionSettings(pkey=7, name="blue")]
+    partitions = Partitions(configured, Told(one=member(7, "api_pkey_0x7"), two=member(8, "red")))
+    assert partitions.of(PORT, EVER) == (member(7, "blue"), member(8, "red"))
+    assert partitions.of(OTHER, EVER) == ()
+
+
+def test_what_was_asked_before_the_owner_came_is_not_told() -> None:
+    """It may have been about the owner before; the configuration speaks for itself."""
+    partitions = Partitions((), Told(one=member(7, "blue")), lambda: NOW)
+    assert partitions.of(PORT, NOW - AGE) == (member(7, "blue"),)
+    assert partitions.of(PORT, NOW - AGE + 1) == ()
+    static = Partitions([PartitionSettings(pkey=7, full=(PORT,))], clock=lambda: NOW)
+    assert len(static.of(PORT, NOW)) == 1
+
+
+def test_before_the_first_answer_nothing_is_known() -> None:
+    """A manager that has not answered gives no memberships and no error here."""
+    partitions = Partitions((), Told())
+    assert partitions.of(PORT, EVER) == ()
+    assert partitions.known
+
+
+def test_without_configuration_nobody_knows() -> None:
+    """Nothing configured, or names only, and there is nothing to say."""
+    assert not Partitions().known
+    assert not Partitions([PartitionSettings(pkey=1, name="acme")]).known
