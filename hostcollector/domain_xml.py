@@ -131,6 +131,7 @@ def _nic(element: ET.Element) -> Nic:
         network=origin.get("network", ""),
         portgroup=origin.get("portgroup", ""),
         source_device=origin.get("dev", ""),
+        source_mode=origin.get("mode", ""),
         source_socket=origin.get("path", ""),
         interface_id=port.get("interfaceid", ""),
         profile_id=port.get("profileid", ""),

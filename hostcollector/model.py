@@ -109,7 +109,8 @@ class Nic:
     """A network interface of the live domain XML.
 
     `target` is the host's netdev (empty for passed-through and vhost-user interfaces without one),
-    `pci_address` the host's PCI function of a passed-through one (``0000:3b:00.2``).
+    `source_mode` how a macvtap uses its device (``passthrough`` ...), `pci_address` the host's PCI function
+    of a passed-through one (``0000:3b:00.2``).
     """
 
     type: str
@@ -121,6 +122,7 @@ class Nic:
     network: str = ""
     portgroup: str = ""
     source_device: str = ""
+    source_mode: str = ""
     source_socket: str = ""
     interface_id: str = ""
     profile_id: str = ""

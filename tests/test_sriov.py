@@ -121,6 +121,21 @@ def test_the_driver_of_a_function_is_the_present_one(sysfs: Sysfs) -> None:
     assert drivers == ["vfio-pci", "mlx5_core", ""]
 
 
+def test_an_interface_is_followed_to_its_function(sysfs: Sysfs) -> None:
+    """The interface of a VF leads to the VF; one that no PCI function has leads nowhere."""
+    sysfs.pf(PF, netdev="ens1")
+    sysfs.vf(PF, 0, "0000:01:00.2", driver="mlx5_core")
+    sysfs.netdev("ens1v0", 20, "0000:01:00.2")
+    (sysfs.root / "sys/class/net/lo").mkdir()
+    reader = TopologyReader(sysfs.root)
+    assert [reader.netdev_address(name) for name in ("ens1v0", "lo", "", "none")] == [
+        "0000:01:00.2",
+        "",
+        "",
+        "",
+    ]
+
+
 def test_a_vdpa_device_is_followed_to_its_vf(sysfs: Sysfs) -> None:
     """A guest's definition names the character device; the VF is its parent's parent."""
     sysfs.pf(PF, netdev="ens1")

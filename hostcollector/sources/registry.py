@@ -149,7 +149,7 @@ def _infiniband(ingredients: Ingredients) -> Source:
 def _ovs(ingredients: Ingredients) -> Source:
     from hostcollector.sources.ovs import OpenVswitch
 
-    return OpenVswitch(ingredients.switch)
+    return OpenVswitch(ingredients.switch, Path(ingredients.settings.paths.root))
 
 
 def _ovn(ingredients: Ingredients) -> Source:

@@ -27,6 +27,7 @@ class TopologyReader:
 
     def __init__(self, root: Path) -> None:
         self._devices = str(root / "sys/bus/pci/devices")
+        self._class = str(root / "sys/class/net")
         self._vdpa = str(root / "sys/bus/vdpa/devices")
         self._netdevs = NetdevReader(root)
         self._stamp: Stamp | None = None
@@ -48,6 +49,11 @@ class TopologyReader:
     def driver(self, address: str) -> str:
         """Return the driver that a PCI function is bound to now (``vfio-pci`` ...), empty for none."""
         return target(f"{self._devices}/{address}/driver")
+
+    def netdev_address(self, name: str) -> str:
+        """Return the PCI address of an interface's function, empty for one that is no device's."""
+        address = os.path.realpath(f"{self._class}/{name}/device").rpartition("/")[2]
+        return address if name and _ADDRESS.fullmatch(address) else ""
 
     def vdpa_address(self, device: str) -> str:
         """Return the PCI address behind ``/dev/vhost-vdpa-N``, empty if there is none.

@@ -16,6 +16,7 @@ from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.ovs import OpenVswitch
 from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples
 from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids
+from tests.fakes.sysfs import Sysfs
 
 ONE, TWO = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 
@@ -90,7 +91,7 @@ def switch_rows(**interfaces: Mapping[str, Any]) -> dict[str, Any]:
 def source(rows: dict[str, Any], directory: Path) -> Iterator[OpenVswitch]:
     """Give the source on a database with the rows."""
     with FakeDatabase(directory / "db.sock", good_switch(rows)) as server:
-        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)))
+        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)), directory)
         try:
             yield made
         finally:
@@ -140,6 +141,23 @@ def test_a_taps_statistics_are_turned_round(tmp_path: Path) -> None:
     assert not {metric for metric, _ in found} & set(COMMON.values())
     assert all(sample.uuid == ONE for sample in reading.samples if sample.metric.scope is Scope.DOMAIN)
     assert reading.notes == ()
+
+
+def test_a_vfs_representor_is_its_guests_port(tmp_path: Path) -> None:
+    """A VF on vfio-pci shows in the switch only as its representor, which nobody wrote a guest's name on."""
+    sysfs = Sysfs(tmp_path)
+    sysfs.pf("0000:3b:00.0", netdev="ens1", phys_port_name="p0", phys_switch_id="aa")
+    sysfs.vf("0000:3b:00.0", 0, "0000:3b:00.2")
+    sysfs.vf("0000:3b:00.0", 1, "0000:3b:00.3")
+    for number in (0, 1):
+        port = {"phys_port_name": f"pf0vf{number}", "phys_switch_id": "aa"}
+        sysfs.netdev(f"ens1_{number}", 10 + number, "0000:3b:00.0", None, **port)
+    rows = switch_rows(ens1_0={"statistics": TAP}, ens1_1={"statistics": TAP})
+    with source(rows, tmp_path) as made:
+        reading = read(made, guests(guest(ONE, Nic(type="hostdev", pci_address="0000:3b:00.3")), guest(TWO)))
+    owned = {(sample.uuid, sample.labels[0]) for sample in reading.samples if sample.uuid}
+    assert owned == {(ONE, "ens1_1")}
+    assert values(reading)[ovs.TRANSMIT_BYTES, ("ens1_1",)] == 1000
 
 
 def test_the_host_is_told_about_its_switch(tmp_path: Path) -> None:
@@ -201,7 +219,7 @@ def test_a_port_that_could_not_be_set_up_is_explained(tmp_path: Path) -> None:
 def test_a_machine_without_a_switch_is_no_failure(tmp_path: Path) -> None:
     """No socket: no series, and a note that says where it was looked for."""
     remote = Remote(Transport.UNIX, path=str(tmp_path / "db.sock"))
-    made = OpenVswitch(LocalSwitch(OvsSettings(remote=remote)))
+    made = OpenVswitch(LocalSwitch(OvsSettings(remote=remote)), tmp_path)
     reading = read(made, {})
     made.close()
     assert reading.samples == ()
@@ -212,7 +230,7 @@ def test_a_machine_without_a_switch_is_no_failure(tmp_path: Path) -> None:
 def test_a_switch_that_cannot_be_followed_is_a_failure(tmp_path: Path) -> None:
     """A database that answers nonsense gives an error, not an empty page."""
     with FakeDatabase(tmp_path / "db.sock", lambda connection: connection.send(b"nonsense")) as server:
-        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)))
+        made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)), tmp_path)
         with pytest.raises(SourceError, match=r"db\.sock"):
             read(made, {})
         made.close()

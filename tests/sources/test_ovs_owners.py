@@ -42,6 +42,15 @@ def test_each_sign_finds_the_owner(port: SwitchPort, nic: Nic) -> None:
     assert owner_of(port, guest(ONE, nic), guest(TWO, Nic(type="bridge", mac="52:54:00:00:00:02"))) == ONE
 
 
+def test_a_representor_has_the_owner_of_its_vf() -> None:
+    """What is written on the port must not contradict it."""
+    known = {ONE: guest(ONE, Nic(type="hostdev")), TWO: guest(TWO, Nic(type="hostdev"))}
+    owners = Owners(known, {"rep0": ONE})
+    assert owners.of(SwitchPort(name="rep0")) == {ONE}
+    assert owners.of(SwitchPort(name="rep0", guest_uuid=TWO)) == {ONE, TWO}
+    assert owners.of(SwitchPort(name="rep1")) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("port", "first", "second"),
     [

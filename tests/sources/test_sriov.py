@@ -299,19 +299,34 @@ def test_rules_that_cannot_be_judged_are_absent(host: Host) -> None:
 
 
 def test_every_kind_of_pass_through_finds_its_vf(host: Host) -> None:
-    """Interfaces, plain PCI devices, VFs out of a network's pool and vDPA devices lead to the same VF."""
+    """Interfaces, PCI devices, VFs of a network's pool, vDPA and macvtap on its own lead to the same VF."""
     _card(host)
     device = host.sysfs.vdpa("vdpa0", 3, FIRST)
+    host.sysfs.netdev("ens1v0", 20, FIRST)
     host.tell(_vf(0, 1), _vf(1))
     owners: list[Callable[[Domain], Domain]] = [
         lambda domain: replace(domain, nics=(Nic(type="hostdev", pci_address=FIRST),)),
         lambda domain: replace(domain, nics=(Nic(type="network", network="pool", pci_address=FIRST),)),
         lambda domain: replace(domain, host_devices=(HostDevice(type="pci", pci_address=FIRST),)),
         lambda domain: replace(domain, nics=(Nic(type="vdpa", source_device=device),)),
+        lambda domain: replace(
+            domain, nics=(Nic(type="direct", source_device="ens1v0", source_mode="passthrough"),)
+        ),
     ]
     for owner in owners:
         guest = Guest(domain=owner(Domain(uuid=A, name="a")))
         assert _by_vf(host.read(guest), "libvirt_domain_vf_info") == {"0": 1}
+
+
+def test_a_vf_below_a_shared_macvtap_stays_with_the_host(host: Host) -> None:
+    """In bridge mode the VF's interface may serve several guests: its counters are nobody's alone."""
+    _card(host)
+    host.sysfs.netdev("ens1v0", 20, FIRST)
+    host.tell(_vf(0, 1), _vf(1))
+    nics = (Nic(type="direct", source_device="ens1v0", source_mode="bridge"),)
+    reading = host.read(Guest(domain=Domain(uuid=A, name="a", nics=nics)))
+    assert _by_vf(reading, "libvirt_domain_vf_info") == {}
+    assert _by_vf(reading, "hostcollector_host_vf_info") == {"0": 1, "1": 1}
 
 
 def test_a_guest_without_a_readable_definition_may_own_any_free_vf(host: Host) -> None:

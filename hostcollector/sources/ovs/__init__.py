@@ -5,7 +5,8 @@ the series that every exporter has; those with one have them from the netlink so
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from hostcollector.catalogue import ovs
 from hostcollector.lanes import Clock
@@ -15,6 +16,7 @@ from hostcollector.ovsdb import NoServerError
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.statistics import common_samples, samples
+from hostcollector.sriov import TopologyReader, find_owners
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
@@ -26,8 +28,9 @@ class OpenVswitch:
 
     name = "ovs"
 
-    def __init__(self, switch: LocalSwitch, clock: Clock = time.monotonic) -> None:
+    def __init__(self, switch: LocalSwitch, root: Path, clock: Clock = time.monotonic) -> None:
         self._switch = switch
+        self._vfs = TopologyReader(root)
         self._clock = clock
         switch.start()
 
@@ -37,7 +40,7 @@ class OpenVswitch:
             switch = self._switch.current()
         except NoServerError as error:
             return Reading(samples=(), notes=(f"no Open vSwitch on this machine: {error}",))
-        owners = Owners(request.guests)
+        owners = Owners(request.guests, self._representors(request))
         ports = list(owned(switch.ports, owners))
         found = [sample for port in ports for sample in _port_samples(port)]
         found += _host_samples(switch, ports, self._switch.age, self._clock())
@@ -47,6 +50,13 @@ class OpenVswitch:
     def close(self) -> None:
         """End following the database."""
         self._switch.close()
+
+    def _representors(self, request: Request) -> Mapping[str, str]:
+        topology = self._vfs.read()
+        if not any(pf.representors for pf in topology.pfs):
+            return {}
+        vfs = find_owners(request.guests, topology, self._vfs, all_listed=request.guests_listed)
+        return vfs.representors(topology)
 
 
 def _port_samples(owned_port: Owned) -> Iterator[Sample]:

@@ -1,13 +1,15 @@
 """Which active guest a port of the switch belongs to.
 
-Every sign is asked: the guest that the port was made for, the logical port, the name of the netdev, the
-vhost-user socket. Signs that contradict each other give no owner at all: counters on the wrong tenant's page
-are worse than none. The MAC address, which two tenants may both use, counts only where nothing else does.
+Every sign is asked: the guest that the port was made for, the logical port, the name of the netdev, the VF
+that a representor stands for, the vhost-user socket. Signs that contradict each other give no owner at all:
+counters on the wrong tenant's page are worse than none. The MAC address, which two tenants may both use,
+counts only where nothing else does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from hostcollector.model import Guest, Nic
 from hostcollector.open_vswitch import VHOST_USER_TYPES, SwitchPort
@@ -24,9 +26,15 @@ class Owned:
 
 
 class Owners:
-    """The signs of the active guests' interfaces. A sign that two guests have is none."""
+    """The signs of the active guests' interfaces. A sign that two guests have is none.
 
-    def __init__(self, guests: Mapping[str, Guest]) -> None:
+    `representors` are the netdevs that stand for guests' VFs in the switch, with the guests' UUIDs.
+    """
+
+    def __init__(
+        self, guests: Mapping[str, Guest], representors: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._representors = representors
         self._guests = frozenset(guests)
         self._interface_ids: Signs = {}
         self._netdevs: Signs = {}
@@ -43,6 +51,7 @@ class Owners:
         claims |= _only(self._sockets, port.socket)
         if port.type not in VHOST_USER_TYPES:
             claims |= _only(self._netdevs, port.name)
+            claims |= {self._representors[port.name]} if port.name in self._representors else set()
         if not claims and not port.guest_uuid and port.type != "patch":
             claims = _only(self._macs, port.mac)
         return frozenset(claims)

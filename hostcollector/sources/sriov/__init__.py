@@ -17,11 +17,10 @@ from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
-from hostcollector.sources.sriov.owners import Owners, find_owners
 from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
-from hostcollector.sriov import PhysicalFunction, Topology, TopologyReader
+from hostcollector.sriov import Owners, PhysicalFunction, Topology, TopologyReader, find_owners
 
 __all__ = ["Sriov"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hostcollector.catalogue import vf as rows
 from hostcollector.model import Metric, Sample
 from hostcollector.sources.sriov import drift
-from hostcollector.sources.sriov.owners import Owner
 from hostcollector.sources.sriov.vf_list import ListedVf
+from hostcollector.sriov import Owner
 from hostcollector.units import bytes_from_mbit
 
 

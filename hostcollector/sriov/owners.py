@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hostcollector.model import Domain, Guest
-from hostcollector.sriov import Topology, TopologyReader
+from hostcollector.sriov.reading import TopologyReader
+from hostcollector.sriov.values import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,16 @@ class Owners:
         if address in self.disputed:
             return None
         return self.by_address.get(address, NOBODY if self.complete else None)
+
+    def representors(self, topology: Topology) -> dict[str, str]:
+        """Return the guests' UUIDs by the names of the netdevs that stand for their VFs in a switch."""
+        found = {}
+        for pf in topology.pfs:
+            for number, netdev in pf.representors.items():
+                owner = self.of(pf.vfs.get(number, ""))
+                if owner is not None and owner.uuid:
+                    found[netdev] = owner.uuid
+        return found
 
 
 def find_owners(
@@ -77,6 +88,9 @@ def _claims(domain: Domain, reader: TopologyReader) -> Iterator[tuple[str, str]]
         elif nic.type == "vdpa":
             # The guest's MAC is set in the vDPA device then, not in the VF.
             yield reader.vdpa_address(nic.source_device), ""
+        elif nic.type == "direct" and nic.source_mode == "passthrough":
+            # A macvtap that has the VF's interface for itself; in the other modes several guests share one.
+            yield reader.netdev_address(nic.source_device), ""
     for device in domain.host_devices:
         if device.pci_address:
             yield device.pci_address, ""
