@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from hostcollector.gpu_lines import gpu_lines, written
 from hostcollector.model import Report, Snapshot, SourceState
+from hostcollector.network_lines import network_lines
 from hostcollector.overview import GuestLine, Overview, overview
 from hostcollector.wording import counted, duration, one_line
 
@@ -30,6 +31,11 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     if gpus:
         yield "GPUs:"
         yield from written(gpus)
+        yield ""
+    networks = [*network_lines(snapshot)]
+    if networks:
+        yield "Networks:"
+        yield from (f"  {line}" for line in networks)
         yield ""
     yield from _guests(gist)
 

@@ -7,7 +7,7 @@ from hostcollector.catalogue import partitions as rows
 from hostcollector.model import Sample
 from hostcollector.partitions import Client
 from hostcollector.sources.base import Reading, Request
-from hostcollector.wording import counted, duration
+from hostcollector.wording import duration
 
 
 class Ufm:
@@ -33,12 +33,8 @@ class Ufm:
             Sample(rows.UFM_INFO, 1.0, (answer.version,)),
             Sample(rows.UFM_PARTITIONS, answer.partitions),
         )
-        if failure:
-            note = f"the last answer is {duration(age)} old: {failure}"
-        else:
-            ports = counted(len(answer.members), "member port")
-            note = f"UFM {answer.version} told {counted(answer.partitions, 'partition')} with {ports}"
-        return Reading(samples=samples, notes=(note,), partial=bool(failure))
+        notes = (f"the last answer is {duration(age)} old: {failure}",) if failure else ()
+        return Reading(samples=samples, notes=notes, partial=bool(failure))
 
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure."""
