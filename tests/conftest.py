@@ -1,10 +1,17 @@
-"""Where the laboratory is missing, its tests are skipped with the reason, or fail where it is required."""
+"""Where the laboratory is missing, its tests are skipped with the reason, or fail where it is required.
+
+No test fails because the machine is busy: property tests have no deadline but the one of all tests.
+"""
 
 import os
 
+import hypothesis
 import pytest
 
 from tests.lab import laboratory
+
+hypothesis.settings.register_profile("without a clock", deadline=None)
+hypothesis.settings.load_profile("without a clock")
 
 pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 
