@@ -50,16 +50,34 @@ class Card:
 
     def interface(self, vf: str, mac: str, vlan: int = 0) -> str:
         """Return the XML of a guest's interface that is this VF; without a VLAN the guest is in none."""
-        domain, bus, rest = self.vfs[vf].split(":")
-        slot, function = rest.split(".")
         tag = f"<vlan><tag id='{vlan}'/></vlan>" if vlan else ""
         return f"""<interface type='hostdev' managed='yes'>
           <mac address='{mac}'/>
-          <source>
-            <address type='pci' domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>
-          </source>
+          <source>{self._pci_address(vf)}</source>
           {tag}
         </interface>"""
+
+    def pool(self, name: str, vf: str) -> str:
+        """Return the XML of a network that hands out this VF."""
+        return f"""<network>
+          <name>{name}</name>
+          <forward mode='hostdev' managed='yes'>{self._pci_address(vf)}</forward>
+        </network>"""
+
+    def _pci_address(self, vf: str) -> str:
+        domain, bus, rest = self.vfs[vf].split(":")
+        slot, function = rest.split(".")
+        return (
+            f"<address type='pci' domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>"
+        )
+
+
+def out_of_pool(name: str, mac: str) -> str:
+    """Return the XML of a guest's interface whose VF comes out of a network's pool."""
+    return f"""<interface type='network'>
+      <mac address='{mac}'/>
+      <source network='{name}'/>
+    </interface>"""
 
 
 def ip(*words: str) -> str:

@@ -16,7 +16,7 @@ from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.metadata import nova
 from tests.lab.process import until
 from tests.lab.running import RunningGuest
-from tests.lab.sriov.card import Card, ip
+from tests.lab.sriov.card import Card, ip, out_of_pool
 from tests.lab.sriov.collector import Collector
 from tests.lab.sriov.findings import UP, Findings, Moment
 
@@ -47,7 +47,9 @@ def main(outbox: Path) -> None:
         card.configure(VF, "spoofchk", "off", "trust", "on")
         moments["plug"] = look(collector, card, second)
     moments["unplug"] = look(collector, card, None)
-    with plugged(third, card.interface(VF, "52:54:00:00:00:03")):
+    with connected(hypervisor.uri) as connection:
+        connection.networkCreateXML(card.pool("vfs", VF))
+    with plugged(third, out_of_pool("vfs", "52:54:00:00:00:03")):
         moments["another"] = look(collector, card, third)
     uuids = {guest.name: guest.uuid for guest in guests}
     report = collector.diagnosis.read_text()
