@@ -82,6 +82,8 @@ def listening_sockets(
     for handed in sockets:
         handed.set_inheritable(False)
         if handed.family not in (socket.AF_INET, socket.AF_INET6) or handed.type != socket.SOCK_STREAM:
+            for other in sockets:
+                other.close()
             raise ListenError("systemd's socket", "it is not a TCP one: ListenStream=ADDRESS:PORT is needed")
     return sockets
 

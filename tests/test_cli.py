@@ -50,11 +50,14 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         "--libvirt.uri=test:///default",
         "--web.listen-address=[::]:80",
         "--web.telemetry-path=/m",
+        "--web.config.file=web.yml",
+        "--web.systemd-socket",
         "--collector.procfs",
         "--no-collector.netlink",
     )
     assert (given.libvirt.uri, given.libvirt.keepalive_count) == ("test:///default", 9)
     assert (given.web.listen_address, given.web.telemetry_path) == (Address("::", 80), "/m")
+    assert (given.web.config_path, given.web.systemd_socket) == (Path("web.yml").absolute(), True)
     assert given.sources == {"procfs": True, "host": False, "netlink": False}
 
 
@@ -123,6 +126,26 @@ def test_check_config_is_silent_about_nothing(tmp_path: Path, capsys: pytest.Cap
         "  log.level: expected one of debug, info, warn, error, not the text 'loud' (line 1)",
         "  libvrit: unknown key; did you mean libvirt? (line 2)",
     ]
+
+
+def test_check_config_looks_at_tls_and_authentication_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The web-config is checked alone, or as the configuration names it, with the files that it names."""
+    file, web = tmp_path / "config.yml", tmp_path / "web-config.yml"
+    web.write_text("basic_auth_users:\n")
+    file.write_text(f"web: {{config_file: {web}}}")
+    assert main(["check-config", f"--web.config.file={web}"]) == 0
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{web}: valid\n{file}: valid\n{web}: valid\n"
+    web.write_text("tls_server_config: {cert_file: gone.crt, key_file: gone.key}\n")
+    for arguments in ([f"--web.config.file={web}"], [str(file)]):
+        assert main(["check-config", *arguments]) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"hostcollector: {web} cannot be used:",
+            f"  tls_server_config.cert_file: {tmp_path}/gone.crt cannot be read: No such file or directory",
+            f"  tls_server_config.key_file: {tmp_path}/gone.key cannot be read: No such file or directory",
+        ]
 
 
 @pytest.mark.parametrize("command", ["serve", "collect", "diagnose"])

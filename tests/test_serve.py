@@ -4,76 +4,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-NOWHERE = "qemu+unix:///system?socket=/nonexistent/libvirt-sock-ro"
-
-
-@dataclass(frozen=True, slots=True)
-class _Daemon:
-    child: subprocess.Popen[bytes]
-    url: str
-    log: Path
-
-    def get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def end(self) -> int:
-        self.child.send_signal(signal.SIGTERM)
-        return self.child.wait(timeout=5)
-
-
-def _wait(condition: object, what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-@contextmanager
-def _daemon(directory: Path, *flags: str, uri: str = NOWHERE, notify: str = "") -> Iterator[_Daemon]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    log = directory / "log"
-    command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}", *flags]
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [*command, f"--web.listen-address={address}"],
-            stderr=output,
-            env={"PATH": "/usr/bin", "NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "400000"},
-        )
-    daemon = _Daemon(child, f"http://{address}", log)
-
-    def answers() -> bool:
-        assert child.poll() is None, log.read_text()
-        with suppress(urllib.error.URLError, ConnectionError):
-            return daemon.get("/-/healthy")[0] == 200
-        return False
-
-    try:
-        _wait(answers, "an answer")
-        yield daemon
-    finally:
-        child.kill()
-        child.wait()
+from tests.serving import NOWHERE, running_daemon, wait
 
 
 def test_the_page_is_served_without_libvirt(tmp_path: Path) -> None:
     """libvirt_up is 0, the host's own figures are there, the log says so once, and the end is in order."""
-    with _daemon(tmp_path) as daemon:
+    with running_daemon(tmp_path) as daemon:
         pages = [daemon.get("/metrics"), daemon.get("/metrics")]
         assert daemon.get("/-/ready")[0] == 503
         status, html = daemon.get("/")
@@ -93,7 +33,9 @@ def test_a_stuck_libvirt_call_does_not_keep_the_daemon(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))
         silent.listen(50)
-        with _daemon(tmp_path, f"--config.file={file}", uri=f"qemu+unix:///system?socket={path}") as daemon:
+        with running_daemon(
+            tmp_path, f"--config.file={file}", uri=f"qemu+unix:///system?socket={path}"
+        ) as daemon:
             status, page = daemon.get("/metrics")
             assert daemon.end() == 0
     assert status == 200
@@ -106,7 +48,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(path))
         systemd.settimeout(10)
-        with _daemon(tmp_path, notify=str(path)) as daemon:
+        with running_daemon(tmp_path, notify=str(path)) as daemon:
             messages = systemd.recv(4096).decode() + "\n"
             while messages.count("WATCHDOG=1") < 2:
                 messages += systemd.recv(4096).decode() + "\n"
@@ -120,15 +62,15 @@ def test_a_wrong_configuration_is_refused_at_start_and_ignored_on_reload(tmp_pat
     """At the start every mistake ends it with status 2; on SIGHUP the old settings stay in use."""
     file = tmp_path / "config.yml"
     file.write_text("sources: {cgroup: false}\n")
-    with _daemon(tmp_path, f"--config.file={file}") as daemon:
+    with running_daemon(tmp_path, f"--config.file={file}") as daemon:
         assert 'source_up{source="cgroup"}' not in daemon.get("/metrics")[1]
         file.write_text("sources: {cgroups: false}\nlibvirt: 7\n")
         daemon.child.send_signal(signal.SIGHUP)
-        _wait(lambda: "stays in use" in daemon.log.read_text(), "the complaint")
+        wait(lambda: "stays in use" in daemon.log.read_text(), "the complaint")
         assert daemon.get("/metrics")[0] == 200
         file.write_text("sources: {cgroup: true}\n")
         daemon.child.send_signal(signal.SIGHUP)
-        _wait(lambda: 'source_up{source="cgroup"}' in daemon.get("/metrics")[1], "the new settings")
+        wait(lambda: 'source_up{source="cgroup"}' in daemon.get("/metrics")[1], "the new settings")
     file.write_text("sources: {cgroups: false}\nlibvirt: 7\n")
     command = [sys.executable, "-m", "hostcollector", "serve", f"--config.file={file}"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

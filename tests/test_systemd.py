@@ -1,5 +1,6 @@
-"""sd_notify on a real datagram socket."""
+"""sd_notify on a real datagram socket, and the sockets that systemd hands over."""
 
+import os
 import socket
 import uuid
 from collections.abc import Iterator
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.systemd import Notifier
+from hostcollector.errors import ListenError
+from hostcollector.systemd import Notifier, listening_sockets
 
 
 @pytest.fixture
@@ -95,3 +97,43 @@ def test_the_watchdog_is_on_for_this_process_only(
     sender = notifier(systemd, **environment)
     assert sender.watchdog_seconds == seconds
     assert sender.watchdog() is (seconds is not None)
+
+
+def handed(count: str = "1", pid: str = "42") -> dict[str, str]:
+    """Return the environment of a process to which systemd hands sockets over."""
+    return {"LISTEN_PID": pid, "LISTEN_FDS": count, "LISTEN_PIDFDID": "7"}
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_socket_of_systemd_is_taken_over(family: socket.AddressFamily, host: str) -> None:
+    """It is the one that systemd listens on, and no child inherits it."""
+    with socket.create_server((host, 0), family=family) as unit:
+        address, descriptor = unit.getsockname(), os.dup(unit.fileno())
+        (taken,) = listening_sockets(handed(), 42, first=descriptor)
+        with taken:
+            assert taken.getsockname() == address
+            assert not taken.get_inheritable()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        handed(pid="41"),
+        handed(count="0"),
+        handed(count="many"),
+        handed(count="-1"),
+        handed(count="9" * 30),
+    ],
+)
+def test_no_socket_is_one_sentence(environment: dict[str, str]) -> None:
+    """Without a socket for this process the error says which unit is missing."""
+    with pytest.raises(ListenError, match=r"cannot listen on systemd's socket: .* hostcollector.socket"):
+        listening_sockets(environment, 42)
+
+
+def test_a_socket_of_another_kind_is_refused() -> None:
+    """Only TCP is served: a datagram or unix socket in the unit is a mistake."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_UNIX, kind) as wrong, pytest.raises(ListenError, match="not a TCP one"):
+            listening_sockets(handed(), 42, first=os.dup(wrong.fileno()))

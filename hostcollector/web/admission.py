@@ -42,6 +42,12 @@ class Admission:
             await self._ask_password(request, self._passwords)
         return await handler(request)
 
+    def close(self) -> None:
+        """Let the threads end."""
+        self._refusals.close()
+        if self._passwords is not None:
+            self._passwords.close()
+
     async def _ask_password(self, request: web.Request, passwords: Passwords) -> None:
         said = credentials(request.headers.getall("Authorization", []))
         if said is None:

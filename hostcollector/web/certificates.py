@@ -20,6 +20,9 @@ Stamp = tuple[tuple[int, ...] | None, ...]
 LOOK_SECONDS = 1.0
 """How old the last look at the files may be when a client connects."""
 
+PATIENCE_SECONDS = 1.0
+"""How long that client waits for a new look."""
+
 
 class Certificates:
     """The TLS context for the next connection. Making one reads the files and raises `CertificateError`.
@@ -52,7 +55,7 @@ class Certificates:
                 flight = self._lane.submit(self._follow)
             except LaneBusyError:
                 return self._context  # a look that hangs, on a dead file system, keeps nobody waiting
-            await asyncio.wait([asyncio.wrap_future(flight)], timeout=self._look_seconds)
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=PATIENCE_SECONDS)
         return self._context
 
     def close(self) -> None:

@@ -17,7 +17,6 @@ class Door:
 
     config: WebConfig = field(default_factory=WebConfig)
     certificates: Certificates | None = None
-    passwords: Passwords | None = None
     admission: Admission = field(default_factory=Admission)
 
     @property
@@ -34,8 +33,7 @@ class Door:
         """Let the threads end."""
         if self.certificates is not None:
             self.certificates.close()
-        if self.passwords is not None:
-            self.passwords.close()
+        self.admission.close()
 
 
 def open_door(path: Path | None) -> Door:
@@ -50,9 +48,5 @@ def open_door(path: Path | None) -> Door:
     except CertificateError as error:
         raise ConfigError(str(path), error.problems) from error
     passwords = Passwords(config.basic_auth_users) if config.basic_auth_users else None
-    return Door(
-        config=config,
-        certificates=certificates,
-        passwords=passwords,
-        admission=Admission(passwords, tls.client_allowed_sans if tls else ()),
-    )
+    admission = Admission(passwords, tls.client_allowed_sans if tls else ())
+    return Door(config=config, certificates=certificates, admission=admission)

@@ -9,6 +9,10 @@ from typing import Protocol
 logger = logging.getLogger(__name__)
 
 
+FAREWELL_SECONDS = 1.0
+"""What a client has to answer the end of TLS, before the connection is closed without."""
+
+
 class ContextSource(Protocol):
     """Where the context of the next connection comes from."""
 
@@ -57,7 +61,12 @@ class Handshake(asyncio.Protocol):
         try:
             context = await self._contexts.current()
             secured = await asyncio.get_running_loop().start_tls(
-                transport, self, context, server_side=True, ssl_handshake_timeout=self._seconds
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._seconds,
+                ssl_shutdown_timeout=FAREWELL_SECONDS,
             )
         except OSError as error:
             # What the client did wrong is the client's to see; who looks for it here finds it with debug.

@@ -22,5 +22,8 @@ class Limits:
     send_seconds: float = 30.0
     """A client that has not taken its reply after so long is cut off."""
 
+    farewell_seconds: float = 0.3
+    """What a client that has just connected gets to ask, when the application is exchanged."""
+
     shutdown_seconds: float = 1.5
     """What requests in flight get when the server closes; it takes at most twice as long."""

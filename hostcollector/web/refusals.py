@@ -1,8 +1,12 @@
-"""What is said in the log about clients that are not let in: enough to notice, too little to fill a disk."""
+"""What the log says of clients that are not let in: enough to notice, too little to fill a disk."""
 
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from hostcollector.errors import LaneBusyError, LaneClosedError
+from hostcollector.lanes import Lane
 
 logger = logging.getLogger(__name__)
 
@@ -15,15 +19,23 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lane = Lane("refusals")
         self._silent_until: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
     def note(self, reason: str, client: str) -> None:
-        """Note a refusal; `client` is the address, the one thing that the log says of a client."""
+        """Note a refusal; `client` is the address, the one thing that is said of a client. Never blocks."""
         self._unsaid[reason] = self._unsaid.get(reason, 0) + 1
         now = self._clock()
         if now < self._silent_until.get(reason, now):
             return
-        self._silent_until[reason] = now + SILENCE_SECONDS
-        count = self._unsaid.pop(reason)
-        logger.warning("refused: %s", reason, extra={"client": client, "requests": count})
+        context = {"client": client, "requests": self._unsaid[reason]}
+        # A client decides when this is written: it must not be able to hold up the loop with it.
+        with suppress(LaneBusyError, LaneClosedError):
+            self._lane.submit(lambda: logger.warning("refused: %s", reason, extra=context))
+            self._silent_until[reason] = now + SILENCE_SECONDS
+            del self._unsaid[reason]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._lane.close()

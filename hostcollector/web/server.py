@@ -68,6 +68,8 @@ class Server:
         await successor.setup()
         predecessor, self._runner = self._runner, successor
         gone, self._door = self._door, door or Door()
+        # Who has just connected has not asked yet, and would be taken for idle.
+        await asyncio.sleep(self._limits.farewell_seconds)
         await predecessor.cleanup()
         gone.close()
 

@@ -18,6 +18,8 @@ _VERIFY = {
 }
 _READ_OR_WRITTEN_BY_OTHERS = 0o006
 
+_NOT_TLS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"}
+
 
 def server_context(tls: TlsServerConfig) -> ssl.SSLContext:
     """Return a context of the files as they are now; reads them, so it belongs into a lane.
@@ -26,6 +28,7 @@ def server_context(tls: TlsServerConfig) -> ssl.SSLContext:
     is one.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _Telling
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
     context.set_alpn_protocols(["http/1.1"])
@@ -40,6 +43,29 @@ def server_context(tls: TlsServerConfig) -> ssl.SSLContext:
         raise CertificateError(problems)
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context
+
+
+class _Telling(ssl.SSLObject):
+    """A handshake that tells the client why it fails.
+
+    asyncio closes the connection before the alert has left, and the client's engineer reads "connection
+    reset" instead of "certificate required". An error that waits for the client once more lets it leave.
+    """
+
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if error.reason in _NOT_TLS:
+                raise  # who does not speak TLS does not understand an alert either
+            self._failure = error
+            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is on its way") from error
 
 
 def _pair_complaints(context: ssl.SSLContext, tls: TlsServerConfig) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,14 @@ _NEW = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_cur
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate and its key, both in PEM."""
+
+    file: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
     """Signs certificates for whatever name; its own one is in `file`."""
 
@@ -44,11 +52,16 @@ class Authority:
 
     def server(self, name: str, alternative: str) -> ssl.SSLContext:
         """Return what a server needs that shows a certificate for `alternative` (``DNS:localhost`` ...)."""
+        issued = self.issue(name, alternative)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(issued.file, issued.key)
+        return context
+
+    def issue(self, name: str, alternative: str) -> Certificate:
+        """Return a new certificate for `alternative` (``DNS:localhost, IP:127.0.0.1`` ...), and its key."""
         signed_by = ("-CA", str(self.file), "-CAkey", str(self.directory / "authority.key"))
         self._make(name, "server", alternative, signed_by)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.directory / f"{name}.pem", self.directory / f"{name}.key")
-        return context
+        return Certificate(self.directory / f"{name}.pem", self.directory / f"{name}.key")
 
     def _make(self, name: str, section: str, alternative: str, more: tuple[str, ...]) -> None:
         config = self.directory / f"{name}.conf"

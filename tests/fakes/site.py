@@ -10,7 +10,7 @@ import aiohttp
 from hostcollector.config import Address, Settings
 from hostcollector.errors import HostcollectorError
 from hostcollector.model import Snapshot
-from hostcollector.web import Limits, Server, build
+from hostcollector.web import Door, Limits, Server, build
 from tests.fakes.collector import CountingEncoder, FakeCollector
 
 SOURCES = ("definition", "procfs", "netlink")
@@ -48,13 +48,14 @@ async def serving(
     answer: Snapshot | HostcollectorError | None,
     settings: Settings | None = None,
     limits: Limits | None = None,
+    door: Door | None = None,
 ) -> AsyncIterator[Site]:
     """Serve a collector with that answer on a free port, and close everything at the end."""
     collector, encoder = FakeCollector(answer), CountingEncoder()
-    application = build(collector, encoder, settings or Settings(), SOURCES, limits=limits)
-    server = Server(application, LOCALHOST, limits)
+    application = build(collector, encoder, settings or Settings(), SOURCES, limits=limits, door=door)
+    server = Server(application, LOCALHOST, limits, door)
     await server.start()
-    base = f"http://{server.addresses[0]}"
+    base = server.urls[0]
     client = aiohttp.ClientSession(base, auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
     try:
         async with client:

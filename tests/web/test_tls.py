@@ -1,0 +1,118 @@
+"""The page under TLS: who gets it, and what a client that does not play by the rules costs."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hostcollector.config import Settings
+from hostcollector.web import Door, Limits, build
+from tests.fakes.collector import CountingEncoder, FakeCollector
+from tests.fakes.site import SOURCES, serving, until
+from tests.pages import full_page
+from tests.web.conftest import Pki, door_of
+
+
+@pytest.fixture
+def door(tls: dict[str, Any], tmp_path: Path) -> Door:
+    """Return a door with TLS alone."""
+    return door_of(tmp_path, tls_server_config=tls)
+
+
+async def test_the_page_is_served_under_tls_only(door: Door, pki: Pki) -> None:
+    """A client that trusts the authority gets page and probes; one without TLS gets not a byte."""
+    async with serving(full_page(), door=door) as site:
+        assert site.server.urls == (f"https://{site.address}",)
+        for path in ("/metrics", "/", "/-/healthy", "/-/ready"):
+            assert (await site.client.get(path, ssl=pki.client_context())).status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await site.client.get(f"http://{site.address}/-/healthy")
+
+
+async def test_a_server_that_nobody_vouches_for_is_not_trusted(door: Door, pki: Pki) -> None:
+    """A client without the authority's certificate refuses the server's; the next client is served."""
+    async with serving(full_page(), door=door) as site:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await site.client.get("/metrics", ssl=ssl.create_default_context())
+        assert (await site.client.get("/metrics", ssl=pki.client_context())).status == 200
+
+
+@pytest.mark.parametrize("minimum", ["TLS12", "TLS13"])
+async def test_the_lowest_version_holds(minimum: str, tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
+    """A client that speaks no more than TLS 1.2 is served unless 1.3 is the least."""
+    door = await asyncio.to_thread(door_of, tmp_path, tls_server_config={**tls, "min_version": minimum})
+    old = pki.client_context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(full_page(), door=door) as site:
+        if minimum == "TLS12":
+            assert (await site.client.get("/metrics", ssl=old)).status == 200
+        else:
+            with pytest.raises(aiohttp.ClientConnectorError, match="alert protocol version"):
+                await site.client.get("/metrics", ssl=old)
+
+
+async def test_a_request_in_the_same_breath_as_the_handshake_is_answered(door: Door, pki: Pki) -> None:
+    """What a client sends together with the end of its handshake is not lost."""
+    async with serving(full_page(), door=door) as site:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = pki.client_context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        reader, writer = await site.connect()
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        writer.write(outgoing.read())
+        while True:
+            incoming.write(await reader.read(65536))
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                continue
+        client.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        writer.write(outgoing.read())
+        incoming.write(await reader.read())
+        assert client.read().startswith(b"HTTP/1.1 200 OK")
+        writer.close()
+
+
+async def test_a_client_that_does_not_end_its_handshake_is_cut_off(door: Door) -> None:
+    """Silence instead of a handshake ends with the connection, after the time that there is for one."""
+    async with serving(full_page(), door=door, limits=Limits(handshake_seconds=0.2)) as site:
+        reader, writer = await site.connect()
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_handshakes_count_as_connections(door: Door, pki: Pki) -> None:
+    """Clients in their handshake fill the room that there is; when they go there is room again."""
+    async with serving(full_page(), door=door, limits=Limits(connections=2)) as site:
+        silent = [await site.connect() for _ in range(2)]
+        await until(lambda: len(site.server._handshakes) == 2)
+        with pytest.raises(aiohttp.ClientError):
+            await site.client.get("/-/healthy", ssl=pki.client_context())
+        for _, writer in silent:
+            writer.transport.abort()
+        await until(lambda: not site.server._handshakes)
+        assert (await site.client.get("/-/healthy", ssl=pki.client_context())).status == 200
+
+
+async def test_closing_does_not_wait_for_handshakes(door: Door) -> None:
+    """A client in its handshake is cut off when the server closes."""
+    async with serving(full_page(), door=door) as site:
+        reader, writer = await site.connect()
+        await until(lambda: len(site.server._handshakes) == 1)
+        await site.server.close()
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_new_door_holds_for_the_next_client(door: Door, pki: Pki) -> None:
+    """After a reload with TLS switched off the next client is served in the clear."""
+    async with serving(full_page(), door=door) as site:
+        assert (await site.client.get("/metrics", ssl=pki.client_context())).status == 200
+        await site.server.replace(build(FakeCollector(full_page()), CountingEncoder(), Settings(), SOURCES))
+        assert (await site.client.get(f"http://{site.address}/metrics")).status == 200
