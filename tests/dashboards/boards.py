@@ -13,7 +13,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query that a board asks: of which board, panel (or variable, annotation) and target it is."""
+    """A query that a board asks: of which board, panel (or variable, annotation) and target it is.
+
+    Titles may repeat in a board; with the row's before it they do not.
+    """
 
     board: str
     panel: str
@@ -31,10 +34,18 @@ def boards() -> dict[str, Json]:
 
 def panels(board: Json) -> Iterator[Json]:
     """Yield the panels of a board that show something, those in folded rows too."""
+    yield from (panel for _, panel in _rows(board))
+
+
+def _rows(board: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the panels with the title of their row."""
+    row = ""
     for panel in board["panels"]:
-        yield from panel.get("panels") or ()
-        if panel["type"] != "row":
-            yield panel
+        if panel["type"] == "row":
+            row = panel["title"].partition(" (")[0]
+            yield from ((row, folded) for folded in panel.get("panels") or ())
+        else:
+            yield row, panel
 
 
 def variables(board: Json) -> Iterator[Json]:
@@ -44,9 +55,9 @@ def variables(board: Json) -> Iterator[Json]:
 
 def panel_questions(name: str, board: Json) -> Iterator[Question]:
     """Yield what the panels of a board ask."""
-    for panel in panels(board):
+    for row, panel in _rows(board):
         for target in panel["targets"]:
-            yield Question(name, panel["title"], target["refId"], target["expr"])
+            yield Question(name, f"{row}: {panel['title']}", target["refId"], target["expr"])
 
 
 def side_questions(name: str, board: Json) -> Iterator[Question]:
