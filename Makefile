@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench metrics format dist lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab bench metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -40,6 +40,9 @@ bench: setup ## speed and memory, next to another exporter
 
 metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
+
+dashboards: venv ## writes dashboards/*.json anew from dashboards/src
+	$(python) -W ignore -m dashboards.src
 
 format: venv ## formats the code
 	.venv/bin/ruff check --fix-only

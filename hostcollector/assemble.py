@@ -50,7 +50,7 @@ class Assembler:
         # What explains a page that was cut off is never cut off itself.
         join.room = math.inf
         join.add(own)
-        join.add(_left_off(join.left_off))
+        join.add([Sample(collection.SERIES_LIMIT, self._limit), *_left_off(join.left_off)])
         # Only what this page used: labels of guests long gone would pile up.
         self._clean = join.used
         return Snapshot(

@@ -6,23 +6,16 @@ from html import escape
 
 from hostcollector.model import Report, Snapshot, SourceState
 from hostcollector.overview import GuestLine, Overview, TenantGroup, overview
+from hostcollector.status_style import STYLE
 from hostcollector.wording import counted, duration, one_line
 
 LONGEST_NAME = 200
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8886; --bad: #c62828; --weak: #777 }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem; margin-bottom: 0 }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0 }
-tr { border-bottom: 1px solid var(--line) }
-td { overflow-wrap: anywhere }
-td.number, th.number { text-align: right; white-space: nowrap }
-.bad { color: var(--bad); font-weight: bold }
-.weak { color: var(--weak) }
-.uuid { font: .85em ui-monospace, monospace; color: var(--weak) }
-"""
+_LOOKS = {
+    SourceState.OK: ("good", "✓"),
+    SourceState.PARTIAL: ("worse", "!"),
+    SourceState.FAILED: ("bad", "✗"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +32,7 @@ def render(snapshot: Snapshot, daemon: Daemon) -> str:
     gist = overview(snapshot)
     parts = (
         *_head(daemon, gist, snapshot.facts.get("libvirt_uri", "")),
+        *_trouble(gist),
         *_missing(snapshot.reports),
         *_sources(snapshot.reports),
         *_guests(gist),
@@ -79,8 +73,22 @@ def _libvirt(gist: Overview) -> str:
     return f"is up ({versions})" if versions else "is up"
 
 
+def _trouble(gist: Overview) -> Iterator[str]:
+    """Yield the guests with whom something is wrong, before everything else."""
+    entries = [
+        f"<li><b>{_text(line.name)}</b> ({_text(group.id or 'no tenant')}): {wrong}</li>"
+        for group in gist.groups
+        for line in group.guests
+        if (wrong := _text(", ".join(line.marks)))
+    ]
+    if entries:
+        yield '<section class="trouble"><h2>Guests in trouble</h2><ul>'
+        yield from entries
+        yield "</ul></section>"
+
+
 def _missing(reports: Iterable[Report]) -> Iterator[str]:
-    """Yield the notes of all sources, first on the page."""
+    """Yield the notes of all sources."""
     entries = [
         f"<li><b>{_text(report.source)}</b>: {escape(one_line(note))}</li>"
         for report in reports
@@ -93,7 +101,9 @@ def _missing(reports: Iterable[Report]) -> Iterator[str]:
 
 
 def _sources(reports: Iterable[Report]) -> Iterator[str]:
-    yield "<h2>Sources</h2><table><thead><tr><th>Source</th><th>State</th>"
+    # A narrow screen scrolls the table, with the keyboard too.
+    yield '<h2>Sources</h2><div class="scroll" role="region" aria-label="Sources" tabindex="0">'
+    yield '<table class="sources"><thead><tr><th>Source</th><th>State</th>'
     yield '<th class="number">Took</th><th class="number">Series</th></tr></thead><tbody>'
     for report in reports:
         yield (
@@ -101,22 +111,22 @@ def _sources(reports: Iterable[Report]) -> Iterator[str]:
             f'<td class="number">{duration(report.duration)}</td>'
             f'<td class="number">{report.sample_count}</td></tr>'
         )
-    yield "</tbody></table>"
+    yield "</tbody></table></div>"
 
 
 def _state(report: Report) -> str:
-    if report.state is SourceState.FAILED:
-        reason = f": {report.reason}" if report.reason else ""
-        return f'<span class="bad">failed{reason}</span>'
-    return str(report.state)
+    """Return the state with a sign of its own, so that it is not told by colour alone."""
+    look, sign = _LOOKS[report.state]
+    reason = f": {report.reason}" if report.reason else ""
+    return f'<span class="{look}"><span aria-hidden="true">{sign}</span> {report.state}{reason}</span>'
 
 
 def _guests(gist: Overview) -> Iterator[str]:
-    yield "<h2>Guests</h2>"
+    yield "<h2>Guests by tenant</h2>"
     if not gist.groups:
         yield '<p class="weak">No guest runs here.</p>'
     for group in gist.groups:
-        yield f"<h3>{_tenant(group)}</h3><table><tbody>"
+        yield f'<h3>{_tenant(group)}</h3><table class="guests"><tbody>'
         yield from map(_guest, group.guests)
         yield "</tbody></table>"
 
@@ -130,7 +140,7 @@ def _tenant(group: TenantGroup) -> str:
 
 
 def _guest(line: GuestLine) -> str:
-    marks = "".join(f'<br><span class="bad">{_text(mark)}</span>' for mark in line.marks)
+    marks = "".join(f'<br><span class="bad">✗ {_text(mark)}</span>' for mark in line.marks)
     return (
         f'<tr><td>{_text(line.name)}<br><span class="uuid">{_text(line.uuid)}</span></td>'
         f"<td>{_text(line.state) or 'state unknown'}{marks}</td></tr>"

@@ -76,6 +76,7 @@ def test_a_page_ends_at_its_limit_of_series() -> None:
     snapshot = _join(*samples, limit=4)
     assert len(_series(snapshot, block.READ_BYTES.name)) == 4
     assert _left_off(snapshot)["over_limit"] == 6
+    assert _series(snapshot, collection.SERIES_LIMIT.name) == {(): 4}
 
 
 def test_families_come_in_the_catalogues_order() -> None:

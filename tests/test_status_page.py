@@ -61,7 +61,8 @@ def test_it_says_what_runs_and_how_it_is() -> None:
         "No tenant",
     ):
         assert sentence in text
-    assert text.index("database") < text.index("web") < text.index("stray")
+    guests = text.partition("Guests by tenant")[2]
+    assert guests.index("database") < guests.index("web") < guests.index("stray")
 
 
 def test_it_says_what_is_missing_and_what_to_do() -> None:
@@ -69,7 +70,9 @@ def test_it_says_what_is_missing_and_what_to_do() -> None:
     text = read(snapshots.hypervisor()).text
     assert "failed: denied" in text
     assert (
-        text.index("add AF_NETLINK to RestrictAddressFamilies") < text.index("Sources") < text.index("Guests")
+        text.index("add AF_NETLINK to RestrictAddressFamilies")
+        < text.index("Sources")
+        < text.index("Guests by tenant")
     )
 
 
@@ -81,6 +84,22 @@ def test_guests_in_trouble_are_marked() -> None:
     assert "stopped by an I/O error" in text
     assert "definition unreadable" in text
     assert "state unknown" in text
+
+
+def test_guests_in_trouble_stand_first() -> None:
+    """Above all that is missing stands each with its tenant and what is wrong, if there is any."""
+    first = read(snapshots.hypervisor()).text.partition("What is missing, and why")[0]
+    assert "Guests in trouble" in first
+    assert "database  (acme): stopped by an I/O error, monitor blocked for 15 s" in first
+    assert "stray  (no tenant): definition unreadable" in first
+    assert "Guests in trouble" not in read(snapshots.named("well", "acme")).text
+
+
+def test_states_are_told_by_more_than_colour() -> None:
+    """Each state of a source has a sign and a word."""
+    text = read(snapshots.hypervisor()).text
+    assert "✓  ok" in text
+    assert "✗  failed: denied" in text
 
 
 def test_it_links_to_the_other_pages_and_loads_nothing() -> None:

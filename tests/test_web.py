@@ -10,7 +10,7 @@ import pytest
 from hostcollector.config import CollectionSettings, Settings, WebSettings
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.exposition import Encoder, Format
-from hostcollector.status_page import STYLE
+from hostcollector.status_style import STYLE
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor
 from tests.pages import full_page

@@ -67,6 +67,10 @@ SERIES_DROPPED = _own_gauge(
     labels=("reason",),
     help="Series left off this page: duplicate label sets, unknown guests, over the limit.",
 )
+SERIES_LIMIT = _own_gauge(
+    name="hostcollector_series_limit",
+    help="Series that the page may have; what exceeds it is left off.",
+)
 INVENTORY_AGE = _own_gauge(
     name="hostcollector_inventory_age_seconds",
     unit="seconds",

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from hostcollector.status_page import STYLE
+from hostcollector.status_style import STYLE
 
 CHUNK = 64 * 1024
 

@@ -9,6 +9,7 @@ PROGRAMS = (
     "virsh",
     "qemu-system-x86_64",
     "prometheus",
+    "promtool",
     "ovsdb-server",
     "ovs-vswitchd",
     "ovn-northd",

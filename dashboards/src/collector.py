@@ -1,0 +1,167 @@
+"""Can the other boards be believed? What the collector read, what it could not, and what it costs."""
+
+from dashboards.src.board import Board
+from dashboards.src.panels import Column, Query, Row, Table, graph, states
+from dashboards.src.variables import Depth
+
+_SOURCES = Row(
+    title="Sources",
+    panels=(
+        states(
+            "Sources",
+            "Whether each source answered. Bad: red, its series are missing; `hostcollector diagnose` says why.",
+            Query("hostcollector_source_up{HOST}", "{{instance}} {{source}}"),
+            states={"1": ("answers", "green"), "0": ("fails", "red")},
+            unit="none",
+            width=24,
+            height=11,
+        ),
+        graph(
+            "Errors by source",
+            "Collections in which a source gave nothing, by reason. Bad: any that goes on.",
+            Query(
+                "increase(hostcollector_source_errors_total{HOST}[$__rate_interval]) > 0",
+                "{{instance}} {{source}}: {{reason}}",
+            ),
+            bad=1,
+            empty="no errors",
+        ),
+        graph(
+            "Duration by source",
+            "How long each source took. Bad: near the budget of 8 s; what misses it is absent from the page.",
+            Query("topk(20, hostcollector_source_duration_seconds{HOST})", "{{instance}} {{source}}"),
+            unit="s",
+            warn=2,
+            bad=8,
+        ),
+        graph(
+            "Time since a source last answered",
+            "Bad: more than a few scrape intervals.",
+            Query(
+                "topk(20, time() - hostcollector_source_last_success_timestamp_seconds{HOST})",
+                "{{instance}} {{source}}",
+            ),
+            unit="s",
+            warn=60,
+            bad=300,
+        ),
+        graph(
+            "Series by source",
+            "Series that each source gave. Bad: a source that grows without more guests.",
+            Query("topk(20, hostcollector_source_samples{HOST})", "{{instance}} {{source}}"),
+        ),
+    ),
+)
+_PAGE = Row(
+    title="The page",
+    panels=(
+        graph(
+            "Duration of a scrape and of its collection",
+            "Bad: near the scrape timeout.",
+            Query("scrape_duration_seconds{HOST}", "{{instance}} scrape"),
+            Query("hostcollector_collection_duration_seconds{HOST}", "{{instance}} collection"),
+            unit="s",
+            warn=5,
+            bad=9,
+        ),
+        graph(
+            "Series of the limit",
+            "Share of the series that a page may have. Bad: at 100 % series are left off.",
+            Query(
+                "sum without (source) (hostcollector_source_samples{HOST}) / hostcollector_series_limit{HOST}",
+                "{{instance}}",
+            ),
+            unit="percentunit",
+            warn=0.8,
+            bad=1,
+        ),
+        graph(
+            "Series left off",
+            "Bad: over_limit and duplicate; unknown_guest is a guest that just started or stopped.",
+            Query("hostcollector_series_dropped{HOST} > 0", "{{instance}} {{reason}}"),
+            bad=1,
+            empty="none",
+        ),
+        graph(
+            "libvirt",
+            "Guests whose monitor holds a call, and connections opened. Bad: calls that stay, connections that repeat.",
+            Query("hostcollector_libvirt_stuck_calls{HOST}", "{{instance}} stuck calls"),
+            Query(
+                "increase(hostcollector_libvirt_connects_total{HOST}[$__rate_interval])",
+                "{{instance}} connections",
+            ),
+            warn=1,
+        ),
+        graph(
+            "Age of what is not read in each scrape",
+            "Inventory, Open vSwitch, OVN and NDFC. Bad: inventory above 10 minutes; others above their maximum age.",
+            Query("hostcollector_inventory_age_seconds{HOST}", "{{instance}} inventory"),
+            Query("hostcollector_ovs_database_age_seconds{HOST}", "{{instance}} Open vSwitch"),
+            Query("hostcollector_ovn_database_age_seconds{HOST}", "{{instance}} OVN"),
+            Query("hostcollector_ndfc_age_seconds{HOST}", "{{instance}} NDFC"),
+            unit="s",
+            warn=600,
+        ),
+        graph(
+            "Record of take-over values",
+            "1 if what VFs and GPUs stood at is not on disk. Bad: 1; a restart would set their counters to 0.",
+            Query("hostcollector_baselines_unsaved{HOST}", "{{instance}}"),
+            bad=1,
+        ),
+    ),
+)
+_COST = Row(
+    title="What it costs",
+    panels=(
+        graph(
+            "CPU",
+            "Processors that the collector keeps busy. Bad: more than a few hundredths.",
+            Query("rate(process_cpu_seconds_total{HOST}[$__rate_interval])", "{{instance}}"),
+            unit="percentunit",
+            warn=0.2,
+            bad=0.5,
+        ),
+        graph(
+            "Memory",
+            "Resident memory of the collector. Bad: growth over days.",
+            Query("process_resident_memory_bytes{HOST}", "{{instance}}"),
+            unit="bytes",
+        ),
+        graph(
+            "File descriptors and threads",
+            "Open file descriptors and threads of the collector. Bad: growth over days.",
+            Query("process_open_fds{HOST}", "{{instance}} descriptors"),
+            Query("process_threads{HOST}", "{{instance}} threads"),
+        ),
+        Table(
+            title="Versions",
+            description="Collector, QEMU and libvirt of each hypervisor. Bad: hosts that a rollout left out.",
+            columns=(
+                Column("Hypervisor", "instance"),
+                Column("Collector", "version"),
+                Column("Python", "python_version"),
+                Column("QEMU", "hypervisor_running"),
+                Column("libvirt", "libvirtd_running"),
+                Column(
+                    "Runs",
+                    expr="max by (instance, version, python_version) (hostcollector_build_info{HOST})"
+                    " * on (instance) group_left (hypervisor_running, libvirtd_running)"
+                    " max by (instance, hypervisor_running, libvirtd_running) (libvirt_versions_info{HOST})",
+                    hidden=True,
+                ),
+            ),
+            width=12,
+            height=8,
+            sort="Hypervisor",
+            ascending=True,
+        ),
+    ),
+)
+
+BOARD = Board(
+    name="collector",
+    title="Collector",
+    description="Can the other boards be believed? What was read, what was not, and what it costs.",
+    depth=Depth.HOST,
+    rows=(_SOURCES, _PAGE, _COST),
+)

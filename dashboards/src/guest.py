@@ -1,0 +1,222 @@
+"""The board that answers: what does this guest do, what does it wait for, and what happened to it."""
+
+from dashboards.src.board import Board
+from dashboards.src.guest_devices import DEVICES, DISKS, NETWORK
+from dashboards.src.panels import Column, Query, Row, Table, Target, graph, states
+from dashboards.src.variables import Depth
+
+_STATES = {
+    "0": ("no state", "grey"),
+    "1": ("running", "green"),
+    "2": ("blocked on resource", "yellow"),
+    "3": ("paused", "orange"),
+    "4": ("shutting down", "blue"),
+    "5": ("shut off", "grey"),
+    "6": ("crashed", "red"),
+    "7": ("suspended inside", "blue"),
+}
+_JOBS = {
+    "0": ("none", "grey"),
+    "1": ("bounded", "purple"),
+    "2": ("unbounded", "purple"),
+    "3": ("completed", "green"),
+}
+_JOBS |= {"4": ("failed", "red"), "5": ("cancelled", "orange")}
+
+_STATE = Row(
+    title="State",
+    panels=(
+        states(
+            "State",
+            "What libvirt says that the guest does, on each hypervisor that has it. Bad: paused or crashed.",
+            Query("libvirt_domain_info_vstate{GUEST}", "{{instance}}"),
+            states=_STATES,
+            unit="none",
+            width=16,
+            height=5,
+        ),
+        Table(
+            title="Who it is",
+            description="Tenant, hypervisor and how the tenant was found.",
+            columns=(
+                Column("Guest", "domain"),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("Name", "tenant_name"),
+                Column("Found by", "resolver"),
+                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("Is", expr="libvirt_domain_tenant_info{GUEST}", hidden=True),
+            ),
+            width=8,
+            height=5,
+        ),
+        graph(
+            "Monitor blocked",
+            "How long QEMU has been busy with one command. Bad: above 10 s; the guest may hang.",
+            Query("libvirt_domain_monitor_blocked_seconds{GUEST}", "{{instance}}"),
+            unit="s",
+            warn=1,
+            bad=10,
+            width=8,
+        ),
+        states(
+            "Background job",
+            "Migration, backup, save or dump. Bad: failed, or one that does not end.",
+            Query("libvirt_domain_job_info_type{GUEST}", "{{instance}}"),
+            states=_JOBS,
+            unit="none",
+            width=8,
+        ),
+        graph(
+            "Events",
+            "libvirt's events of the guest. Bad: io_error, watchdog, crashed, control_error.",
+            Query(
+                "increase(libvirt_domain_events_total{GUEST}[$__rate_interval]) > 0", "{{event}} {{detail}}"
+            ),
+            width=8,
+            empty="no events",
+        ),
+        graph(
+            "Job: data left to move",
+            "Bad: a migration whose rest does not shrink: the guest writes faster than the network carries.",
+            Query("libvirt_domain_job_info_data_remaining_bytes{GUEST}", "{{instance}} left"),
+            Query("libvirt_domain_job_info_data_total_bytes{GUEST}", "{{instance}} in all"),
+            unit="bytes",
+            empty="no job",
+        ),
+        graph(
+            "Time since start",
+            "Age of the QEMU process. Bad: a fall that nobody ordered: it was restarted.",
+            Query("time() - libvirt_domain_start_timestamp_seconds{GUEST}", "{{instance}}"),
+            unit="s",
+        ),
+    ),
+)
+_CPU = Row(
+    title="Processors",
+    panels=(
+        graph(
+            "vCPU use",
+            "Share of time that each vCPU ran. Bad: all at 100 % for long, the guest is too small.",
+            Query("rate(libvirt_domain_vcpu_time_seconds_total{GUEST}[$__rate_interval])", "vCPU {{vcpu}}"),
+            unit="percentunit",
+            maximum=1,
+        ),
+        graph(
+            "Run delay",
+            "Time that each vCPU waited for a processor; the guest sees it as steal. Bad: above 10 %.",
+            Query("rate(libvirt_domain_vcpu_delay_seconds_total{GUEST}[$__rate_interval])", "vCPU {{vcpu}}"),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.1,
+        ),
+        graph(
+            "QEMU's other threads",
+            "Processors that emulator, I/O and vhost threads keep busy. Bad: one thread at 1 is a bottleneck.",
+            Query("rate(libvirt_domain_emulator_cpu_seconds_total{GUEST}[$__rate_interval])", "emulator"),
+            Query(
+                "rate(libvirt_domain_iothread_cpu_seconds_total{GUEST}[$__rate_interval])", "I/O {{iothread}}"
+            ),
+            Query(
+                "rate(libvirt_domain_vhost_cpu_seconds_total{GUEST}[$__rate_interval])", "vhost {{thread}}"
+            ),
+            unit="percentunit",
+            warn=0.8,
+            bad=0.95,
+        ),
+        graph(
+            "Run delay of QEMU's other threads",
+            "Time that they waited for a processor; disks and network wait with them. Bad: above 10 %.",
+            Query("rate(libvirt_domain_emulator_delay_seconds_total{GUEST}[$__rate_interval])", "emulator"),
+            Query(
+                "rate(libvirt_domain_iothread_delay_seconds_total{GUEST}[$__rate_interval])",
+                "I/O {{iothread}}",
+            ),
+            Query(
+                "rate(libvirt_domain_vhost_delay_seconds_total{GUEST}[$__rate_interval])", "vhost {{thread}}"
+            ),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.1,
+        ),
+        graph(
+            "Throttled by quota",
+            "Share of periods in which each part ran out of its CPU quota. Bad for the emulator: any.",
+            Query(
+                "rate(libvirt_domain_cgroup_cpu_throttled_periods_total{GUEST}[$__rate_interval])"
+                " / (rate(libvirt_domain_cgroup_cpu_periods_total{GUEST}[$__rate_interval]) > 0)",
+                "{{group}}",
+            ),
+            unit="percentunit",
+            warn=0.1,
+            bad=0.25,
+            empty="it has no CPU quota, or sleeps",
+        ),
+        graph(
+            "Preemptions",
+            "How often each vCPU had to give its processor up. Bad: thousands per second.",
+            Query(
+                'rate(libvirt_domain_vcpu_context_switches_total{GUEST, type="involuntary"}[$__rate_interval])',
+                "vCPU {{vcpu}}",
+            ),
+            unit="ops",
+            warn=1000,
+        ),
+    ),
+)
+_MEMORY = Row(
+    title="Memory",
+    panels=(
+        graph(
+            "Memory",
+            "What the guest may use, what it still has, and what QEMU holds. Bad: usable near 0.",
+            Query("libvirt_domain_memory_stats_actual_balloon_bytes{GUEST}", "granted"),
+            Query("libvirt_domain_memory_stats_usable_bytes{GUEST}", "usable inside"),
+            Query("libvirt_domain_memory_stats_disk_caches_bytes{GUEST}", "caches inside"),
+            Query("libvirt_domain_memory_stats_rss_bytes{GUEST}", "resident on the host"),
+            unit="bytes",
+        ),
+        graph(
+            "Swapping inside",
+            "Memory that the guest reads from swap (up) and writes to it (down). Bad: any that goes on.",
+            Query(
+                "rate(libvirt_domain_memory_stats_swap_in_bytes{GUEST}[$__rate_interval])",
+                "read from swap inside",
+            ),
+            Query(
+                "rate(libvirt_domain_memory_stats_swap_out_bytes{GUEST}[$__rate_interval])",
+                "written to swap inside",
+                below=True,
+            ),
+            unit="Bps",
+            empty="the guest's balloon driver does not report",
+        ),
+        graph(
+            "Major page faults",
+            "Pages that the guest had to read from its disk. Bad: hundreds per second for long.",
+            Query(
+                "rate(libvirt_domain_memory_stats_major_fault_total{GUEST}[$__rate_interval])", "major faults"
+            ),
+            unit="ops",
+            warn=100,
+            bad=500,
+            empty="the guest's balloon driver does not report",
+        ),
+        graph(
+            "Age of the guest's own figures",
+            "How old the balloon driver's figures are. Bad: above a minute; the lines above are then history.",
+            Query("libvirt_domain_memory_stats_age_seconds{GUEST}", "{{instance}}"),
+            unit="s",
+            warn=60,
+            bad=600,
+            empty="the guest's balloon driver never reported",
+        ),
+    ),
+)
+
+BOARD = Board(
+    name="guest",
+    title="Guest",
+    description="One guest: what it does, what it waits for, what happened to it.",
+    depth=Depth.ONE_GUEST,
+    rows=(_STATE, _CPU, _MEMORY, DISKS, NETWORK, *DEVICES),
+)

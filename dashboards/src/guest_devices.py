@@ -1,0 +1,226 @@
+"""The rows of the guest's board about its devices: disks, interfaces, GPUs and other PCI devices."""
+
+from dashboards.src.panels import Query, Row, graph
+
+_DISK = "{{target_device}}"
+_READ_TIME = "rate(libvirt_domain_block_stats_read_time_seconds_total{GUEST}[$__rate_interval])"
+_WRITE_TIME = "rate(libvirt_domain_block_stats_write_time_seconds_total{GUEST}[$__rate_interval])"
+_FLUSH_TIME = "rate(libvirt_domain_block_stats_flush_time_seconds_total{GUEST}[$__rate_interval])"
+_READS = "rate(libvirt_domain_block_stats_read_requests_total{GUEST}[$__rate_interval])"
+_WRITES = "rate(libvirt_domain_block_stats_write_requests_total{GUEST}[$__rate_interval])"
+_FLUSHES = "rate(libvirt_domain_block_stats_flush_requests_total{GUEST}[$__rate_interval])"
+_READ_BYTES = "rate(libvirt_domain_block_stats_read_bytes_total{GUEST}[$__rate_interval])"
+_WRITE_BYTES = "rate(libvirt_domain_block_stats_write_bytes_total{GUEST}[$__rate_interval])"
+
+DISKS = Row(
+    title="Disks",
+    panels=(
+        graph(
+            "Latency",
+            "Mean time of a request. Bad: above 100 ms, or flushes that take seconds.",
+            Query(f"{_READ_TIME} / ({_READS} > 0)", f"{_DISK} read"),
+            Query(f"{_WRITE_TIME} / ({_WRITES} > 0)", f"{_DISK} write"),
+            Query(f"{_FLUSH_TIME} / ({_FLUSHES} > 0)", f"{_DISK} flush"),
+            unit="s",
+            warn=0.02,
+            bad=0.1,
+            empty="no requests",
+        ),
+        graph(
+            "Requests in flight",
+            "Requests under way on average. Bad: above 32 with growing latency: the storage does not keep up.",
+            Query(f"{_READ_TIME} + {_WRITE_TIME}", _DISK),
+            warn=16,
+            bad=32,
+        ),
+        graph(
+            "Data",
+            "What the guest reads (up) and writes (down).",
+            Query(_READ_BYTES, f"{_DISK} read"),
+            Query(_WRITE_BYTES, f"{_DISK} written", below=True),
+            unit="Bps",
+        ),
+        graph(
+            "Requests",
+            "Reads (up) and writes (down) of the guest.",
+            Query(_READS, f"{_DISK} reads"),
+            Query(_WRITES, f"{_DISK} writes", below=True),
+            unit="iops",
+        ),
+        graph(
+            "Share of its limits",
+            "How much of each limit the disk uses. Bad: at 100 % the guest is slowed down on purpose.",
+            Query(
+                f"({_READ_BYTES} + {_WRITE_BYTES}) / libvirt_domain_block_stats_limit_total_bytes{{GUEST}}",
+                f"{_DISK} bytes",
+            ),
+            Query(
+                f"({_READS} + {_WRITES}) / libvirt_domain_block_stats_limit_total_requests{{GUEST}}",
+                f"{_DISK} requests",
+            ),
+            Query(
+                f"{_READ_BYTES} / libvirt_domain_block_stats_limit_read_bytes{{GUEST}}", f"{_DISK} bytes read"
+            ),
+            Query(
+                f"{_WRITE_BYTES} / libvirt_domain_block_stats_limit_write_bytes{{GUEST}}",
+                f"{_DISK} bytes written",
+            ),
+            Query(f"{_READS} / libvirt_domain_block_stats_limit_read_requests{{GUEST}}", f"{_DISK} reads"),
+            Query(f"{_WRITES} / libvirt_domain_block_stats_limit_write_requests{{GUEST}}", f"{_DISK} writes"),
+            unit="percentunit",
+            warn=0.9,
+            bad=1,
+            empty="its disks have no limits",
+        ),
+        graph(
+            "Latency, 99th percentile",
+            "What 99 of 100 requests stay below. Bad: seconds, even where the mean looks well.",
+            Query(
+                "histogram_quantile(0.99, sum by (le, target_device, operation)"
+                " (rate(libvirt_domain_block_latency_seconds_bucket{GUEST}[$__rate_interval])))",
+                f"{_DISK} {{{{operation}}}}",
+            ),
+            unit="s",
+            warn=0.1,
+            bad=1,
+            empty="its disks have no latency histograms (libvirt 12)",
+        ),
+    ),
+)
+NETWORK = Row(
+    title="Network",
+    panels=(
+        graph(
+            "Data",
+            "What the guest receives (up) and sends (down), over taps and VFs.",
+            Query(
+                "rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval])",
+                "{{target_device}} received",
+            ),
+            Query(
+                "rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval])",
+                "{{target_device}} sent",
+                below=True,
+            ),
+            Query(
+                "rate(libvirt_domain_vf_receive_bytes_total{GUEST}[$__rate_interval])",
+                "{{pf}} VF {{vf}} received",
+            ),
+            Query(
+                "rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval])",
+                "{{pf}} VF {{vf}} sent",
+                below=True,
+            ),
+            unit="Bps",
+        ),
+        graph(
+            "Packets",
+            "What the guest receives (up) and sends (down), over taps and VFs.",
+            Query(
+                "rate(libvirt_domain_interface_stats_receive_packets_total{GUEST}[$__rate_interval])",
+                "{{target_device}} received",
+            ),
+            Query(
+                "rate(libvirt_domain_interface_stats_transmit_packets_total{GUEST}[$__rate_interval])",
+                "{{target_device}} sent",
+                below=True,
+            ),
+            Query(
+                "rate(libvirt_domain_vf_receive_packets_total{GUEST}[$__rate_interval])",
+                "{{pf}} VF {{vf}} received",
+            ),
+            Query(
+                "rate(libvirt_domain_vf_transmit_packets_total{GUEST}[$__rate_interval])",
+                "{{pf}} VF {{vf}} sent",
+                below=True,
+            ),
+            unit="pps",
+        ),
+        graph(
+            "Dropped packets",
+            "Packets that the guest did not take in time (up) or could not send (down). Bad: any that goes on.",
+            Query(
+                "rate(libvirt_domain_interface_stats_receive_drops_total{GUEST}[$__rate_interval])",
+                "{{target_device}} to the guest",
+            ),
+            Query(
+                "rate(libvirt_domain_interface_stats_transmit_drops_total{GUEST}[$__rate_interval])",
+                "{{target_device}} from the guest",
+                below=True,
+            ),
+            Query(
+                "rate(libvirt_domain_vf_receive_dropped_total{GUEST}[$__rate_interval])",
+                "{{pf}} VF {{vf}} to the guest",
+            ),
+            Query(
+                "rate(libvirt_domain_ovs_receive_drops_total{GUEST}[$__rate_interval])",
+                "{{target_device}} on the switch, to the guest",
+            ),
+            unit="pps",
+            warn=1,
+            bad=10,
+        ),
+    ),
+)
+_GPUS = Row(
+    title="GPUs",
+    folded=True,
+    panels=(
+        graph(
+            "Use",
+            "How busy each GPU is. Bad: 0 while the tenant says that it works.",
+            Query('libvirt_domain_gpu_utilization_ratio{GUEST, engine="gpu"}', "{{gpu}}"),
+            unit="percentunit",
+            maximum=1,
+            empty="no GPU whose use the host sees",
+        ),
+        graph(
+            "Device memory",
+            "Device memory in use. Bad: at its size, the work fails.",
+            Query("libvirt_domain_gpu_memory_used_bytes{GUEST}", "{{gpu}} used"),
+            Query("libvirt_domain_gpu_memory_bytes{GUEST}", "{{gpu}} size"),
+            unit="bytes",
+            empty="no GPU whose memory the host sees",
+        ),
+        graph(
+            "Power",
+            "Power that each GPU draws. Bad: at its limit for long with low clocks.",
+            Query("libvirt_domain_gpu_power_watts{GUEST}", "{{gpu}}"),
+            unit="watt",
+            empty="no GPU whose power the host sees",
+        ),
+        graph(
+            "Temperature",
+            "Temperature of each GPU. Bad: above 85 °C it slows down.",
+            Query("libvirt_domain_gpu_temperature_celsius{GUEST}", "{{gpu}}"),
+            unit="celsius",
+            warn=80,
+            bad=85,
+            empty="no GPU whose temperature the host sees",
+        ),
+    ),
+)
+_PCI = Row(
+    title="PCI devices",
+    folded=True,
+    panels=(
+        graph(
+            "PCIe errors",
+            "Errors found at each device. Bad: any fatal or nonfatal one, corrected ones that go on.",
+            Query(
+                "increase(libvirt_domain_pci_aer_errors_total{GUEST}[$__rate_interval])",
+                "{{pci_address}} {{severity}}",
+            ),
+            bad=1,
+            empty="no device counts PCIe errors",
+        ),
+        graph(
+            "Link below its best",
+            "1 where speed or width of a link is below what both ends can do. Bad: width; an idle GPU lowers speed.",
+            Query("libvirt_domain_pci_link_degraded{GUEST}", "{{pci_address}} {{aspect}}"),
+            bad=1,
+            empty="it has no PCI device",
+        ),
+    ),
+)
+DEVICES = (_GPUS, _PCI)

@@ -1,0 +1,253 @@
+"""What is short on this hypervisor? Use, saturation and errors of each resource, side by side."""
+
+from dashboards.src.board import Board
+from dashboards.src.panels import Column, Query, Row, Table, Target, graph
+from dashboards.src.variables import Depth
+
+_GUEST = "{{domain}} ({{tenant}})"
+
+_CPU = Row(
+    title="Processors",
+    panels=(
+        graph(
+            "Use: CPU by guest",
+            "Processors that each guest keeps busy, QEMU's own threads included. Bad: the sum near the host's CPUs.",
+            Query(
+                "topk(20, sum by (instance, tenant, domain, uuid)"
+                " (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval])))",
+                _GUEST,
+            ),
+            Query("sum by (instance) (hostcollector_host_cpus_online{HOST})", "CPUs of {{instance}}"),
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Saturation: run delay by guest",
+            "Time that the worst vCPU of each guest waits for a processor (steal). Bad: above 10 %.",
+            Query(
+                "topk(20, max by (instance, tenant, domain, uuid)"
+                " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval])))",
+                _GUEST,
+            ),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.1,
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "vCPUs per CPU",
+            "vCPUs of the active guests for each physical CPU. Bad: above what was planned; run delay tells.",
+            Query(
+                "sum by (instance) (libvirt_domain_info_virtual_cpus{HOST})"
+                " / max by (instance) (hostcollector_host_cpus_online{HOST})",
+                "{{instance}}",
+            ),
+            decimals=2,
+        ),
+        graph(
+            "Throttled by quota",
+            "Share of periods in which a part of a guest ran out of its CPU quota. Bad for the emulator: any.",
+            Query(
+                "topk(20, rate(libvirt_domain_cgroup_cpu_throttled_periods_total{HOST}[$__rate_interval])"
+                " / (rate(libvirt_domain_cgroup_cpu_periods_total{HOST}[$__rate_interval]) > 0))",
+                "{{domain}} {{group}} ({{tenant}})",
+            ),
+            unit="percentunit",
+            warn=0.1,
+            bad=0.25,
+            empty="no guest has a CPU quota",
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
+_MEMORY = Row(
+    title="Memory",
+    panels=(
+        graph(
+            "Use: resident memory by guest",
+            "Memory that each QEMU holds, and what the host has. Bad: the sum near the host's memory.",
+            Query("topk(20, libvirt_domain_memory_stats_rss_bytes{HOST})", _GUEST),
+            Query("hostcollector_host_memory_bytes{HOST}", "memory of {{instance}}"),
+            unit="bytes",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Saturation: waiting for memory",
+            "Share of time in which all tasks of a guest waited for memory (pressure). Bad: above 1 %.",
+            Query(
+                "topk(20, rate(libvirt_domain_pressure_memory_stalled_seconds_total{HOST}[$__rate_interval]))",
+                _GUEST,
+            ),
+            unit="percentunit",
+            warn=0.01,
+            bad=0.1,
+            empty="the kernel tells no pressure (psi=1)",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Free memory",
+            "Memory that the host could still hand out, and that of its NUMA nodes. Bad: a node near 0.",
+            Query("hostcollector_host_memory_available_bytes{HOST}", "{{instance}} available"),
+            Query("hostcollector_host_numa_memory_free_bytes{HOST}", "{{instance}} node {{node}} free"),
+            unit="bytes",
+        ),
+        graph(
+            "Swapped out by the host",
+            "Guest memory that the host has swapped out; each access stalls a vCPU. Bad: any that grows.",
+            Query("topk(20, libvirt_domain_cgroup_memory_swap_bytes{HOST})", _GUEST),
+            unit="bytes",
+            warn=1 << 20,
+            bad=100 << 20,
+            empty="control groups do not count swap here",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Free huge pages",
+            "Huge pages that no guest holds. Bad: fewer than the next guest needs; it will not start.",
+            Query(
+                "hostcollector_host_hugepages_free{HOST}",
+                "{{instance}} node {{node}}, {{page_size_bytes}} bytes",
+            ),
+            empty="no huge pages are set aside",
+        ),
+    ),
+)
+_DISK = Row(
+    title="Disks",
+    panels=(
+        graph(
+            "Use: data read and written",
+            "What all guests read (up) and write (down).",
+            Query(
+                "sum by (instance) (rate(libvirt_domain_block_stats_read_bytes_total{HOST}[$__rate_interval]))",
+                "{{instance}} read",
+            ),
+            Query(
+                "sum by (instance) (rate(libvirt_domain_block_stats_write_bytes_total{HOST}[$__rate_interval]))",
+                "{{instance}} written",
+                below=True,
+            ),
+            unit="Bps",
+        ),
+        graph(
+            "Saturation: requests in flight",
+            "Requests that each disk has under way on average. Bad: above 32; latency grows with it.",
+            Query(
+                "topk(20, rate(libvirt_domain_block_stats_read_time_seconds_total{HOST}[$__rate_interval])"
+                " + rate(libvirt_domain_block_stats_write_time_seconds_total{HOST}[$__rate_interval]))",
+                "{{domain}} {{target_device}} ({{tenant}})",
+            ),
+            warn=16,
+            bad=32,
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
+_NETWORK = Row(
+    title="Network (taps; VFs and switch ports have a board of their own)",
+    panels=(
+        graph(
+            "Use: data received and sent",
+            "What all guests receive (up) and send (down) over the host's own interfaces.",
+            Query(
+                "sum by (instance) (rate(libvirt_domain_interface_stats_receive_bytes_total{HOST}[$__rate_interval]))",
+                "{{instance}} received",
+            ),
+            Query(
+                "sum by (instance) (rate(libvirt_domain_interface_stats_transmit_bytes_total{HOST}[$__rate_interval]))",
+                "{{instance}} sent",
+                below=True,
+            ),
+            unit="Bps",
+        ),
+        graph(
+            "Saturation: dropped packets",
+            "Packets that a guest did not take in time, or could not send. Bad: any that goes on.",
+            Query(
+                "topk(20, rate(libvirt_domain_interface_stats_receive_drops_total{HOST}[$__rate_interval])"
+                " + rate(libvirt_domain_interface_stats_transmit_drops_total{HOST}[$__rate_interval]))",
+                "{{domain}} {{target_device}} ({{tenant}})",
+            ),
+            unit="pps",
+            warn=1,
+            bad=10,
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
+_GUESTS = Row(
+    title="Guests",
+    panels=(
+        Table(
+            title="Guests",
+            description="One line each; click the name for its own board. Red is bad: it waits, or does not answer.",
+            columns=(
+                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("UUID", "uuid", hidden=True),
+                Column(
+                    "vCPUs", expr="max by (tenant, domain, uuid) (libvirt_domain_info_virtual_cpus{HOST})"
+                ),
+                Column(
+                    "CPU",
+                    expr="sum by (tenant, domain, uuid)"
+                    " (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval]))",
+                ),
+                Column(
+                    "Worst run delay",
+                    expr="max by (tenant, domain, uuid)"
+                    " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval]))",
+                    unit="percentunit",
+                    warn=0.05,
+                    bad=0.1,
+                ),
+                Column(
+                    "Resident memory",
+                    expr="sum by (tenant, domain, uuid) (libvirt_domain_memory_stats_rss_bytes{HOST})",
+                    unit="bytes",
+                ),
+                Column(
+                    "Monitor blocked",
+                    expr="max by (tenant, domain, uuid) (libvirt_domain_monitor_blocked_seconds{HOST})",
+                    unit="s",
+                    warn=1,
+                    bad=10,
+                ),
+            ),
+            sort="CPU",
+        ),
+    ),
+)
+_ERRORS = Row(
+    title="Errors",
+    panels=(
+        graph(
+            "PCIe errors",
+            "Errors of guests' and the host's devices in each interval. Bad: any fatal or nonfatal one.",
+            Query(
+                "increase(libvirt_domain_pci_aer_errors_total{HOST}[$__rate_interval])",
+                "{{pci_address}} {{severity}}, {{domain}} ({{tenant}})",
+            ),
+            Query(
+                "increase(hostcollector_host_pci_aer_errors_total{HOST}[$__rate_interval])",
+                "{{pci_address}} {{severity}}, host",
+            ),
+            bad=1,
+            empty="no device counts PCIe errors",
+        ),
+        graph(
+            "Sources that fail",
+            "Sources of the collector that gave nothing. Bad: any; its series are missing.",
+            Query("(1 - hostcollector_source_up{HOST}) > 0", "{{instance}} {{source}}"),
+            bad=1,
+            empty="none",
+        ),
+    ),
+)
+
+BOARD = Board(
+    name="hypervisor",
+    title="Hypervisor",
+    description="Use, saturation and errors of a hypervisor's resources: what is short, and who takes it?",
+    depth=Depth.HOST,
+    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ERRORS),
+)

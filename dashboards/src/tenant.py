@@ -1,0 +1,222 @@
+"""The board that answers: is this tenant well served, and is one of its guests, or a neighbour, the reason if it is not."""
+
+from dashboards.src.board import Board
+from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
+from dashboards.src.variables import Depth
+
+_GUEST = "{{domain}}"
+
+_SIZE = Row(
+    title="What it has",
+    panels=(
+        number("Guests", "Active guests.", "count(libvirt_domain_info_virtual_cpus{TENANT})"),
+        number("vCPUs", "vCPUs of the active guests.", "sum(libvirt_domain_info_virtual_cpus{TENANT})"),
+        number(
+            "Memory",
+            "Memory that the active guests may use.",
+            "sum(libvirt_domain_info_maximum_memory_bytes{TENANT})",
+            unit="bytes",
+        ),
+        number(
+            "GPUs",
+            "GPUs and vGPUs that its guests hold.",
+            "count(libvirt_domain_gpu_info{TENANT})",
+            empty="none",
+        ),
+        number(
+            "Guests that do not answer",
+            "Guests whose QEMU has not answered its monitor for 10 seconds. Bad: any; they may hang.",
+            "count(libvirt_domain_monitor_blocked_seconds{TENANT} > 10) or vector(0)",
+            bad=1,
+        ),
+        number(
+            "Guests that stand still",
+            "Paused and crashed guests. Bad: any that its owner did not pause.",
+            "count(libvirt_domain_info_vstate{TENANT} == 3 or libvirt_domain_info_vstate{TENANT} == 6) or vector(0)",
+            warn=1,
+        ),
+    ),
+)
+_GUESTS = Row(
+    title="Guests",
+    panels=(
+        Table(
+            title="Guests",
+            description="One line each; click the name for its own board. Red is bad: it waits, or does not answer.",
+            columns=(
+                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("UUID", "uuid", hidden=True),
+                Column(
+                    "vCPUs",
+                    expr="max by (tenant, domain, uuid, instance) (libvirt_domain_info_virtual_cpus{TENANT})",
+                ),
+                Column(
+                    "vCPUs busy",
+                    expr="sum by (tenant, domain, uuid, instance)"
+                    " (rate(libvirt_domain_vcpu_time_seconds_total{TENANT}[$__rate_interval]))",
+                ),
+                Column(
+                    "Worst run delay",
+                    expr="max by (tenant, domain, uuid, instance)"
+                    " (rate(libvirt_domain_vcpu_delay_seconds_total{TENANT}[$__rate_interval]))",
+                    unit="percentunit",
+                    warn=0.05,
+                    bad=0.1,
+                ),
+                Column(
+                    "Memory used inside",
+                    expr="max by (tenant, domain, uuid, instance) (libvirt_domain_memory_stats_used_percent{TENANT})",
+                    unit="percent",
+                    warn=90,
+                    bad=97,
+                ),
+                Column(
+                    "Monitor blocked",
+                    expr="max by (tenant, domain, uuid, instance) (libvirt_domain_monitor_blocked_seconds{TENANT})",
+                    unit="s",
+                    warn=1,
+                    bad=10,
+                ),
+            ),
+            sort="Worst run delay",
+        ),
+    ),
+)
+_USE = Row(
+    title="Use",
+    panels=(
+        graph(
+            "vCPUs busy",
+            "vCPUs that each guest keeps busy. Bad: at its number of vCPUs for long, it is too small.",
+            Query(
+                "topk(20, sum by (instance, tenant, domain, uuid)"
+                " (rate(libvirt_domain_vcpu_time_seconds_total{TENANT}[$__rate_interval])))",
+                _GUEST,
+            ),
+            stacked=True,
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Memory used inside",
+            "Share of its memory that each guest uses. Bad: above 97 % it swaps or kills programs.",
+            Query("topk(20, libvirt_domain_memory_stats_used_percent{TENANT})", _GUEST),
+            unit="percent",
+            warn=90,
+            bad=97,
+            maximum=100,
+            empty="no guest's balloon driver reports",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Disk data",
+            "What its guests read (up) and write (down).",
+            Query(
+                "sum by (domain, uuid) (rate(libvirt_domain_block_stats_read_bytes_total{TENANT}[$__rate_interval]))",
+                "{{domain}} read",
+            ),
+            Query(
+                "sum by (domain, uuid) (rate(libvirt_domain_block_stats_write_bytes_total{TENANT}[$__rate_interval]))",
+                "{{domain}} written",
+                below=True,
+            ),
+            unit="Bps",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Network data",
+            "What its guests receive (up) and send (down) over taps.",
+            Query(
+                "sum by (domain, uuid)"
+                " (rate(libvirt_domain_interface_stats_receive_bytes_total{TENANT}[$__rate_interval]))",
+                "{{domain}} received",
+            ),
+            Query(
+                "sum by (domain, uuid)"
+                " (rate(libvirt_domain_interface_stats_transmit_bytes_total{TENANT}[$__rate_interval]))",
+                "{{domain}} sent",
+                below=True,
+            ),
+            unit="Bps",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "GPU use",
+            "How busy each GPU is. Bad: an expensive GPU that idles, or one at 100 % without memory traffic.",
+            Query('libvirt_domain_gpu_utilization_ratio{TENANT, engine="gpu"}', "{{domain}} {{gpu}}"),
+            unit="percentunit",
+            maximum=1,
+            empty="no GPU whose use the host sees",
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
+_NEIGHBOURS = Row(
+    title="What its neighbours and limits cost it",
+    panels=(
+        graph(
+            "Run delay",
+            "Time that the worst vCPU of each guest waits for a processor (steal). Bad: above 10 %.",
+            Query(
+                "topk(20, max by (instance, tenant, domain, uuid)"
+                " (rate(libvirt_domain_vcpu_delay_seconds_total{TENANT}[$__rate_interval])))",
+                _GUEST,
+            ),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.1,
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Throttled by quota",
+            "Share of periods in which a part of a guest ran out of its CPU quota. Bad for the emulator: any.",
+            Query(
+                "topk(20, rate(libvirt_domain_cgroup_cpu_throttled_periods_total{TENANT}[$__rate_interval])"
+                " / (rate(libvirt_domain_cgroup_cpu_periods_total{TENANT}[$__rate_interval]) > 0))",
+                "{{domain}} {{group}}",
+            ),
+            unit="percentunit",
+            warn=0.1,
+            bad=0.25,
+            empty="no guest has a CPU quota",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Disk latency",
+            "Mean time of a read or write of each disk. Bad: above 100 ms.",
+            Query(
+                "topk(20, (rate(libvirt_domain_block_stats_read_time_seconds_total{TENANT}[$__rate_interval])"
+                " + rate(libvirt_domain_block_stats_write_time_seconds_total{TENANT}[$__rate_interval]))"
+                " / (rate(libvirt_domain_block_stats_read_requests_total{TENANT}[$__rate_interval])"
+                " + rate(libvirt_domain_block_stats_write_requests_total{TENANT}[$__rate_interval]) > 0))",
+                "{{domain}} {{target_device}}",
+            ),
+            unit="s",
+            warn=0.02,
+            bad=0.1,
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Waiting for I/O",
+            "Share of time in which some task of a guest waited for I/O (pressure). Bad: above 20 %.",
+            Query(
+                "topk(20, rate(libvirt_domain_pressure_io_waiting_seconds_total{TENANT}[$__rate_interval]))",
+                _GUEST,
+            ),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.2,
+            empty="the kernel tells no pressure (psi=1)",
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
+
+BOARD = Board(
+    name="tenant",
+    title="Tenant",
+    description="A tenant's guests: is it well served, and what is the reason if it is not?",
+    depth=Depth.TENANT,
+    rows=(_SIZE, _GUESTS, _USE, _NEIGHBOURS),
+)

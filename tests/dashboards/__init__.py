@@ -1,0 +1,1 @@
+"""Dashboards, alerts and recordings: clients of the page, held to the catalogue."""

@@ -1,0 +1,81 @@
+"""What a query may ask for: the catalogue, what Prometheus itself says of a scrape, the recordings."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+from hostcollector.catalogue import ALL
+from hostcollector.model import IDENTITY_LABELS, Kind, Scope
+from tests.dashboards.promql import INCREASES, Query, Selector, read
+from tests.dashboards.rule_files import recordings
+
+SCRAPED = frozenset({"job", "instance", "region"})
+"""Labels that the scrape configuration puts on every series."""
+
+# Counters of the guest's kernel whose common names are typed gauge.
+COUNTING_GAUGES = frozenset(
+    {"libvirt_domain_memory_stats_swap_in_bytes", "libvirt_domain_memory_stats_swap_out_bytes"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is known of a name: its labels and whether it counts."""
+
+    labels: frozenset[str]
+    counts: bool = False
+
+
+def known() -> dict[str, Series]:
+    """Return every name that a query may use."""
+    found = {"up": Series(SCRAPED), "scrape_duration_seconds": Series(SCRAPED)}
+    # An alert carries the labels of what it is about; those checked are the ones that boards match on.
+    found["ALERTS"] = Series(SCRAPED | set(IDENTITY_LABELS) | {"alertname", "alertstate", "severity"})
+    for row in ALL:
+        labels = SCRAPED | set(row.label_names)
+        if row.kind is Kind.HISTOGRAM:
+            found[f"{row.name}_bucket"] = Series(labels | {"le"}, counts=True)
+            found[f"{row.name}_count"] = Series(labels, counts=True)
+        else:
+            found[row.name] = Series(labels, counts=row.kind is Kind.COUNTER)
+    for rule in recordings():
+        found[rule.name] = Series(_recorded(read(rule.query), found) | set(rule.labels))
+    return found
+
+
+def _recorded(query: Query, found: dict[str, Series]) -> frozenset[str]:
+    """Return the labels of what a recording makes: those of its first selector that are not summed away."""
+    labels = found[query.selectors[0].metric].labels
+    for aggregation in reversed(query.aggregations):
+        labels = aggregation.labels & labels if aggregation.keeps else labels - aggregation.labels
+    return labels
+
+
+KNOWN = known()
+ABOUT_GUESTS = frozenset(row.name for row in ALL if row.scope is Scope.DOMAIN)
+
+
+def complaints(query: Query) -> list[str]:
+    """Return what a query asks for that no page can have, and counters that it takes for values."""
+    return [*chain.from_iterable(map(_about, query.selectors)), *_groups(query)]
+
+
+def _about(selector: Selector) -> list[str]:
+    series = KNOWN.get(selector.metric)
+    if series is None:
+        return [f"no metric {selector.metric}"]
+    found = [f"{selector.metric} has no label {label}" for label in sorted(selector.labels - series.labels)]
+    counts = series.counts or selector.metric in COUNTING_GAUGES
+    if counts and selector.function not in INCREASES:
+        found.append(f"{selector.metric} counts, and is not inside rate or increase")
+    if not counts and selector.function in INCREASES:
+        found.append(f"{selector.metric} does not count, and is inside {selector.function}")
+    return found
+
+
+def _groups(query: Query) -> list[str]:
+    """Return labels that are grouped or joined by and that nothing in the query has."""
+    there = frozenset().union(
+        query.made, *(KNOWN[one.metric].labels for one in query.selectors if one.metric in KNOWN)
+    )
+    named = query.joined.union(*(aggregation.labels for aggregation in query.aggregations))
+    return [f"nothing has the label {label}" for label in sorted(named - there)]

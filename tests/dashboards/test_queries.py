@@ -1,0 +1,50 @@
+"""Boards and rules are clients of the page: they ask for nothing that the catalogue does not have."""
+
+import pytest
+
+from tests.dashboards.boards import Question, filled_in, questions
+from tests.dashboards.contract import ABOUT_GUESTS, complaints
+from tests.dashboards.promql import read
+from tests.dashboards.rule_files import Alert, Recording, alerts, recordings
+
+SUMS = frozenset({"up", "hostcollector_source_samples", "hostcollector_build_info"})
+
+
+@pytest.mark.parametrize("question", list(questions()), ids=str)
+def test_a_board_asks_for_what_there_is(question: Question) -> None:
+    """Every metric and label exists, counters are asked for their increase and nothing else is."""
+    query = read(filled_in(question.expr))
+    assert complaints(query) == []
+    assert query.selectors
+
+
+@pytest.mark.parametrize("rule", [*alerts(), *recordings()], ids=lambda rule: rule.name)
+def test_a_rule_asks_for_what_there_is(rule: Alert | Recording) -> None:
+    """Every metric and label of a rule exists, counters are asked for their increase."""
+    assert complaints(read(rule.query)) == []
+
+
+@pytest.mark.parametrize("alert", list(alerts()), ids=lambda alert: alert.name)
+def test_an_alert_never_hides_a_guest_behind_a_sum(alert: Alert) -> None:
+    """No alert is on a mean, and what is added up is not about guests."""
+    for aggregation in read(alert.query).aggregations:
+        assert aggregation.operator != "avg"
+        assert aggregation.metrics <= SUMS
+        assert not aggregation.metrics & ABOUT_GUESTS
+
+
+@pytest.mark.parametrize(
+    ("expr", "complaint"),
+    [
+        ("libvirt_domain_vcpu_time_second_total", "no metric libvirt_domain_vcpu_time_second_total"),
+        ("rate(libvirt_domain_vcpu_time_seconds_total{cpu='0'}[5m])", "has no label cpu"),
+        ("libvirt_domain_vcpu_time_seconds_total > 0", "not inside rate"),
+        ("rate(libvirt_domain_info_vstate[5m])", "does not count"),
+        ("sum by (project) (libvirt_domain_info_vstate)", "nothing has the label project"),
+        ("up / on (host) up", "nothing has the label host"),
+        ("avg by (job) (rate(libvirt_domain_block_latency_seconds_bucket{lt='1'}[5m]))", "has no label lt"),
+    ],
+)
+def test_mistakes_are_found(expr: str, complaint: str) -> None:
+    """A misspelt name, a label that is not there, a counter taken for a value: each is told."""
+    assert any(complaint in found for found in complaints(read(expr)))
