@@ -18,6 +18,7 @@ from hostcollector.ovn_ports import OvnPorts
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.names import NAMES
+from hostcollector.stopwatch import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Ingredients:
     ovn: OvnPorts | None
     """None where no southbound database is configured."""
     baselines: Baselines
+    stage: Stage
 
 
 Make = Callable[[Ingredients], Source]
@@ -90,7 +92,8 @@ def _libvirt_state(ingredients: Ingredients) -> Source:
 def _libvirt_monitor(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_monitor import LibvirtMonitor
 
-    return LibvirtMonitor(ingredients.link, kvm_extras=ingredients.settings.libvirt.kvm_extras)
+    extras = ingredients.settings.libvirt.kvm_extras
+    return LibvirtMonitor(ingredients.link, kvm_extras=extras, stage=ingredients.stage)
 
 
 def _procfs(ingredients: Ingredients) -> Source:
