@@ -12,11 +12,11 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.errors import SourceError
 from hostcollector.model import Sample
+from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.owners import Owners, find_owners
-from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
 from hostcollector.sriov import PhysicalFunction, Topology, TopologyReader
