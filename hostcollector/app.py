@@ -4,14 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from hostcollector import log, web
+from hostcollector import log, profile, web
 from hostcollector.allocator import share_one_arena
 from hostcollector.config import Settings
 from hostcollector.daemon import Daemon, LoadSettings
 from hostcollector.errors import HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
+from hostcollector.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.systemd import listening_sockets
 from hostcollector.wiring import Hypervisor
 
@@ -47,6 +49,14 @@ def collect_once(settings: Settings) -> tuple[bytes, bool]:
     return Encoder().encode(snapshot, Format.TEXT), is_libvirt_up(snapshot)
 
 
+def profile_collections(settings: Settings, rounds: int) -> list[profile.StageCost]:
+    """Make `rounds` collections and pages, one after the other, and return what their stages take."""
+    stopwatch = Stopwatch()
+    anew = replace(settings, collection=replace(settings.collection, maximum_age_seconds=0.0))
+    with collecting(anew, FIRST_ANSWERS_SECONDS, stopwatch.stage) as collect:
+        return profile.measure(collect, stopwatch, rounds)
+
+
 def diagnose(settings: Settings) -> Snapshot:
     """Make one collection and return the snapshot, with every source's report."""
     with collecting(settings, FIRST_ANSWERS_SECONDS) as collect:
@@ -54,13 +64,15 @@ def diagnose(settings: Settings) -> Snapshot:
 
 
 @contextmanager
-def collecting(settings: Settings, patience: float = 0.0) -> Iterator[Callable[[], Snapshot]]:
+def collecting(
+    settings: Settings, patience: float = 0.0, stage: Stage = unmeasured
+) -> Iterator[Callable[[], Snapshot]]:
     """Open the hypervisor for as long as the context lasts; gives the function that makes a collection.
 
     `patience` is for how many seconds background sources may take for their first answers.
     """
     hypervisor = Hypervisor.of(settings)
-    collector = hypervisor.collector(settings)
+    collector = hypervisor.collector(settings, stage)
     hypervisor.inventory.start()
     try:
         hypervisor.inventory.wait_until_verified(FIRST_LISTING_SECONDS)

@@ -16,6 +16,7 @@ from hostcollector.errors import LaneBusyError, Reason, SourceError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
 from hostcollector.sources.base import Reading, Request, Settling, Source
+from hostcollector.stopwatch import Stage, unmeasured
 
 Guests = Callable[[], Mapping[str, Guest]]
 Own = Callable[[], Sequence[Sample]]
@@ -61,6 +62,7 @@ class Collector:
         on_report: Listener = lambda _report: None,
         clock: Clock = time.monotonic,
         wall_clock: Clock = time.time,
+        stage: Stage = unmeasured,
     ) -> None:
         self._runners = [
             _Runner(source, Lane(source.name, clock), Backoff(5.0, 60.0, clock)) for source in sources
@@ -71,6 +73,7 @@ class Collector:
         self._maximum_age = maximum_age
         self._on_report = on_report
         self._clock, self._wall_clock = clock, wall_clock
+        self._stage = stage
         self._lane = Lane("collector", clock)
         self._lock = threading.RLock()
         self._running: Future[Snapshot] | None = None
@@ -113,15 +116,17 @@ class Collector:
     def _collect(self, budget: float) -> Snapshot:
         started, taken_at = self._clock(), self._wall_clock()
         listed = self._guests_listed()  # before the guests: a listing in between makes them more, never fewer
-        guests = self._guests()
+        with self._stage("inventory"):
+            guests = self._guests()
         request = Request(guests=guests, deadline=started + budget, taken_at=taken_at, guests_listed=listed)
         flights = [(runner, self._start(runner, request)) for runner in self._runners]
         self._await([flight for _, flight in flights if isinstance(flight, Future)])
         reports = [self._land(runner, flight, started, taken_at) for runner, flight in flights]
-        own = [*self._own(), *self._about(reports, guests, self._clock() - started)]
-        return self._assembler.assemble(
-            taken_at=taken_at, guests=guests, reports=reports, own=own, facts=self._facts()
-        )
+        with self._stage("assemble"):
+            own = [*self._own(), *self._about(reports, guests, self._clock() - started)]
+            return self._assembler.assemble(
+                taken_at=taken_at, guests=guests, reports=reports, own=own, facts=self._facts()
+            )
 
     def _await(self, flights: Sequence["Future[_Timed]"]) -> None:
         """Wait for all, or for the collection's end, which may be moved forward meanwhile."""
@@ -136,9 +141,14 @@ class Collector:
             text = f"left alone for {runner.backoff.pause:.0f} s after {runner.misses} missed deadlines"
             return _failed(name, Reason.BACKOFF, text)
         try:
-            return runner.lane.submit(lambda: _timed(runner.source, request, self._clock))
+            return runner.lane.submit(lambda: self._timed(runner.source, request))
         except LaneBusyError as error:
             return _failed(name, Reason.BUSY, f"the last read has not returned for {error.seconds:.0f} s")
+
+    def _timed(self, source: Source, request: Request) -> "_Timed":
+        started = self._clock()
+        with self._stage(source.name):
+            return source.read(request), self._clock() - started
 
     def _land(
         self, runner: _Runner, flight: "Future[_Timed] | Report", started: float, taken_at: float
@@ -191,11 +201,6 @@ class Collector:
 
 
 _Timed = tuple[Reading, float]
-
-
-def _timed(source: Source, request: Request, clock: Clock) -> _Timed:
-    started = clock()
-    return source.read(request), clock() - started
 
 
 def _failed(source: str, reason: Reason, text: str, duration: float = 0.0) -> Report:

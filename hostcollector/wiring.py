@@ -23,6 +23,7 @@ from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.registry import Ingredients, make_sources
+from hostcollector.stopwatch import Stage, unmeasured
 from hostcollector.tenancy import (
     Resolver,
     Tenancy,
@@ -77,7 +78,7 @@ class Hypervisor:
             started_at=time.time(),
         )
 
-    def collector(self, settings: Settings) -> Collector:
+    def collector(self, settings: Settings, stage: Stage = unmeasured) -> Collector:
         """Build a collector on these parts. Raises `ConfigError` when the tenants' map file is wrong."""
         switch = LocalSwitch(settings.ovs)
         ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
@@ -92,6 +93,7 @@ class Hypervisor:
             ovn=ovn,
             ufm=UfmClient(settings.ufm) if settings.ufm.url else None,
             baselines=self.baselines,
+            stage=stage,
         )
         return Collector(
             make_sources(ingredients),
@@ -102,6 +104,7 @@ class Hypervisor:
             facts=lambda: self._facts(settings),
             maximum_age=settings.collection.maximum_age_seconds,
             on_report=self._log,
+            stage=stage,
         )
 
     def _log(self, report: Report) -> None:

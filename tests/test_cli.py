@@ -184,7 +184,7 @@ def test_help_and_check_config_need_no_c_binding(tmp_path: Path) -> None:
     file.write_text("")
     program = (
         "import sys\n"
-        "for name in ('libvirt', 'aiohttp', 'pyroute2', 'prometheus_client', 'rich'):\n"
+        "for name in ('libvirt', 'aiohttp', 'prometheus_client', 'rich'):\n"
         "    sys.modules[name] = None\n"
         "from hostcollector.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"

@@ -20,11 +20,15 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write one page to standard output."""
+    """Write one page to standard output, or what its stages take."""
     settings = settings_loader(options)()
     from hostcollector import app, log
+    from hostcollector.profile import table
 
     log.configure(settings.log)
+    if options.profile:
+        print(*table(app.profile_collections(settings, options.rounds)), sep="\n", flush=True)
+        return 0
     page, libvirt_up = app.collect_once(settings)
     sys.stdout.buffer.write(page)
     sys.stdout.buffer.flush()

@@ -86,6 +86,28 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile", action="store_true", help="print what each stage of a collection takes, not the page"
+    )
+    parser.add_argument(
+        "--profile.rounds",
+        dest="rounds",
+        type=_rounds,
+        default=10,
+        metavar="N",
+        help="collections to take the median of (default: 10)",
+    )
+    add_common_flags(parser)
+
+
+def _rounds(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 10_000:
+        raise argparse.ArgumentTypeError("expected 1 to 10000 rounds")
+    return count
+
+
 def _add_top_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", help="read the page of a running collector (default: collect here, with the flags below)"
@@ -123,7 +145,7 @@ _COMMANDS = (
         "collect",
         commands.collect,
         "write one collection to standard output; exit 1 if libvirt does not answer",
-        add_common_flags,
+        _add_collect_flags,
     ),
     _Command(
         "diagnose",

@@ -1,30 +1,35 @@
 """The `netlink` source: traffic of the guests' taps and macvtaps, from the guests' point of view.
 
-One dump of the counters of all links (RTM_GETSTATS, Linux 4.7 and later), not of the links themselves with
-everything that the kernel knows about them: decoding those takes five times as long.
+One dump of the counters of all links (RTM_GETSTATS), not of the links themselves with everything that the
+kernel knows about them.
 """
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
+from typing import NamedTuple, Protocol
 
 from hostcollector.catalogue import interface
-from hostcollector.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.model import Guest, Nic, Sample
+from hostcollector.rtnetlink import LinkCounters, RouteSocket
 from hostcollector.sources.base import Reading, Request
 
-Counters = Mapping[str, int]
-
-# The filter bit of IFLA_STATS_LINK_64, include/uapi/linux/if_link.h.
-_LINK_64 = 1
-# What comes out of a tap was put in by the guest. A macvtap is a port of its own, on the guest's side.
-_FROM_TAP = ("tx", "rx")
-_FROM_MACVTAP = ("rx", "tx")
 # Interfaces whose traffic does not pass a netdev of the host, even if their definition names one.
 _WITHOUT_NETDEV = frozenset({"hostdev", "vdpa", "vhostuser"})
+
+
+# In the order of `LinkCounters`.
+_RECEIVED = (
+    interface.RECEIVE_PACKETS,
+    interface.RECEIVE_BYTES,
+    interface.RECEIVE_ERRORS,
+    interface.RECEIVE_DROPS,
+)
+_TRANSMITTED = (
+    interface.TRANSMIT_PACKETS,
+    interface.TRANSMIT_BYTES,
+    interface.TRANSMIT_ERRORS,
+    interface.TRANSMIT_DROPS,
+)
 
 
 class _Port(NamedTuple):
@@ -32,36 +37,27 @@ class _Port(NamedTuple):
     nic: Nic
 
 
-def dump_counters() -> dict[int, Counters]:
-    """Return the counters (struct rtnl_link_stats64) of all links of this network namespace by index.
+class Route(Protocol):
+    """The part of `RouteSocket` that is used."""
 
-    The socket is opened for each dump, which costs 0.2 ms: it belongs to the thread that opened it, and an
-    old one would have to be watched for what an earlier, abandoned dump left in it. Raises `SourceError`.
-    """
-    try:
-        with IPRoute(groups=0) as route:
-            return {
-                message["ifindex"]: counters
-                for message in route.stats("dump", filter_mask=_LINK_64)
-                if (counters := message.get_attr("IFLA_STATS_LINK_64")) is not None
-            }
-    except (OSError, NetlinkError) as error:
-        raise SourceUnavailableError(f"rtnetlink does not give the links' counters: {error}") from error
-    except NetlinkDecodeError as error:
-        raise SourceMalformedError(f"rtnetlink's answer cannot be decoded: {error}") from error
+    def counters(self, deadline: float) -> Mapping[int, LinkCounters]:
+        """Return the counters of all links of this network namespace by index. Raises `SourceError`."""
+
+    def close(self) -> None:
+        """Close the socket."""
 
 
 class Netlink:
-    """Reads the links' counters; `dump` and `index_of` (by a link's name) ask the kernel."""
+    """Reads the links' counters from `route`; `index_of` gives a link's index by its name."""
 
     name = "netlink"
 
     def __init__(
         self,
-        dump: Callable[[], Mapping[int, Counters]] = dump_counters,
+        route: Route | None = None,
         index_of: Callable[[str], int] = socket.if_nametoindex,
     ) -> None:
-        self._dump = dump
+        self._route = route or RouteSocket()
         self._index_of = index_of
 
     def read(self, request: Request) -> Reading:
@@ -69,7 +65,7 @@ class Netlink:
         ports, notes = _ports(request.guests)
         # The index first: a name may pass to another guest's link, an index is never given twice.
         indexes = {target: index for target in ports if (index := self._index(target)) is not None}
-        counters = self._dump() if indexes else {}
+        counters = self._route.counters(request.deadline) if indexes else {}
         samples = [
             sample
             for target, index in indexes.items()
@@ -79,7 +75,8 @@ class Netlink:
         return Reading(samples=samples, notes=notes, partial=bool(notes))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Close the socket."""
+        self._route.close()
 
     def _index(self, target: str) -> int | None:
         try:
@@ -106,15 +103,12 @@ def _ports(guests: Mapping[str, Guest]) -> tuple[dict[str, _Port], tuple[str, ..
     return {target: port for target, port in ports.items() if target not in disputed}, notes
 
 
-def _samples(port: _Port, counters: Counters) -> Iterator[Sample]:
+def _samples(port: _Port, counters: LinkCounters) -> Iterator[Sample]:
     uuid, nic = port
-    received, sent = _FROM_MACVTAP if nic.type == "direct" else _FROM_TAP
     label = (nic.target,)
-    yield Sample(interface.RECEIVE_BYTES, counters[f"{received}_bytes"], label, uuid)
-    yield Sample(interface.RECEIVE_PACKETS, counters[f"{received}_packets"], label, uuid)
-    yield Sample(interface.RECEIVE_ERRORS, counters[f"{received}_errors"], label, uuid)
-    yield Sample(interface.RECEIVE_DROPS, counters[f"{received}_dropped"], label, uuid)
-    yield Sample(interface.TRANSMIT_BYTES, counters[f"{sent}_bytes"], label, uuid)
-    yield Sample(interface.TRANSMIT_PACKETS, counters[f"{sent}_packets"], label, uuid)
-    yield Sample(interface.TRANSMIT_ERRORS, counters[f"{sent}_errors"], label, uuid)
-    yield Sample(interface.TRANSMIT_DROPS, counters[f"{sent}_dropped"], label, uuid)
+    # What comes out of a tap was put in by the guest. A macvtap is a port of its own, on the guest's side.
+    macvtap = nic.type == "direct"
+    figures = zip(counters[::2], counters[1::2], _RECEIVED, _TRANSMITTED, strict=True)
+    for rx, tx, received, transmitted in figures:
+        yield Sample(received, rx if macvtap else tx, label, uuid)
+        yield Sample(transmitted, tx if macvtap else rx, label, uuid)

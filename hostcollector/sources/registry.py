@@ -20,6 +20,7 @@ from hostcollector.partitions import Partitions
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.names import NAMES
+from hostcollector.stopwatch import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Ingredients:
     ufm: UfmClient | None
     """None where no manager of an InfiniBand fabric is configured."""
     baselines: Baselines
+    stage: Stage
 
 
 Make = Callable[[Ingredients], Source]
@@ -94,7 +96,8 @@ def _libvirt_state(ingredients: Ingredients) -> Source:
 def _libvirt_monitor(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_monitor import LibvirtMonitor
 
-    return LibvirtMonitor(ingredients.link, kvm_extras=ingredients.settings.libvirt.kvm_extras)
+    extras = ingredients.settings.libvirt.kvm_extras
+    return LibvirtMonitor(ingredients.link, kvm_extras=extras, stage=ingredients.stage)
 
 
 def _procfs(ingredients: Ingredients) -> Source:

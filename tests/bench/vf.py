@@ -14,9 +14,9 @@ from pathlib import Path
 
 from hostcollector.baselines import Baselines
 from hostcollector.model import Domain, Guest, Nic, Tenant
+from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Request
 from hostcollector.sources.sriov import Sriov
-from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import Answer, LinkKernel, Question
 from tests.fakes.link_messages import Vf, link_message

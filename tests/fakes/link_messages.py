@@ -86,6 +86,12 @@ def link_message(
     return struct.pack("=IHHII", len(payload) + 16, RTM_NEWLINK, flags, sequence, 0) + payload
 
 
+def statistics_message(index: int, attributes: bytes, *, sequence: int = 1) -> bytes:
+    """Return an RTM_NEWSTATS: struct if_stats_msg, then the attributes."""
+    payload = struct.pack("=BxxxII", 0, index, 1) + attributes
+    return struct.pack("=IHHII", len(payload) + 16, 92, NLM_F_MULTI, sequence, 0) + payload
+
+
 def error_message(code: int, *, sequence: int = 1) -> bytes:
     """Return an NLMSG_ERROR with this errno."""
     return struct.pack("=IHHIIi16x", 36, 2, 0, sequence, 0, -code)

@@ -6,28 +6,34 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
 
 from hostcollector.catalogue import interface
-from hostcollector.errors import SourceError, SourceMalformedError, SourceUnavailableError
+from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
 from hostcollector.kernel_files import names
 from hostcollector.model import Domain, Guest, Nic
+from hostcollector.rtnetlink import LinkCounters, RouteSocket
 from hostcollector.sources.base import Reading, Request
-from hostcollector.sources.netlink import Netlink, dump_counters
+from hostcollector.sources.netlink import Netlink
+from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message
 
 A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
 B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"
 NAMES = ("bytes", "packets", "errors", "dropped")
-COUNTERS = {
-    f"{side}_{name}": place + 10 * n for n, side in ((1, "rx"), (2, "tx")) for place, name in enumerate(NAMES)
-}
+COUNTERS = LinkCounters(
+    **{
+        f"{side}_{name}": place + 10 * n
+        for n, side in ((1, "rx"), (2, "tx"))
+        for place, name in enumerate(NAMES)
+    }
+)
 RECEIVED = (
     interface.RECEIVE_BYTES,
     interface.RECEIVE_PACKETS,
@@ -50,7 +56,22 @@ def request(**nics: list[Nic]) -> Request:
         uuids[key]: Guest(domain=Domain(uuid=uuids[key], name=key, nics=tuple(value)))
         for key, value in nics.items()
     }
-    return Request(guests=guests, deadline=0.0, taken_at=0.0)
+    return Request(guests=guests, deadline=time.monotonic() + 10, taken_at=0.0)
+
+
+class _Links:
+    """Stands in for the kernel's counters: the same ones for each of these links."""
+
+    def __init__(self, indexes: Sequence[int]) -> None:
+        self.indexes = indexes
+        self.asked = 0
+
+    def counters(self, _deadline: float) -> dict[int, LinkCounters]:
+        self.asked += 1
+        return dict.fromkeys(self.indexes, COUNTERS)
+
+    def close(self) -> None:
+        pass
 
 
 def index_of(name: str) -> int:
@@ -62,7 +83,13 @@ def index_of(name: str) -> int:
 
 def read(indexes: tuple[int, ...], **nics: list[Nic]) -> Reading:
     """Read where the links with these indexes exist."""
-    return Netlink(lambda: dict.fromkeys(indexes, COUNTERS), index_of).read(request(**nics))
+    return Netlink(_Links(indexes), index_of).read(request(**nics))
+
+
+def read_for_real(**nics: list[Nic]) -> Reading:
+    """Read from this machine's kernel, once."""
+    with closing(Netlink()) as source:
+        return source.read(request(**nics))
 
 
 def figures(reading: Reading, target: str, uuid: str = A) -> list[object]:
@@ -117,7 +144,7 @@ def test_a_link_that_two_guests_name_is_neithers() -> None:
 def test_a_name_goes_by_its_present_index() -> None:
     """The same name on another link is another series of numbers."""
     indexes = iter((7, 9))
-    source = Netlink(lambda: {9: COUNTERS}, lambda _: next(indexes))
+    source = Netlink(_Links((9,)), lambda _: next(indexes))
     nics = [Nic(type="bridge", target="vnet0")]
     assert list(source.read(request(a=nics)).samples) == []
     assert len(source.read(request(a=nics)).samples) == 8
@@ -126,56 +153,62 @@ def test_a_name_goes_by_its_present_index() -> None:
 @pytest.mark.parametrize("name", ["tap\0", "tap\ud800", "a" * 300, "tap7/../x"])
 def test_a_name_that_no_link_can_have_is_absent(name: str) -> None:
     """The real look-up refuses it without harm."""
-    reading = Netlink(dict).read(request(a=[Nic(type="bridge", target=name)]))
+    reading = Netlink(_Links(())).read(request(a=[Nic(type="bridge", target=name)]))
     assert list(reading.samples) == []
 
 
 def test_the_real_loopback_counts_what_goes_through_it() -> None:
     """The kernel's counters of this machine, without being root."""
     nics = [Nic(type="direct", target="lo")]
-    before = figures(Netlink().read(request(a=nics)), "lo")[1]
+    before = figures(read_for_real(a=nics), "lo")[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(10):
             sender.sendto(b"x", ("127.0.0.1", 9))
-    after = figures(Netlink().read(request(a=nics)), "lo")[1]
+    after = figures(read_for_real(a=nics), "lo")[1]
     assert isinstance(before, int)
     assert isinstance(after, int)
     assert after - before >= 10
 
 
 def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
-    """The socket, the loop of the library and its pipes are closed after each read."""
+    """The socket is one for all reads and closed with the source."""
     source = Netlink()
     before = sorted(names("/proc/self/fd"))
     for _ in range(3):
         assert source.read(request(a=[Nic(type="direct", target="lo")])).samples
     source.close()
     assert sorted(names("/proc/self/fd")) == before
-    unasked = Netlink(dump=lambda: pytest.fail("asked"))
-    assert list(unasked.read(request(a=[])).samples) == []
+    links = _Links((7,))
+    assert list(Netlink(links).read(request(a=[])).samples) == []
+    assert links.asked == 0
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (PermissionError(1, "refused"), SourceUnavailableError),
-        (NetlinkError(95, "refused"), SourceUnavailableError),
-        (NetlinkDecodeError(KeyError("refused")), SourceMalformedError),
-    ],
+    ("code", "error"),
+    [(1, SourceDeniedError), (95, SourceUnavailableError)],
 )
-def test_what_the_kernel_refuses_is_the_sources_error(
-    monkeypatch: pytest.MonkeyPatch, answer: Exception, error: type[SourceError]
-) -> None:
-    """The page says why the source is missing; the next read opens a new socket."""
+def test_what_the_kernel_refuses_is_the_sources_error(code: int, error: type[SourceError]) -> None:
+    """The page says why the source is missing."""
+    ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kernels.send(error_message(code))
+    source = Netlink(RouteSocket(lambda: ours))
+    with closing(kernels), closing(source), pytest.raises(error, match=os.strerror(code)):
+        source.read(request(a=[Nic(type="direct", target="lo")]))
 
-    def refuse(*_: object, **__: object) -> object:
-        raise answer
 
-    with monkeypatch.context() as patched:
-        patched.setattr("hostcollector.sources.netlink.IPRoute", refuse)
-        with pytest.raises(error, match="refused"):
-            dump_counters()
-    assert 1 in dump_counters()
+def test_statistics_without_counters_are_no_counters() -> None:
+    """A link whose message lacks the attribute, or has less of it than Linux ever had, is absent."""
+    ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    whole = attribute(1, struct.pack("=8Q", *range(8)))
+    for index, body in enumerate(
+        (whole, b"", attribute(1, bytes(32)), attribute(2, bytes(64)), whole + whole)
+    ):
+        kernels.send(statistics_message(index, body))
+    kernels.send(done_message())
+    found = RouteSocket(lambda: ours).counters(time.monotonic() + 10)
+    assert found == dict.fromkeys((0, 4), LinkCounters(*range(8)))
+    kernels.close()
+    ours.close()
 
 
 CLONE_NEWNET = 0x40000000
@@ -228,8 +261,8 @@ def test_a_real_tap_counts_what_its_guest_sent_and_received() -> None:
     def work() -> Reading:
         with tap("vnet0") as busy, tap("vnet1"):
             exchange(busy, "vnet0")
-            return Netlink().read(
-                request(a=[Nic(type="ethernet", target="vnet0")], b=[Nic(type="bridge", target="vnet1")])
+            return read_for_real(
+                a=[Nic(type="ethernet", target="vnet0")], b=[Nic(type="bridge", target="vnet1")]
             )
 
     reading = in_a_network_of_its_own(work)
@@ -251,6 +284,7 @@ def test_a_real_name_that_passes_to_another_tap_starts_anew() -> None:
         found.append(figures(source.read(wanted), "vnet0"))
         with tap("vnet0"):
             found.append(figures(source.read(wanted), "vnet0"))
+        source.close()
         return found
 
     first, between, second = in_a_network_of_its_own(work)
@@ -267,7 +301,7 @@ def test_two_hundred_real_links_are_read_in_one_dump() -> None:
         links = [f"vnet{number}" for number in range(200)]
         batch = "".join(f"tuntap add dev {name} mode tap\n" for name in links)
         subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
-        reading = Netlink().read(request(a=[Nic(type="bridge", target=name) for name in links]))
+        reading = read_for_real(a=[Nic(type="bridge", target=name) for name in links])
         return len({sample.labels for sample in reading.samples})
 
     assert in_a_network_of_its_own(work) == 200

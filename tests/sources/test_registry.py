@@ -22,12 +22,12 @@ def test_a_missing_library_is_a_source_that_says_so(monkeypatch: pytest.MonkeyPa
     """The others run on; this one names what is to be installed."""
 
     def fail(_: object) -> None:
-        raise ImportError("no", name="pyroute2")
+        raise ImportError("no", name="pynvml")
 
     monkeypatch.setitem(MAKERS, "netlink", fail)
     source = _made("netlink", None)  # type: ignore[arg-type]
     assert isinstance(source, MissingSource)
-    with pytest.raises(SourceUnavailableError, match="pyroute2"):
+    with pytest.raises(SourceUnavailableError, match="pynvml"):
         source.read(REQUEST)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from hostcollector.baselines import Baselines
 from hostcollector.model import Domain, Guest, HostDevice, Nic, Sample
+from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.drift import RULES
-from hostcollector.sources.sriov.route_socket import RouteSocket
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, Vf, link_message
 from tests.fakes.sysfs import INFINIBAND_CLASS, Sysfs

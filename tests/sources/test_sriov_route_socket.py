@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.sources.sriov.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
+from hostcollector.rtnetlink import LinkGoneError, MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import Vf, error_message, link_message

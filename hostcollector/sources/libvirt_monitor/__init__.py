@@ -23,6 +23,7 @@ from hostcollector.sources.libvirt_monitor.jobs import Jobs
 from hostcollector.sources.libvirt_monitor.pool import Pool
 from hostcollector.sources.libvirt_monitor.sweep import Sweep, sweep
 from hostcollector.sources.libvirt_monitor.worker import CONTROL_OCCUPIED, FREE, Records
+from hostcollector.stopwatch import Stage, unmeasured
 
 GUESTS_PER_SHARD = 8
 MOST_SHARDS = 4
@@ -38,11 +39,19 @@ class LibvirtMonitor:
 
     name = "libvirt_monitor"
 
-    def __init__(self, link: Link, *, kvm_extras: bool = False, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        kvm_extras: bool = False,
+        clock: Clock = time.monotonic,
+        stage: Stage = unmeasured,
+    ) -> None:
         self._shards = min(MOST_SHARDS, 2 * (os.cpu_count() or 1))
-        self._pool = Pool(link, kept=self._shards + 1, clock=clock)
+        self._pool = Pool(link, kept=self._shards + 1, clock=clock, stage=stage)
         self._groups = _USUAL_GROUPS | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
+        self._stage = stage
         self._decoder = Decoder()
         self._jobs = Jobs(self._pool, clock)
 
@@ -54,12 +63,16 @@ class LibvirtMonitor:
         free = [uuid for uuid in request.guests if uuid not in suspects]
         count = min(self._shards, -(-len(free) // GUESTS_PER_SHARD))
         shards = [free[start::count] for start in range(count)]
-        records = BulkRead(self._pool, self._groups, deadline, self._clock).run(shards)
+        with self._stage("libvirt_monitor: shards"):
+            records = BulkRead(self._pool, self._groups, deadline, self._clock).run(shards)
         answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         others = [uuid for uuid in request.guests if uuid not in records or is_partial(records[uuid])]
-        seen = sweep(self._pool, others, deadline, self._clock) if others else Sweep()
-        samples = list(self._samples(request, records, seen))
-        samples.extend(self._jobs.read(answering, deadline))
+        with self._stage("libvirt_monitor: sweep"):
+            seen = sweep(self._pool, others, deadline, self._clock) if others else Sweep()
+        with self._stage("libvirt_monitor: decode"):
+            samples = list(self._samples(request, records, seen))
+        with self._stage("libvirt_monitor: jobs"):
+            samples.extend(self._jobs.read(answering, deadline))
         missing = [
             request.guests[uuid].domain.name for uuid in others if uuid not in records and not seen.gone(uuid)
         ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hostcollector.lanes import Clock
 from hostcollector.libvirt_link import Link
 from hostcollector.sources.libvirt_monitor.worker import Worker
+from hostcollector.stopwatch import Stage, unmeasured
 
 # libvirtd has 20 workers by default, shared with whoever manages the guests: never take more than half.
 MOST_WORKERS = 10
@@ -27,12 +28,19 @@ class Pool:
     """Hands out workers. `kept` idle ones are held ready; more are made for spare calls up to `most`."""
 
     def __init__(
-        self, link: Link, *, kept: int, most: int = MOST_WORKERS, clock: Clock = time.monotonic
+        self,
+        link: Link,
+        *,
+        kept: int,
+        most: int = MOST_WORKERS,
+        clock: Clock = time.monotonic,
+        stage: Stage = unmeasured,
     ) -> None:
         self._link = link
         self._kept = kept
         self._most = most
         self._clock = clock
+        self._stage = stage
         self._idle: list[Worker] = []
         self._taken = 0
         self._made = 0
@@ -67,7 +75,7 @@ class Pool:
             return None
         self._taken += 1
         self._made += 1
-        return Worker(self._link, f"libvirt-monitor-{self._made}", self._clock)
+        return Worker(self._link, f"libvirt-monitor-{self._made}", self._clock, self._stage)
 
     def give_back(self, worker: Worker) -> None:
         """Take back a worker whose call has returned."""

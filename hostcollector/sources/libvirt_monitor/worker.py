@@ -11,6 +11,7 @@ import libvirt
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_link import Connection, Link, Slot
+from hostcollector.stopwatch import Stage, unmeasured
 
 Record = dict[str, Any]
 Records = dict[str, Record]
@@ -51,9 +52,12 @@ class Probing:
 class Worker:
     """One lane, one connection, and the handles of the guests on it. All calls run in the lane's thread."""
 
-    def __init__(self, link: Link, name: str, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, link: Link, name: str, clock: Clock = time.monotonic, stage: Stage = unmeasured
+    ) -> None:
         self.lane = Lane(name, clock)
         self._slot = Slot(link, clock)
+        self._stage = stage
         self._connection: Connection | None = None
         self._handles: dict[str, Any] = {}
 
@@ -84,7 +88,8 @@ class Worker:
         if not handles:
             return {}
         try:
-            answer = connection.raw.domainListGetStats(list(handles.values()), groups, _FLAGS)
+            with self._stage("libvirt_monitor: calls"):
+                answer = connection.raw.domainListGetStats(list(handles.values()), groups, _FLAGS)
         except libvirt.libvirtError as error:
             raise SourceUnavailableError(f"libvirt gives no statistics: {error}") from error
         return {handle.UUIDString(): record for handle, record in answer}

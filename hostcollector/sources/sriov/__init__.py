@@ -13,11 +13,11 @@ from hostcollector.catalogue import vf as rows
 from hostcollector.errors import SourceError
 from hostcollector.model import Sample
 from hostcollector.partitions import Partitions
+from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
-from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
 from hostcollector.sriov import Owners, PhysicalFunction, Topology, TopologyReader, find_owners

@@ -1,20 +1,6 @@
 """Numbers of rtnetlink that the VF list needs (kernel: include/uapi/linux/{netlink,rtnetlink,if_link}.h)."""
 
-import struct
-
-# struct nlmsghdr: length, type, flags, sequence number, port
-MESSAGE = struct.Struct("=IHHII")
-# struct ifinfomsg: family, (pad), hardware type, index, flags, change mask
-LINK = struct.Struct("=BxHiII")
-# struct nlattr: length with this header, type
-ATTRIBUTE = struct.Struct("=HH")
-
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-RTM_NEWLINK, RTM_GETLINK = 16, 18
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-NLA_TYPE_MASK = 0x3FFF
-
-IFLA_NUM_VF, IFLA_VFINFO_LIST, IFLA_EXT_MASK = 21, 22, 29
+IFLA_NUM_VF, IFLA_VFINFO_LIST = 21, 22
 IFLA_VF_INFO = 1
 RTEXT_FILTER_VF, RTEXT_FILTER_SKIP_STATS = 1, 8
 
@@ -45,8 +31,3 @@ STATISTICS = {
     8: "transmit_dropped",
 }
 """IFLA_VF_STATS_*: 64 bits each, counted from 0; 6 is padding. Broadcast and multicast are received ones."""
-
-
-def aligned(length: int) -> int:
-    """Return the length with the padding to four bytes that follows an attribute or a message."""
-    return length + 3 & ~3

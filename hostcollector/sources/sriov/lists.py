@@ -3,8 +3,8 @@
 from enum import Enum, auto
 
 from hostcollector.errors import SourceError
+from hostcollector.rtnetlink import MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
-from hostcollector.sources.sriov.route_socket import MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.vf_list import VfList, parse
 from hostcollector.sriov import Netdev, PhysicalFunction
 

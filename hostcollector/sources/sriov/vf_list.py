@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
+from hostcollector.rtnetlink import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
 from hostcollector.sources.sriov.attributes import (
-    ATTRIBUTE,
     IFLA_NUM_VF,
     IFLA_VF_IB_NODE_GUID,
     IFLA_VF_IB_PORT_GUID,
@@ -26,11 +26,7 @@ from hostcollector.sources.sriov.attributes import (
     IFLA_VF_TX_RATE,
     IFLA_VF_VLAN,
     IFLA_VFINFO_LIST,
-    LINK,
-    MESSAGE,
-    NLA_TYPE_MASK,
     STATISTICS,
-    aligned,
 )
 
 _SMALLEST_VF = 8

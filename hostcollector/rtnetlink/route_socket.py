@@ -1,8 +1,4 @@
-"""An rtnetlink socket of our own, for the raw bytes of link messages.
-
-pyroute2 serves everywhere else. Here it cannot: past 221 VFs the 16-bit length of the VF list wraps, a
-decoder that believes it gives one VF of 222 without an error, and only the raw message holds the rest.
-"""
+"""A socket to the kernel's routing netlink: one question at a time, each with its own answers."""
 
 import errno
 import os
@@ -10,13 +6,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
-from hostcollector.sources.sriov.attributes import (
+from hostcollector.rtnetlink.counters import LinkCounters, link_counters
+from hostcollector.rtnetlink.messages import (
     ATTRIBUTE,
     IFLA_EXT_MASK,
+    IFLA_STATS_LINK_64,
     LINK,
     MESSAGE,
     NLM_F_DUMP,
@@ -24,7 +22,10 @@ from hostcollector.sources.sriov.attributes import (
     NLMSG_DONE,
     NLMSG_ERROR,
     RTM_GETLINK,
+    RTM_GETSTATS,
     RTM_NEWLINK,
+    RTM_NEWSTATS,
+    STATISTICS,
     aligned,
 )
 
@@ -79,14 +80,19 @@ class RouteSocket:
 
         Raises `MessageTooLongError`, `LinkGoneError`, or another `SourceError`. `deadline` is on the clock.
         """
-        for message in self._ask(index, mask, 0, deadline):
+        for message in self._ask(_link_question(index, mask), deadline):
             return message
         raise SourceUnavailableError(f"the kernel says nothing about the link with index {index}")
 
     def links(self, mask: int, deadline: float) -> dict[int, bytes]:
         """Return the messages about all links by index. Raises like `link`."""
-        messages = self._ask(0, mask, NLM_F_DUMP, deadline)
+        messages = self._ask(_link_question(0, mask), deadline, many=True)
         return {LINK.unpack_from(message, MESSAGE.size)[2]: message for message in messages}
+
+    def counters(self, deadline: float) -> dict[int, LinkCounters]:
+        """Return the counters of all links by index (Linux 4.7 and later). Raises like `link`."""
+        question = _Question(RTM_GETSTATS, RTM_NEWSTATS, STATISTICS.pack(0, 0, _bit(IFLA_STATS_LINK_64)))
+        return dict(filter(None, map(link_counters, self._ask(question, deadline, many=True))))
 
     def close(self) -> None:
         """Close the socket; the next question opens another one."""
@@ -94,32 +100,28 @@ class RouteSocket:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, index: int, mask: int, flags: int, deadline: float) -> Iterator[bytes]:
+    def _ask(self, question: "_Question", deadline: float, *, many: bool = False) -> Iterator[bytes]:
         try:
-            self._send(index, mask, flags, deadline)
-            yield from self._answers(many=bool(flags), deadline=deadline)
+            self._send(question, NLM_F_DUMP if many else 0, deadline)
+            yield from self._answers(question, many=many, deadline=deadline)
         except TimeoutError as error:
             self.close()
-            raise SourceTimeoutError("the kernel did not answer a link request in time") from error
+            raise SourceTimeoutError("the kernel did not answer a question about links in time") from error
         except OSError as error:
             self.close()
             raise _typed(error) from error
 
-    def _send(self, index: int, mask: int, flags: int, deadline: float) -> None:
+    def _send(self, question: "_Question", flags: int, deadline: float) -> None:
         if self._socket is None:
             self._socket = self._connect()
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         self._socket.settimeout(self._time_left(deadline))
-        length = MESSAGE.size + LINK.size + ATTRIBUTE.size + 4
-        self._socket.send(
-            MESSAGE.pack(length, RTM_GETLINK, NLM_F_REQUEST | flags, self._sequence, 0)
-            + LINK.pack(0, 0, index, 0, 0)
-            + ATTRIBUTE.pack(ATTRIBUTE.size + 4, IFLA_EXT_MASK)
-            + mask.to_bytes(4, sys.byteorder)
-        )
+        length = MESSAGE.size + len(question.body)
+        header = MESSAGE.pack(length, question.kind, NLM_F_REQUEST | flags, self._sequence, 0)
+        self._socket.send(header + question.body)
 
-    def _answers(self, *, many: bool, deadline: float) -> Iterator[bytes]:
-        """Yield link messages until the kernel is done. Raises `SourceError` for its error messages.
+    def _answers(self, question: "_Question", *, many: bool, deadline: float) -> Iterator[bytes]:
+        """Yield the question's answers until the kernel is done. Raises `SourceError` for its error messages.
 
         Raises `OSError` when the socket itself fails.
         """
@@ -131,7 +133,7 @@ class RouteSocket:
                     raise _typed(_kernel_error(message))
                 if kind == NLMSG_DONE:
                     return
-                if kind == RTM_NEWLINK and len(message) >= MESSAGE.size + LINK.size:
+                if kind == question.answer and len(message) >= MESSAGE.size + LINK.size:
                     yield message
                     if not many:
                         return
@@ -151,6 +153,28 @@ class RouteSocket:
         if left <= 0:
             raise TimeoutError
         return left
+
+
+class _Question(NamedTuple):
+    """What is asked, by message types and the request's body; its answers are at least as long as a LINK."""
+
+    kind: int
+    answer: int
+    body: bytes
+
+
+def _link_question(index: int, mask: int) -> _Question:
+    body = (
+        LINK.pack(0, 0, index, 0, 0)
+        + ATTRIBUTE.pack(ATTRIBUTE.size + 4, IFLA_EXT_MASK)
+        + mask.to_bytes(4, sys.byteorder)
+    )
+    return _Question(RTM_GETLINK, RTM_NEWLINK, body)
+
+
+def _bit(attribute: int) -> int:
+    """Return the filter bit of a statistics attribute, IFLA_STATS_FILTER_BIT()."""
+    return 1 << attribute - 1
 
 
 def _messages(datagram: bytearray) -> Iterator[tuple[int, int, bytes]]:
