@@ -14,9 +14,9 @@ from hostcollector.config import UfmSettings
 from hostcollector.errors import SourceError
 from hostcollector.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
 from hostcollector.partitions import Client, Partitions
+from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Request, Source
 from hostcollector.sources.sriov import Sriov
-from hostcollector.sources.sriov.route_socket import RouteSocket
 from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority
 from tests.fakes.link_kernel import LinkKernel, Question
