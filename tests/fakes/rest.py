@@ -103,7 +103,18 @@ class FakeService:
         self.port = runner.addresses[0][1]
         self._serving.set()
         await self._stop.wait()
+        assert runner.server is not None
+        for connection in runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()  # not closed: that waits for what the client says to it
         await runner.cleanup()
+        await self._emptied()
+
+    async def _emptied(self) -> None:
+        """Wait until nothing is open: what a loop leaves behind fails some other test much later."""
+        selector = self._loop._selector  # type: ignore[attr-defined] # the loop itself does not tell
+        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - there is no event for it; 1 is the loop's own
+            await asyncio.sleep(0.001)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests[request.path] += 1
