@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hostcollector.config import TlsServerConfig
-from hostcollector.errors import CertificateError, LaneBusyError
+from hostcollector.errors import CertificateError, LaneBusyError, LaneClosedError
 from hostcollector.lanes import Lane
 from hostcollector.log import Transitions
 from hostcollector.web.tls import server_context
@@ -53,8 +53,9 @@ class Certificates:
             self._looked = self._clock()
             try:
                 flight = self._lane.submit(self._follow)
-            except LaneBusyError:
-                return self._context  # a look that hangs, on a dead file system, keeps nobody waiting
+            except (LaneBusyError, LaneClosedError):
+                # A look that hangs, on a dead file system, keeps nobody waiting; nor does an end of looking.
+                return self._context
             await asyncio.wait([asyncio.wrap_future(flight)], timeout=PATIENCE_SECONDS)
         return self._context
 

@@ -116,3 +116,22 @@ async def test_a_new_door_holds_for_the_next_client(door: Door, pki: Pki) -> Non
         assert (await site.client.get("/metrics", ssl=pki.client_context())).status == 200
         await site.server.replace(build(FakeCollector(full_page()), CountingEncoder(), Settings(), SOURCES))
         assert (await site.client.get(f"http://{site.address}/metrics")).status == 200
+
+
+async def test_who_is_in_the_handshake_when_the_door_changes_is_served(door: Door, pki: Pki) -> None:
+    """A client that connected before a reload and shakes hands after it gets the page all the same."""
+    async with serving(full_page(), door=door) as site:
+        _, writer = await site.connect()
+        await until(lambda: len(site.server._handshakes) == 1)
+        successor = build(FakeCollector(full_page()), CountingEncoder(), Settings(), SOURCES)
+        await site.server.replace(successor)
+        loop = asyncio.get_running_loop()
+        protocol = asyncio.StreamReaderProtocol(reader := asyncio.StreamReader())
+        secured = await loop.start_tls(
+            writer.transport, protocol, pki.client_context(), server_hostname="127.0.0.1"
+        )
+        assert secured is not None
+        protocol.connection_made(secured)
+        secured.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
+        secured.close()
