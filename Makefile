@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab bench gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -37,6 +37,9 @@ lab: setup ## the tests on a real libvirtd with real guests
 
 bench: setup ## speed and memory, next to another exporter
 	$(python) -m tests.bench
+
+gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to write it)
+	@$(python) -m tests.simulated.gpus $(GPU_PAGE)
 
 metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hostcollector import log, profile, web
 from hostcollector.allocator import share_one_arena
 from hostcollector.config import Settings
-from hostcollector.daemon import Daemon, LoadSettings
+from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.errors import HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
@@ -80,6 +80,7 @@ def collecting(
         yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
     finally:
         collector.close()
+        collector.part(FAREWELL_SECONDS)
         hypervisor.inventory.close()
 
 

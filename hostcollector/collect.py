@@ -15,7 +15,7 @@ from hostcollector.catalogue import collection
 from hostcollector.errors import LaneBusyError, Reason, SourceError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
-from hostcollector.sources.base import Reading, Request, Settling, Source
+from hostcollector.sources.base import Parting, Reading, Request, Settling, Source
 from hostcollector.stopwatch import Stage, unmeasured
 
 Guests = Callable[[], Mapping[str, Guest]]
@@ -108,6 +108,13 @@ class Collector:
         for runner in self._runners:
             runner.lane.close(runner.source.close)
         self._lane.close()
+
+    def part(self, seconds: float) -> None:
+        """Wait, after `close` and before the process ends, for what sources give back to others."""
+        ends_at = self._clock() + seconds
+        for runner in self._runners:
+            if isinstance(runner.source, Parting):
+                runner.source.part(max(0.0, ends_at - self._clock()))
 
     def _keep(self, done: Future[Snapshot]) -> None:
         with self._lock:

@@ -31,6 +31,9 @@ LoadSettings = Callable[[], Settings]
 FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn")
 FIXED_WEB_KEYS = ("listen_address", "systemd_socket")
 
+FAREWELL_SECONDS = 4.0
+"""How long the end may wait for sources to give back what they have of others, such as a session at a BMC."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -79,7 +82,7 @@ class Daemon:
             logger.info("stopping")
             watchdog.cancel()
             await server.close()
-            collection.collector.close()
+            await _closed(collection.collector)
             hypervisor.inventory.close()
 
     def _listen_for_signals(self) -> asyncio.Queue[signal.Signals]:
@@ -142,3 +145,11 @@ class Daemon:
         while True:
             self.notifier.watchdog()
             await asyncio.sleep(self.notifier.watchdog_seconds / 2)
+
+
+async def _closed(collector: Collector) -> None:
+    """Close the collector, and wait a little for what its sources give back."""
+    collector.close()
+    lane = Lane("farewell")
+    await asyncio.wrap_future(lane.submit(lambda: collector.part(FAREWELL_SECONDS)))
+    lane.close()

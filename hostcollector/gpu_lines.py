@@ -1,14 +1,18 @@
 """One line per GPU for `diagnose`: what it is, whose, which sources see it, what is missing and the cure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.catalogue import gpu, pci
+from hostcollector.catalogue import bmc, gpu, pci
 from hostcollector.gpus import Mode
 from hostcollector.model import IDENTITY_LABELS, Metric, Scope, Snapshot
 from hostcollector.wording import one_line
 
-_NEEDS_BMC = "its power, temperature and ECC errors are known to the BMC only: configure the source redfish"
+_BMC_ONLY = "its power, temperature and ECC errors are known to the BMC only"
+_NEEDS_BMC = f"{_BMC_ONLY}: set redfish.url"
+_NEEDS_ANSWER = f"{_BMC_ONLY}, which does not answer: see what the source redfish says"
+_NEEDS_NAME = f"{_BMC_ONLY}, and which one it is there is not known: say it in redfish.gpu_map_file"
+_NEEDS_RESET = f"{_BMC_ONLY}, which gets no answer from it: it may need a reset"
 _NEEDS_NVML = "NVIDIA's driver does not tell of it: see what the source nvml says"
 _NO_AER = "no PCIe error counters: the firmware keeps error handling to itself (no native AER)"
 
@@ -33,6 +37,7 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     for labels, value, _ in _described(series, gpu.GUEST["observable"], gpu.HOST["observable"]):
         if value:
             seen_by.setdefault(labels["gpu"], []).append(labels["source"])
+    bmc_tells = _bmc(series)
     drivers, counted = {}, set()
     for labels, _, _ in _described(series, pci.GUEST["info"], pci.HOST["info"]):
         drivers[labels["pci_address"]] = labels["driver"]
@@ -42,7 +47,7 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     for labels, _, owner in _described(series, gpu.GUEST["info"], gpu.HOST["info"]):
         name, mode = labels["gpu"], labels["mode"]
         sources = tuple(sorted(seen_by.get(name, ())))
-        cures = [*_lacking(labels["vendor"], mode, sources)]
+        cures = [*_lacking(labels["vendor"], mode, sources, bmc_tells(name))]
         if name in drivers and name not in counted:
             cures.append(_NO_AER)
         found.append(
@@ -70,12 +75,27 @@ def written(lines: list[GpuLine]) -> Iterator[str]:
             yield f"    - {cure}"
 
 
-def _lacking(vendor: str, mode: str, sources: tuple[str, ...]) -> Iterator[str]:
+def _lacking(vendor: str, mode: str, sources: tuple[str, ...], of_bmc: str) -> Iterator[str]:
     if mode == Mode.PASSTHROUGH:
         if "redfish" not in sources:
-            yield _NEEDS_BMC
+            yield of_bmc
     elif vendor == "NVIDIA" and "nvml" not in sources:
         yield _NEEDS_NVML
+
+
+def _bmc(series: Mapping[Metric, Mapping[tuple[str, ...], object]]) -> Callable[[str], str]:
+    """Return what says why the BMC does not tell of a GPU, and what to do about that."""
+    up = series.get(bmc.REDFISH_UP, {}).get(())
+    known = {labels["pci_address"] for labels, _, _ in _described(series, bmc.GPU_INFO)}
+
+    def why(gpu: str) -> str:
+        if up is None:
+            return _NEEDS_BMC
+        if not up:
+            return _NEEDS_ANSWER
+        return _NEEDS_RESET if gpu in known else _NEEDS_NAME
+
+    return why
 
 
 def _described(

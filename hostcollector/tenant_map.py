@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from hostcollector.errors import ConfigError
+from hostcollector.followed_file import FollowedFile
 
 Complain = Callable[[str], None]
 
@@ -43,37 +44,14 @@ class TenantMap:
         return next((tenant for pattern, tenant in self.names if fnmatchcase(name, pattern)), None)
 
 
-class TenantMapFile:
+class TenantMapFile(FollowedFile[TenantMap]):
     """A map file that is followed. The first reading raises `ConfigError`; later ones keep the old map.
 
     `complain` hears the errors of later readings, once per change of the file.
     """
 
     def __init__(self, path: Path, complain: Complain = lambda _text: None) -> None:
-        self._path = path
-        self._complain = complain
-        self._stamp = self._look()
-        self.current = read(path)
-
-    def changed(self) -> bool:
-        """Read the file again if it changed since the last look; says whether the map is a new one."""
-        stamp = self._look()
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
-        try:
-            self.current = read(self._path)
-        except ConfigError as error:
-            self._complain(f"the old tenant map stays in use: {error}")
-            return False
-        return True
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        super().__init__(path, read, "tenant map", complain)
 
 
 def read(path: Path) -> TenantMap:

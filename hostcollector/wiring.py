@@ -14,6 +14,9 @@ from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
 from hostcollector.config import ResolverName, Settings
 from hostcollector.event_counts import EventCounts
+from hostcollector.followed_file import FollowedFile
+from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.gpu_map import GpuMap, follow
 from hostcollector.inventory import Inventory
 from hostcollector.libvirt_link import Link
 from hostcollector.log import Transitions
@@ -46,6 +49,7 @@ class Hypervisor:
     inventory: Inventory
     counts: EventCounts
     baselines: Baselines
+    identities: GpuIdentities
     transitions: Transitions
     started_at: float
 
@@ -68,18 +72,19 @@ class Hypervisor:
         counts = EventCounts()
         interval = settings.libvirt.listing_interval_seconds
         inventory = Inventory(link, counts, listing_interval=interval, on_state=tell)
-        baselines = Baselines(Path(settings.paths.state_directory), Path(settings.paths.root))
+        state = Path(settings.paths.state_directory)
         return cls(
             link=link,
             inventory=inventory,
             counts=counts,
-            baselines=baselines,
+            baselines=Baselines(state, Path(settings.paths.root)),
+            identities=GpuIdentities(state),
             transitions=transitions,
             started_at=time.time(),
         )
 
     def collector(self, settings: Settings, stage: Stage = unmeasured) -> Collector:
-        """Build a collector on these parts. Raises `ConfigError` when the tenants' map file is wrong."""
+        """Build a collector on these parts. Raises `ConfigError` when a map file is wrong."""
         switch = LocalSwitch(settings.ovs)
         ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
         tenancy = make_tenancy(settings, self.transitions, ovn)
@@ -94,6 +99,8 @@ class Hypervisor:
             ufm=UfmClient(settings.ufm) if settings.ufm.url else None,
             baselines=self.baselines,
             stage=stage,
+            identities=self.identities,
+            gpu_map=make_gpu_map(settings, self.transitions),
         )
         return Collector(
             make_sources(ingredients),
@@ -159,3 +166,9 @@ def make_tenancy(settings: Settings, transitions: Transitions, ovn: OvnPorts | N
     chosen = (known[name] for name in settings.tenancy.resolvers)
     changing = [answers for answers in (map_file, ovn) if answers]
     return Tenancy([resolver for resolver in chosen if resolver], *changing)
+
+
+def make_gpu_map(settings: Settings, transitions: Transitions) -> FollowedFile[GpuMap] | None:
+    """Read the map of GPUs where there is one. Raises `ConfigError` when it is wrong."""
+    path = settings.redfish.gpu_map_file
+    return follow(Path(path), lambda why: transitions.failed("map of GPUs", why)) if path else None

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostcollector.baselines import FILE_NAME, Baselines
-from hostcollector.baselines.file import UNREADABLE, BaselineFile
+from hostcollector.baselines.file import BaselineFile
 from hostcollector.baselines.record import Record
 from hostcollector.errors import StateError
+from hostcollector.state_file import UNREADABLE
 
 VF = "vf/0000:3b:00.2"
 

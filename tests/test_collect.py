@@ -219,3 +219,21 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
         collector.snapshot(5).result(timeout=10)
         collector.close()
     assert told == [False, True]
+
+
+class _Parting(_Scripted):
+    """A source that gives something back when it is closed."""
+
+    def part(self, seconds: float) -> None:
+        self.closed.wait(seconds)
+
+
+def test_the_end_waits_for_what_is_given_back() -> None:
+    """Sources that give something back are waited for, others and late ones are not."""
+    parting = _Parting("parting", lambda _: Reading(samples=()))
+    collector = _collector(parting, _answering())
+    collector.part(0.0)
+    assert not parting.closed.is_set()
+    collector.close()
+    collector.part(20.0)
+    assert parting.closed.is_set()

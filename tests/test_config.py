@@ -82,6 +82,15 @@ ufm:
   ca_file: /etc/hostcollector/ufm.pem
   insecure_skip_verify: true
   interval_seconds: 300
+redfish:
+  url: https://bmc.example:8443
+  user: reader
+  password_file: /etc/hostcollector/bmc-password
+  ca_file: /etc/hostcollector/bmc.pem
+  insecure_skip_verify: true
+  interval_seconds: 30
+  ports_interval_seconds: 600
+  gpu_map_file: /etc/hostcollector/gpus.yml
 paths:
   root: /mnt/capture
   state_directory: /run/state
@@ -192,7 +201,7 @@ def test_all_problems_come_at_once() -> None:
             "'a.b': 1",
             (
                 "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, "
-                "ovs, ovn, ndfc, infiniband, ufm, paths, log (line 1)"
+                "ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
             ),
         ),
     ],

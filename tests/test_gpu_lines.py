@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from hostcollector import diagnose
 from hostcollector.assemble import Assembler
 from hostcollector.baselines import Baselines
-from hostcollector.catalogue import gpu
+from hostcollector.catalogue import bmc, gpu
 from hostcollector.gpu_lines import gpu_lines, written
 from hostcollector.model import (
     Domain,
@@ -23,6 +25,8 @@ from tests.fakes.pci import PciTree
 
 UUID = "11111111-1111-4111-8111-111111111111"
 GPU, FREE, OURS = "0000:3b:00.0", "0000:3c:00.0", "0000:3d:00.0"
+
+KNOWN = Sample(bmc.GPU_INFO, 1.0, (GPU, "GPU_SXM_1", "", GPU, "map", "", "", "", ""))
 
 
 def page(path: Path, *more: Sample) -> Snapshot:
@@ -49,9 +53,9 @@ def test_lines(tmp_path: Path) -> None:
     """Each GPU has its address, driver and owner, who sees it, and what to do about what is missing."""
     assert list(written(gpu_lines(page(tmp_path)))) == [
         f"  {GPU}  NVIDIA 0x2330 (passthrough, driver vfio-pci)  guest train of acme  seen by vfio",
-        "    - its power, temperature and ECC errors are known to the BMC only: configure the source redfish",
+        "    - its power, temperature and ECC errors are known to the BMC only: set redfish.url",
         f"  {FREE}  NVIDIA 0x2330 (passthrough, driver vfio-pci)  no guest  seen by vfio",
-        "    - its power, temperature and ECC errors are known to the BMC only: configure the source redfish",
+        "    - its power, temperature and ECC errors are known to the BMC only: set redfish.url",
         "    - no PCIe error counters: the firmware keeps error handling to itself (no native AER)",
         f"  {OURS}  NVIDIA 0x2330 (host, driver nvidia)  no guest  seen by vfio",
         "    - NVIDIA's driver does not tell of it: see what the source nvml says",
@@ -67,6 +71,22 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
     by_name = {line.name: line for line in gpu_lines(page(tmp_path, *seen))}
     assert (by_name[GPU].cures, by_name[GPU].seen_by) == ((), ("redfish", "vfio"))
     assert (by_name[OURS].cures, by_name[OURS].seen_by) == ((), ("nvml", "vfio"))
+
+
+@pytest.mark.parametrize(
+    ("told", "cure"),
+    [
+        ((), "set redfish.url"),
+        ((Sample(bmc.REDFISH_UP, 0.0),), "does not answer"),
+        ((Sample(bmc.REDFISH_UP, 1.0),), "redfish.gpu_map_file"),
+        ((Sample(bmc.REDFISH_UP, 1.0), KNOWN), "may need a reset"),
+    ],
+)
+def test_what_the_bmc_lacks(tmp_path: Path, told: tuple[Sample, ...], cure: str) -> None:
+    """A passed-through GPU that the BMC does not tell of has the advice that fits."""
+    by_name = {line.name: line for line in gpu_lines(page(tmp_path, *told))}
+    (said,) = by_name[GPU].cures
+    assert cure in said
 
 
 def test_diagnose_has_them(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.authority import Authority
+from tests.fakes.bmc import FakeBmc
+from tests.fakes.rest import PASSWORD, USER
 from tests.serving import NOWHERE, running_daemon, wait
 
 
@@ -96,3 +99,19 @@ def test_an_address_that_cannot_be_listened_on_is_one_sentence(address: str, tmp
     assert place in refused.stderr
     assert "Traceback" not in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
+    """The session at a BMC, of which that has few, is over when the daemon has ended."""
+    (tmp_path / "password").write_text(PASSWORD)
+    with FakeBmc(Authority.new(tmp_path).server("bmc", "DNS:localhost")) as bmc:
+        config = tmp_path / "config"
+        config.write_text(
+            f"redfish: {{url: '{bmc.url}', user: {USER}, password_file: {tmp_path}/password, "
+            f"ca_file: {tmp_path}/authority.pem}}\npaths: {{state_directory: {tmp_path}}}\n"
+        )
+        with running_daemon(tmp_path, f"--config.file={config}") as daemon:
+            wait(lambda: "hostcollector_host_redfish_up 1" in daemon.get("/metrics")[1], "the BMC's answer")
+            assert len(bmc.sessions) == 1
+            assert daemon.end() == 0
+        assert (bmc.logins, bmc.sessions) == (1, {})

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from hostcollector.catalogue import (
     block,
+    bmc,
     cgroup,
     collection,
     cpu,
@@ -35,6 +36,7 @@ SUBJECTS = (
     vf,
     pci,
     gpu,
+    bmc,
     ovs,
     network,
     partitions,

@@ -2,6 +2,8 @@
 
 `gpu` names the device as it is given away: a PCI address, a mediated device's UUID, or, where neither is
 known, the name that the teller has for it. `pci_address` is always the physical GPU on the host.
+
+NVIDIA's driver tells of the GPUs that it has, the BMC of all others (see `bmc` for what only it tells).
 """
 
 from functools import partial
@@ -31,7 +33,7 @@ _COUNTERS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
         "nvlink_errors",
         ("kind",),
         "",
-        "NVLink errors: crc_flit, crc_data, replay, recovery.",
+        "NVLink errors by kind: crc_flit, crc_data, replay, recovery, and from the BMC some more.",
     ),
 )
 # Key, which is also the name's ending; further labels; unit; help.

@@ -10,7 +10,7 @@ from hostcollector.config.document import Place, UnfitError, entries, quoted
 from hostcollector.config.infiniband import infiniband
 from hostcollector.config.remote import Transport
 from hostcollector.config.sections import Check, Read, known, leaf, list_of, section
-from hostcollector.config.services import NDFC, UFM, service
+from hostcollector.config.services import NDFC, REDFISH, UFM, service
 from hostcollector.config.settings import (
     CollectionSettings,
     LibvirtSettings,
@@ -21,6 +21,7 @@ from hostcollector.config.settings import (
     OvnSettings,
     OvsSettings,
     PathSettings,
+    RedfishSettings,
     ResolverName,
     Settings,
     TenancySettings,
@@ -84,6 +85,7 @@ def read_settings(root: yaml.Node, place: Place, source_names: Collection[str]) 
         "ndfc": service(NdfcSettings, NDFC, "the controller"),
         "infiniband": infiniband,
         "ufm": service(UfmSettings, UFM, "the fabric's manager"),
+        "redfish": service(RedfishSettings, REDFISH, "the BMC"),
         "paths": section(PathSettings, PATHS),
         "log": section(LogSettings, LOG),
     }

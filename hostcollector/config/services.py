@@ -25,6 +25,12 @@ NDFC: Mapping[str, Read] = {
     "cluster": leaf(values.text),
 }
 UFM = SERVICE
+REDFISH: Mapping[str, Read] = {
+    **SERVICE,
+    "interval_seconds": leaf(values.whole_number(5, 600)),
+    "ports_interval_seconds": leaf(values.whole_number(30, 3600)),
+    "gpu_map_file": leaf(values.absolute_path_or_null),
+}
 
 
 def service(settings: Callable[..., Any], readers: Mapping[str, Read], what: str) -> Read:

@@ -268,6 +268,45 @@ class UfmSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedfishSettings:
+    """The `redfish` section: the BMC of the GPUs' baseboard, for the source `redfish`."""
+
+    url: str = ""
+    """``https://host`` or ``https://host:port``. Without it nothing is asked of a BMC."""
+
+    user: str = ""
+    """An account that may log in and read (role ReadOnly)."""
+
+    password_file: str | None = None
+    """Absolute path of a file with the password in one line; it is read again for each round.
+
+    Null for the credential ``redfish-password`` that systemd hands over (`LoadCredential=`).
+    """
+
+    ca_file: str | None = None
+    """Absolute path of the certificates that the BMC's must be signed by (PEM); null for the system's."""
+
+    insecure_skip_verify: bool = False
+    """Do not check the BMC's certificate: anybody in between can then read the password."""
+
+    interval_seconds: int = 15
+    """Seconds between two readings of the metric reports, 5 to 600.
+
+    What they say is shown for three times as long.
+    """
+
+    ports_interval_seconds: int = 300
+    """Seconds between two readings of the NVLinks' counters and the GPUs' health, 30 to 3600."""
+
+    gpu_map_file: str | None = None
+    """Absolute path of a YAML file of PCI addresses and the BMC's names of the GPUs; null for none.
+
+    ``"0000:1b:00.0": GPU_SXM_1``. It is read again when it changes. Not needed for GPUs that the source
+    `nvml` has seen with NVIDIA's driver.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathSettings:
     """The `paths` section: where the collector reads and writes on this machine."""
 
@@ -322,6 +361,9 @@ class Settings:
 
     ufm: UfmSettings = field(default_factory=UfmSettings)
     """NVIDIA's manager of the InfiniBand fabric."""
+
+    redfish: RedfishSettings = field(default_factory=RedfishSettings)
+    """The BMC of the GPUs' baseboard."""
 
     paths: PathSettings = field(default_factory=PathSettings)
     """Where the collector reads and writes on this machine."""

@@ -11,10 +11,10 @@ import random
 import threading
 import time
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from hostcollector.errors import Reason, SourceError, SourceTimeoutError
 from hostcollector.lanes import Backoff, Clock, Lane
@@ -33,7 +33,8 @@ class Limits:
     """How much a service is asked and how long is waited; times in seconds.
 
     `login_pause` is the shortest pause after a refused login: accounts are locked after a few of them.
-    `connections` is how many questions of a round may be on their way at once.
+    `connections` is how many questions of a round may be on their way at once. `farewell_seconds` is for
+    giving back at the end what was left with the service.
     """
 
     request_seconds: float = 30.0
@@ -43,6 +44,7 @@ class Limits:
     first_pause: float = 15.0
     longest_pause: float = 900.0
     login_pause: float = 600.0
+    farewell_seconds: float = 3.0
 
 
 DEFAULT_LIMITS = Limits()
@@ -62,6 +64,14 @@ class Questions(Protocol[Answer_co]):
         """Begin the next round anew: this one failed."""
 
 
+@runtime_checkable
+class Leaving(Protocol):
+    """Questions that leave something with the service which is to be given back at the end."""
+
+    async def leave(self, http: Http, target: Target) -> None:
+        """Give it back. Raises `SourceError`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State(Generic[Answer]):
     """What readers see: the last good answer, when it was asked for, and what went wrong since."""
@@ -79,7 +89,10 @@ class _State(Generic[Answer]):
 
 
 class Poller(Generic[Answer]):
-    """Follows one service. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
+    """Follows one service. Nothing is opened before `start`. `clock` is monotonic, in seconds.
+
+    `source_fails` says whether its source fails while there has been no answer, which is logged as such.
+    """
 
     def __init__(
         self,
@@ -90,6 +103,7 @@ class Poller(Generic[Answer]):
         limits: Limits = DEFAULT_LIMITS,
         environment: Mapping[str, str] = os.environ,
         clock: Clock = time.monotonic,
+        source_fails: bool = True,
     ) -> None:
         self._service = service
         self._endpoint = endpoint
@@ -97,6 +111,7 @@ class Poller(Generic[Answer]):
         self._limits = limits
         self._environment = environment
         self._clock = clock
+        self._source_fails = source_fails
         self._lane = Lane(service.section, clock)
         self._lock = threading.Lock()
         self._flight: Future[None] | None = None
@@ -132,6 +147,11 @@ class Poller(Generic[Answer]):
                 loop.call_soon_threadsafe(task.cancel)
         self._lane.close()
 
+    def wait_closed(self, seconds: float) -> None:
+        """Wait, after `close`, until all is given back."""
+        if self._flight is not None:
+            wait([self._flight], timeout=seconds)
+
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure; for somebody who looks once and has no other."""
         self._settled.wait(seconds)
@@ -150,11 +170,16 @@ class Poller(Generic[Answer]):
         return state.answer, self._clock() - state.asked_at, state.failure
 
     def _keep(self) -> None:
-        """Ask again and again until `close`."""
+        self._ask_until_closed()
+        if isinstance(self._questions, Leaving):
+            with suppress(SourceError, TimeoutError):
+                asyncio.run(self._leave(self._questions, self._prepared()))
+
+    def _ask_until_closed(self) -> None:
         backoff = Backoff(self._limits.first_pause, self._limits.longest_pause, self._clock)
         while not self._stop.is_set():
             try:
-                asyncio.run(self._visit(prepare(self._service, self._endpoint, self._environment)))
+                asyncio.run(self._visit(self._prepared()))
             except asyncio.CancelledError:
                 return
             except SourceError as error:
@@ -174,21 +199,31 @@ class Poller(Generic[Answer]):
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._stop.is_set():
             return
-        limits = self._limits
+        limit = self._limits.visit_seconds
         self._secrets = target.secrets
         asked_at = self._clock()
-        http = Http(
+        try:
+            async with asyncio.timeout(limit), self._http(target) as http:
+                answer = await self._questions.ask(http, target)
+        except TimeoutError as error:
+            raise SourceTimeoutError(f"not everything was told within {limit:g} s") from error
+        self._state = _State(answer=answer, asked_at=asked_at)
+
+    async def _leave(self, leaving: Leaving, target: Target) -> None:
+        async with asyncio.timeout(self._limits.farewell_seconds), self._http(target) as http:
+            await leaving.leave(http, target)
+
+    def _prepared(self) -> Target:
+        return prepare(self._service, self._endpoint, self._environment)
+
+    def _http(self, target: Target) -> Http:
+        limits = self._limits
+        return Http(
             target,
             seconds=limits.request_seconds,
             limit=limits.answer_bytes,
             connections=limits.connections,
         )
-        try:
-            async with asyncio.timeout(limits.visit_seconds), http:
-                answer = await self._questions.ask(http, target)
-        except TimeoutError as error:
-            raise SourceTimeoutError(f"not everything was told within {limits.visit_seconds:g} s") from error
-        self._state = _State(answer=answer, asked_at=asked_at)
 
     def _note(self, error: SourceError) -> None:
         """Keep what went wrong beside the last good answer, without what nobody may read."""
@@ -196,7 +231,7 @@ class Poller(Generic[Answer]):
         for secret in self._secrets.union(self._questions.secrets):
             text = text.replace(secret, "***")
         self._state = replace(self._state, failure=text, reason=error.reason)
-        if self._state.answer is not None:  # without one the source fails, which is logged as such
+        if self._state.answer is not None or not self._source_fails:
             self._transitions.failed(self._service.name, text, reason=error.reason)
 
     def _pause_of(self, error: SourceError) -> float:

@@ -61,3 +61,11 @@ class Settling(Protocol):
 
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure; for a collection by hand, which is the only one."""
+
+
+@runtime_checkable
+class Parting(Protocol):
+    """A source that gives something back to somebody elsewhere when it is closed, such as a session."""
+
+    def part(self, seconds: float) -> None:
+        """Wait, after `close`, until that is done."""

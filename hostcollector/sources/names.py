@@ -28,6 +28,9 @@ NAMES = (
     SourceName(name="sriov", help="traffic and configuration of SR-IOV virtual functions (VFs)"),
     SourceName(name="vfio", help="PCI health of passed-through devices and GPUs, without touching them"),
     SourceName(name="nvml", help="NVIDIA GPUs of the host and their vGPUs, from NVIDIA's driver"),
+    SourceName(
+        name="redfish", help="GPUs, passed-through ones too, as their BMC knows them, where it is configured"
+    ),
     SourceName(name="infiniband", help="the host's InfiniBand and RoCE ports"),
     SourceName(name="ovs", help="the guests' ports on this machine's Open vSwitch"),
     SourceName(name="ovn", help="the guests' logical ports and networks in OVN, where it is configured"),

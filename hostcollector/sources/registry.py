@@ -11,6 +11,9 @@ from hostcollector.baselines import Baselines
 from hostcollector.config import Settings
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.event_counts import EventCounts
+from hostcollector.followed_file import FollowedFile
+from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus import has_nvidia_device
 from hostcollector.libvirt_link import Link
 from hostcollector.open_vswitch import LocalSwitch
@@ -40,6 +43,9 @@ class Ingredients:
     """None where no manager of an InfiniBand fabric is configured."""
     baselines: Baselines
     stage: Stage
+    identities: GpuIdentities
+    gpu_map: FollowedFile[GpuMap] | None
+    """None where no map of GPUs is configured."""
 
 
 Make = Callable[[Ingredients], Source]
@@ -140,7 +146,22 @@ def _nvml(ingredients: Ingredients) -> Source:
         )
     from hostcollector.sources.nvml import Nvml
 
-    return Nvml(root, ingredients.baselines)
+    return Nvml(root, ingredients.baselines, ingredients.identities)
+
+
+def _redfish(ingredients: Ingredients) -> Source:
+    from hostcollector.redfish import Client
+    from hostcollector.sources.redfish import Redfish
+
+    settings = ingredients.settings
+    return Redfish(
+        Path(settings.paths.root),
+        Client(settings.redfish) if settings.redfish.url else None,
+        ingredients.baselines,
+        ingredients.identities,
+        mapped=ingredients.gpu_map,
+        nvml=settings.source_enabled("nvml", default=True),
+    )
 
 
 def _infiniband(ingredients: Ingredients) -> Source:
@@ -200,6 +221,7 @@ MAKERS: Mapping[str, Make] = {
     "sriov": _sriov,
     "vfio": _vfio,
     "nvml": _nvml,
+    "redfish": _redfish,
     "infiniband": _infiniband,
     "ndfc": _ndfc,
     "ufm": _ufm,

@@ -75,7 +75,7 @@ class FakeService:
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()
             await response.prepare(request)
-            with suppress(ConnectionResetError):  # enough for the client
+            with suppress(ConnectionError):  # enough for the client
                 while not self._stop.is_set():
                     await response.write(chunk)
                     await asyncio.sleep(pause)
@@ -118,4 +118,7 @@ class FakeService:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests[request.path] += 1
-        return await self.misbehave.get(request.path, self.respond)(request)
+        try:
+            return await self.misbehave.get(request.path, self.respond)(request)
+        except ConnectionError:  # the client has gone, and nobody is to hear of it
+            return web.Response()

@@ -1,4 +1,4 @@
-"""With real VFs on vfio-pci, a VF's series follow it from guest to guest and say what `ip` says."""
+"""With a real VF and a display on vfio-pci, their series follow them and say what the kernel says."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -110,6 +110,48 @@ def test_the_card_says_that_its_driver_does_not_count(findings: Findings) -> Non
     assert page.one("hostcollector_host_vf_info_truncated", pf=findings.pf) == 0
     card = f"{findings.pf} ({findings.pf_address}, igb): 2 VFs, 1 owned by guests; "
     assert f"{card}no traffic counters: the driver igb does not count per VF" in findings.diagnose
+
+
+def test_a_passed_through_display_is_its_guests_gpu(findings: Findings) -> None:
+    """While a guest has it, it is that guest's, with what sysfs shows of it; no host series is left of it."""
+    page, shown = _page(findings, "boot"), findings.moments["boot"].display
+    owner = dict(zip(("domain", "uuid", "tenant"), _owner(findings, "first"), strict=True))
+    (gpu,) = page.all("libvirt_domain_gpu_info")
+    assert dict(gpu) == owner | {
+        "gpu": findings.display,
+        "pci_address": findings.display,
+        "vendor": shown["vendor"],
+        "model": shown["device"],
+        "numa_node": shown["numa_node"].replace("-1", ""),
+        "mode": "passthrough",
+    }
+    (pci,) = page.all("libvirt_domain_pci_info", pci_address=findings.display)
+    told = {key: dict(pci)[key] for key in ("driver", "iommu_group", "reset_method", "upstream_port")}
+    assert told == {
+        "driver": "vfio-pci",
+        "iommu_group": shown["iommu_group"],
+        "reset_method": shown.get("reset_method", ""),
+        "upstream_port": shown["port"],
+    }
+    assert shown["driver"] == "vfio-pci"
+    assert page.one("libvirt_domain_pci_power_state_id", pci_address=findings.display) == 0
+    seen = {
+        dict(labels)["source"]: value for labels, value in page.all("libvirt_domain_gpu_observable").items()
+    }
+    assert seen == {"vfio": 1, "redfish": 0}
+    assert not page.all("hostcollector_host_gpu_info")
+    assert f"{findings.display}  {shown['vendor']}" in findings.diagnose
+    assert "set redfish.url" in findings.diagnose
+
+
+def test_a_display_that_comes_back_is_the_hosts(findings: Findings) -> None:
+    """When its guest has ended it has no tenant any more, and the series of the guest are gone."""
+    page = _page(findings, "end")
+    (gpu,) = page.all("hostcollector_host_gpu_info")
+    assert dict(gpu)["pci_address"] == findings.display
+    assert findings.moments["end"].display["driver"] == ""
+    assert not page.all("libvirt_domain_gpu_info")
+    assert not page.all("libvirt_domain_pci_info", pci_address=findings.display)
 
 
 def _page(findings: Findings, moment: str) -> Page:

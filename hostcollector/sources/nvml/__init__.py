@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
+from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpus import DeviceReader, Devices, Owners, find_owners
 from hostcollector.lanes import Backoff, Clock
 from hostcollector.model import Sample
@@ -31,15 +32,25 @@ _DRIVER = "nvidia"
 
 
 class Nvml:
-    """Reads NVIDIA's GPUs of the host under `root`. `call` is replaced where no driver is to be asked."""
+    """Reads NVIDIA's GPUs of the host under `root`. `call` is replaced where no driver is to be asked.
+
+    What the GPUs say of themselves is kept in `identities`, for whoever knows serial numbers only.
+    """
 
     name = SOURCE
 
     def __init__(
-        self, root: Path, baselines: Baselines, call: Call = binding.call, clock: Clock = time.monotonic
+        self,
+        root: Path,
+        baselines: Baselines,
+        identities: GpuIdentities | None = None,
+        *,
+        call: Call = binding.call,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._devices = DeviceReader(root)
         self._baselines = baselines
+        self._identities = identities
         self._call = call
         self._cards = CardReader(baselines, call)
         self._xids: Counter[tuple[str, int]] = Counter()
@@ -119,8 +130,15 @@ class Nvml:
             else:
                 self._opening.succeeded()
                 self._cards.forget()
+                self._learn(self._session)
                 self._problem = ""
         return self._session
+
+    def _learn(self, session: Session) -> None:
+        if self._identities is not None:
+            for gpu in session.gpus.values():
+                self._identities.learn(gpu.address, gpu.identity.serial, gpu.identity.uuid)
+            self._identities.flush()
 
     def _closed(self) -> bool:
         if self._session is not None and self._session.close():

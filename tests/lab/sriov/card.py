@@ -53,7 +53,7 @@ class Card:
         tag = f"<vlan><tag id='{vlan}'/></vlan>" if vlan else ""
         return f"""<interface type='hostdev' managed='yes'>
           <mac address='{mac}'/>
-          <source>{self._pci_address(vf)}</source>
+          <source>{pci_address(self.vfs[vf])}</source>
           {tag}
         </interface>"""
 
@@ -61,15 +61,8 @@ class Card:
         """Return the XML of a network that hands out this VF."""
         return f"""<network>
           <name>{name}</name>
-          <forward mode='hostdev' managed='yes'>{self._pci_address(vf)}</forward>
+          <forward mode='hostdev' managed='yes'>{pci_address(self.vfs[vf])}</forward>
         </network>"""
-
-    def _pci_address(self, vf: str) -> str:
-        domain, bus, rest = self.vfs[vf].split(":")
-        slot, function = rest.split(".")
-        return (
-            f"<address type='pci' domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>"
-        )
 
 
 def out_of_pool(name: str, mac: str) -> str:
@@ -78,6 +71,13 @@ def out_of_pool(name: str, mac: str) -> str:
       <mac address='{mac}'/>
       <source network='{name}'/>
     </interface>"""
+
+
+def pci_address(address: str) -> str:
+    """Return the XML of libvirt for a PCI address as sysfs writes it."""
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    return f"<address type='pci' domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>"
 
 
 def ip(*words: str) -> str:

@@ -20,6 +20,8 @@ class Moment:
     """The entries of vfinfo_list in `ip -details -json link`."""
     drivers: Mapping[str, str]
     """What each VF is bound to; empty for none."""
+    display: Mapping[str, str]
+    """What sysfs shows of the display that stands for a GPU; see `display.Display.sysfs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Findings:
     pf_address: str
     vfs: Mapping[str, str]
     """PCI addresses by VF number."""
+    display: str
+    """The PCI address of the display, which the first guest has from "boot" to "end"."""
     guests: Mapping[str, str]
     """UUIDs by the guests' names."""
     diagnose: str

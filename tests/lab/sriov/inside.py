@@ -18,6 +18,7 @@ from tests.lab.process import until
 from tests.lab.running import RunningGuest
 from tests.lab.sriov.card import Card, ip, out_of_pool
 from tests.lab.sriov.collector import Collector
+from tests.lab.sriov.display import Display
 from tests.lab.sriov.findings import UP, Findings, Moment
 
 VF, SPARE = "0", "1"
@@ -31,32 +32,37 @@ PORTS = "<controller type='pci' index='0' model='pcie-root'/>" + "".join(
 def main(outbox: Path) -> None:
     """Set the host up, pass the VF on and write what was seen."""
     say(UP)
-    card = split_card()
+    card, display = split_card(), Display.found()
     hypervisor = PrivateHypervisor.start()
     collector = Collector.start(hypervisor.uri_readonly, outbox)
     at_boot = card.interface(VF, "52:54:00:00:00:01", vlan=100)
-    guests = (guest("first", "acme", at_boot), guest("second", "globex"), guest("third", "initech"))
+    guests = (
+        guest("first", "acme", at_boot + display.hostdev),
+        guest("second", "globex"),
+        guest("third", "initech"),
+    )
     first, second, third = hypervisor.boot_all(guests)
-    say("three guests run, the first one with the VF")
+    say("three guests run, the first one with the VF and the display")
     diagnosis = collector.diagnose()
-    moments = {"boot": look(collector, card, first)}
+    moments = {"boot": look(collector, card, display, first)}
     diagnosis.wait()
     first.destroy()
-    moments["end"] = look(collector, card, None)
+    moments["end"] = look(collector, card, display, None)
     with plugged(second, card.interface(VF, "52:54:00:00:00:02", vlan=200)):
         card.configure(VF, "spoofchk", "off", "trust", "on")
-        moments["plug"] = look(collector, card, second)
-    moments["unplug"] = look(collector, card, None)
+        moments["plug"] = look(collector, card, display, second)
+    moments["unplug"] = look(collector, card, display, None)
     with connected(hypervisor.uri) as connection:
         connection.networkCreateXML(card.pool("vfs", VF))
     with plugged(third, out_of_pool("vfs", "52:54:00:00:00:03")):
-        moments["another"] = look(collector, card, third)
+        moments["another"] = look(collector, card, display, third)
     uuids = {guest.name: guest.uuid for guest in guests}
     report = collector.diagnosis.read_text()
     Findings(
         pf=card.netdev,
         pf_address=card.address,
         vfs=card.vfs,
+        display=display.address,
         guests=uuids,
         diagnose=report,
         moments=moments,
@@ -73,15 +79,15 @@ def split_card() -> Card:
     return card
 
 
-def guest(name: str, tenant: str, interface: str = "") -> Guest:
-    """Return an OpenStack project's guest that halts at once, without any interface but the given one.
+def guest(name: str, tenant: str, passed: str = "") -> Guest:
+    """Return an OpenStack project's guest that halts at once, without any device of the host but those given.
 
     Its machine is the last q35 whose ports unplug a device by themselves: later ones ask the guest's ACPI,
     and our guests have no system that could answer.
     """
     metadata = nova(project_id=tenant, project_name=f"{tenant} ltd", instance_name=f"{name} of {tenant}")
     idle = Guest.idle(name, metadata=metadata)
-    return replace(idle, nics=0, machine="pc-q35-6.0", devices=PORTS + interface)
+    return replace(idle, nics=0, machine="pc-q35-6.0", devices=PORTS + passed)
 
 
 @contextmanager
@@ -97,11 +103,11 @@ def plugged(running: RunningGuest, interface: str) -> Iterator[None]:
     say(f"the VF is unplugged from {running.guest.name}")
 
 
-def look(collector: Collector, card: Card, owner: RunningGuest | None) -> Moment:
+def look(collector: Collector, card: Card, display: Display, owner: RunningGuest | None) -> Moment:
     """Take a page that shows the VF's owner, or after a while the page that there is."""
     page = collector.page_with_owner(VF, owner.guest.uuid if owner else "")
     say("the page is taken")
-    return Moment(page=page.text, link=card.link(), drivers=card.drivers())
+    return Moment(page=page.text, link=card.link(), drivers=card.drivers(), display=display.sysfs())
 
 
 def say(what: str) -> None:

@@ -17,6 +17,8 @@ MACHINE = (
     *("-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"),
     *("-netdev", "user,id=net,restrict=on", "-device", "pcie-root-port,id=slot1,chassis=1,slot=1"),
     *("-device", "igb,netdev=net,bus=slot1,romfile="),
+    # What stands for a GPU: a display without VGA, for which the kernel in there has no driver.
+    *("-device", "pcie-root-port,id=slot2,chassis=2,slot=2", "-device", "bochs-display,bus=slot2,romfile="),
     *("-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"),
 )
 SECONDS_TO_BOOT, SECONDS = 90.0, 260.0

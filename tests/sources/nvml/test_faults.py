@@ -211,6 +211,8 @@ def test_hung_library_costs_its_source_only(nvml: FakeNvml, tmp_path: Path) -> N
     finally:
         nvml.hang("")
         collector.close()
+        while nvml.opened:  # it is closed in its own thread, which must not meet the next test's library
+            time.sleep(0.001)
     for page, reason in zip(hung, (Reason.TIMEOUT, Reason.BUSY), strict=True):
         of_nvml, of_vfio = page.reports
         assert (of_nvml.state, of_nvml.reason) == (SourceState.FAILED, reason)

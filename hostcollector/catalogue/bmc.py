@@ -1,0 +1,94 @@
+"""Rows about GPUs that only the BMC of their baseboard tells (Redfish), and about the BMC itself.
+
+What BMC and NVIDIA's driver both tell are rows of `gpu`: of one GPU at one time only one of them tells it.
+"""
+
+from functools import partial
+
+from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.model import Metric, Scope
+
+_GPU = ("gpu",)
+
+# Key, which is also the name's ending before `_total`; further labels; unit; help.
+_COUNTERS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("pcie_errors", ("kind",), "", "PCIe errors that the GPU counts: correctable, nonfatal, fatal and more."),
+    ("pcie_receive_bytes", (), "bytes", "Data that the GPU received over PCIe."),
+    ("pcie_transmit_bytes", (), "bytes", "Data that the GPU sent over PCIe."),
+)
+# Key, which is also the name's ending; further labels; unit; help.
+_GAUGES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("health_id", (), "", "Health: 0 OK, 1 warning, 2 critical."),
+    (
+        "temperature_headroom_celsius",
+        (),
+        "celsius",
+        "How much warmer the GPU may get before its clocks are lowered; no temperature.",
+    ),
+    ("memory_power_watts", (), "watts", "Power that the GPU's memory draws."),
+    ("voltage_volts", (), "volts", "Voltage of the GPU's core."),
+    ("memory_used_ratio", (), "ratio", "Share of the device memory in use."),
+    ("activity_ratio", ("unit",), "ratio", "Share of the last interval in which the unit was active."),
+    (
+        "sram_ecc_threshold_exceeded",
+        (),
+        "",
+        "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
+    ),
+)
+
+
+def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
+    """Return the rows of a GPU by key, for GPUs with an owner or for those of the host."""
+    count = partial(counter, source="redfish", scope=scope, note=note)
+    show = partial(gauge, source="redfish", scope=scope)
+    rows = {
+        key: count(name=f"{prefix}_{key}_total", labels=_GPU + labels, unit=unit, help=text)
+        for key, labels, unit, text in _COUNTERS
+    }
+    for key, labels, unit, text in _GAUGES:
+        rows[key] = show(name=f"{prefix}_{key}", labels=_GPU + labels, unit=unit, help=text)
+    return rows
+
+
+GUEST = _rows("libvirt_domain_gpu", Scope.DOMAIN, "Starts at 0 for each owner.")
+HOST = _rows("hostcollector_host_gpu", Scope.HOST, "Starts at 0 whenever the GPU comes to the host.")
+
+REDFISH_UP = gauge(
+    name="hostcollector_host_redfish_up",
+    source="redfish",
+    scope=Scope.HOST,
+    help="1 if the BMC's last answer is recent; with 0 nothing that it said before is shown any more.",
+)
+REDFISH_INFO = info(
+    name="hostcollector_host_redfish_info",
+    source="redfish",
+    scope=Scope.HOST,
+    labels=("product", "redfish_version"),
+    help="The BMC of the GPUs' baseboard.",
+)
+REDFISH_AGE = gauge(
+    name="hostcollector_host_redfish_age_seconds",
+    source="redfish",
+    scope=Scope.HOST,
+    labels=("part",),
+    unit="seconds",
+    help="How long ago the BMC was asked: for its reports, for the NVLinks' ports, for the GPUs' resources.",
+)
+GPU_INFO = info(
+    name="hostcollector_host_gpu_bmc_info",
+    source="redfish",
+    scope=Scope.HOST,
+    labels=(
+        *_GPU,
+        "bmc_gpu",
+        "bmc_system",
+        "pci_address",
+        "mapped_by",
+        "model",
+        "serial",
+        "gpu_uuid",
+        "firmware_version",
+    ),
+    help="A GPU as the BMC knows it; pci_address is set if its map or its identity says which one it is.",
+)

@@ -1,0 +1,96 @@
+"""The texts of metric reports to numbers; None for what is none (DSP0266 and the reports of HGX baseboards).
+
+A report writes every value as text: ``232.168000``, ``PT0S``, ``true``, ``OK``, ``nan``, ``NA``.
+"""
+
+import math
+import re
+
+from hostcollector.units import NANOSECONDS_PER_SECOND
+
+_LONGEST = 64
+_DURATION = re.compile(
+    r"P(?:(\d{1,7})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,7})M)?(?:(\d{1,12})(?:\.(\d{1,9})\d*)?S)?)?"
+)
+_SECONDS_OF = (86400, 3600, 60, 1)
+_MILLI = 1000
+_PERCENT = 100
+_MEGA = 10**6
+_MEBI = 2**20
+_HEALTH = {"OK": 0.0, "Warning": 1.0, "Critical": 2.0}
+# The schemas' numbers are 64 bits wide at most.
+_LARGEST = 2**64
+
+
+def number(text: str) -> float | None:
+    """Return a finite number."""
+    if len(text) > _LONGEST or not text.isascii() or "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def count(text: str) -> int | None:
+    """Return a number of things, which may be written with a fraction of zeros."""
+    return _scaled(text, 1)
+
+
+def milli(text: str) -> int | None:
+    """Return thousandths of a number that only grows, such as millijoules of joules."""
+    return _scaled(text, _MILLI)
+
+
+def share(text: str) -> float | None:
+    """Return the ratio of a percentage."""
+    value = number(text)
+    return None if value is None else value / _PERCENT
+
+
+def hertz(text: str) -> float | None:
+    """Return hertz of a number of MHz."""
+    value = number(text)
+    return None if value is None else value * _MEGA
+
+
+def mebibytes(text: str) -> float | None:
+    """Return bytes of a number of MiB."""
+    value = number(text)
+    return None if value is None else value * _MEBI
+
+
+def truth(text: str) -> float | None:
+    """Return 1 or 0 for true or false."""
+    return {"true": 1.0, "false": 0.0}.get(text.lower())
+
+
+def health(text: str) -> float | None:
+    """Return 0, 1 or 2 for OK, Warning or Critical."""
+    return _HEALTH.get(text)
+
+
+def link_up(text: str) -> float | None:
+    """Return whether a link's ``LinkStatus`` says that it is up; None for a text that is not one."""
+    if text in ("LinkUp", "Up"):
+        return 1.0
+    return 0.0 if text in ("LinkDown", "NoLink", "Down", "Starting", "Training") else None
+
+
+def nanoseconds(text: str) -> int | None:
+    """Return an ISO 8601 duration such as ``P1DT17H41M2.268611840S``, which Redfish writes without months."""
+    match = _DURATION.fullmatch(text) if len(text) <= _LONGEST else None
+    if match is None or not any(match.groups()):
+        return None
+    *whole, fraction = match.groups()
+    seconds = sum(int(part or 0) * size for part, size in zip(whole, _SECONDS_OF, strict=True))
+    return seconds * NANOSECONDS_PER_SECOND + int((fraction or "0").ljust(9, "0"))
+
+
+def _scaled(text: str, factor: int) -> int | None:
+    if text.isascii() and text.isdecimal() and len(text) <= 20:
+        value = int(text) * factor  # larger than a float can say exactly
+        return value if value < _LARGEST * factor else None
+    found = number(text)
+    return round(found * factor) if found is not None and 0 <= found < _LARGEST else None

@@ -1,0 +1,62 @@
+"""What a BMC tells of the GPUs on its baseboard: frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Key = tuple[str, tuple[str, ...]]
+"""A row's key in the catalogue and the values of its labels after `gpu`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """A GPU as the BMC knows it; empty text for what it does not say. Nothing of it is a PCI address.
+
+    `path` is the resource, which tells it from all others of this BMC; `name` its Id (``GPU_SXM_1``).
+    `baseboard` is the serial number of the system that it is a processor of, or what stands for that.
+    """
+
+    path: str
+    name: str
+    system: str = ""
+    baseboard: str = ""
+    model: str = ""
+    serial: str = ""
+    uuid: str = ""
+    firmware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is known of one GPU: gauges in base units, and counters as they are counted (see `SCALES`)."""
+
+    gauges: dict[Key, float] = field(default_factory=dict)
+    counters: dict[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one kind of question gave, by the path of the GPU.
+
+    `asked_at` is when the first of the questions was sent, in seconds on the client's monotonic clock; the
+    values stand for `good_for` seconds from then on.
+    """
+
+    name: str
+    asked_at: float
+    good_for: float
+    readings: Mapping[str, Readings]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Everything that the BMC has said last. `problems` are single questions that it did not answer."""
+
+    product: str = ""
+    version: str = ""
+    gpus: Mapping[str, Gpu] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+REPORTS, PORTS, RESOURCES = "reports", "ports", "resources"
+"""The parts: metric reports in each round; metrics of the NVLinks, and the GPUs themselves, now and then."""

@@ -1,0 +1,164 @@
+"""The `redfish` source: what the BMC of the GPUs' baseboard tells of them, also of those with a guest.
+
+Everything is asked in the background; reading takes the last answer while it is recent. Of a GPU that has
+NVIDIA's driver that driver tells, and from here come only the rows that it does not have: no series is told
+twice. Off while nothing is configured.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from hostcollector.baselines import Baselines
+from hostcollector.catalogue import bmc
+from hostcollector.followed_file import FollowedFile
+from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.gpu_map import GpuMap
+from hostcollector.gpus import NOBODY, DeviceReader
+from hostcollector.lanes import Clock
+from hostcollector.model import Sample
+from hostcollector.redfish import Answer, Client, Key, Readings
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.redfish import told
+from hostcollector.sources.redfish.host import HostGpus, read_gpus
+from hostcollector.sources.redfish.joining import By, Joined, join
+from hostcollector.sources.redfish.notes import doubts, not_configured, nothing_recent
+from hostcollector.sources.redfish.series import (
+    SOURCE,
+    bmc_samples,
+    gpu_samples,
+    info_sample,
+    observable,
+    only_bmc,
+)
+from hostcollector.sources.redfish.stays import Stays
+
+__all__ = ["Redfish"]
+
+DEVICE = "redfish/"
+"""What the names of GPUs begin with among the baselines; the PCI address or the BMC's name follows."""
+
+# The owner of a GPU's counters while it is not known which GPU of the host it is.
+_UNMAPPED = "unmapped"
+
+
+class Redfish:
+    """Shows GPUs of the host under `root`. `client` is None without a configured BMC.
+
+    `nvml` says whether the source `nvml` runs too. `clock` is the client's.
+    """
+
+    name = SOURCE
+
+    def __init__(
+        self,
+        root: Path,
+        client: Client | None,
+        baselines: Baselines,
+        identities: GpuIdentities,
+        *,
+        mapped: FollowedFile[GpuMap] | None = None,
+        nvml: bool = True,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._devices = DeviceReader(root)
+        self._client = client
+        self._baselines = baselines
+        self._identities = identities
+        self._map = mapped
+        self._nvml = nvml
+        self._clock = clock
+        self._stays = Stays()
+        if client is not None:
+            client.start()
+
+    def read(self, request: Request) -> Reading:
+        """Return what the BMC said last of each GPU, at once. That it says nothing is a state with a note."""
+        host = read_gpus(self._devices, request)
+        if self._client is None:
+            lacking = host.lacking()
+            samples = [observable(address, address, owner, seen=False) for address, owner in lacking]
+            return Reading(samples=samples, notes=not_configured(len(lacking)))
+        now = self._clock()
+        self._watch(host, now)
+        answer, failure = told.last_answer(self._client)
+        if answer is None or not told.stands(answer.parts[0], now):
+            samples, notes = self._nothing(host), [nothing_recent(answer, failure, now)]
+        else:
+            joined = self._joined(answer, host)
+            samples = [Sample(bmc.REDFISH_UP, 1.0), *self._everything(answer, joined, host, now)]
+            notes = list(doubts(answer, failure, joined, host.functions))
+        if answer is not None:
+            samples.extend(bmc_samples(answer, now))
+        self._baselines.flush()
+        self._identities.flush()
+        notes.extend((*self._baselines.problems, *self._identities.problems))
+        return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the first answer or failure."""
+        if self._client is not None:
+            self._client.settle(seconds)
+
+    def close(self) -> None:
+        """Stop asking, and give the session back."""
+        if self._client is not None:
+            self._client.close()
+
+    def part(self, seconds: float) -> None:
+        """Wait until the session is given back, after `close`."""
+        if self._client is not None:
+            self._client.wait_closed(seconds)
+
+    def _watch(self, host: HostGpus, now: float) -> None:
+        """Take note of who has which GPU, also while nothing is told of them: who comes back starts anew."""
+        self._stays.look(host.owners, now)
+        for address, owner in host.owners.items():
+            self._baselines.relative(DEVICE + address, owner.stay, {})
+
+    def _joined(self, answer: Answer, host: HostGpus) -> list[Joined]:
+        if self._map is not None:
+            self._map.changed()
+        mapped = self._map.current if self._map is not None else {}
+        joined = join(list(answer.gpus.values()), host.functions, mapped, self._identities.known)
+        for one in joined:
+            if one.by is By.IDENTITY:
+                self._identities.confirm(one.address, one.gpu.baseboard, one.gpu.path)
+        return joined
+
+    def _nothing(self, host: HostGpus) -> list[Sample]:
+        """Return that nothing is told of any GPU."""
+        unseen = [observable(address, address, owner, seen=False) for address, owner in host.concerned()]
+        return [Sample(bmc.REDFISH_UP, 0.0), *unseen]
+
+    def _everything(
+        self, answer: Answer, joined: list[Joined], host: HostGpus, now: float
+    ) -> Iterator[Sample]:
+        """Yield the series of all GPUs of which it is known whose they are, and which ones are told of."""
+        seen = set()
+        for one in joined:
+            yield info_sample(one)
+            owner = host.owners.get(one.address) if one.address else NOBODY
+            if owner is None:
+                continue
+            since = self._stays.since(one.address)
+            readings = told.readings(answer, one.gpu.path, since, now)
+            if self._nvml and host.has_driver(one.address):
+                readings = only_bmc(readings)
+            stay = owner.stay if one.address else _UNMAPPED
+            relative = self._relative(one, stay, readings.counters)
+            yield from gpu_samples(one.shown_as, Readings(readings.gauges, relative), owner)
+            tells = told.tells(answer, one.gpu.path, since)
+            if not one.address:
+                yield observable(one.name, "", NOBODY, seen=tells)
+            elif tells:
+                seen.add(one.address)
+        for address, owner in host.concerned():
+            yield observable(address, address, owner, seen=address in seen)
+
+    def _relative(self, one: Joined, stay: str, raw: Mapping[Key, int]) -> dict[Key, int]:
+        """Return the counters since the owner came. Those of another GPU of the BMC are other counters."""
+        names = {"/".join((one.name, key, *labels)): (key, labels) for key, labels in raw}
+        counters = {name: raw[key] for name, key in names.items()}
+        values = self._baselines.relative(DEVICE + one.shown_as, stay, counters)
+        return {names[name]: value for name, value in values.items()}

@@ -1,0 +1,47 @@
+"""What the `redfish` source has to say to a person: what is missing, and what to configure."""
+
+from collections.abc import Iterator, Mapping
+
+from hostcollector.gpus import Function
+from hostcollector.redfish import Answer
+from hostcollector.sources.redfish.joining import Joined
+from hostcollector.wording import counted, duration
+
+_MOST_NAMED = 16
+
+
+def not_configured(lacking: int) -> tuple[str, ...]:
+    """Return what to do where `lacking` GPUs are held for guests and no BMC is asked."""
+    if not lacking:
+        return ()
+    held = f"{counted(lacking, 'GPU')} {'is' if lacking == 1 else 'are'} held for guests"
+    return (f"{held}: set redfish.url to see power, temperature and errors",)
+
+
+def nothing_recent(answer: Answer | None, failure: str, now: float) -> str:
+    """Return why nothing of the BMC is shown."""
+    why = failure or "it has not been heard since"
+    if answer is None:
+        return why
+    return f"the BMC's last answer is {duration(now - answer.parts[0].asked_at)} old: {why}"
+
+
+def doubts(answer: Answer, failure: str, joined: list[Joined], gpus: Mapping[str, Function]) -> Iterator[str]:
+    """Yield what failed although the last answer still stands, and which GPUs cannot be told apart."""
+    if failure:
+        yield failure
+    yield from answer.problems
+    for doubt in sorted({one.doubt for one in joined if one.doubt}):
+        yield f"{doubt}: correct redfish.gpu_map_file"
+    mapped = {one.address for one in joined}
+    unmapped = [one.name for one in joined if not one.address and not one.doubt]
+    here = [address for address, it in gpus.items() if it.is_nvidia_gpu and address not in mapped]
+    if unmapped and here:
+        yield (
+            f"it is not known which of {_named(here)} is {_named(unmapped)} of the BMC: say it in "
+            "redfish.gpu_map_file, or let the source nvml see the GPU once with NVIDIA's driver"
+        )
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")

@@ -1,0 +1,69 @@
+"""A BMC on the loopback, over TLS, with session login and few places for sessions."""
+
+import ssl
+from itertools import count
+
+from aiohttp import web
+
+from tests.fakes.bmc.baseboard import ROOT, Baseboard
+from tests.fakes.rest import PASSWORD, USER, FakeService
+
+SESSIONS = f"{ROOT}/SessionService/Sessions"
+
+
+class FakeBmc(FakeService):
+    """Serves a baseboard to whoever has a session. `misbehave` changes what a path answers."""
+
+    def __init__(self, context: ssl.SSLContext | None, baseboard: Baseboard | None = None) -> None:
+        super().__init__(context)
+        self.baseboard = baseboard if baseboard is not None else Baseboard()
+        self.places = 4
+        """How many sessions there may be."""
+        self.sessions: dict[str, str] = {}
+        """The tokens by the path of their session."""
+        self.unplugged = False
+        """Whether connections break off without an answer."""
+        self.logins = self.most_sessions = self.most_at_once = 0
+        self._numbers = count(1)
+        self._at_once = 0
+
+    def expire(self) -> None:
+        """End all sessions, as a BMC does with those that are idle, and when it restarts."""
+        self.sessions.clear()
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Answer as a BMC that is well."""
+        if self.unplugged and request.transport is not None:
+            request.transport.abort()
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return await self._respond(request)
+        finally:
+            self._at_once -= 1
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rstrip("/")
+        if path == SESSIONS and request.method == "POST":
+            return await self._log_in(request)
+        if path != ROOT and request.headers.get("X-Auth-Token") not in self.sessions.values():
+            return web.Response(status=401, text="no session")
+        if request.method == "DELETE":
+            gone = self.sessions.pop(path, None)
+            return web.Response(status=404 if gone is None else 204)
+        document = self.baseboard.document(path)
+        return web.Response(status=404) if document is None else web.json_response(document)
+
+    async def _log_in(self, request: web.Request) -> web.StreamResponse:
+        self.logins += 1
+        sent = await request.json()
+        if sent != {"UserName": USER, "Password": PASSWORD}:
+            return web.json_response({"error": {"code": "Base.1.8.AccessDenied"}}, status=401)
+        if len(self.sessions) >= self.places:
+            return web.json_response({"error": {"code": "Base.1.8.SessionLimitExceeded"}}, status=503)
+        number = next(self._numbers)
+        path, token = f"{SESSIONS}/{number}", f"token-of-session-{number}"
+        self.sessions[path] = token
+        self.most_sessions = max(self.most_sessions, len(self.sessions))
+        headers = {"X-Auth-Token": token, "Location": f"{self.url}{path}"}
+        return web.json_response({"@odata.id": path}, status=201, headers=headers)

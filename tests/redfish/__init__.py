@@ -1,0 +1,1 @@
+"""The reader of BMCs, against one on the loopback over real TLS."""

@@ -1,0 +1,56 @@
+"""A BMC with its authority, and what follows it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hostcollector.config import RedfishSettings
+from hostcollector.redfish import Answer, Client, Part
+from hostcollector.redfish.client import DEFAULT_LIMITS
+from hostcollector.rest import Limits
+from tests.fakes.authority import Authority
+from tests.fakes.bmc import FakeBmc
+from tests.fakes.rest import PASSWORD, USER
+
+LIMITS = replace(DEFAULT_LIMITS, request_seconds=20.0, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
+
+Follow = Callable[..., Client]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return an authority that nobody but these tests trusts."""
+    return Authority.new(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def bmc(authority: Authority) -> Iterator[FakeBmc]:
+    """Return a BMC with eight GPUs of 18 NVLinks."""
+    with FakeBmc(authority.server("bmc", "DNS:localhost")) as fake:
+        yield fake
+
+
+@pytest.fixture
+def follow(bmc: FakeBmc, authority: Authority, tmp_path: Path) -> Follow:
+    """Return what makes a client that asks as often as it can, and for the ports in each round."""
+    (tmp_path / "password").write_text(PASSWORD)
+
+    def made(limits: Limits = LIMITS, *, ports: int = 0) -> Client:
+        settings = RedfishSettings(
+            url=bmc.url,
+            user=USER,
+            password_file=str(tmp_path / "password"),
+            ca_file=str(authority.file),
+            interval_seconds=0,
+            ports_interval_seconds=ports,
+        )
+        return Client(settings, limits=limits, environment={})
+
+    return made
+
+
+def part(answer: Answer, name: str) -> Part:
+    """Return one part of an answer."""
+    return next(part for part in answer.parts if part.name == name)

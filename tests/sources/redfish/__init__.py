@@ -1,0 +1,1 @@
+"""The redfish source, over answers of a BMC."""

@@ -1,0 +1,56 @@
+"""The `redfish` section of the configuration."""
+
+import pytest
+
+from hostcollector.config import RedfishSettings, read_bytes
+from hostcollector.errors import ConfigError
+
+WHOLE = b"""
+redfish:
+  url: https://bmc.example/
+  user: reader
+  password_file: /etc/hostcollector/bmc-password
+  ca_file: /etc/hostcollector/bmc.pem
+  insecure_skip_verify: false
+  interval_seconds: 30
+  ports_interval_seconds: 600
+  gpu_map_file: /etc/hostcollector/gpus.yml
+"""
+
+
+def test_all_keys() -> None:
+    """Every key arrives where it belongs."""
+    assert read_bytes(WHOLE, "test", ()).redfish == RedfishSettings(
+        url="https://bmc.example:443",
+        user="reader",
+        password_file="/etc/hostcollector/bmc-password",
+        ca_file="/etc/hostcollector/bmc.pem",
+        interval_seconds=30,
+        ports_interval_seconds=600,
+        gpu_map_file="/etc/hostcollector/gpus.yml",
+    )
+
+
+def test_off_unless_configured() -> None:
+    """Without the section, and with an empty one, nothing is asked of a BMC; then every 15 s."""
+    assert read_bytes(b"", "test", ()).redfish.url == ""
+    assert read_bytes(b"redfish:\n", "test", ()).redfish == RedfishSettings()
+    assert RedfishSettings().interval_seconds == 15
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("user: u", "url is missing"),
+        ("url: https://bmc", "user is missing"),
+        ("url: http://bmc", "expected https://host"),
+        ("password: secret", "unknown key"),
+        ("interval_seconds: 1", "expected 5 to 600"),
+        ("gpu_map_file: gpus.yml", "expected an absolute path"),
+    ],
+)
+def test_mistakes(section: str, problem: str) -> None:
+    """Each mistake is named; a password has no place in the configuration, nor a BMC without TLS."""
+    with pytest.raises(ConfigError, match=problem) as caught:
+        read_bytes(f"redfish:\n  {section}\n".encode(), "test", ())
+    assert "secret" not in str(caught.value)
