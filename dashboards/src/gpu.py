@@ -150,8 +150,8 @@ _HEALTH = Row(
         _both(
             "Memory errors (ECC)",
             "Errors in each interval. Bad: any uncorrected one; corrected ones that go on.",
-            "increase(@_gpu_ecc_errors_total{ALL}[$__rate_interval])",
-            "{{gpu}} {{severity}}",
+            "increase(@_gpu_memory_ecc_errors_total{ALL}[$__rate_interval])",
+            "{{gpu}} {{memory}} {{severity}}",
             bad=1,
         ),
         graph(
