@@ -1,9 +1,9 @@
 """The long benchmark: figures against the number of guests, next to the peers, with and without a hung guest.
 
 ``make bench-scale``; BENCH_SIZES (25,50,100,200,300) and BENCH_SCRAPES (50) change it. The fleet grows in one
-run. The sizes in BENCH_FULL (100) are measured with collectd and a stopped guest besides; at these and the last
-size each exporter is scraped so often, at the others a quarter as often. The table goes into the README, the
-charts into `scale.png`.
+run. The sizes in BENCH_FULL (100) are measured with collectd and a stopped guest besides; at these and the
+last size each exporter is scraped so often, at the others a quarter as often. The table goes into the README,
+the charts into `scale.png`.
 
 The collector is measured twice. "balloons due": each collection asks every balloon, as when the scrape
 interval is longer than the balloons' period. "not due": no balloon can have news, as when several servers
@@ -117,7 +117,8 @@ def _ratios(costs: list[Cost]) -> Iterator[str]:
         hung = found.get((f"{exporters.OURS}, {NOT_DUE}, {ONE_HUNG}", size))
         if hung:
             healthy = found[f"{exporters.OURS}, {NOT_DUE}", size]
-            yield f"{size} guests, one stopped: p99 {hung.p99 / healthy.p99:.2f} of the healthy one (target 1.3)."
+            ratio = hung.p99 / healthy.p99
+            yield f"{size} guests, one stopped: p99 {ratio:.2f} of the healthy one (target 1.3)."
     for what in (DUE, NOT_DUE):
         few, many = (found.get((f"{exporters.OURS}, {what}", size)) for size in (100, 300))
         if few and many:
