@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab bench bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -35,8 +35,11 @@ unit: venv ## the tests that need neither root nor QEMU
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) -m pytest -m lab
 
-bench: setup ## speed and memory, next to another exporter
+bench: setup ## speed and memory with 100 guests, next to another exporter (3 min)
 	$(python) -m tests.bench
+
+bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into README.md
+	$(python) -m tests.bench.scale
 
 gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to write it)
 	@$(python) -m tests.simulated.gpus $(GPU_PAGE)

@@ -28,11 +28,11 @@ def clean(value: str) -> str:
 
 
 class Assembler:
-    """Joins collections to snapshots. Keeps cleaned labels between collections; one thread at a time."""
+    """Joins collections to snapshots. Keeps label sets between collections; one thread at a time."""
 
     def __init__(self, *, series_limit: int = 200_000) -> None:
         self._limit = series_limit
-        self._clean: dict[Labels, Labels] = {}
+        self._label_sets: dict[str, _LabelSets] = {}
 
     def assemble(
         self,
@@ -44,15 +44,14 @@ class Assembler:
         facts: Mapping[str, str],
     ) -> Snapshot:
         """Return the snapshot of one collection. `own` are the collector's samples, `facts` for people."""
-        join = _Join(guests, self._limit, self._clean)
+        join = _Join(guests, self._limit, self._label_sets)
         for report in reports:
             join.add(report.samples)
         # What explains a page that was cut off is never cut off itself.
         join.room = math.inf
         join.add(own)
         join.add([Sample(collection.SERIES_LIMIT, self._limit), *_left_off(join.left_off)])
-        # Only what this page used: labels of guests long gone would pile up.
-        self._clean = join.used
+        self._label_sets = join.label_sets()
         return Snapshot(
             taken_at=taken_at,
             families=tuple(
@@ -64,39 +63,62 @@ class Assembler:
         )
 
 
+class _LabelSets(dict[Labels, Labels]):
+    """The whole label sets of one owner's series by the labels of its samples, made once.
+
+    All families whose samples have the same labels share one, and so do the pages that follow each other.
+    """
+
+    def __init__(self, identity: Labels, before: "_LabelSets | None") -> None:
+        super().__init__()
+        self.identity = identity
+        self.before: Mapping[Labels, Labels] = before if before and before.identity == identity else {}
+
+    def __missing__(self, labels: Labels) -> Labels:
+        whole = self[labels] = self.before.get(labels) or self.identity + tuple(map(clean, labels))
+        return whole
+
+
+_HOST = ""
+"""The owner, in place of a guest's UUID, of series that are no guest's."""
+
+
 class _Join:
-    def __init__(self, guests: Mapping[str, Guest], limit: int, cleaned: Mapping[Labels, Labels]) -> None:
+    def __init__(self, guests: Mapping[str, Guest], limit: int, before: Mapping[str, _LabelSets]) -> None:
         self.families: dict[Metric, Series] = {}
         self.left_off: Counter[str] = Counter({DUPLICATE: 0, UNKNOWN_GUEST: 0, OVER_LIMIT: 0})
-        self.used: dict[Labels, Labels] = {}
         self.room: float = limit
-        self._cleaned = cleaned
-        self._identities = {
-            uuid: (guest.tenant.id, clean(guest.domain.name), clean(uuid)) for uuid, guest in guests.items()
+        self._guests = {
+            uuid: _LabelSets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
+            for uuid, guest in guests.items()
         }
+        self._host = _LabelSets((), before.get(_HOST))
 
     def add(self, samples: Iterable[Sample]) -> None:
-        families, identities, used = self.families, self._identities, self.used
+        families, guests, host, domain_scope = self.families, self._guests, self._host, Scope.DOMAIN
         for metric, value, labels, uuid in samples:
-            own = used.get(labels)
-            if own is None:
-                own = used[labels] = self._cleaned.get(labels) or tuple(map(clean, labels))
-            if metric.scope is Scope.DOMAIN:
-                identity = identities.get(uuid)
-                if identity is None:
-                    self.left_off[UNKNOWN_GUEST] += 1
-                    continue
-                own = identity + own
+            label_sets = guests.get(uuid) if metric.scope is domain_scope else host
+            if label_sets is None:
+                self.left_off[UNKNOWN_GUEST] += 1
+                continue
+            whole = label_sets[labels]
             series = families.get(metric)
             if series is None:
                 series = families[metric] = {}
-            if own in series:
+            if whole in series:
                 self.left_off[DUPLICATE] += 1
             elif self.room <= 0:
                 self.left_off[OVER_LIMIT] += 1
             else:
                 self.room -= 1
-                series[own] = value
+                series[whole] = value
+
+    def label_sets(self) -> dict[str, _LabelSets]:
+        """Return what this page used; the labels of guests long gone would pile up."""
+        used = {**self._guests, _HOST: self._host}
+        for each in used.values():
+            each.before = {}
+        return used
 
 
 def _left_off(counts: Mapping[str, int]) -> list[Sample]:

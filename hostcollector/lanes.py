@@ -66,16 +66,24 @@ class Lane:
             self._thread.start()
 
     def _run(self) -> None:
-        while (item := self._inbox.get()) is not None:
-            future, call = item
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001 - the one boundary: whatever a read raises is its result
-                self._finish()
-                future.set_exception(error)
-            else:
-                self._finish()
-                future.set_result(result)
+        while self._run_next():
+            pass
+
+    def _run_next(self) -> bool:
+        """Run the next call; False when there will be none. What it returned is not held on to afterwards."""
+        item = self._inbox.get()
+        if item is None:
+            return False
+        future, call = item
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - the one boundary: whatever a read raises is its result
+            self._finish()
+            future.set_exception(error)
+        else:
+            self._finish()
+            future.set_result(result)
+        return True
 
     def _finish(self) -> None:
         # Free before the future tells: a waiter may submit again the moment it wakes.

@@ -1,6 +1,8 @@
 """A lane runs one blocking call at a time and can be abandoned; a backoff says when to try again."""
 
 import threading
+import time
+import weakref
 
 import pytest
 
@@ -40,6 +42,22 @@ def test_what_a_call_raises_is_its_result() -> None:
     with pytest.raises(ValueError, match="no"):
         lane.submit(fail).result(timeout=5)
     assert lane.submit(lambda: 1).result(timeout=5) == 1
+    lane.close()
+
+
+def test_a_lane_does_not_hold_on_to_what_its_last_call_returned() -> None:
+    """A collection's samples are not in memory until the next one."""
+
+    class Result:
+        pass
+
+    lane = Lane("forgetful")
+    result = weakref.ref(lane.submit(Result).result(timeout=5))
+    # The lane's thread lets go a moment after the future has told.
+    ends_at = time.monotonic() + 20
+    while result() is not None:
+        assert time.monotonic() < ends_at, "the result is held"
+        time.sleep(0.01)
     lane.close()
 
 

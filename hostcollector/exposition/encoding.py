@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Set as AbstractSet
+from io import BytesIO
 
 from hostcollector.exposition.families import FamilyWriter
 from hostcollector.exposition.formats import Format
@@ -30,12 +31,15 @@ class Encoder:
             for family in snapshot.families
             if family.series and (only is None or family.metric.source in only)
         ]
+        # Written piece by piece: a list of the pieces would be a second page in memory.
+        page = BytesIO()
         with self._lock:
             self._forget(snapshot)
-            pages = [self._writer(family.metric).write(family.series, form) for family in families]
+            for family in families:
+                page.write(self._writer(family.metric).write(family.series, form))
         if form is Format.OPENMETRICS:
-            pages.append(b"# EOF\n")
-        return b"".join(pages)
+            page.write(b"# EOF\n")
+        return page.getvalue()
 
     def _writer(self, metric: Metric) -> FamilyWriter:
         writer = self._writers.get(metric)

@@ -1,1 +1,18 @@
-"""Speed and memory, always two things in one run and their ratio."""
+"""Speed and memory, always two things in one run and their ratio.
+
+Where the time of a collection goes (libvirt 9.0, QEMU 7.2, strace and ``hostcollector collect --profile``):
+a guest's statistics are five monitor commands, three for its disks (query-blockstats twice, query-named-
+block-nodes) and two for its balloon (query-balloon, qom-get). QEMU takes each command in byte by byte, a
+poll and a read for each, so that answering costs it 0.7 ms of CPU whatever the command, twice what
+libvirtd and the collector need together. On a host without idle cores only fewer commands make a collection
+shorter.
+
+What helped: not asking balloons that cannot have news (two commands of five); reading the files of
+processes in one thread at a time (two hand the interpreter to each other at each system call, and wait for
+a processor each time); rtnetlink without a library (9 MiB, and a tenth of the time); label sets that are
+made once per guest; not holding on to the samples of the last collection.
+
+What did not: the garbage collector switched off or its objects frozen (2 to 4 % of the collector's own CPU,
+within the noise); more than four calls side by side on two cores; one collection of all guests in a single
+call.
+"""

@@ -44,17 +44,27 @@ class Guest:
     """XML elements for <metadata>, made by `tests.lab.metadata`."""
     workload: Workload | None = NOTHING
     machine: str = "pc"
+    balloon_period: int = 2
+    """Seconds between two reports of the balloon's driver."""
     elements: str = ""
     """More XML for <domain>, as it is."""
     devices: str = ""
     """More XML for <devices>, as it is."""
 
     @classmethod
-    def idle(cls, name: str, *, metadata: str = "", memory_mib: int = 32, vcpus: int = 1) -> "Guest":
+    def idle(
+        cls, name: str, *, metadata: str = "", memory_mib: int = 32, vcpus: int = 1, balloon_period: int = 2
+    ) -> "Guest":
         """Return a kernel-less guest that starts in under a second and then does nothing: for numbers."""
         disks = (Disk(size=MIB),)
         return cls(
-            name=name, metadata=metadata, memory_mib=memory_mib, vcpus=vcpus, disks=disks, workload=None
+            name=name,
+            metadata=metadata,
+            memory_mib=memory_mib,
+            vcpus=vcpus,
+            balloon_period=balloon_period,
+            disks=disks,
+            workload=None,
         )
 
 
@@ -95,7 +105,7 @@ def domain_xml(guest: Guest, directory: Path, image: GuestImage | None) -> str:
     {disks}{nics}
     <controller type='usb' model='none'/>
     <serial type='file'><source path='{escape(str(serial_file(directory)))}'/></serial>
-    <memballoon model='virtio'><stats period='2'/></memballoon>
+    <memballoon model='virtio'><stats period='{guest.balloon_period}'/></memballoon>
     {guest.devices}
   </devices>
 </domain>"""

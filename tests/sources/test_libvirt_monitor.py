@@ -9,7 +9,7 @@ from hostcollector.catalogue import block, collection, guest
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Domain, Guest, Histogram, Metric
 from hostcollector.sources.base import Reading, Request
-from hostcollector.sources.libvirt_monitor import LibvirtMonitor
+from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LibvirtMonitor
 from hostcollector.sources.libvirt_monitor.pool import MOST_WORKERS
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
@@ -89,6 +89,16 @@ def test_hung_guests_cost_only_themselves_already_when_they_are_met(
     blocked = _values(_read(source, daemon), collection.MONITOR_BLOCKED)
     assert all(blocked[domain.uuid] > 0.5 for domain in victims)
     assert [domain.calls for domain in victims] == [1] * hung
+
+
+def test_the_widest_source_leaves_workers_for_the_rest(daemon: FakeLibvirt) -> None:
+    """Also with a hung guest in each of its calls at once the others are complete."""
+    monitor = LibvirtMonitor(Link("test:///default", opener=daemon.open), width=GREATEST_WIDTH)
+    victims = daemon.domains[:3]
+    for domain in victims:
+        domain.stick()
+    assert _complete(_read(monitor, daemon)) == _all_but(daemon, *victims)
+    monitor.close()
 
 
 def test_a_hung_guest_comes_back_complete(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:

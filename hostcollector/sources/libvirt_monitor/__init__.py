@@ -17,7 +17,8 @@ from hostcollector.lanes import Clock
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
-from hostcollector.sources.libvirt_monitor.bulk import BulkRead
+from hostcollector.sources.libvirt_monitor.balloons import Balloons
+from hostcollector.sources.libvirt_monitor.bulk import BulkRead, Shard
 from hostcollector.sources.libvirt_monitor.decode import Decoder, is_partial
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
 from hostcollector.sources.libvirt_monitor.pool import Pool
@@ -25,12 +26,13 @@ from hostcollector.sources.libvirt_monitor.sweep import Sweep, sweep
 from hostcollector.sources.libvirt_monitor.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.stopwatch import Stage, unmeasured
 
-GUESTS_PER_SHARD = 8
-MOST_SHARDS = 4
+# A call visits its guests one after the other. Small calls, each made by whichever worker is free, share the
+# work out by how long the guests really take.
+GUESTS_PER_CALL = 8
+LEAST_WIDTH, GREATEST_WIDTH = 4, 8
 # What is left of the budget for decoding once the calls are over.
 MARGIN_SECONDS = 0.2
 
-_USUAL_GROUPS = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_BLOCK
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
 
 
@@ -44,15 +46,17 @@ class LibvirtMonitor:
         link: Link,
         *,
         kvm_extras: bool = False,
+        width: int = min(max(LEAST_WIDTH, os.cpu_count() or 1), GREATEST_WIDTH),
         clock: Clock = time.monotonic,
         stage: Stage = unmeasured,
     ) -> None:
-        self._shards = min(MOST_SHARDS, 2 * (os.cpu_count() or 1))
-        self._pool = Pool(link, kept=self._shards + 1, clock=clock, stage=stage)
-        self._groups = _USUAL_GROUPS | (_KVM_GROUPS if kvm_extras else 0)
+        self._width = width
+        self._pool = Pool(link, kept=width + 1, clock=clock, stage=stage)
+        self._groups = libvirt.VIR_DOMAIN_STATS_BLOCK | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
         self._stage = stage
         self._decoder = Decoder()
+        self._balloons = Balloons(clock)
         self._jobs = Jobs(self._pool, clock)
 
     def read(self, request: Request) -> Reading:
@@ -61,10 +65,14 @@ class LibvirtMonitor:
         self._pool.tidy()
         suspects = self._pool.suspects
         free = [uuid for uuid in request.guests if uuid not in suspects]
-        count = min(self._shards, -(-len(free) // GUESTS_PER_SHARD))
-        shards = [free[start::count] for start in range(count)]
         with self._stage("libvirt_monitor: shards"):
-            records = BulkRead(self._pool, self._groups, deadline, self._clock).run(shards)
+            answers = BulkRead(self._pool, self._width, deadline, self._clock).run(
+                self._shards(request, free)
+            )
+        records = {
+            uuid: self._balloons.completed(request.guests[uuid], record, request.taken_at)
+            for uuid, record in answers.items()
+        }
         answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         others = [uuid for uuid in request.guests if uuid not in records or is_partial(records[uuid])]
         with self._stage("libvirt_monitor: sweep"):
@@ -81,6 +89,16 @@ class LibvirtMonitor:
     def close(self) -> None:
         """Close the idle connections; a stuck call ends with the process or when its guest answers."""
         self._pool.close()
+
+    def _shards(self, request: Request, free: Sequence[str]) -> list[Shard]:
+        """Return the calls to make, the long ones first: those that ask for balloons too."""
+        due = self._balloons.due(request.guests)
+        with_balloon = [uuid for uuid in free if uuid in due]
+        without = [uuid for uuid in free if uuid not in due]
+        return [
+            *_cut(with_balloon, self._groups | libvirt.VIR_DOMAIN_STATS_BALLOON),
+            *_cut(without, self._groups),
+        ]
 
     def _samples(self, request: Request, records: Records, seen: Sweep) -> Iterator[Sample]:
         for uuid in request.guests:
@@ -99,6 +117,12 @@ class LibvirtMonitor:
                 yield Sample(collection.MONITOR_BLOCKED, blocked, (), uuid)
         yield Sample(collection.LIBVIRT_STUCK_CALLS, self._pool.stuck_calls)
         yield Sample(collection.UNKNOWN_FIELDS, len(self._decoder.unknown_fields))
+
+
+def _cut(uuids: Sequence[str], groups: int) -> Iterator[Shard]:
+    count = -(-len(uuids) // GUESTS_PER_CALL)
+    for start in range(count):
+        yield Shard(uuids[start::count], groups)
 
 
 def _notes(missing: Sequence[str], pool: Pool) -> Iterator[str]:

@@ -8,6 +8,7 @@ also in the very collection that meets it.
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
@@ -18,33 +19,43 @@ from hostcollector.sources.libvirt_monitor.worker import Records, Worker
 POLL_SECONDS = 0.1
 
 
+class Shard(NamedTuple):
+    """Guests that are asked for in one call, and for which groups of statistics."""
+
+    uuids: Sequence[str]
+    groups: int
+
+
 @dataclass(slots=True, eq=False)
 class _Call:
     worker: Worker
-    uuids: Sequence[str]
+    shard: Shard
     check_at: float
     given_up: bool = False
 
 
 class BulkRead:
-    """One collection's statistics calls. Use once: `run` returns the records that came in time."""
+    """One collection's statistics calls, `width` at a time.
 
-    def __init__(self, pool: Pool, groups: int, deadline: float, clock: Clock) -> None:
+    Use once: `run` returns the records that came in time.
+    """
+
+    def __init__(self, pool: Pool, width: int, deadline: float, clock: Clock) -> None:
         self._pool = pool
-        self._groups = groups
+        self._width = width
         self._deadline = deadline
         self._clock = clock
         self._calls: dict[Future[Records], _Call] = {}
-        self._waiting: list[Sequence[str]] = []
+        self._waiting: list[Shard] = []
         self._records: Records = {}
         self._error: SourceUnavailableError | SourceDeniedError | None = None
 
-    def run(self, shards: Sequence[Sequence[str]]) -> Records:
+    def run(self, shards: Sequence[Shard]) -> Records:
         """Read the shards. Raises libvirt's error when there is one and no record at all."""
-        self._waiting = [shard for shard in shards if shard]
+        self._waiting = [shard for shard in reversed(shards) if shard.uuids]
         while self._clock() < self._deadline:
             self._issue()
-            if not any(not call.given_up for call in self._calls.values()):
+            if not self._under_way():
                 break
             done, _ = wait(self._calls, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
@@ -55,11 +66,17 @@ class BulkRead:
             raise self._error
         return self._records
 
+    def _under_way(self) -> int:
+        return sum(not call.given_up for call in self._calls.values())
+
     def _issue(self) -> None:
-        while self._waiting and (worker := self._pool.take()) is not None:
-            uuids = self._waiting.pop()
-            future = worker.submit_stats(uuids, self._groups)
-            self._calls[future] = _Call(worker, uuids, self._clock() + BLOCKED_AFTER_SECONDS)
+        while self._waiting and self._under_way() < self._width:
+            worker = self._pool.take()
+            if worker is None:
+                return
+            shard = self._waiting.pop()
+            future = worker.submit_stats(shard.uuids, shard.groups)
+            self._calls[future] = _Call(worker, shard, self._clock() + BLOCKED_AFTER_SECONDS)
 
     def _harvest(self, future: Future[Records]) -> None:
         call = self._calls.pop(future)
@@ -81,16 +98,17 @@ class BulkRead:
             if call.given_up or now < call.check_at:
                 continue
             try:
-                seen = sweep(self._pool, call.uuids, self._deadline, self._clock)
+                seen = sweep(self._pool, call.shard.uuids, self._deadline, self._clock)
             except (SourceUnavailableError, SourceTimeoutError):
                 return  # libvirt itself is in trouble: calls end with their connections or at the deadline
-            culprits = [uuid for uuid in call.uuids if seen.blocked(uuid)]
+            uuids, groups = call.shard
+            culprits = [uuid for uuid in uuids if seen.blocked(uuid)]
             if culprits:
                 call.given_up = True
                 self._pool.set_aside(call.worker, culprits)
-                rest = [uuid for uuid in call.uuids if uuid not in culprits and uuid not in self._records]
+                rest = [uuid for uuid in uuids if uuid not in culprits and uuid not in self._records]
                 # In two halves: where one guest hangs others may, and halves meet them side by side.
-                self._waiting += [half for half in (rest[::2], rest[1::2]) if half]
+                self._waiting += [Shard(half, groups) for half in (rest[::2], rest[1::2]) if half]
             else:
                 call.check_at = now + POLL_SECONDS
 
@@ -102,4 +120,4 @@ class BulkRead:
             if future.done():
                 self._pool.give_back(call.worker)
             else:
-                self._pool.set_aside(call.worker, call.uuids)
+                self._pool.set_aside(call.worker, call.shard.uuids)

@@ -58,8 +58,12 @@ def is_partial(record: Mapping[str, Any]) -> bool:
 
     The resident size is the one balloon field that libvirt adds whenever it held the job.
     """
-    has_counters = any(key.endswith(".rd.reqs") for key in record)
-    return "balloon.rss" not in record or (record.get("block.count", 0) > 0 and not has_counters)
+    return "balloon.rss" not in record or lacks_counters(record)
+
+
+def lacks_counters(record: Mapping[str, Any]) -> bool:
+    """Whether the guest has disks and the record none of their counters."""
+    return bool(record.get("block.count", 0) > 0) and not any(key.endswith(".rd.reqs") for key in record)
 
 
 def _balloon(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
