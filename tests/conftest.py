@@ -3,8 +3,15 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import laboratory
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("ordinary", deadline=None)
+# For `make fuzz` where atheris is not to be had.
+settings.register_profile("long", deadline=None, max_examples=20_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 

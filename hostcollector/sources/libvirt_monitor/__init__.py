@@ -9,10 +9,12 @@ answer are probed for how long their monitor has been blocked.
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import libvirt
 
 from hostcollector.catalogue import collection
+from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.lanes import Clock
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
@@ -55,9 +57,10 @@ class LibvirtMonitor:
         count = min(self._shards, -(-len(free) // GUESTS_PER_SHARD))
         shards = [free[start::count] for start in range(count)]
         records = BulkRead(self._pool, self._groups, deadline, self._clock).run(shards)
-        answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         others = [uuid for uuid in request.guests if uuid not in records or is_partial(records[uuid])]
-        seen = sweep(self._pool, others, deadline, self._clock) if others else Sweep()
+        seen = sweep(self._pool, others, deadline, self._clock, answers=bool(records)) if others else Sweep()
+        records |= self._ask_again([uuid for uuid in others if uuid in records and seen.free(uuid)], deadline)
+        answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         samples = list(self._samples(request, records, seen))
         samples.extend(self._jobs.read(answering, deadline))
         missing = [
@@ -68,6 +71,18 @@ class LibvirtMonitor:
     def close(self) -> None:
         """Close the idle connections; a stuck call ends with the process or when its guest answers."""
         self._pool.close()
+
+    def _ask_again(self, stepped_over: Sequence[str], deadline: float) -> Records:
+        """Return what guests say that NOWAIT stepped over although their monitors are free.
+
+        Somebody else asked them in that very moment: often it was our own call of an earlier collection,
+        which goes through the rest of its guests once the one that it was stuck at answers.
+        """
+        again: Records = {}
+        if stepped_over:
+            with suppress(SourceUnavailableError, SourceDeniedError):  # what the others said stands
+                again = BulkRead(self._pool, self._groups, deadline, self._clock).run([stepped_over])
+        return {uuid: record for uuid, record in again.items() if not is_partial(record)}
 
     def _samples(self, request: Request, records: Records, seen: Sweep) -> Iterator[Sample]:
         for uuid in request.guests:
