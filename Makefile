@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab bench bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint unit lab matrix soak bench bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -34,6 +34,12 @@ unit: venv ## the tests that need neither root nor QEMU
 
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) -m pytest -m lab
+
+matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for a part of it
+	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)
+
+soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors
+	$(python) -m tests.bench.soak $(or $(SOAK_MINUTES),60)
 
 bench: setup ## speed and memory with 100 guests, next to another exporter (3 min)
 	$(python) -m tests.bench

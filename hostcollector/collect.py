@@ -194,6 +194,9 @@ class Collector:
                 samples.append(Sample(collection.LIBVIRT_UP, float(report.state is not SourceState.FAILED)))
             label = (report.source,)
             samples.append(Sample(collection.SOURCE_UP, float(report.state is not SourceState.FAILED), label))
+            samples.append(
+                Sample(collection.SOURCE_PARTIAL, float(report.state is SourceState.PARTIAL), label)
+            )
             samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))
             samples.append(Sample(collection.SOURCE_SAMPLES, report.sample_count, label))
         for runner in self._runners:

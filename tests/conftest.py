@@ -5,13 +5,16 @@ No test fails because the machine is busy: property tests have no deadline but t
 
 import os
 
-import hypothesis
 import pytest
+from hypothesis import settings
 
 from tests.lab import laboratory
 
-hypothesis.settings.register_profile("without a clock", deadline=None)
-hypothesis.settings.load_profile("without a clock")
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("ordinary", deadline=None)
+# For `make fuzz` where atheris is not to be had.
+settings.register_profile("long", deadline=None, max_examples=20_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 

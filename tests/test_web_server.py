@@ -78,23 +78,35 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_off() -> None:
 
 
 async def test_connections_are_limited() -> None:
-    """Beyond the limit a new connection is closed at once; when one goes away there is room again."""
+    """While all have requests in flight a new connection is closed at once; afterwards there is room."""
     async with serving(full_page(), limits=Limits(connections=2)) as site:
-        first, second = await site.connect(), await site.connect()
-        second[1].write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert (await second[0].readline()).startswith(b"HTTP/1.1 200")
+        site.encoder.gate.clear()
+        busy = [await site.connect() for _ in range(2)]
+        for _, writer in busy:
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(site.collector.budgets) == 2)
         reader, writer = await site.connect()
         assert await reader.read() == b""
         writer.close()
-        first[1].close()
-        second[1].close()
-        await first[1].wait_closed()
-        while True:
-            try:
-                assert (await site.client.get("/-/healthy")).status == 200
-                break
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.01)
+        site.encoder.gate.set()
+        for reader, _ in busy:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert (await site.client.get("/-/healthy")).status == 200
+        for _, writer in busy:
+            writer.close()
+
+
+async def test_connections_that_ask_for_nothing_give_way() -> None:
+    """Idle and half-finished clients over the limit keep nobody out: the oldest of them is cut off."""
+    async with serving(full_page(), limits=Limits(connections=3)) as site:
+        opened = [await site.connect() for _ in range(9)]
+        for _, writer in opened:
+            writer.write(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
+        assert (await site.client.get("/metrics")).status == 200
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await opened[0][0].readexactly(1)
+        for _, writer in opened:
+            writer.close()
 
 
 async def test_requests_in_flight_are_limited_but_probes_are_answered() -> None:

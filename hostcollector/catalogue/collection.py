@@ -31,6 +31,12 @@ SOURCE_UP = _own_gauge(
     labels=("source",),
     help="1 if the source answered in this collection, also if some guests are missing from its answer.",
 )
+SOURCE_PARTIAL = _own_gauge(
+    name="hostcollector_source_partial",
+    labels=("source",),
+    help="1 if the source answered, but guests or devices that should be there are missing from its answer.",
+    note="The status page says which ones and why.",
+)
 SOURCE_DURATION = _own_gauge(
     name="hostcollector_source_duration_seconds",
     labels=("source",),
@@ -81,10 +87,12 @@ LIBVIRT_CONNECTIONS = _own_counter(
     help="Times that a connection to libvirt was opened.",
 )
 LIBVIRT_STUCK_CALLS = _own_gauge(
+    source="libvirt_monitor",
     name="hostcollector_libvirt_stuck_calls",
     help="Calls to libvirt that have not returned because a guest's monitor does not answer.",
 )
 UNKNOWN_FIELDS = _own_gauge(
+    source="libvirt_monitor",
     name="hostcollector_libvirt_unknown_fields",
     help="Statistics fields of this libvirt that this version of the collector does not know.",
 )

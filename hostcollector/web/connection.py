@@ -15,7 +15,22 @@ logger = logging.getLogger(__name__)
 class Connection(RequestHandler):
     """aiohttp's connection, but a client's mistake is the client's business: no traceback, no versions."""
 
-    __slots__ = ()
+    __slots__ = ("given_up",)
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.given_up = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no complete request of the client waits for its answer."""
+        return self._current_request is None and not self._messages
+
+    def give_up(self) -> None:
+        """Cut the client off; the loop takes a moment to notice."""
+        self.given_up = True
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,

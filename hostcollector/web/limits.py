@@ -11,7 +11,8 @@ class Limits:
     """Requests that are answered at the same time; the next one gets 503."""
 
     connections: int = 200
-    """Open connections, those in their handshake included; the next one is closed at once."""
+    """Open connections, those in their handshake included; for the next one the oldest without a request is
+    cut off, and where each has one, it is closed itself."""
 
     handshake_seconds: float = 10.0
     """What a client has for the TLS handshake."""

@@ -35,7 +35,7 @@ class Server:
         self._door = door or Door()
         self._runner = self._run(application)
         self._listeners: list[asyncio.Server] = []
-        self._handshakes: set[Handshake] = set()
+        self._handshakes: dict[Handshake, None] = {}  # the oldest first
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -95,15 +95,37 @@ class Server:
     def _greet(self) -> asyncio.Protocol:
         """Return what deals with a new client first."""
         manager = self._runner.server
-        if manager is None or len(manager.connections) + len(self._handshakes) >= self._limits.connections:
+        if manager is None or not self._has_room(manager):
             return Refusal()
         if self._door.certificates is None:
             return self._speak() or Refusal()
         handshake = Handshake(
-            self._door.certificates, self._speak, self._limits.handshake_seconds, self._handshakes.discard
+            self._door.certificates, self._speak, self._limits.handshake_seconds, self._handshake_over
         )
-        self._handshakes.add(handshake)
+        self._handshakes[handshake] = None
         return handshake
+
+    def _has_room(self, manager: web.Server) -> bool:
+        """Whether one more connection may be had; the oldest one that asks for nothing gives way to it."""
+        open_now = [
+            connection
+            for connection in manager.connections  # the oldest first
+            if isinstance(connection, Connection) and not connection.given_up
+        ]
+        if len(open_now) + len(self._handshakes) < self._limits.connections:
+            return True
+        for connection in open_now:
+            if connection.idle:
+                connection.give_up()
+                return True
+        for handshake in self._handshakes:
+            handshake.close()
+            self._handshake_over(handshake)
+            return True
+        return False
+
+    def _handshake_over(self, handshake: Handshake) -> None:
+        self._handshakes.pop(handshake, None)
 
     def _speak(self) -> Connection | None:
         """Return what talks HTTP to a client, None after the end."""
@@ -113,6 +135,6 @@ class Server:
         return Connection(
             manager,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # None means none; the annotation forgets it
+            access_log=None,
             keepalive_timeout=self._limits.idle_seconds,
         )

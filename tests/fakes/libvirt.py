@@ -24,6 +24,11 @@ class FakeDomain:
         self._unlocked = threading.Event()
         self._unlocked.set()
         self._occupied_since: float | None = None
+        self._met = 0
+
+    def meet(self) -> None:
+        """Let the next call find that somebody else is asking the monitor in that moment."""
+        self._met += 1
 
     def stick(self) -> None:
         """Let the monitor hang from the next command on."""
@@ -59,6 +64,9 @@ class FakeDomain:
         self._unlocked.wait()
         self.calls += 1
         record = {"balloon.current": 1024, "block.count": 1, "block.0.name": "vda"}
+        if self._met:
+            self._met -= 1
+            return record
         if self._occupied_since is not None:
             return record
         self._occupied_since = time.monotonic()

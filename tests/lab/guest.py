@@ -14,7 +14,10 @@ MIB = 1024 * 1024
 BOOT_SECTOR = b"\xfa\xf4\xeb\xfc".ljust(510, b"\0") + b"\x55\xaa"
 # Without tests of its own ciphers and mitigations the kernel boots a second faster; without IPv6 the only
 # frames on the interface are the workload's.
-KERNEL_PARAMETERS = "console=ttyS0 quiet panic=-1 ipv6.disable=1 cryptomgr.notests mitigations=off"
+# A non-maskable interrupt is how the host makes a guest panic.
+KERNEL_PARAMETERS = (
+    "console=ttyS0 quiet panic=-1 ipv6.disable=1 cryptomgr.notests mitigations=off unknown_nmi_panic"
+)
 NOTHING = Workload()
 
 

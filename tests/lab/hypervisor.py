@@ -54,8 +54,12 @@ class Hypervisor:
         make_disks(guest, directory)
         with connected(self.uri) as connection:
             connection.createXML(domain_xml(guest, directory, image))
+        return self.running(guest)
+
+    def running(self, guest: Guest) -> RunningGuest:
+        """Return a guest that runs here, also one that was restored or has migrated to here."""
         pid = int((self.runtime / "qemu" / f"{guest.name}.pid").read_text())
-        return RunningGuest(guest, self.uri, directory, Process.of(pid))
+        return RunningGuest(guest, self.uri, self.directory / "guests" / guest.name, Process.of(pid))
 
     def boot_all(self, guests: Iterable[Guest], image: GuestImage | None = None) -> list[RunningGuest]:
         """Start many guests, a few at a time."""

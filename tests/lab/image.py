@@ -10,7 +10,7 @@ from tests.lab.kernel import archive, modules, run, unpack_kernel
 CACHE = Path(__file__).parents[2] / ".lab"
 SOURCE = Path(__file__).with_name("workload.c")
 RECIPE = (SOURCE, Path(__file__), Path(__file__).with_name("kernel.py"))
-DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon")
+DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon", "pvpanic_mmio")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import re
 import shutil
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import libvirt
 
@@ -26,6 +28,18 @@ class RunningGuest:
     directory: Path
     """Its disks and its serial log."""
     qemu: Process
+
+    @contextmanager
+    def domain(self) -> Iterator[Any]:
+        """Give libvirt's handle of the guest for the block, read-write."""
+        with connected(self.uri) as connection:
+            yield connection.lookupByUUIDString(self.guest.uuid)
+
+    def listed(self) -> bool:
+        """Whether libvirt counts it among the active guests, as for a moment after the end of QEMU."""
+        with suppress(libvirt.libvirtError), self.domain() as domain:
+            return bool(domain.isActive())
+        return False
 
     def stop(self) -> None:
         """Stop the QEMU process: libvirt sees a monitor that does not answer."""

@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,12 +95,15 @@ class Served:
 
 
 @contextmanager
-def serving(uri: str, directory: Path, *flags: str) -> Iterator[Served]:
-    """Run `hostcollector serve` for the block, ready to be scraped."""
+def serving(uri: str, directory: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Served]:
+    """Run `hostcollector serve` for the block, ready to be scraped.
+
+    `within` is a command that makes its surroundings and then becomes it, such as ``prlimit --nofile=64``.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     log = directory / "hostcollector.log"
-    command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}"]
+    command = [*within, sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}"]
     child = spawn([*command, f"--web.listen-address={address}", *flags], log)
     served = Served(child, f"http://{address}", log)
     try:

@@ -120,6 +120,35 @@ def test_a_guest_whose_lock_is_held_is_left_alone(source: LibvirtMonitor, daemon
         assert daemon.domains[7].uuid not in _values(reading, collection.MONITOR_STATE)
 
 
+@pytest.mark.parametrize("first", [0, GUESTS - 5])
+def test_guests_that_are_being_started_cost_only_themselves(
+    first: int, source: LibvirtMonitor, daemon: FakeLibvirt
+) -> None:
+    """Several guests whose locks are held are no silent libvirt: what the others said is not thrown away."""
+    starting = daemon.domains[first : first + 5]
+    for domain in starting:
+        domain.lock()
+    for _ in range(2):
+        reading = _read(source, daemon)
+        assert _complete(reading) == _all_but(daemon, *starting)
+        marked = {uuid for uuid, value in _values(reading, collection.TIMED_OUT).items() if value}
+        assert marked == {domain.uuid for domain in starting}
+    for domain in starting:
+        domain.free()
+    _read_until_complete(source, daemon)
+
+
+def test_a_guest_that_was_stepped_over_while_its_monitor_is_free_is_asked_again(
+    source: LibvirtMonitor, daemon: FakeLibvirt
+) -> None:
+    """Two calls that meet at a guest cost it nothing: NOWAIT steps over it only for that moment."""
+    for domain in daemon.domains[::3]:
+        domain.meet()
+    reading = _read(source, daemon)
+    assert _complete(reading) == _all_but(daemon)
+    assert set(_values(reading, collection.STATS_PARTIAL).values()) == {0.0}
+
+
 def test_the_deadline_holds_when_everything_hangs(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
     """With all guests hung the source still answers in time, with a bounded number of stuck calls."""
     for domain in daemon.domains:

@@ -9,10 +9,12 @@ answer are probed for how long their monitor has been blocked.
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import libvirt
 
 from hostcollector.catalogue import collection
+from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.lanes import Clock
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
@@ -33,6 +35,7 @@ LEAST_WIDTH, GREATEST_WIDTH = 4, 8
 # What is left of the budget for decoding once the calls are over.
 MARGIN_SECONDS = 0.2
 
+_BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
 
 
@@ -66,17 +69,14 @@ class LibvirtMonitor:
         suspects = self._pool.suspects
         free = [uuid for uuid in request.guests if uuid not in suspects]
         with self._stage("libvirt_monitor: shards"):
-            answers = BulkRead(self._pool, self._width, deadline, self._clock).run(
-                self._shards(request, free)
-            )
-        records = {
-            uuid: self._balloons.completed(request.guests[uuid], record, request.taken_at)
-            for uuid, record in answers.items()
-        }
-        answering = [uuid for uuid, record in records.items() if not is_partial(record)]
+            records = self._ask(request, self._shards(request, free), deadline)
         others = [uuid for uuid in request.guests if uuid not in records or is_partial(records[uuid])]
         with self._stage("libvirt_monitor: sweep"):
-            seen = sweep(self._pool, others, deadline, self._clock) if others else Sweep()
+            answers = bool(records)
+            seen = sweep(self._pool, others, deadline, self._clock, answers=answers) if others else Sweep()
+        stepped_over = [uuid for uuid in others if uuid in records and seen.free(uuid)]
+        records |= self._ask_again(request, stepped_over, deadline)
+        answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         with self._stage("libvirt_monitor: decode"):
             samples = list(self._samples(request, records, seen))
         with self._stage("libvirt_monitor: jobs"):
@@ -95,10 +95,27 @@ class LibvirtMonitor:
         due = self._balloons.due(request.guests)
         with_balloon = [uuid for uuid in free if uuid in due]
         without = [uuid for uuid in free if uuid not in due]
-        return [
-            *_cut(with_balloon, self._groups | libvirt.VIR_DOMAIN_STATS_BALLOON),
-            *_cut(without, self._groups),
-        ]
+        return [*_cut(with_balloon, self._groups | _BALLOON), *_cut(without, self._groups)]
+
+    def _ask(self, request: Request, shards: Sequence[Shard], deadline: float) -> Records:
+        """Return the guests' records, each with its balloon: asked for, or known to be the same."""
+        answers = BulkRead(self._pool, self._width, deadline, self._clock).run(shards)
+        return {
+            uuid: self._balloons.completed(request.guests[uuid], record, request.taken_at)
+            for uuid, record in answers.items()
+        }
+
+    def _ask_again(self, request: Request, stepped_over: Sequence[str], deadline: float) -> Records:
+        """Return what guests say that NOWAIT stepped over although their monitors are free.
+
+        Somebody else asked them in that very moment: often it was our own call of an earlier collection,
+        which goes through the rest of its guests once the one that it was stuck at answers.
+        """
+        again: Records = {}
+        if stepped_over:
+            with suppress(SourceUnavailableError, SourceDeniedError):  # what the others said stands
+                again = self._ask(request, [Shard(stepped_over, self._groups | _BALLOON)], deadline)
+        return {uuid: record for uuid, record in again.items() if not is_partial(record)}
 
     def _samples(self, request: Request, records: Records, seen: Sweep) -> Iterator[Sample]:
         for uuid in request.guests:

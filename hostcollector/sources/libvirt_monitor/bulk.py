@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
+from hostcollector.sources.libvirt_monitor.decode import is_partial
 from hostcollector.sources.libvirt_monitor.pool import Pool
 from hostcollector.sources.libvirt_monitor.sweep import BLOCKED_AFTER_SECONDS, sweep
 from hostcollector.sources.libvirt_monitor.worker import Records, Worker
@@ -88,8 +89,10 @@ class BulkRead:
             self._error = error
             return
         for uuid, record in records.items():
-            # The first answer stands: the call that was issued again is the fresher one of the two.
-            self._records.setdefault(uuid, record)
+            # The first whole answer stands: the call that was issued again is the fresher one of the two, but
+            # the two may have met at a guest, and NOWAIT made one step over it.
+            if uuid not in self._records or is_partial(self._records[uuid]):
+                self._records[uuid] = record
 
     def _examine(self) -> None:
         """Look into calls that take long; ask again for the guests that are not to blame."""
@@ -98,7 +101,8 @@ class BulkRead:
             if call.given_up or now < call.check_at:
                 continue
             try:
-                seen = sweep(self._pool, call.shard.uuids, self._deadline, self._clock)
+                answers = bool(self._records)
+                seen = sweep(self._pool, call.shard.uuids, self._deadline, self._clock, answers=answers)
             except (SourceUnavailableError, SourceTimeoutError):
                 return  # libvirt itself is in trouble: calls end with their connections or at the deadline
             uuids, groups = call.shard

@@ -44,13 +44,15 @@ class Jobs:
         self._known: dict[str, Sequence[int]] = {}
 
     def read(self, answering: Sequence[str], deadline: float) -> Iterator[Sample]:
-        """Yield the job samples of the guests that answer their monitor."""
+        """Yield the job samples of the guests that have just answered their monitor."""
         due = self._clock() >= self._look_at
         if due:
             self._look_at = self._clock() + LOOK_SECONDS
         before = self._known
         wanted = [uuid for uuid in answering if due or uuid not in before or _is_active(before[uuid])]
-        found = sweep(self._pool, wanted, deadline, self._clock, jobs=True).probes if wanted else {}
+        found = (
+            sweep(self._pool, wanted, deadline, self._clock, jobs=True, answers=True).probes if wanted else {}
+        )
         kept = (
             {} if due else {uuid: before[uuid] for uuid in answering if uuid in before and uuid not in wanted}
         )

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from hostcollector.errors import SourceTimeoutError
 from hostcollector.lanes import Clock
 from hostcollector.sources.libvirt_monitor.pool import Pool
-from hostcollector.sources.libvirt_monitor.worker import CONTROL_ERROR, CONTROL_OCCUPIED, Probe, Probing
+from hostcollector.sources.libvirt_monitor.worker import (
+    CONTROL_ERROR,
+    CONTROL_OCCUPIED,
+    CONTROL_OK,
+    Probe,
+    Probing,
+)
 
 SILENT = "libvirt accepts connections but does not answer; is its daemon stopped or out of workers?"
 
@@ -31,6 +37,11 @@ class Sweep:
         """Whether libvirt does not know the guest any more."""
         return uuid in self.probes and self.probes[uuid] is None
 
+    def free(self, uuid: str) -> bool:
+        """Whether nobody is asking the guest's monitor anything."""
+        probe = self.probes.get(uuid)
+        return probe is not None and probe.state == CONTROL_OK
+
     def blocked(self, uuid: str) -> bool:
         """Whether asking the guest's monitor now would get stuck."""
         probe = self.probes.get(uuid)
@@ -42,13 +53,23 @@ class Sweep:
         return occupied or probe.state == CONTROL_ERROR
 
 
-def sweep(pool: Pool, uuids: Sequence[str], deadline: float, clock: Clock, *, jobs: bool = False) -> Sweep:
-    """Probe the guests until `deadline`.
+def sweep(
+    pool: Pool,
+    uuids: Sequence[str],
+    deadline: float,
+    clock: Clock,
+    *,
+    jobs: bool = False,
+    answers: bool = False,
+) -> Sweep:
+    """Probe the guests until `deadline`. `answers` says that libvirt has just answered something else.
 
-    Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer: when
-    not even a connection stands, or the second guest in a row holds up the question.
+    It ends early when not even a connection stands, or the second guest in a row holds up the question.
+    If libvirt `answers`, these are guests that are being started or ended, and nothing is known of those
+    that were not reached. Otherwise it is libvirt itself: raises `SourceTimeoutError`, and
+    `SourceUnavailableError` when libvirt is away.
     """
-    if pool.libvirt_silent:
+    if pool.libvirt_silent and not answers:
         raise SourceTimeoutError(SILENT)
     pool_locked = pool.locked
     result = Sweep(locked=set(pool_locked.intersection(uuids)))
@@ -65,11 +86,11 @@ def sweep(pool: Pool, uuids: Sequence[str], deadline: float, clock: Clock, *, jo
             pool.give_back(worker)
             future.result()
             break
-        if not probing.begun:
-            pool.set_aside(worker)
-            raise SourceTimeoutError(SILENT)
-        if not result.probes and result.locked - pool_locked:
-            pool.set_aside(worker, remaining[:1], locked=True)
+        silent = not probing.begun
+        if silent or (not result.probes and result.locked - pool_locked):
+            pool.set_aside(worker, () if silent else remaining[:1], locked=not silent)
+            if answers:
+                break
             raise SourceTimeoutError(SILENT)
         position = len(probing.found)
         stuck_at = remaining[position : position + 1]

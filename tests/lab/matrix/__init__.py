@@ -1,0 +1,1 @@
+"""The fault matrix: one fault after the other under two scrapers, each page judged, each row of a table."""
