@@ -17,6 +17,7 @@ from hostcollector.lanes import Lane
 from hostcollector.state_file import StateFile
 
 FILE_NAME = "gpus/identities.json"
+PATIENCE_SECONDS = 0.5
 """In a folder of its own: writers of one folder keep each other out."""
 
 VERSION = 1
@@ -37,10 +38,14 @@ class GpuIdentity:
 
 
 class GpuIdentities:
-    """The identities by PCI address. Safe to use from several threads; read from disk at the first use."""
+    """The identities by PCI address. Safe to use from several threads; read from disk at the first use.
 
-    def __init__(self, directory: Path) -> None:
+    `patience` is for how many seconds a flush waits for the disk.
+    """
+
+    def __init__(self, directory: Path, *, patience: float = PATIENCE_SECONDS) -> None:
         self._file = StateFile(directory / FILE_NAME)
+        self._patience = patience
         self._lane = Lane("gpu-identities")
         self._lock = threading.Lock()
         self._records: dict[str, GpuIdentity] | None = None
@@ -77,13 +82,13 @@ class GpuIdentities:
                 records[address] = replace(known, baseboard=baseboard, place=place)
                 self._changes += 1
 
-    def flush(self, patience: float = 0.5) -> None:
-        """Write what changed, if anything did, and wait for the disk at most `patience` seconds."""
+    def flush(self) -> None:
+        """Write what changed, if anything did, and wait for the disk at most for `patience`."""
         with self._lock:
             if self._changes == self._saved or self._lane.busy:
                 return
             writing = self._lane.submit(self._write)
-        wait([writing], timeout=patience)
+        wait([writing], timeout=self._patience)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def _baselines(directory: Path, boot: str = "first") -> Baselines:
     file = directory / "root/proc/sys/kernel/random/boot_id"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(boot + "\n")
-    return Baselines(directory / "state", directory / "root")
+    return Baselines(directory / "state", directory / "root", patience=30)
 
 
 def _read(baselines: Baselines, owner: str, rx: int, tx: int) -> Mapping[str, int]:

@@ -27,9 +27,9 @@ VF = "vf/0000:3b:00.2"
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """Give a state directory with a good record: owner a, whose VF stood at 100."""
-    baselines = Baselines(tmp_path / "state")
+    baselines = Baselines(tmp_path / "state", patience=30)
     baselines.relative(VF, "a", {"rx": 100})
-    baselines.flush(10)
+    baselines.flush()
     return tmp_path / "state"
 
 
@@ -63,22 +63,22 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 def test_a_crash_before_the_rename_leaves_the_old_record(state: Path) -> None:
     """A temporary file, whole or in part, is not the record; the next write replaces it."""
     (state / f"{FILE_NAME}.tmp").write_text('{"version": 1, "boot"')
-    baselines = Baselines(state)
+    baselines = Baselines(state, patience=30)
     assert baselines.relative(VF, "a", {"rx": 130}) == {"rx": 30}
     baselines.relative(VF, "b", {"rx": 140})
-    baselines.flush(10)
+    baselines.flush()
     assert (baselines.problems, _names(state)) == ((), [FILE_NAME])
-    assert Baselines(state).relative(VF, "b", {"rx": 141}) == {"rx": 1}
+    assert Baselines(state, patience=30).relative(VF, "b", {"rx": 141}) == {"rx": 1}
 
 
 def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_path: Path) -> None:
     """Killed at any moment while it writes without pause, a collector leaves a document that can be read."""
     writer = (
         "import sys; from pathlib import Path; from hostcollector.baselines import Baselines\n"
-        "baselines = Baselines(Path(sys.argv[1]))\n"
+        "baselines = Baselines(Path(sys.argv[1]), patience=30)\n"
         "for stay in range(10**9):\n"
         "    for vf in range(200): baselines.relative(f'vf/{vf}', str(stay), {'rx': stay})\n"
-        "    baselines.flush(10); print(stay, flush=True)\n"
+        "    baselines.flush(); print(stay, flush=True)\n"
     )
     for rounds in range(1, 6):
         command = [sys.executable, "-c", writer, str(tmp_path)]
@@ -112,15 +112,15 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_pat
 def test_a_damaged_record_is_set_aside_and_reported(state: Path, damage: bytes) -> None:
     """Nothing of it is used, everything starts at 0, and it is kept for whoever wants to know why."""
     (state / FILE_NAME).write_bytes(damage)
-    baselines = Baselines(state)
+    baselines = Baselines(state, patience=30)
     assert baselines.relative(VF, "a", {"rx": 5000}) == {"rx": 0}
     (problem,) = baselines.problems
     assert "damaged" in problem
     assert "started at 0" in problem
     assert baselines.status.read_errors == 1
     assert (state / f"{FILE_NAME}{UNREADABLE}").read_bytes() == damage
-    baselines.flush(10)
-    assert Baselines(state).relative(VF, "a", {"rx": 5003}) == {"rx": 3}
+    baselines.flush()
+    assert Baselines(state, patience=30).relative(VF, "a", {"rx": 5003}) == {"rx": 3}
 
 
 @given(cut=st.integers(0, 400), at=st.integers(0, 400), byte=st.integers(0, 255))
@@ -142,7 +142,7 @@ def test_no_damage_raises_anything_but_the_typed_error(tmp_path: Path, cut: int,
 def test_a_record_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     """Something else in the file's place is no record, and is not removed."""
     (tmp_path / FILE_NAME / "inside").mkdir(parents=True)
-    baselines = Baselines(tmp_path)
+    baselines = Baselines(tmp_path, patience=30)
     assert baselines.relative(VF, "a", {"rx": 7}) == {"rx": 0}
     assert "cannot be read" in baselines.problems[0]
     assert (tmp_path / f"{FILE_NAME}{UNREADABLE}" / "inside").is_dir()
@@ -152,17 +152,17 @@ def test_a_directory_that_cannot_be_written_costs_the_record_only(tmp_path: Path
     """Counters go on, the problem is told, and as soon as writing works again it is forgotten."""
     state = tmp_path / "state"
     state.write_text("a file where the directory should be")
-    baselines = Baselines(state)
+    baselines = Baselines(state, patience=30)
     baselines.relative(VF, "a", {"rx": 10})
-    baselines.flush(10)
+    baselines.flush()
     assert baselines.relative(VF, "a", {"rx": 15}) == {"rx": 5}
     assert any("cannot be written" in problem for problem in baselines.problems)
     assert (baselines.status.unsaved, baselines.status.write_errors) == (True, 1)
     state.unlink()
-    baselines.flush(10)
+    baselines.flush()
     assert not baselines.status.unsaved
     assert not any("written" in problem for problem in baselines.problems)
-    assert Baselines(state).relative(VF, "a", {"rx": 16}) == {"rx": 6}
+    assert Baselines(state, patience=30).relative(VF, "a", {"rx": 16}) == {"rx": 6}
 
 
 @contextmanager
@@ -179,15 +179,15 @@ def _files_of_at_most(size: int) -> Iterator[None]:
 def test_a_full_disk_leaves_the_old_record(state: Path) -> None:
     """What does not fit is not half written: the old document stands, and nothing is left beside it."""
     old = (state / FILE_NAME).read_bytes()
-    baselines = Baselines(state)
+    baselines = Baselines(state, patience=30)
     for number in range(100):
         baselines.relative(f"vf/{number}", "b", {"rx": 1})
     with _files_of_at_most(512):
-        baselines.flush(10)
+        baselines.flush()
     assert (state / FILE_NAME).read_bytes() == old
     assert _names(state) == [FILE_NAME]
     assert baselines.status.unsaved
-    baselines.flush(10)
+    baselines.flush()
     assert len(json.loads((state / FILE_NAME).read_text())["records"]) == 101
 
 
@@ -195,10 +195,10 @@ def test_two_processes_do_not_write_at_once(state: Path) -> None:
     """While another process writes, the record waits for the next flush."""
     directory = os.open(state, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)
-    baselines = Baselines(state)
+    baselines = Baselines(state, patience=30)
     baselines.relative(VF, "b", {"rx": 200})
-    baselines.flush(10)
+    baselines.flush()
     assert baselines.status.unsaved
     os.close(directory)
-    baselines.flush(10)
+    baselines.flush()
     assert not baselines.status.unsaved

@@ -13,12 +13,12 @@ ONE, TWO = "0000:1b:00.0", "0000:2b:00.0"
 
 def again(directory: Path) -> GpuIdentities:
     """Return what a new process would know."""
-    return GpuIdentities(directory)
+    return GpuIdentities(directory, patience=30)
 
 
 def test_kept_on_disk(tmp_path: Path) -> None:
     """What was learned and confirmed is known after a restart."""
-    identities = GpuIdentities(tmp_path)
+    identities = GpuIdentities(tmp_path, patience=30)
     identities.learn(ONE, "1653224030001", "GPU-1")
     identities.learn(TWO, "", "GPU-2")
     identities.confirm(ONE, "B1", "/GPU_SXM_1")
@@ -33,7 +33,7 @@ def test_kept_on_disk(tmp_path: Path) -> None:
 
 def test_another_gpu_at_an_address(tmp_path: Path) -> None:
     """A GPU with other numbers is a new one, of which no BMC was asked yet; the same one stays what it is."""
-    identities = GpuIdentities(tmp_path)
+    identities = GpuIdentities(tmp_path, patience=30)
     identities.learn(ONE, "1653224030001", "GPU-1")
     identities.confirm(ONE, "B1", "/GPU_SXM_1")
     identities.learn(ONE, "1653224030001", "GPU-1")
@@ -44,7 +44,7 @@ def test_another_gpu_at_an_address(tmp_path: Path) -> None:
 
 def test_a_gpu_that_was_moved(tmp_path: Path) -> None:
     """A GPU is at one address only: where it was seen last."""
-    identities = GpuIdentities(tmp_path)
+    identities = GpuIdentities(tmp_path, patience=30)
     identities.learn(ONE, "1653224030001", "GPU-1")
     identities.learn(TWO, "1653224030001", "GPU-1")
     assert set(identities.known) == {TWO}
@@ -52,7 +52,7 @@ def test_a_gpu_that_was_moved(tmp_path: Path) -> None:
 
 def test_nothing_is_nothing(tmp_path: Path) -> None:
     """A GPU that says nothing of itself is not kept, and nothing is written."""
-    identities = GpuIdentities(tmp_path)
+    identities = GpuIdentities(tmp_path, patience=30)
     identities.learn(ONE, "", "")
     identities.flush()
     assert identities.known == {}
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: bytes) -> None:
     file = tmp_path / FILE_NAME
     file.parent.mkdir()
     file.write_bytes(damage)
-    identities = GpuIdentities(tmp_path)
+    identities = GpuIdentities(tmp_path, patience=30)
     assert identities.known == {}
     assert "has to be learned anew" in identities.problems[0]
     assert file.with_name(file.name + UNREADABLE).read_bytes() == damage
@@ -88,7 +88,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """What cannot be written is said, and tried again at the next flush."""
     state = tmp_path / "state"
     state.write_text("a file")
-    identities = GpuIdentities(state)
+    identities = GpuIdentities(state, patience=30)
     identities.learn(ONE, "1653224030001", "")
     identities.flush()
     assert any("cannot be written" in problem for problem in identities.problems)

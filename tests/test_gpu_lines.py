@@ -42,7 +42,7 @@ def page(path: Path, *more: Sample) -> Snapshot:
         domain=Domain(uuid=UUID, name="train", id=1, host_devices=passed), tenant=Tenant(id="acme")
     )
     request = Request(guests={UUID: member}, deadline=0.0, taken_at=0.0)
-    found = Vfio(path, Baselines(path / "state", path)).read(request)
+    found = Vfio(path, Baselines(path / "state", path, patience=30)).read(request)
     report = Report(source="vfio", state=SourceState.OK, samples=(*found.samples, *more))
     return Assembler().assemble(
         taken_at=0.0, guests={UUID: member}, reports=[report], own=(), facts={"libvirt_uri": "qemu:///system"}

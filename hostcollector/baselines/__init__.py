@@ -20,6 +20,7 @@ from hostcollector.lanes import Lane
 __all__ = ["FILE_NAME", "Baselines", "BaselinesStatus", "boot_of"]
 
 FILE_NAME = "baselines.json"
+PATIENCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,14 @@ class Baselines:
 
     `directory` holds the record and is read at the first use; `root` is where the host's ``/proc`` lies.
     Records of another boot are not believed: no owner outlives the host's boot, and the hardware may have
-    counted for others meanwhile.
+    counted for others meanwhile. `patience` is for how many seconds a flush waits for the disk.
     """
 
-    def __init__(self, directory: Path, root: Path = Path("/")) -> None:
+    def __init__(
+        self, directory: Path, root: Path = Path("/"), *, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._file = BaselineFile(directory / FILE_NAME, partial(boot_of, root))
+        self._patience = patience
         self._lane = Lane("baselines")
         self._lock = threading.Lock()
         self._records: dict[str, Record] | None = None
@@ -83,8 +87,8 @@ class Baselines:
                 del records[device]
             self._changes += bool(gone)
 
-    def flush(self, patience: float = 0.5) -> None:
-        """Write what changed, if anything did, and wait for the disk at most `patience` seconds.
+    def flush(self) -> None:
+        """Write what changed, if anything did, and wait for the disk at most for `patience`.
 
         A disk that hangs holds up nobody: the next flush tries again. Failures show in `problems`.
         """
@@ -92,7 +96,7 @@ class Baselines:
             if self._changes == self._saved or self._lane.busy:
                 return
             writing = self._lane.submit(self._write)
-        wait([writing], timeout=patience)
+        wait([writing], timeout=self._patience)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class GpuHost:
             interval_seconds=0,
             ports_interval_seconds=ports_interval,
         )
-        baselines, identities = Baselines(state, root), GpuIdentities(state)
+        baselines, identities = Baselines(state, root, patience=30), GpuIdentities(state, patience=30)
         mapped = follow(state / "gpus.yml", lambda why: None)
         self.client = Client(settings, limits=self._limits, clock=self.now)
         self.redfish = Redfish(root, self.client, baselines, identities, mapped=mapped, clock=self.now)

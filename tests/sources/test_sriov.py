@@ -60,7 +60,7 @@ class Host:
 
     def restart(self) -> None:
         """Make a new source on the same host, with what the old one left on disk."""
-        self.baselines = Baselines(self.sysfs.root / "state", self.sysfs.root)
+        self.baselines = Baselines(self.sysfs.root / "state", self.sysfs.root, patience=30)
         self.source = Sriov(self.sysfs.root, self.baselines, RouteSocket(self.kernel.connect))
 
 
@@ -68,7 +68,7 @@ class Host:
 def host(tmp_path: Path) -> Iterator[Host]:
     """Give a host without cards and a kernel that knows no links."""
     with LinkKernel({}) as kernel:
-        baselines = Baselines(tmp_path / "state", tmp_path)
+        baselines = Baselines(tmp_path / "state", tmp_path, patience=30)
         source = Sriov(tmp_path, baselines, RouteSocket(kernel.connect))
         yield Host(Sysfs(tmp_path), kernel, baselines, source)
 

@@ -99,7 +99,12 @@ class Fabric:
         self.ports = [FIRST, SECOND]
         self.owners = ["acme", "globex"]
         sources: list[Source] = [
-            Sriov(root, Baselines(root / "state", root), RouteSocket(kernel.connect), Partitions((), client)),
+            Sriov(
+                root,
+                Baselines(root / "state", root, patience=30),
+                RouteSocket(kernel.connect),
+                Partitions((), client),
+            ),
             Ufm(client),
         ]
         self.collector = Collector(sources, Assembler(), guests=self._guests, maximum_age=0.0)

@@ -35,7 +35,7 @@ class NvmlHost:
 
     def restarted(self) -> Nvml:
         """Return a source that knows only what is on disk."""
-        return Nvml(self.tree.root, Baselines(self._state, self.tree.root), clock=self.clock)
+        return Nvml(self.tree.root, Baselines(self._state, self.tree.root, patience=30), clock=self.clock)
 
     def gpu(self, address: str, serial: str = "165432") -> int:
         """Add a GPU with NVIDIA's driver, to the tree and to the library; return the library's number."""

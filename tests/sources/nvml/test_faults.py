@@ -193,7 +193,7 @@ def test_hung_library_costs_its_source_only(nvml: FakeNvml, tmp_path: Path) -> N
     host = NvmlHost(tmp_path, nvml)
     host.gpu(GPU)
     host.tree.add(SECOND)
-    baselines = Baselines(tmp_path / "state", host.tree.root)
+    baselines = Baselines(tmp_path / "state", host.tree.root, patience=30)
     member = guest(A, SECOND)
     collector = Collector(
         [Nvml(host.tree.root, baselines), Vfio(host.tree.root, baselines)],

@@ -64,7 +64,7 @@ class Host:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tree, self.told, self.now = PciTree(path / "root"), Told(), 1000.0
-        self.identities = GpuIdentities(path / "state")
+        self.identities = GpuIdentities(path / "state", patience=30)
         self.source = self.restarted()
 
     def restarted(self, *, mapped: str | None = None, nvml: bool = True, client: bool = True) -> Redfish:
@@ -74,7 +74,7 @@ class Host:
         return Redfish(
             self.tree.root,
             self.told if client else None,
-            Baselines(self.path / "state", self.tree.root),
+            Baselines(self.path / "state", self.tree.root, patience=30),
             self.identities,
             mapped=follow(self.path / "map", lambda why: None) if mapped is not None else None,
             nvml=nvml,

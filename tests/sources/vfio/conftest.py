@@ -37,7 +37,7 @@ class Host:
 
     def restarted(self, path: Path) -> Vfio:
         """Return a source that knows only what is on disk."""
-        return Vfio(self.tree.root, Baselines(path / "state", self.tree.root))
+        return Vfio(self.tree.root, Baselines(path / "state", self.tree.root, patience=30))
 
     def reading(self, *guests: Guest, listed: bool = True) -> Reading:
         """Read once."""
