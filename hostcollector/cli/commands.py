@@ -40,10 +40,17 @@ def diagnose(options: argparse.Namespace) -> int:
     settings = settings_loader(options)()
     from hostcollector import app, log
     from hostcollector.diagnose import healthy, lines
+    from hostcollector.rtnetlink import RouteSocket
+    from hostcollector.second_opinion import second_opinion
 
     log.configure(settings.log)
     snapshot = app.diagnose(settings)
-    print(*lines(snapshot), sep="\n", flush=True)
+    print(*lines(snapshot), "", "Second opinion:", sep="\n")
+    print(
+        *(f"  {line}" for line in second_opinion(Path(settings.paths.root), RouteSocket())),
+        sep="\n",
+        flush=True,
+    )
     return 0 if healthy(snapshot) else 1
 
 

@@ -90,9 +90,13 @@ class RouteSocket:
         return {LINK.unpack_from(message, MESSAGE.size)[2]: message for message in messages}
 
     def counters(self, deadline: float) -> dict[int, LinkCounters]:
-        """Return the counters of all links by index (Linux 4.7 and later). Raises like `link`."""
+        """Return the counters of all links by index. Raises like `link`."""
+        return dict(filter(None, map(link_counters, self.statistics(deadline))))
+
+    def statistics(self, deadline: float) -> Iterator[bytes]:
+        """Yield the statistics messages of all links (Linux 4.7 and later). Raises like `link`."""
         question = _Question(RTM_GETSTATS, RTM_NEWSTATS, STATISTICS.pack(0, 0, _bit(IFLA_STATS_LINK_64)))
-        return dict(filter(None, map(link_counters, self._ask(question, deadline, many=True))))
+        return self._ask(question, deadline, many=True)
 
     def close(self) -> None:
         """Close the socket; the next question opens another one."""

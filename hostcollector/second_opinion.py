@@ -1,0 +1,124 @@
+"""What the kernel says of links, decoded once more by pyroute2: `diagnose` tells where the two differ.
+
+The page is made with a decoder of our own, for its cost and for lists of VFs that no general one can read.
+On a host with cards that nobody has tried it on, this says whether to believe it. Both decode the same bytes.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ifstatsmsg import ifstatsmsg
+
+from hostcollector.errors import SourceError
+from hostcollector.rtnetlink import RouteSocket, link_counters
+from hostcollector.sources.sriov.attributes import RTEXT_FILTER_VF, STATISTICS
+from hostcollector.sources.sriov.vf_list import ListedVf, parse
+from hostcollector.sriov import TopologyReader
+from hostcollector.wording import counted, one_line
+
+SECONDS = 5.0
+"""How long the kernel may take for an answer."""
+
+MOST_VFS = 195
+"""VFs that fit into a list with InfiniBand GUIDs before its length wraps and pyroute2 loses its place."""
+
+_KINDS = (
+    *("RX_PACKETS", "TX_PACKETS", "RX_BYTES", "TX_BYTES"),
+    *("BROADCAST", "MULTICAST", "RX_DROPPED", "TX_DROPPED"),
+)
+_STATISTICS = {f"IFLA_VF_STATS_{kind}": name for kind, name in zip(_KINDS, STATISTICS.values(), strict=True)}
+
+Opinion = Mapping[str, object]
+
+
+def second_opinion(root: Path, route: RouteSocket) -> Iterator[str]:
+    """Yield what pyroute2 thinks of the links of this host, whose sysfs lies below `root`. Closes `route`."""
+    try:
+        yield _verdict("the counters of links", link_differences(route.statistics(_deadline())))
+        yield from on_vfs(root, route)
+    except SourceError as error:
+        yield f"the kernel's answers about links were not decoded a second time: {error}"
+    finally:
+        route.close()
+
+
+def on_vfs(root: Path, route: RouteSocket) -> Iterator[str]:
+    """Yield a line for each PF with VFs. Raises `SourceError` when the kernel does not answer."""
+    for netdev in (pf.netdevs[0] for pf in TopologyReader(root).read().pfs if pf.netdevs):
+        message = route.link(netdev.index, RTEXT_FILTER_VF, _deadline())
+        total, name = parse(message).total, one_line(netdev.name)
+        if total > MOST_VFS:
+            yield f"{name} has {total} VFs, more than pyroute2 can decode: no second opinion"
+        elif total:
+            yield _verdict(f"the VFs of {name}", vf_differences(message))
+
+
+def link_differences(messages: Iterable[bytes]) -> Iterator[str | None]:
+    """Yield for each link how pyroute2 reads its counters otherwise, None where both agree."""
+    for message in messages:
+        ours = link_counters(message)
+        decoded = _decoded(ifstatsmsg, message)
+        theirs = decoded.get_attr("IFLA_STATS_LINK_64")
+        if ours is not None or theirs is not None:
+            index, counters = ours or (decoded["ifindex"], None)
+            yield _difference(f"link {index}", counters._asdict() if counters else {}, theirs or {})
+
+
+def vf_differences(message: bytes) -> Iterator[str | None]:
+    """Yield for each VF of a link message how pyroute2 reads it otherwise, None where both agree."""
+    ours = {number: _our_opinion(vf) for number, vf in parse(message).vfs.items()}
+    listed = _decoded(ifinfmsg, message).get_attr("IFLA_VFINFO_LIST")
+    theirs = dict(map(_their_opinion, listed.get_attrs("IFLA_VF_INFO") if listed else ()))
+    for number in sorted(ours.keys() | theirs.keys()):
+        yield _difference(f"VF {number}", ours.get(number, {}), theirs.get(number, {}))
+
+
+def _deadline() -> float:
+    return time.monotonic() + SECONDS
+
+
+def _verdict(subject: str, differences: Iterable[str | None]) -> str:
+    found = list(differences)
+    wrong = [difference for difference in found if difference]
+    if wrong:
+        return (
+            f"{subject}: pyroute2 decodes {len(wrong)} of {len(found)} differently; please report: {wrong[0]}"
+        )
+    return f"{subject} ({counted(len(found), 'entry', 'entries')}) are decoded alike by pyroute2"
+
+
+def _decoded(kind: Any, message: bytes) -> Any:
+    decoded = kind(message)
+    decoded.decode()
+    return decoded
+
+
+def _difference(subject: str, ours: Opinion, theirs: Opinion) -> str | None:
+    """Return the first thing that both speak of and see differently; one side alone is a difference too."""
+    for name in ours.keys() & theirs.keys() if ours and theirs else ("everything",):
+        if ours.get(name, "nothing") != theirs.get(name, "something else"):
+            return f"{subject}, {name}: {ours.get(name)!r} by us, {theirs.get(name)!r} by pyroute2"
+    return None
+
+
+def _our_opinion(vf: ListedVf) -> Opinion:
+    told = {"mac": vf.mac, "vlan": vf.vlan, "qos": vf.qos, "link_state": vf.link_state}
+    switches = {"spoof_check": vf.spoof_check, "trust": vf.trust}
+    said = {**told, **switches, **(vf.statistics or {})}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _their_opinion(vf: Any) -> tuple[int, Opinion]:
+    mac, vlan = vf.get_attr("IFLA_VF_MAC"), vf.get_attr("IFLA_VF_VLAN")
+    said: dict[str, object] = {"mac": mac["mac"], "vlan": vlan["vlan"], "qos": vlan["qos"]}
+    said["link_state"] = vf.get_attr("IFLA_VF_LINK_STATE")["link_state"]
+    for name, attribute in (("spoof_check", "SPOOFCHK"), ("trust", "TRUST")):
+        switch = vf.get_attr(f"IFLA_VF_{attribute}")
+        said[name] = bool(switch[attribute.lower()]) if switch else None
+    statistics = vf.get_attr("IFLA_VF_STATS")
+    for attribute, value in statistics["attrs"] if statistics else ():
+        said[_STATISTICS.get(attribute, attribute)] = value
+    return mac["vf"], said
