@@ -135,3 +135,19 @@ async def test_who_is_in_the_handshake_when_the_door_changes_is_served(door: Doo
         secured.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
         secured.close()
+
+
+async def test_closing_does_not_wait_for_farewells(door: Door, pki: Pki) -> None:
+    """A client that does not say goodbye to TLS is cut off when the server closes."""
+    async with serving(full_page(), door=door) as site:
+        reader, writer = await asyncio.open_connection(
+            site.address.host, site.address.port, ssl=pki.client_context()
+        )
+        writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
+        under_tls = list(site.server._under_tls)
+        assert len(under_tls) == 1
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # so that the farewell is not heard
+        await site.server.close()
+        await until(lambda: under_tls[0].get_extra_info("socket").fileno() == -1)
+        writer.transport.abort()
