@@ -24,7 +24,8 @@ class Handshake(asyncio.Protocol):
     """Greets one client: the context is chosen when it connects, so certificates change without a gap.
 
     `speaker` makes what talks to the client once it has shown what it must, None when nobody does any more;
-    `seconds` is what the client has for that. `done` is told when the handshake is over, either way.
+    `seconds` is what the client has for that. `done` is told when the handshake is over, with the connection
+    underneath, which outlives the end of TLS by the client's farewell.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Handshake(asyncio.Protocol):
         contexts: ContextSource,
         speaker: Callable[[], asyncio.Protocol | None],
         seconds: float,
-        done: Callable[["Handshake"], object],
+        done: Callable[["Handshake", asyncio.Transport], object],
     ) -> None:
         self._contexts = contexts
         self._speaker = speaker
@@ -46,7 +47,7 @@ class Handshake(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
         self._greeting = asyncio.create_task(self._greet(transport))
-        self._greeting.add_done_callback(lambda _: self._done(self))
+        self._greeting.add_done_callback(lambda _: self._done(self, transport))
 
     def data_received(self, data: bytes) -> None:
         """Keep what the client says in the same breath as the end of its handshake."""

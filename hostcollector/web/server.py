@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Sequence
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -36,6 +37,7 @@ class Server:
         self._runner = self._run(application)
         self._listeners: list[asyncio.Server] = []
         self._handshakes: dict[Handshake, None] = {}  # the oldest first
+        self._under_tls: WeakSet[asyncio.Transport] = WeakSet()
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -81,6 +83,9 @@ class Server:
         for handshake in tuple(self._handshakes):
             handshake.close()
         await self._runner.cleanup()
+        # TLS would wait for each client's farewell, longer than there is an event loop.
+        for transport in tuple(self._under_tls):
+            transport.abort()
         self._door.close()
 
     async def _listen(self) -> list[asyncio.Server]:
@@ -120,12 +125,13 @@ class Server:
                 return True
         for handshake in self._handshakes:
             handshake.close()
-            self._handshake_over(handshake)
+            del self._handshakes[handshake]
             return True
         return False
 
-    def _handshake_over(self, handshake: Handshake) -> None:
+    def _handshake_over(self, handshake: Handshake, transport: asyncio.Transport) -> None:
         self._handshakes.pop(handshake, None)
+        self._under_tls.add(transport)
 
     def _speak(self) -> Connection | None:
         """Return what talks HTTP to a client, None after the end."""

@@ -87,16 +87,16 @@ async def test_a_client_that_does_not_end_its_handshake_is_cut_off(door: Door) -
 
 
 async def test_handshakes_count_as_connections(door: Door, pki: Pki) -> None:
-    """Clients in their handshake fill the room that there is; when they go there is room again."""
+    """Where clients in their handshake fill the room, the oldest of them gives way to the next client."""
     async with serving(full_page(), door=door, limits=Limits(connections=2)) as site:
-        silent = [await site.connect() for _ in range(2)]
+        oldest, younger = await site.connect(), await site.connect()
         await until(lambda: len(site.server._handshakes) == 2)
-        with pytest.raises(aiohttp.ClientError):
-            await site.client.get("/-/healthy", ssl=pki.client_context())
-        for _, writer in silent:
-            writer.transport.abort()
-        await until(lambda: not site.server._handshakes)
         assert (await site.client.get("/-/healthy", ssl=pki.client_context())).status == 200
+        with suppress(ConnectionError):
+            assert await oldest[0].read() == b""
+        assert len(site.server._handshakes) == 1
+        for _, writer in (oldest, younger):
+            writer.transport.abort()
 
 
 async def test_closing_does_not_wait_for_handshakes(door: Door) -> None:
@@ -135,3 +135,19 @@ async def test_who_is_in_the_handshake_when_the_door_changes_is_served(door: Doo
         secured.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
         secured.close()
+
+
+async def test_closing_does_not_wait_for_farewells(door: Door, pki: Pki) -> None:
+    """A client that does not say goodbye to TLS is cut off when the server closes."""
+    async with serving(full_page(), door=door) as site:
+        reader, writer = await asyncio.open_connection(
+            site.address.host, site.address.port, ssl=pki.client_context()
+        )
+        writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 OK")
+        under_tls = list(site.server._under_tls)
+        assert len(under_tls) == 1
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # so that the farewell is not heard
+        await site.server.close()
+        await until(lambda: under_tls[0].get_extra_info("socket").fileno() == -1)
+        writer.transport.abort()
