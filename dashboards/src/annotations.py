@@ -10,12 +10,15 @@ from dashboards.src.variables import DATASOURCE, Depth
 
 def annotations(depth: Depth) -> Iterator[AnnotationQuery]:
     """Yield the annotations that a board of this depth shows."""
+    # All guests of a fleet start all the time: there the marks wait to be switched on.
+    few = depth >= Depth.TENANT
     scope = {Depth.HOST: "HOST", Depth.TENANT: "TENANT"}.get(depth, "GUEST")
     yield _at_value(
         "Guest starts",
         f"libvirt_domain_start_timestamp_seconds{{{scope}}} * 1000",
         "{{domain}} of {{tenant}} began to run on {{instance}}",
         "green",
+        on=few,
     )
     yield _while(
         "Migrations and other jobs",
@@ -44,19 +47,19 @@ def annotations(depth: Depth) -> Iterator[AnnotationQuery]:
     )
 
 
-def _while(name: str, query: str, text: str, colour: str) -> AnnotationQuery:
+def _while(name: str, query: str, text: str, colour: str, *, on: bool = True) -> AnnotationQuery:
     """Return marks for the time for which the query has a result."""
     return (
         AnnotationQuery()
         .name(name)
         .datasource(DATASOURCE)
-        .enable(enable=True)
+        .enable(enable=on)
         .expr(selecting(query))
         .title_format(text)
         .icon_color(colour)
     )
 
 
-def _at_value(name: str, query: str, text: str, colour: str) -> AnnotationQuery:
+def _at_value(name: str, query: str, text: str, colour: str, *, on: bool = True) -> AnnotationQuery:
     """Return a mark at the instant, in milliseconds, that is the query's value."""
-    return _while(name, query, text, colour).use_value_for_time(use_value_for_time=True)
+    return _while(name, query, text, colour, on=on).use_value_for_time(use_value_for_time=True)

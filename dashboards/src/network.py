@@ -251,6 +251,23 @@ _SWITCH = Row(
 _INFINIBAND = Row(
     title="InfiniBand and RoCE (ports of the host, all tenants together)",
     panels=(
+        Table(
+            title="Partitions of guests",
+            description="InfiniBand partitions that guests' VFs are in. Bad: a partition of another tenant.",
+            columns=(
+                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("Card", "pf"),
+                Column("VF", "vf"),
+                Column("P_Key", "pkey"),
+                Column("Partition", "partition"),
+                Column("Membership", "membership"),
+                Column("Told by", "origin"),
+                Column("UUID", "uuid", hidden=True),
+                Column("Is", expr="libvirt_domain_vf_pkey_info{GUEST}", hidden=True),
+            ),
+            empty="no guest owns an InfiniBand VF",
+        ),
         graph(
             "Data",
             "What each port receives (up) and sends (down).",

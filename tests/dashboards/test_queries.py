@@ -5,6 +5,7 @@ import pytest
 from tests.dashboards.boards import Question, filled_in, questions
 from tests.dashboards.contract import ABOUT_GUESTS, complaints
 from tests.dashboards.promql import read
+from tests.dashboards.reasons import REASONS
 from tests.dashboards.rule_files import Alert, Recording, alerts, recordings
 
 SUMS = frozenset({"up", "hostcollector_source_samples", "hostcollector_build_info"})
@@ -31,6 +32,12 @@ def test_an_alert_never_hides_a_guest_behind_a_sum(alert: Alert) -> None:
         assert aggregation.operator != "avg"
         assert aggregation.metrics <= SUMS
         assert not aggregation.metrics & ABOUT_GUESTS
+
+
+@pytest.mark.parametrize("part", REASONS)
+def test_a_reason_is_about_some_query(part: str) -> None:
+    """A reason for missing data whose query is gone is gone too."""
+    assert any(part in question.expr for question in questions())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""Which query has data: from real guests, from recorded pages, or, with a reason, from neither."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tests.dashboards import recorded, server
+from tests.dashboards.execution import Answer, answered, result
+from tests.dashboards.live import INTERVAL
+from tests.dashboards.network_host import network_host
+from tests.dashboards.reasons import reason
+from tests.lab.process import until
+from tests.simulated.gpu_host import PASSED, gpu_host
+from tests.simulated.gpus import work
+
+ROW_REMAPPER_EVENT = 63
+"""An Xid that NVIDIA's driver reports when it marks a row of memory for replacement."""
+
+
+CRITICAL = 'ALERTS{alertname="PCIeUncorrectedErrors", alertstate="firing"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One query with how many series it gave from either side."""
+
+    live: Answer
+    recorded: Answer
+
+    @property
+    def where(self) -> str:
+        """Where the data is, or why there is none; empty where nobody knows."""
+        if self.live.series:
+            return "live and recorded" if self.recorded.series else "live"
+        return "recorded" if self.recorded.series else reason(self.live.question)
+
+    @property
+    def errors(self) -> str:
+        """What Prometheus complained about."""
+        return self.live.error + self.recorded.error
+
+
+def lines(live_url: str, recorded_url: str) -> Iterator[Line]:
+    """Yield every query of the boards with its answers."""
+    of_guests = answered(live_url, interval=INTERVAL, span="1m")
+    for live, from_pages in zip(of_guests, answered(recorded_url), strict=True):
+        assert live.question == from_pages.question
+        yield Line(live, from_pages)
+
+
+@contextmanager
+def hardware(directory: Path) -> Iterator[str]:
+    """Yield a Prometheus over pages of a host with GPUs and of one whose network is hardware."""
+    with ExitStack() as stack:
+        (directory / "gpus").mkdir()
+        gpus = stack.enter_context(gpu_host(directory / "gpus"))
+        gpus.settled()
+        rounds = count()
+
+        def worked() -> None:
+            work(gpus)
+            gpus.nvml.xid(0, ROW_REMAPPER_EVENT)
+            gpus.tree.aer(PASSED[0], fatal_DLP=next(rounds))
+            gpus.heard()
+
+        network = stack.enter_context(network_host(directory / "network"))
+        recorded.write(
+            directory,
+            recorded.record("gpu-host", gpus.snapshot, worked),
+            recorded.record("network-host", network.snapshot, network.work),
+        )
+    with server.serving(directory) as url:
+        until(lambda: bool(result(url, CRITICAL)), 30.0, "the alert on the recorded PCIe error")
+        yield url

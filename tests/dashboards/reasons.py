@@ -1,0 +1,36 @@
+"""Why a query of a board has no data in the laboratory, although it has some in production."""
+
+from collections.abc import Mapping
+
+from tests.dashboards.boards import Question
+
+REASONS: Mapping[str, str] = {
+    "hostcollector_source_errors_total": "no source fails",
+    "(1 - hostcollector_source_up": "no source fails",
+    "hostcollector_series_dropped": "no series is left off",
+    "hostcollector_ovn_database_age_seconds": "OVN is not configured",
+    "libvirt_domain_ovn_port_up": "OVN is not configured",
+    "hostcollector_ndfc_age_seconds": "NDFC is not configured",
+    "hostcollector_network_vlans_unresolved": "NDFC is not configured",
+    "hostcollector_ufm_age_seconds": "UFM is not configured",
+    "libvirt_domain_vf_pkey_info": "no guest has an InfiniBand VF",
+    "== 1 or libvirt_domain_job_info_type": "no guest is migrated or saved",
+    "libvirt_domain_job_info_data": "no guest is migrated or saved",
+    'reason="migrated"': "no guest came by migration",
+    "libvirt_domain_events_total": "nothing happens to the guests meanwhile",
+    "libvirt_domain_vhost_": "guests of the laboratory have no vhost threads",
+    "libvirt_domain_cgroup_cpu_": "no guest has a CPU quota",
+    "libvirt_domain_cgroup_memory_swap_bytes": "the laboratory's control groups do not count swap",
+    "libvirt_domain_pressure_": "the laboratory's control groups tell no pressure",
+    "libvirt_domain_block_latency_seconds": "histograms need libvirt 12",
+    "libvirt_domain_vf_transmit_broadcast": "the card counts received ones only",
+    "libvirt_domain_vf_transmit_multicast": "the card counts received ones only",
+    "hostcollector_ovs_statistics_age_seconds": "the recorded switch's statistics never change",
+    'spares=~"low|none"': "the recorded BMC has no such banks",
+}
+"""A part of the query to the reason; the first that is in it counts."""
+
+
+def reason(question: Question) -> str:
+    """Return why the query has no data; empty where no reason is known."""
+    return next((why for part, why in REASONS.items() if part in question.expr), "")

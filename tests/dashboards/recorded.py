@@ -1,0 +1,65 @@
+"""Pages of simulated hosts as the database of a Prometheus: a collection a minute, the last one just now."""
+
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostcollector.exposition import Encoder, Format
+from hostcollector.model import Snapshot
+from tests.lab.served import Labels, parse
+
+MINUTES = 7
+Series = Mapping[tuple[str, Labels], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The pages of one host, oldest first, under the name that a scrape would give it."""
+
+    instance: str
+    pages: tuple[Series, ...]
+
+
+def record(instance: str, snapshot: Callable[[], Snapshot], work: Callable[[], None]) -> Recording:
+    """Make collections with some work before each, through the real encoder and back."""
+    encoder, pages = Encoder(), []
+    for _ in range(MINUTES):
+        work()
+        pages.append(parse(encoder.encode(snapshot(), Format.TEXT).decode()).series)
+    return Recording(instance, tuple(pages))
+
+
+def write(directory: Path, *recordings: Recording) -> None:
+    """Write the recordings as the database of a Prometheus that runs in the directory."""
+    text = directory / "pages.txt"
+    text.write_text("".join(_lines(recordings)))
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(directory / "data")]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _lines(recordings: tuple[Recording, ...]) -> Iterator[str]:
+    """Yield the recordings as OpenMetrics with times: by name, then by series, then by time."""
+    now = time.time()
+    found: dict[str, list[str]] = defaultdict(list)
+    for recording in recordings:
+        scraped = {"job": "hostcollector", "instance": recording.instance, "region": "recorded"}
+        series: dict[tuple[str, Labels], list[str]] = defaultdict(list)
+        for age, page in enumerate(reversed(recording.pages)):
+            at = now - 60 * age
+            for (name, labels), value in {**page, ("up", frozenset()): 1.0}.items():
+                series[name, labels].append(f"{value!r} {at:.3f}")
+        for (name, labels), points in series.items():
+            text = ",".join(
+                f'{label}="{_escaped(value)}"' for label, value in {**scraped, **dict(labels)}.items()
+            )
+            found[name] += [f"{name}{{{text}}} {point}\n" for point in reversed(points)]
+    for lines in found.values():
+        yield from lines
+    yield "# EOF\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

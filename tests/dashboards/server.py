@@ -1,0 +1,44 @@
+"""A Prometheus with the shipped rules, over a database that is there already or scraping a collector."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.dashboards.rule_files import RULES
+from tests.lab.process import end, spawn, until
+from tests.lab.prometheus import answers, free_port
+
+CONFIGURATION = """global:
+  scrape_interval: 1s
+  scrape_timeout: 1s
+  evaluation_interval: 1s
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: hostcollector
+    static_configs:
+      - targets: [{target}]
+        labels: {{region: here}}
+"""
+
+
+@contextmanager
+def serving(directory: Path, target: str = "") -> Iterator[str]:
+    """Run the server on `directory`/data and yield its address; without a target it scrapes nothing."""
+    configuration = directory / "prometheus.yml"
+    rules = ", ".join(str(path) for path in RULES)
+    configuration.write_text(CONFIGURATION.format(rules=rules, target=f'"{target}"' if target else ""))
+    address = f"127.0.0.1:{free_port(0)}"
+    log = directory / "prometheus.log"
+    command = [
+        "prometheus",
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address={address}",
+        "--log.level=warn",
+    ]
+    child = spawn(command, log)
+    try:
+        until(lambda: answers(f"http://{address}/-/ready"), 30.0, f"Prometheus, see {log}")
+        yield f"http://{address}"
+    finally:
+        end(child)
