@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
-from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses, finder
+from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
 from tests.fakes.guests import A, B, guests
 from tests.fakes.procfs import Procfs
 
@@ -264,32 +264,3 @@ def test_two_threads_may_ask_at_once(proc: Procfs) -> None:
         thread.join()
     assert len(answers) == 80
     assert all(pids(found) == {A: 50} and len(found.vhost_threads) == 40 for found in answers)
-
-
-def test_sources_read_one_after_the_other(processes: QemuProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one's turn comes when the first one's is over."""
-    monkeypatch.setattr(finder, "TURN_SECONDS", 60.0)
-    order: list[str] = []
-
-    def second() -> None:
-        with processes.turn():
-            order.append("second")
-
-    with processes.turn():
-        thread = Thread(target=second)
-        thread.start()
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-
-
-def test_a_source_that_is_stuck_does_not_keep_the_other_from_reading(
-    processes: QemuProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a while it reads all the same, and nobody's turn is lost by that."""
-    monkeypatch.setattr(finder, "TURN_SECONDS", 0.01)
-    with processes.turn():
-        with processes.turn():
-            read = True
-        assert read
-    assert processes._turn.acquire(blocking=False)
