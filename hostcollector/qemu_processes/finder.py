@@ -9,7 +9,6 @@ may hold for ever. Only a guest without a process makes the scan read all of the
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from hostcollector.wording import counted
 
 # Two sources ask in the same collection: the second one gets the first one's scan.
 FRESH_SECONDS = 0.5
-# How long a source waits for the other's reads. One that takes longer is stuck, and costs itself only.
-TURN_SECONDS = 0.5
 # How often all processes are looked at again while a guest has none.
 SEARCH_INTERVAL_SECONDS = 10.0
 PID_FILES = "run/libvirt/qemu"
@@ -68,26 +65,11 @@ class QemuProcesses:
         self._proc = str(root / "proc")
         self._clock = clock
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
         self._scanned_at = self._searched_at = float("-inf")
         self._seen: set[int] = set()
         self._young: set[int] = set()
         self._claims: dict[int, Claim] = {}
         self._vhost: dict[int, int] = {}
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Give the block in which a source reads the files of all processes, one source after the other.
-
-        Each system call lets another thread have the interpreter. Two threads that make thousands of them
-        hand it to each other each time, and on a busy host each hand-over waits for a processor.
-        """
-        mine = self._turn.acquire(timeout=TURN_SECONDS)
-        try:
-            yield
-        finally:
-            if mine:
-                self._turn.release()
 
     def find(self, guests: Mapping[str, Guest]) -> Found:
         """Return the processes of `guests`. Raises `SourceDeniedError` or `SourceUnavailableError`."""

@@ -54,13 +54,6 @@ class Cgroup:
         Raises `SourceUnavailableError` where no control groups are mounted, and what `QemuProcesses.find`
         raises.
         """
-        with self._processes.turn():
-            return self._read(request)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _read(self, request: Request) -> Reading:
         self._mounts = self._mounts or self._read_mounts()
         if self._limits.begin():
             self._parts.begin()
@@ -84,6 +77,9 @@ class Cgroup:
             except (OSError, SourceMalformedError) as error:
                 notes.append(f"the control group of guest {names[uuid]!r} cannot be read: {error}")
         return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _read_mounts(self) -> dict[str, Mount]:
         path = f"{self._proc}/self/mountinfo"

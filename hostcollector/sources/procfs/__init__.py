@@ -38,13 +38,6 @@ class Procfs:
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests whose process is found. Raises what `QemuProcesses.find` raises."""
-        with self._processes.turn():
-            return self._read(request)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _read(self, request: Request) -> Reading:
         found = self._processes.find(request.guests)
         self._threads.begin(found.processes.values())
         self._starts.begin(found.processes.values())
@@ -62,6 +55,9 @@ class Procfs:
                     f"the QEMU of guest {request.guests[uuid].domain.name!r} cannot be read: {error}"
                 )
         return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _guest(self, process: QemuProcess, vhost_threads: tuple[int, ...]) -> list[Sample]:
         samples = self._threads.samples(process, vhost_threads)
