@@ -9,7 +9,6 @@ answer are probed for how long their monitor has been blocked.
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 import libvirt
 
@@ -34,6 +33,9 @@ GUESTS_PER_CALL = 8
 LEAST_WIDTH, GREATEST_WIDTH = 4, 8
 # What is left of the budget for decoding once the calls are over.
 MARGIN_SECONDS = 0.2
+
+# Pauses before a guest is asked again that somebody else was asking.
+AGAIN_AFTER_SECONDS = (0.0, 0.05, 0.1)
 
 _BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
@@ -74,7 +76,7 @@ class LibvirtMonitor:
         with self._stage("libvirt_monitor: sweep"):
             answers = bool(records)
             seen = sweep(self._pool, others, deadline, self._clock, answers=answers) if others else Sweep()
-        stepped_over = [uuid for uuid in others if uuid in records and seen.free(uuid)]
+        stepped_over = [uuid for uuid in others if uuid in records and seen.passing(uuid)]
         records |= self._ask_again(request, stepped_over, deadline)
         answering = [uuid for uuid, record in records.items() if not is_partial(record)]
         with self._stage("libvirt_monitor: decode"):
@@ -106,16 +108,21 @@ class LibvirtMonitor:
         }
 
     def _ask_again(self, request: Request, stepped_over: Sequence[str], deadline: float) -> Records:
-        """Return what guests say that NOWAIT stepped over although their monitors are free.
+        """Return what guests say that NOWAIT stepped over although their monitors are as good as free.
 
         Somebody else asked them in that very moment: often it was our own call of an earlier collection,
         which goes through the rest of its guests once the one that it was stuck at answers.
         """
-        again: Records = {}
-        if stepped_over:
-            with suppress(SourceUnavailableError, SourceDeniedError):  # what the others said stands
-                again = self._ask(request, [Shard(stepped_over, self._groups | _BALLOON)], deadline)
-        return {uuid: record for uuid, record in again.items() if not is_partial(record)}
+        answers: Records = {}
+        for pause in AGAIN_AFTER_SECONDS:
+            if missing := [uuid for uuid in stepped_over if uuid not in answers]:
+                time.sleep(pause)
+                try:
+                    again = self._ask(request, [Shard(missing, self._groups | _BALLOON)], deadline)
+                except (SourceUnavailableError, SourceDeniedError):
+                    break  # what the others said stands
+                answers |= {uuid: record for uuid, record in again.items() if not is_partial(record)}
+        return answers
 
     def _samples(self, request: Request, records: Records, seen: Sweep) -> Iterator[Sample]:
         for uuid in request.guests:

@@ -7,6 +7,7 @@ would cost as much as the states of all guests together.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import libvirt
 
@@ -34,32 +35,42 @@ _BYTES: tuple[tuple[Metric, int], ...] = (
 )
 
 
+class _Known(NamedTuple):
+    job: Sequence[int]
+    asked_at: float
+
+
 class Jobs:
     """The jobs as of the last look. A guest that was not asked yet, or did not answer, has none to show."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._look_at = 0.0
-        self._known: dict[str, Sequence[int]] = {}
+        self._known: dict[str, _Known] = {}
 
     def read(self, answering: Sequence[str], deadline: float) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor."""
-        due = self._clock() >= self._look_at
-        if due:
-            self._look_at = self._clock() + LOOK_SECONDS
-        before = self._known
-        wanted = [uuid for uuid in answering if due or uuid not in before or _is_active(before[uuid])]
+        now = self._clock()
+        known = {uuid: self._known[uuid] for uuid in answering if uuid in self._known}
+        wanted = [uuid for uuid in answering if uuid not in known or _is_due(known[uuid], now)]
         found = (
             sweep(self._pool, wanted, deadline, self._clock, jobs=True, answers=True).probes if wanted else {}
         )
-        kept = (
-            {} if due else {uuid: before[uuid] for uuid in answering if uuid in before and uuid not in wanted}
-        )
-        fresh = {uuid: probe.job for uuid, probe in found.items() if probe and probe.job is not None}
-        self._known = kept | fresh
-        for uuid, job in self._known.items():
-            yield from _samples(uuid, job)
+        fresh = {uuid: _Known(probe.job, now) for uuid, probe in found.items() if probe and probe.job}
+        # A look that did not get as far as a guest, or at all, says nothing against the one before.
+        self._known = {
+            uuid: seen for uuid, seen in known.items() if uuid not in found and _is_recent(seen, now)
+        } | fresh
+        for uuid, seen in self._known.items():
+            yield from _samples(uuid, seen.job)
+
+
+def _is_due(seen: _Known, now: float) -> bool:
+    return _is_active(seen.job) or now - seen.asked_at >= LOOK_SECONDS
+
+
+def _is_recent(seen: _Known, now: float) -> bool:
+    return not _is_active(seen.job) and now - seen.asked_at < 2 * LOOK_SECONDS
 
 
 def _is_active(job: Sequence[int]) -> bool:

@@ -58,6 +58,8 @@ def call(function: str, *arguments: Any) -> Any:
         answer = wrapper(*arguments)
     except pynvml.NVMLError as error:
         raise _fault(error) from error
+    except UnicodeDecodeError as error:  # pynvml decodes strings itself, and strictly
+        raise NoAnswerError(f"{function} gives a text that is not UTF-8") from error
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 

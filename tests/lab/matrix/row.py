@@ -39,7 +39,7 @@ class Row:
 
     @contextmanager
     def fault(self, harm: Harm) -> Iterator[None]:
-        """Allow the harm for the block, which puts the fault in and takes it out, and until all is back."""
+        """Allow the harm for the block, which puts the fault in and takes it out, until all is back."""
         with self.scraping.harmed(harm):
             yield
             undone = time.monotonic()
@@ -51,7 +51,7 @@ class Row:
         return self.scraping.see(condition, what, timeout)
 
     def bury(self, guest: RunningGuest) -> None:
-        """Wait for libvirt to notice the guest's end; then only the page in the making may show it."""
+        """Wait for libvirt to notice the guest's end; then only a page in the making may show it."""
         until(lambda: not guest.listed(), 60.0, f"libvirt's farewell to {guest.guest.name}")
         self.scraping.bury(guest.guest.uuid)
 

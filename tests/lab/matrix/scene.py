@@ -60,5 +60,5 @@ def scene(image: GuestImage, directory: Path, more: Sequence[Guest] = ()) -> Ite
     wanted = [*more, *(loaded(f"loaded-{number}") for number in range(GUESTS))]
     with PrivateHypervisor.start() as hypervisor:
         guests = hypervisor.boot_all(wanted, image)
-        with watched(hypervisor, guests, directory) as on_them:
+        with watched(hypervisor.uri_readonly, directory, guests) as on_them:
             yield Scene(hypervisor, image, guests, on_them)

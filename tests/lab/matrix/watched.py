@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.hypervisor import Hypervisor
 from tests.lab.matrix.complete import Complete
 from tests.lab.process import until
 from tests.lab.running import RunningGuest
@@ -14,7 +13,7 @@ from tests.lab.served import Page, Served, serving
 
 # Less than by default, so that a row does not take minutes; the clients wait some seconds longer than this.
 CONFIGURATION = """collection: {{budget_seconds: 5}}
-paths: {{state_directory: {state}}}
+paths: {{state_directory: {state}, root: {root}}}
 """
 HEALTHY_PAGES = 3
 # Given by the guest's balloon driver, so there only when the guest has booted.
@@ -31,18 +30,20 @@ class Watched:
 
 @contextmanager
 def watched(
-    hypervisor: Hypervisor,
-    guests: Sequence[RunningGuest],
+    uri: str,
     directory: Path,
+    guests: Sequence[RunningGuest] = (),
     *,
-    uri: str = "",
+    root: Path = Path("/"),
     within: Sequence[str] = (),
 ) -> Iterator[Watched]:
-    """Run a collector for the block, and learn what its page shows of the guests when all is well."""
+    """Run a collector for the block, and learn what its page shows of the guests when all is well.
+
+    `root` is where it believes the host's file systems to be.
+    """
     configuration = directory / "hostcollector.yml"
-    configuration.write_text(CONFIGURATION.format(state=directory / "state"))
-    flag = f"--config.file={configuration}"
-    with serving(uri or hypervisor.uri_readonly, directory, flag, within=within) as served:
+    configuration.write_text(CONFIGURATION.format(state=directory / "state", root=root))
+    with serving(uri, directory, f"--config.file={configuration}", within=within) as served:
         yield Watched(served, learn(served, guests))
 
 

@@ -1,0 +1,29 @@
+"""One target under atheris: ``python -m tests.fuzz.guided TARGET SECONDS``."""
+
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["hostcollector"]):
+    from tests.fuzz.targets import TARGETS
+
+LONGEST_INPUT = 4096
+
+
+def main(name: str, seconds: str) -> None:
+    """Fuzz until the time is over; libFuzzer ends the process, with an error when something was raised."""
+    target = TARGETS[name]
+    with contextlib.ExitStack() as left:
+        corpus = Path(left.enter_context(tempfile.TemporaryDirectory()))
+        for number, seed in enumerate(target.seeds):
+            (corpus / f"seed-{number}").write_bytes(seed)
+        limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}", "-verbosity=0")
+        atheris.Setup([sys.argv[0], str(corpus), *limits, "-print_final_stats=1"], target.feed)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

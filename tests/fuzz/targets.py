@@ -1,0 +1,163 @@
+"""What is fuzzed: each target takes bytes, and whatever it raises is a mistake of ours."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import pynvml
+
+from hostcollector import domain_xml, nova, tenant_map
+from hostcollector.config import read_bytes, read_web_bytes
+from hostcollector.errors import ConfigError, DomainXmlError, SourceMalformedError
+from hostcollector.exposition import accepts_gzip, choose_format
+from hostcollector.kernel_files import ProcessStat
+from hostcollector.ovsdb.framing import Framer
+from hostcollector.ovsdb.row import ColumnKind, changed_row, read_row
+from hostcollector.qemu_processes.command_line import identity_of
+from hostcollector.rtnetlink.route_socket import _messages
+from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
+from hostcollector.sources.nvml import binding
+from hostcollector.sources.nvml.faults import NvmlCallError
+from hostcollector.sources.sriov.vf_list import parse
+from hostcollector.tenancy import from_nova, from_own_metadata
+from hostcollector.web.admission import credentials
+from hostcollector.web.request import scrape_budget
+from tests.fakes.link_messages import Vf, link_message
+from tests.lab.guest import Guest
+from tests.lab.guest import domain_xml as xml_of
+from tests.lab.metadata import nova as nova_metadata
+from tests.lab.metadata import own_tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parser behind `feed`, and valid inputs to begin with."""
+
+    feed: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+
+
+def _domain(data: bytes) -> None:
+    with suppress(DomainXmlError):
+        domain = domain_xml.parse(data.decode(errors="replace"))
+        from_own_metadata(domain)
+        from_nova(domain)
+        nova.instance_of(domain)
+
+
+def _configuration(data: bytes) -> None:
+    with suppress(ConfigError):
+        read_bytes(data, "fuzz.yml", ("procfs", "cgroup"))
+
+
+def _web_config(data: bytes) -> None:
+    with suppress(ConfigError):
+        read_web_bytes(data, "web.yml")
+
+
+def _tenant_map(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with suppress(ConfigError):
+            tenant_map.read(Path(file.name)).lookup("7AD9C5A4-6b4f-4d6e-9a53-d07b4b8a3d55", "i-2-7-VM")
+
+
+def _netlink(data: bytes) -> None:
+    for _kind, _sequence, message in _messages(bytearray(data)):
+        parse(message)
+
+
+def _ovsdb_stream(data: bytes) -> None:
+    with suppress(SourceMalformedError):
+        Framer(limit=4096).feed(data)
+
+
+def _ovsdb_row(data: bytes) -> None:
+    kinds = dict(zip(("name", "ids", "external_ids", "tag"), (*ColumnKind, *ColumnKind), strict=False))
+    with suppress(ValueError, RecursionError, SourceMalformedError):
+        told = json.loads(data)
+        changed_row(read_row(told, kinds), told, kinds)
+
+
+def _nvml_strings(data: bytes) -> None:
+    def name(_handle: object) -> bytes:
+        return data
+
+    with (
+        patch.object(pynvml, "nvmlDeviceGetName", pynvml.convertStrBytes(name)),
+        suppress(NvmlCallError),
+    ):
+        binding.call("nvmlDeviceGetName", None)
+
+
+def _command_line(data: bytes) -> None:
+    identity_of(data)
+
+
+def _kernel_files(data: bytes) -> None:
+    with suppress(SourceMalformedError):
+        ProcessStat.parse(data)
+    guest_groups(data, mounts_of(data), "/")
+
+
+def _headers(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    choose_format(text)
+    accepts_gzip(text)
+    scrape_budget(text, 8.0, 0.5)
+    credentials([text])
+
+
+_METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
+    project_id="p1", project_name="Globex", instance_name="web"
+)
+_XML = xml_of(Guest(name="fuzz", title="a title", metadata=_METADATA, workload=None), Path("/nowhere"), None)
+
+TARGETS: Mapping[str, Target] = {
+    "domain_xml": Target(_domain, (_XML.encode(), b"<domain><name>&amp;</name></domain>")),
+    "configuration": Target(
+        _configuration, (b"libvirt: {uri: 'qemu:///system'}\nsources: {cgroup: false}\n", b"web: [1, 2\n")
+    ),
+    "web_config": Target(
+        _web_config,
+        (b"basic_auth_users: {prometheus: x}\n", b"tls_server_config: {cert_file: a, key_file: b}\n"),
+    ),
+    "tenant_map": Target(
+        _tenant_map,
+        (
+            b"uuids: {7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55: acme}\n",
+            b"names:\n  - {pattern: 'i-2-*-VM', tenant: globex}\n",
+        ),
+    ),
+    "netlink": Target(_netlink, (link_message([Vf(number=n, counters=tuple(range(8))) for n in range(3)]),)),
+    "ovsdb_stream": Target(
+        _ovsdb_stream, (b'{"id":"echo","method":"echo","params":[]}', b'{"result":{"a":["set",[]]}}{')
+    ),
+    "ovsdb_row": Target(
+        _ovsdb_row,
+        (
+            b'{"name":"tap0","ids":["set",[["uuid","7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"]]],"tag":1}',
+            b'{"external_ids":["map",[["iface-id","x"]]]}',
+        ),
+    ),
+    "nvml_strings": Target(_nvml_strings, (b"NVIDIA H100", b"\xff\xfe")),
+    "qemu_command_line": Target(
+        _command_line,
+        (b"qemu\0-name\0guest=a,,b,debug-threads=on\0-uuid\0007ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55\0",),
+    ),
+    "kernel_files": Target(
+        _kernel_files,
+        (
+            Path("/proc/self/stat").read_bytes(),
+            b"25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n0::/machine/qemu-1-x.libvirt-qemu\n",
+        ),
+    ),
+    "headers": Target(
+        _headers, (b"application/openmetrics-text; version=1.0.0;q=0.8, */*;q=0.1", b"Basic dXNlcjpwYXNz")
+    ),
+}
