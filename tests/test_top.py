@@ -316,11 +316,14 @@ def test_ctrl_c_leaves_cleanly() -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        asked = threading.Event()
-        while len(served.asked) < 3:
-            assert process.poll() is None
-            asked.wait(0.02)
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=20)
+        try:
+            asked = threading.Event()
+            while len(served.asked) < 3:
+                assert process.poll() is None
+                asked.wait(0.02)
+            process.send_signal(signal.SIGINT)
+            out, error = process.communicate(timeout=40)
+        finally:
+            process.kill()
     assert (process.returncode, error) == (0, "")
     assert "1 guest of 1 tenant" in out
