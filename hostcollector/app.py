@@ -21,8 +21,8 @@ logger = logging.getLogger("hostcollector")
 
 # For one collection by hand: how long libvirt may take to list its guests.
 FIRST_LISTING_SECONDS = 5.0
-# And how long those who are asked in the background, over a network.
-FIRST_ANSWERS_SECONDS = 10.0
+# And how long those who are asked in the background, over a network: a BMC takes its time to be explored.
+FIRST_ANSWERS_SECONDS = 30.0
 
 
 def serve(load_settings: LoadSettings) -> int:

@@ -36,10 +36,13 @@ async def discover(get: Get, root: Resource) -> Atlas:
     if not atlas.gpus:
         why = "; ".join(atlas.skipped) or "none of the BMC's systems has a processor of the type GPU"
         raise SourceMalformedError(why)
-    for path, processor in processors.items():
-        _add_metrics(atlas, path, processor)
+
+    async def explore(path: str) -> None:
+        _add_metrics(atlas, path, processors[path])
         with noted(atlas.skipped):
             await _add_memory_and_sensors(get, atlas, path, processors)
+
+    await together(explore(path) for path in processors)
     await _find_reports(get, atlas, root)
     return atlas
 
