@@ -218,9 +218,10 @@ def test_guests_that_come_and_go_do_not_grow_the_memory() -> None:
     encoder = Encoder()
     for number in range(500):
         encoder.encode(guests(*(f"u{number}-{index}" for index in range(10))), Format.TEXT)
-    assert len(encoder._writers[cpu.VCPU_TIME]._prefixes) <= 2 * 10 + 64
+    assert len(encoder._texts[cpu.VCPU_TIME.label_names]) <= 2 * 10 + 64
     encoder.encode(snapshot([]), Format.TEXT)
     assert not encoder._writers
+    assert not encoder._texts
 
 
 def test_histograms_that_come_and_go_do_not_grow_the_memory() -> None:

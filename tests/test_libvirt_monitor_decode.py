@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
 from hostcollector.model import Histogram, Metric
-from hostcollector.sources.libvirt_monitor.decode import Decoder, is_partial
+from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 # As libvirt 9.0 gives them for a guest whose balloon driver reports.
@@ -56,6 +56,14 @@ def test_a_partial_record_has_no_counters_at_all() -> None:
     metrics = {metric for metric, _ in _decode(BUSY)}
     assert metrics == {memory.USAGE, memory.MAXIMUM, memory.ACTUAL_BALLOON, memory.CURRENT_BALLOON}
     assert is_partial(BUSY)
+
+
+def test_a_record_tells_whether_the_monitor_was_asked() -> None:
+    """Balloon or disks alone are an answer too; names and sizes are what libvirt knows by itself."""
+    balloon = {key: value for key, value in WHOLE.items() if key.startswith("balloon.")}
+    disks = {key: value for key, value in WHOLE.items() if key.startswith("block.")}
+    assert all(map(has_answered, (WHOLE, balloon, disks)))
+    assert not has_answered(BUSY)
 
 
 def test_a_balloon_that_never_reported_has_no_age() -> None:

@@ -6,6 +6,7 @@ from io import BytesIO
 
 from hostcollector.exposition.families import FamilyWriter
 from hostcollector.exposition.formats import Format
+from hostcollector.exposition.label_texts import LabelTexts, Series
 from hostcollector.model import Metric, Snapshot
 
 
@@ -19,6 +20,7 @@ class Encoder:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writers: dict[Metric, FamilyWriter] = {}
+        self._texts: dict[tuple[str, ...], LabelTexts] = {}
 
     def encode(self, snapshot: Snapshot, form: Format, only: AbstractSet[str] | None = None) -> bytes:
         """Return the page of `snapshot` in UTF-8. Families without series are left out.
@@ -44,9 +46,19 @@ class Encoder:
     def _writer(self, metric: Metric) -> FamilyWriter:
         writer = self._writers.get(metric)
         if writer is None:
-            writer = self._writers[metric] = FamilyWriter(metric)
+            names = metric.label_names
+            texts = self._texts.setdefault(names, LabelTexts(names))
+            writer = self._writers[metric] = FamilyWriter(metric, texts)
         return writer
 
     def _forget(self, snapshot: Snapshot) -> None:
+        sharing: dict[tuple[str, ...], list[Series]] = {}
+        for family in snapshot.families:
+            if family.series:
+                sharing.setdefault(family.metric.label_names, []).append(family.series)
         for metric in self._writers.keys() - {family.metric for family in snapshot.families if family.series}:
             del self._writers[metric]
+        for names in self._texts.keys() - sharing.keys():
+            del self._texts[names]
+        for names, texts in self._texts.items():
+            texts.keep(sharing[names])

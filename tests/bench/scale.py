@@ -48,7 +48,7 @@ def main() -> int:
         print(HEADINGS)
         for size in SIZES:
             fleet.grow(size)
-            for cost in _at_size(fleet, SCRAPES if size in {*FULL, SIZES[-1]} else SCRAPES // 4):
+            for cost in _at_size(fleet, SCRAPES if size in {*FULL, SIZES[-1]} else -(-SCRAPES // 4)):
                 costs.append(cost)
                 print(cost.row(), flush=True)
             report.write([cost for cost in costs if ONE_HUNG not in cost.name], list(_ratios(costs)))

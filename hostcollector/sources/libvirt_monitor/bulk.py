@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
-from hostcollector.sources.libvirt_monitor.decode import is_partial
+from hostcollector.sources.libvirt_monitor.decode import has_answered
 from hostcollector.sources.libvirt_monitor.pool import Pool
 from hostcollector.sources.libvirt_monitor.sweep import BLOCKED_AFTER_SECONDS, sweep
 from hostcollector.sources.libvirt_monitor.worker import Records, Worker
@@ -89,9 +89,9 @@ class BulkRead:
             self._error = error
             return
         for uuid, record in records.items():
-            # The first whole answer stands: the call that was issued again is the fresher one of the two, but
+            # The first real answer stands: the call that was issued again is the fresher one of the two, but
             # the two may have met at a guest, and NOWAIT made one step over it.
-            if uuid not in self._records or is_partial(self._records[uuid]):
+            if uuid not in self._records or not has_answered(self._records[uuid]):
                 self._records[uuid] = record
 
     def _examine(self) -> None:
