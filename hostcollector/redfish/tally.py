@@ -96,9 +96,9 @@ def _at(document: dict[str, Any], pointer: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Return a value as reports write it; empty for what has no such form."""
+    """Return a value as reports write it, of a list its texts; empty for what has no such form."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float | list):
-        return json.dumps(value)
-    return ""
+    if isinstance(value, list):
+        return json.dumps([one for one in value if isinstance(one, str)])
+    return json.dumps(value) if isinstance(value, bool | int | float) else ""

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pynvml
 
-from hostcollector import domain_xml, nova, tenant_map
+from hostcollector import domain_xml, gpu_map, nova, tenant_map
 from hostcollector.config import read_bytes, read_web_bytes
 from hostcollector.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.exposition import accepts_gzip, choose_format
@@ -18,6 +18,11 @@ from hostcollector.kernel_files import ProcessStat
 from hostcollector.ovsdb.framing import Framer
 from hostcollector.ovsdb.row import ColumnKind, changed_row, read_row
 from hostcollector.qemu_processes.command_line import identity_of
+from hostcollector.redfish import sensors
+from hostcollector.redfish.atlas import Atlas, Place
+from hostcollector.redfish.links import resource
+from hostcollector.redfish.meanings import Kind
+from hostcollector.redfish.tally import Tally
 from hostcollector.rtnetlink.route_socket import _messages
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
@@ -84,6 +89,26 @@ def _ovsdb_row(data: bytes) -> None:
         changed_row(read_row(told, kinds), told, kinds)
 
 
+def _redfish(data: bytes) -> None:
+    with suppress(ValueError, RecursionError, SourceMalformedError):
+        told = json.loads(data)
+        tally = Tally(_ATLAS)
+        with suppress(SourceMalformedError):
+            tally.add_report(told)
+        for path in _ATLAS.places:
+            tally.add_resource(path, told)
+        sensors.meanings({"/sensor": resource(told, "/sensor")}, ("DRAM_0",))
+        tally.readings()
+
+
+def _gpu_map(data: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        with suppress(ConfigError):
+            gpu_map.read(Path(file.name))
+
+
 def _nvml_strings(data: bytes) -> None:
     def name(_handle: object) -> bytes:
         return data
@@ -118,6 +143,23 @@ _METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
 )
 _XML = xml_of(Guest(name="fuzz", title="a title", metadata=_METADATA, workload=None), Path("/nowhere"), None)
 
+_ATLAS = Atlas(places={f"/{kind}": Place(gpu="/gpu", kind=kind) for kind in Kind}, ports={"/Ports": "/gpu"})
+_REDFISH = (
+    {
+        "MetricValues": [
+            {"MetricProperty": "/metrics#/PowerLimitThrottleDuration", "MetricValue": "PT1.5S"},
+            {"MetricProperty": "/metrics#/Oem/Nvidia/ThrottleReasons", "MetricValue": ["SWPowerCap"]},
+            {
+                "MetricProperty": "/Ports/NVLink_0/Metrics#/RXBytes",
+                "MetricValue": "1",
+                "Oem": {"Nvidia": {"MetricValueStale": True}},
+            },
+        ]
+    },
+    {"Status": {"Health": "OK"}, "MemorySummary": {"TotalMemorySizeMiB": 183359}},
+    {"ReadingType": "Temperature", "ReadingBasis": "Headroom", "PhysicalContext": "GPU"},
+)
+
 TARGETS: Mapping[str, Target] = {
     "domain_xml": Target(_domain, (_XML.encode(), b"<domain><name>&amp;</name></domain>")),
     "configuration": Target(
@@ -145,6 +187,8 @@ TARGETS: Mapping[str, Target] = {
             b'{"external_ids":["map",[["iface-id","x"]]]}',
         ),
     ),
+    "redfish": Target(_redfish, tuple(json.dumps(document).encode() for document in _REDFISH)),
+    "gpu_map": Target(_gpu_map, (b'"0000:1b:00.0": GPU_SXM_1\n0000:19:00.0: GPU_SXM_2\n',)),
     "nvml_strings": Target(_nvml_strings, (b"NVIDIA H100", b"\xff\xfe")),
     "qemu_command_line": Target(
         _command_line,

@@ -1,0 +1,67 @@
+"""A BMC that answers with anything at all."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostcollector.errors import SourceError, SourceMalformedError
+from hostcollector.redfish.atlas import Atlas
+from hostcollector.redfish.discovery import discover
+from hostcollector.redfish.tally import Tally
+
+PATHS = ("/a", "/b", "/c", "/d")
+NAMES = (
+    *(
+        "@odata.id",
+        "Systems",
+        "Processors",
+        "Members",
+        "ProcessorType",
+        "Links",
+        "Memory",
+        "Metrics",
+        "Chassis",
+    ),
+    *("PCIeDevice", "Sensors", "ReadingType", "TelemetryService", "MetricReports", "MetricValues", "Ports"),
+    *("MetricProperty", "MetricValue", "MemorySummary", "EnvironmentMetrics", "Id", "Status", "Health"),
+)
+TEXTS = (
+    st.sampled_from((*PATHS, "GPU", "Temperature", "Power", "OK", "nan", "/a#/Status/Health", "")) | st.text()
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+LINKS = st.fixed_dictionaries({"@odata.id": st.sampled_from(PATHS)})
+
+
+def _deeper(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    named = st.dictionaries(st.sampled_from(NAMES), inner, max_size=6)
+    return st.lists(inner, max_size=3) | named
+
+
+DOCUMENTS = st.recursive(LEAVES | LINKS, _deeper, max_leaves=20)
+RESOURCES = st.dictionaries(st.sampled_from(NAMES), DOCUMENTS, max_size=10)
+
+
+@given(st.dictionaries(st.sampled_from(PATHS), RESOURCES | DOCUMENTS), RESOURCES)
+def test_nothing_but_an_error_of_ours(documents: dict[str, Any], root: dict[str, Any]) -> None:
+    """Whatever its resources and reports are, exploring it ends, and with no other error than ours."""
+
+    async def get(path: str) -> Any:
+        return documents.get(path)
+
+    async def explore() -> Atlas:
+        with suppress(SourceError):
+            return await discover(get, root)
+        return Atlas()
+
+    tally = Tally(asyncio.run(explore()))
+    for path, document in documents.items():
+        with suppress(SourceMalformedError):
+            tally.add_report(document)
+        with suppress(SourceMalformedError):
+            tally.add_resource(path, document)
+    for readings in tally.readings().values():
+        assert all(value == value for value in readings.gauges.values())  # noqa: PLR0124 - not a nan
+        assert all(raw >= 0 for raw in readings.counters.values())
