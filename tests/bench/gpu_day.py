@@ -93,13 +93,13 @@ def main(reads: int) -> None:
         host.stop()
         host.start(BETWEEN_PORTS)
         growth = measure(host, reads=reads, session=SESSION_SECONDS)
-    print(f"{growth.reads} reads, {growth.rounds} rounds of questions at least, {growth.logins} logins, ")
+    print(f"{growth.reads} reads, at least {growth.rounds} rounds of questions, {growth.logins} logins")
     print(f"at most {growth.most_sessions} session at a time, {len(host.bmc.sessions)} left at the end")
     print(
         f"more than after the warm-up: {growth.threads} threads, {growth.files} files, "
-        f"{growth.blocks} blocks, {growth.resident / 2**20:.2f} MiB resident; "
-        f"it took {time.monotonic() - started:.0f} s"
+        f"{growth.blocks} blocks, {growth.resident / 2**20:.2f} MiB resident"
     )
+    print(f"it took {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

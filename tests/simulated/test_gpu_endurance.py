@@ -12,7 +12,8 @@ def test_nothing_grows(host: GpuHost) -> None:
     growth = measure(host, reads=450, session=100)
     assert growth.rounds == 30
     assert growth.logins == 1 + 1 + 4  # of both collectors, and the BMC ended the session four times
-    assert (growth.threads, growth.files, growth.most_sessions) == (0, 0, 1)
+    assert (growth.threads, growth.most_sessions) == (0, 1)
+    assert growth.files <= 2  # one or two may just be read; a leak would be one for each of the rounds
     assert growth.blocks < 10_000
     host.stop()
     assert not host.bmc.sessions
