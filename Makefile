@@ -33,7 +33,7 @@ unit: venv ## the tests that need neither root nor QEMU
 	$(python) -m pytest -n 4 --dist loadgroup -m 'not lab' $(cov)
 
 lab: setup ## the tests on a real libvirtd with real guests
-	$(python) -m pytest -m lab
+	$(python) -m pytest -m 'lab and not full'
 
 matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for a part of it
 	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +25,11 @@ from tests.lab.running import RunningGuest
 # What the private libvirtd sees as its own. The whole of /run, so that it finds neither the pid files of
 # another libvirtd nor a D-Bus by which it would register its guests with systemd.
 OWN_PATHS = ("run", "etc/libvirt", "var/lib/libvirt", "var/log/libvirt", "var/cache/libvirt")
-ENTER = 'for path in $OWN_PATHS; do mount --bind "$0/$path" "/$path" || exit; done; exec "$@"'
+# And a name of its own, because libvirt migrates no guest to a host that is called like the first one.
+ENTER = (
+    'for path in $OWN_PATHS; do mount --bind "$0/$path" "/$path" || exit; done; '
+    'hostname "${0##*/}"; exec "$@"'
+)
 LIBVIRTD_CONF = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n'
 # Settings for a laboratory, never for a hypervisor. QEMU runs as root because libvirt probes it anew for each
 # guest when the user that it runs as cannot open a /dev/kvm that root can.
@@ -74,6 +79,8 @@ class PrivateHypervisor(Hypervisor):
         runtime = directory / "run/libvirt"
         uri = f"qemu+unix:///system?socket={runtime}/libvirt-sock"
         super().__init__(directory, uri, f"{uri}-ro", runtime)
+        self.configuration = f'{LIBVIRTD_CONF}host_uuid = "{uuid.uuid4()}"\n'
+        """Of libvirtd, as text; one that is written anew is read at the next start."""
         self._child: subprocess.Popen[bytes] | None = None
         self._libvirtd: Process | None = None
 
@@ -90,7 +97,7 @@ class PrivateHypervisor(Hypervisor):
             cache.mkdir(parents=True, exist_ok=True)
             (directory / "var/cache/libvirt").rmdir()
             (directory / "var/cache/libvirt").symlink_to(cache)
-            (directory / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
+            (directory / "etc/libvirt/libvirtd.conf").write_text(hypervisor.configuration)
             (directory / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
             hypervisor.restart()
         except BaseException:
@@ -138,8 +145,9 @@ class PrivateHypervisor(Hypervisor):
         """Start libvirtd, after killing the one that runs, and wait until it answers."""
         self.kill()
         log = self.directory / "libvirtd.log"
-        enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, str(self.directory))
-        self._child = spawn([*enter, "libvirtd"], log, {**os.environ, "OWN_PATHS": " ".join(OWN_PATHS)})
+        enter = ("unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", ENTER)
+        environment = {**os.environ, "OWN_PATHS": " ".join(OWN_PATHS)}
+        self._child = spawn([*enter, str(self.directory), "libvirtd"], log, environment)
         self._libvirtd = Process.of(self._child.pid)
         until(self._answers_or_fails, 30.0, f"an answer of the private libvirtd, see {log}")
 

@@ -285,11 +285,13 @@ def test_a_guest_that_ends_while_it_is_read_has_no_series(tmp_path: Path) -> Non
 
 
 def test_a_group_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
-    """Groups are removed when their guest ends."""
+    """Groups are removed when their guest ends, or their tree is not there to be seen: that is said."""
     host = Host(tmp_path)
     host.guest(50, A, "web", f"0::/{SCOPE}/libvirt\n")
     reading = host.read(a="web")
     assert reading.samples == []
+    assert reading.notes == ("nothing is to be found of the control group of guest 'web'",)
+    assert reading.partial
 
 
 def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:

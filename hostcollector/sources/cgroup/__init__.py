@@ -73,9 +73,13 @@ class Cgroup:
         samples: list[Sample] = []
         for uuid, groups in owned.items():
             try:
-                samples += self._samples(uuid, groups)
+                of_guest = self._samples(uuid, groups)
             except (OSError, SourceMalformedError) as error:
                 notes.append(f"the control group of guest {names[uuid]!r} cannot be read: {error}")
+            else:
+                samples += of_guest
+                if not of_guest:
+                    notes.append(f"nothing is to be found of the control group of guest {names[uuid]!r}")
         return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
 
     def close(self) -> None:

@@ -19,9 +19,9 @@ def begin(pytestconfig: pytest.Config) -> Begin:
     return partial(row, pytestconfig.stash.setdefault(RESULTS, []))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def on_stage(guest_image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Give the scene that the rows of one file share: each of them leaves it as it was."""
+    """Give the scene that rows share: each of them leaves it as it was."""
     with scene(guest_image, tmp_path_factory.mktemp("scene")) as shared:
         yield shared
 

@@ -53,8 +53,8 @@ class Judge:
 
         `dead` are guests that had ended when it was asked for.
         """
-        self._begin_lives(page)
         sentences = [
+            *self._new_lives(page, harm),
             *self._backwards(page, harm),
             *self._zeros(page),
             *self._missing(page, harm),
@@ -63,13 +63,16 @@ class Judge:
         more = len(sentences) - _MOST_SENTENCES
         return sentences[:_MOST_SENTENCES] + ([f"and {more} more"] if more > 0 else [])
 
-    def _begin_lives(self, page: Page) -> None:
-        """Forget what belongs to an earlier QEMU of a guest: its counters start anew."""
+    def _new_lives(self, page: Page, harm: Harm) -> Iterator[str]:
+        """Forget what belongs to an earlier QEMU of a guest; find starts of a QEMU that nobody ended."""
         for labels, started in page.all(START).items():
             uuid = dict(labels)["uuid"]
-            if self._lives.get(uuid) != started:
+            before = self._lives.get(uuid)
+            if before != started:
                 self._lives[uuid] = started
                 self._counters.pop(uuid, None)
+                if before is not None and not harm.ends(uuid):
+                    yield f"the start of {uuid} moved from {before:g} to {started:g}"
 
     def _backwards(self, page: Page, harm: Harm) -> Iterator[str]:
         for series, value in page.series.items():
@@ -128,6 +131,6 @@ def _told(page: Page, uuid: str) -> dict[str, list[float]]:
 
 def _explained(page: Page, source: str, uuid: str) -> bool:
     """Whether the page says itself that the source, or the guest's part of it, is not there."""
-    if page.one(UP, source=source) == 0 or page.one(PARTIAL, source=source) == 1:
+    if 0 in page.all(UP, source=source).values() or 1 in page.all(PARTIAL, source=source).values():
         return True
     return bool(uuid) and any(1 in page.all(flag, uuid=uuid).values() for flag in _FLAGS)

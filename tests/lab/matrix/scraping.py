@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from http.client import HTTPException
 from operator import or_
 
 from tests.lab.matrix.harm import NO_HARM, Harm
@@ -112,7 +113,7 @@ class Scraping:
         began = time.monotonic()
         try:
             page = self._watched.served.page(TIMEOUT_SECONDS)
-        except (OSError, AssertionError) as error:
+        except (OSError, HTTPException, AssertionError) as error:
             self._note([f"a scrape failed after {time.monotonic() - began:.1f} s: {error!r}"], began)
             return
         harm = self._in_force(began)

@@ -13,7 +13,11 @@ TIMED_OUT = "libvirt_domain_timed_out"
 READ_BYTES = "libvirt_domain_block_stats_read_bytes_total"
 
 
-@pytest.mark.parametrize("hung", [1, 5, None], ids=["one", "five", "all"])
+@pytest.mark.parametrize(
+    "hung",
+    [pytest.param(1, marks=pytest.mark.full), pytest.param(5, marks=pytest.mark.full), None],
+    ids=["one", "five", "all"],
+)
 def test_stopped_qemus_cost_their_monitor_series(hung: int | None, on_stage: Scene, begin: Begin) -> None:
     """They are marked, their monitor series are absent, everything else stays."""
     stopped = on_stage.guests[:hung]

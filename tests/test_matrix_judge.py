@@ -1,0 +1,106 @@
+"""The judge of the fault matrix finds what is wrong on a page, and lets pass what a fault explains."""
+
+import pytest
+
+from tests.lab.matrix.complete import Complete
+from tests.lab.matrix.footprint import MIB, Footprint
+from tests.lab.matrix.harm import EVERYTHING, MONITOR, NO_HARM, Harm
+from tests.lab.matrix.judge import Judge
+from tests.lab.served import Page, parse
+
+A = "aaaaaaaa-0000-4000-8000-000000000001"
+NOBODY: frozenset[str] = frozenset()
+HEALTHY = {
+    "started": 100.0,
+    "read_bytes": 4096.0,
+    "balloon": 2.0**27,
+    "timed_out": 0.0,
+    "partial": 0.0,
+    "blocked": 0.0,
+    "up": 1.0,
+    "duration": 0.25,
+}
+LINES = {
+    "started": 'libvirt_domain_start_timestamp_seconds{{uuid="{a}"}}',
+    "read_bytes": 'libvirt_domain_block_stats_read_bytes_total{{uuid="{a}",target_device="vda"}}',
+    "balloon": 'libvirt_domain_memory_stats_current_balloon_bytes{{uuid="{a}"}}',
+    "timed_out": 'libvirt_domain_timed_out{{uuid="{a}"}}',
+    "partial": 'libvirt_domain_stats_partial{{uuid="{a}"}}',
+    "blocked": 'libvirt_domain_monitor_blocked_seconds{{uuid="{a}"}}',
+    "up": 'hostcollector_source_up{{source="libvirt_monitor"}}',
+    "duration": "hostcollector_collection_duration_seconds",
+}
+WITHOUT_DISK = {"read_bytes": None, "balloon": None}
+HUNG = Harm(guests={A: MONITOR})
+ENDED = Harm(guests={A: EVERYTHING})
+
+
+def _page(**changes: float | None) -> Page:
+    told = {**HEALTHY, **changes}
+    return parse(
+        "".join(f"{LINES[name].format(a=A)} {value}\n" for name, value in told.items() if value is not None)
+    )
+
+
+def _verdict(*pages: Page, harm: Harm = NO_HARM, dead: frozenset[str] = NOBODY) -> list[str]:
+    """Return what the judge says of the last page."""
+    judge = Judge(Complete.of([_page()]))
+    return [judge.wrong(page, harm, dead) for page in (_page(), *pages)][-1]
+
+
+@pytest.mark.parametrize(
+    ("page", "harm", "complaint"),
+    [
+        (_page(read_bytes=4095), NO_HARM, "went back from 4096 to 4095"),
+        (_page(read_bytes=0), HUNG, "went back from 4096 to 0"),
+        (_page(balloon=0), HUNG, "is 0"),
+        (_page(**WITHOUT_DISK, timed_out=1), NO_HARM, "is missing for"),
+        (_page(**WITHOUT_DISK), HUNG, "nothing says why"),
+        (_page(started=200), HUNG, "moved from 100 to 200"),
+        (_page(up=None), HUNG, "hostcollector_source_up{} is missing"),
+    ],
+)
+def test_what_is_wrong_is_found(page: Page, harm: Harm, complaint: str) -> None:
+    """Counters that go back, zeros, gaps without a fault or without an explanation, lives that restart."""
+    assert any(complaint in sentence for sentence in _verdict(page, harm=harm))
+
+
+@pytest.mark.parametrize(
+    ("page", "harm"),
+    [
+        (_page(), NO_HARM),
+        (_page(read_bytes=8192), NO_HARM),
+        (_page(**WITHOUT_DISK, timed_out=1, blocked=3), HUNG),
+        (_page(**WITHOUT_DISK, partial=1), HUNG),
+        (_page(**WITHOUT_DISK, up=0), Harm(everywhere=MONITOR)),
+        (_page(**WITHOUT_DISK, timed_out=None, partial=None, blocked=None), ENDED),
+        (_page(started=200, read_bytes=0), ENDED),
+    ],
+)
+def test_what_a_fault_explains_passes(page: Page, harm: Harm) -> None:
+    """What the fault may take is missing and the page says so; a new life counts anew."""
+    assert _verdict(page, harm=harm) == []
+
+
+def test_a_slow_qemu_is_counted_and_not_held_against_the_page() -> None:
+    """A guest without a fault whose QEMU was measured to be slow is a figure of its own."""
+    judge = Judge(Complete.of([_page()]))
+    assert judge.wrong(_page(**WITHOUT_DISK, timed_out=1, blocked=0.9), NO_HARM, NOBODY) == []
+    assert judge.slow == 1
+
+
+def test_the_dead_may_be_on_one_page_only() -> None:
+    """The collection that was under way may show them, also if several scrapes share it; the next may not."""
+    dead = frozenset({A})
+    assert _verdict(_page(), harm=ENDED, dead=dead) == []
+    assert _verdict(_page(), _page(), harm=ENDED, dead=dead) == []
+    (sentence,) = _verdict(_page(), _page(duration=0.5), harm=ENDED, dead=dead)
+    assert sentence == f"{A} has ended and is still there"
+
+
+def test_growth_beyond_the_bound_is_a_leak() -> None:
+    """Each quantity is compared for itself."""
+    bound = Footprint(threads=2, descriptors=2, memory=MIB)
+    before = Footprint(threads=10, descriptors=10, memory=50 * MIB)
+    assert Footprint(12, 12, 51 * MIB).growth_over(before, bound) == []
+    assert len(Footprint(13, 13, 52 * MIB).growth_over(before, bound)) == 3
