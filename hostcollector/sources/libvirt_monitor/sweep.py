@@ -22,6 +22,9 @@ SILENT = "libvirt accepts connections but does not answer; is its daemon stopped
 
 # A probe answers in a fraction of a millisecond; a guest that holds it up has its lock held.
 PROBE_PATIENCE_SECONDS = 0.5
+# A connection takes some round trips and a listing: on a machine that is short of CPU that is no silence yet.
+CONNECTION_PATIENCE_SECONDS = 2.0
+POLL_SECONDS = 0.05
 # A monitor command takes milliseconds. One that takes this long will not help this collection.
 BLOCKED_AFTER_SECONDS = 0.7
 
@@ -105,7 +108,10 @@ def sweep(
 
 def _await_progress(future: Future[None], probing: Probing, deadline: float, clock: Clock) -> None:
     """Wait until the probing is over, stands still, or has no time left."""
+    begins_by = min(deadline, clock() + CONNECTION_PATIENCE_SECONDS)
+    while not (future.done() or probing.begun) and clock() < begins_by:
+        wait([future], timeout=POLL_SECONDS)
     seen = -1
-    while not future.done() and len(probing.found) > seen and clock() < deadline:
+    while probing.begun and not future.done() and len(probing.found) > seen and clock() < deadline:
         seen = len(probing.found)
         wait([future], timeout=min(PROBE_PATIENCE_SECONDS, max(0.0, deadline - clock())))
