@@ -167,6 +167,7 @@ def _pci_address(address: ET.Element | None) -> str:
 
 def _metadata(root: ET.Element) -> Iterator[MetadataElement]:
     for element in root.iterfind("metadata/*"):
+        element.tail = None  # text behind it is not its own, and would spoil the document that it becomes
         namespace, _, name = element.tag.rpartition("}")
         yield MetadataElement(
             namespace=namespace.lstrip("{"), name=name, xml=ET.tostring(element, encoding="unicode")

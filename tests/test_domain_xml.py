@@ -1,5 +1,6 @@
 """The live domain XML becomes a `Domain`, and nothing that a tenant can put there breaks it."""
 
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hostcollector.domain_xml import parse
 from hostcollector.errors import DomainXmlError
 from hostcollector.model import Disk, DiskLimits, HostDevice, Nic
+from hostcollector.tenancy import from_own_metadata
 
 FIXTURE = Path(__file__).parent / "fixtures" / "domain.xml"
 SMALLEST = "<domain><name>{name}</name><uuid>1b4e28ba-2fa1-11d2-883f-b9a761bde3fb</uuid>{rest}</domain>"
@@ -74,6 +76,19 @@ def test_host_devices_are_read() -> None:
     gpu, mediated = parse(FIXTURE.read_text()).host_devices
     assert gpu == HostDevice(type="pci", alias="hostdev0", pci_address="0000:ca:00.0")
     assert mediated.mdev_uuid == "c2177883-f1bb-47f0-914d-32a22e3a8804"
+
+
+def test_text_between_metadata_elements_belongs_to_none_of_them() -> None:
+    """Each element is a document of its own, whatever somebody wrote behind it."""
+    xml = (
+        "<domain><name>a</name><uuid>7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55</uuid><metadata>"
+        '<tenant xmlns="urn:hostcollector:domain:1" id="acme"/>stray<other/>more</metadata></domain>'
+    )
+    for element in parse(xml).metadata:
+        assert ET.fromstring(element.xml).tail is None
+    tenant = from_own_metadata(parse(xml))
+    assert tenant is not None
+    assert tenant.id == "acme"
 
 
 def test_metadata_elements_are_kept_whole() -> None:

@@ -11,17 +11,21 @@ with atheris.instrument_imports(include=["hostcollector"]):
     from tests.fuzz.targets import TARGETS
 
 LONGEST_INPUT = 4096
+ARTEFACTS = Path(__file__).parents[2] / ".lab"
+"""Where the input that raised something is left."""
 
 
 def main(name: str, seconds: str) -> None:
     """Fuzz until the time is over; libFuzzer ends the process, with an error when something was raised."""
     target = TARGETS[name]
+    ARTEFACTS.mkdir(exist_ok=True)
     with contextlib.ExitStack() as left:
         corpus = Path(left.enter_context(tempfile.TemporaryDirectory()))
         for number, seed in enumerate(target.seeds):
             (corpus / f"seed-{number}").write_bytes(seed)
-        limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}", "-verbosity=0")
-        atheris.Setup([sys.argv[0], str(corpus), *limits, "-print_final_stats=1"], target.feed)
+        limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}")
+        told = ("-verbosity=0", "-print_final_stats=1", f"-artifact_prefix={ARTEFACTS}/")
+        atheris.Setup([sys.argv[0], str(corpus), *limits, *told], target.feed)
         atheris.Fuzz()
 
 
