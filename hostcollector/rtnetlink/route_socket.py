@@ -1,11 +1,13 @@
 """A socket to the kernel's routing netlink: one question at a time, each with its own answers."""
 
 import errno
+import fcntl
 import os
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import NamedTuple, Protocol
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
@@ -30,6 +32,9 @@ from hostcollector.rtnetlink.messages import (
 )
 
 _ERROR = slice(MESSAGE.size, MESSAGE.size + 4)
+# struct ifreq with an index in it: 16 bytes of name, then a union of 24 bytes.
+_IFNAMSIZ, _SIOCGIFINDEX = 16, 0x8933
+_IFREQ = Struct(f"={_IFNAMSIZ}si20x")
 
 
 class SocketLike(Protocol):
@@ -40,6 +45,9 @@ class SocketLike(Protocol):
 
     def recv_into(self, buffer: bytearray, nbytes: int = 0, flags: int = 0, /) -> int:
         """Receive one message."""
+
+    def fileno(self) -> int:
+        """Return the file descriptor."""
 
     def settimeout(self, value: float, /) -> None:
         """Set the seconds that a call may block."""
@@ -98,6 +106,24 @@ class RouteSocket:
         question = _Question(RTM_GETSTATS, RTM_NEWSTATS, STATISTICS.pack(0, 0, _bit(IFLA_STATS_LINK_64)))
         return self._ask(question, deadline, many=True)
 
+    def index(self, name: str) -> int | None:
+        """Return the index of the link with this name; None when there is none, or can be none.
+
+        Over the socket that is open already (SIOCGIFINDEX, netdevice(7)): if_nametoindex(3) opens one for
+        each name, and where no file descriptor is free it says that there is no such link. Raises
+        `SourceError`.
+        """
+        encoded = name.encode(errors="surrogatepass")
+        if not 0 < len(encoded) < _IFNAMSIZ or b"\0" in encoded:
+            return None
+        try:
+            answer = fcntl.ioctl(self._opened().fileno(), _SIOCGIFINDEX, _IFREQ.pack(encoded, 0))
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise _typed(error) from error
+        return int(_IFREQ.unpack(answer)[1])
+
     def close(self) -> None:
         """Close the socket; the next question opens another one."""
         if self._socket is not None:
@@ -116,13 +142,17 @@ class RouteSocket:
             raise _typed(error) from error
 
     def _send(self, question: "_Question", flags: int, deadline: float) -> None:
-        if self._socket is None:
-            self._socket = self._connect()
+        route = self._opened()
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        self._socket.settimeout(self._time_left(deadline))
+        route.settimeout(self._time_left(deadline))
         length = MESSAGE.size + len(question.body)
         header = MESSAGE.pack(length, question.kind, NLM_F_REQUEST | flags, self._sequence, 0)
-        self._socket.send(header + question.body)
+        route.send(header + question.body)
+
+    def _opened(self) -> SocketLike:
+        if self._socket is None:
+            self._socket = self._connect()
+        return self._socket
 
     def _answers(self, question: "_Question", *, many: bool, deadline: float) -> Iterator[bytes]:
         """Yield the question's answers until the kernel is done. Raises `SourceError` for its error messages.

@@ -4,8 +4,7 @@ One dump of the counters of all links (RTM_GETSTATS), not of the links themselve
 kernel knows about them.
 """
 
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from hostcollector.catalogue import interface
@@ -40,6 +39,9 @@ class _Port(NamedTuple):
 class Route(Protocol):
     """The part of `RouteSocket` that is used."""
 
+    def index(self, name: str) -> int | None:
+        """Return the index of the link with this name, None when there is none. Raises `SourceError`."""
+
     def counters(self, deadline: float) -> Mapping[int, LinkCounters]:
         """Return the counters of all links of this network namespace by index. Raises `SourceError`."""
 
@@ -48,23 +50,18 @@ class Route(Protocol):
 
 
 class Netlink:
-    """Reads the links' counters from `route`; `index_of` gives a link's index by its name."""
+    """Reads the links' counters from `route`."""
 
     name = "netlink"
 
-    def __init__(
-        self,
-        route: Route | None = None,
-        index_of: Callable[[str], int] = socket.if_nametoindex,
-    ) -> None:
+    def __init__(self, route: Route | None = None) -> None:
         self._route = route or RouteSocket()
-        self._index_of = index_of
 
     def read(self, request: Request) -> Reading:
         """Return the counters of all guests' interfaces that are links of the host. Raises `SourceError`."""
         ports, notes = _ports(request.guests)
         # The index first: a name may pass to another guest's link, an index is never given twice.
-        indexes = {target: index for target in ports if (index := self._index(target)) is not None}
+        indexes = {target: index for target in ports if (index := self._route.index(target)) is not None}
         counters = self._route.counters(request.deadline) if indexes else {}
         samples = [
             sample
@@ -77,12 +74,6 @@ class Netlink:
     def close(self) -> None:
         """Close the socket."""
         self._route.close()
-
-    def _index(self, target: str) -> int | None:
-        try:
-            return self._index_of(target)
-        except (OSError, ValueError):  # no such link, or a name that no link can have
-            return None
 
 
 def _ports(guests: Mapping[str, Guest]) -> tuple[dict[str, _Port], tuple[str, ...]]:

@@ -1,8 +1,10 @@
 """The netlink source shows a guest's traffic from the guest's side, and never another guest's."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -60,11 +62,14 @@ def request(**nics: list[Nic]) -> Request:
 
 
 class _Links:
-    """Stands in for the kernel's counters: the same ones for each of these links."""
+    """Stands in for the kernel: the same counters for each of these links. tap7 has index 7, and so on."""
 
     def __init__(self, indexes: Sequence[int]) -> None:
         self.indexes = indexes
         self.asked = 0
+
+    def index(self, name: str) -> int | None:
+        return int(name.removeprefix("tap")) if name.startswith("tap") else None
 
     def counters(self, _deadline: float) -> dict[int, LinkCounters]:
         self.asked += 1
@@ -74,16 +79,9 @@ class _Links:
         pass
 
 
-def index_of(name: str) -> int:
-    """Stand in for the kernel: tap7 has index 7, and there is no other kind."""
-    if not name.startswith("tap"):
-        raise OSError("no interface with this name")
-    return int(name.removeprefix("tap"))
-
-
 def read(indexes: tuple[int, ...], **nics: list[Nic]) -> Reading:
     """Read where the links with these indexes exist."""
-    return Netlink(_Links(indexes), index_of).read(request(**nics))
+    return Netlink(_Links(indexes)).read(request(**nics))
 
 
 def read_for_real(**nics: list[Nic]) -> Reading:
@@ -143,8 +141,10 @@ def test_a_link_that_two_guests_name_is_neithers() -> None:
 
 def test_a_name_goes_by_its_present_index() -> None:
     """The same name on another link is another series of numbers."""
+    links = _Links((9,))
     indexes = iter((7, 9))
-    source = Netlink(_Links((9,)), lambda _: next(indexes))
+    links.index = lambda _: next(indexes)  # type: ignore[method-assign,assignment] # it moves between two reads
+    source = Netlink(links)
     nics = [Nic(type="bridge", target="vnet0")]
     assert list(source.read(request(a=nics)).samples) == []
     assert len(source.read(request(a=nics)).samples) == 8
@@ -153,7 +153,7 @@ def test_a_name_goes_by_its_present_index() -> None:
 @pytest.mark.parametrize("name", ["tap\0", "tap\ud800", "a" * 300, "tap7/../x"])
 def test_a_name_that_no_link_can_have_is_absent(name: str) -> None:
     """The real look-up refuses it without harm."""
-    reading = Netlink(_Links(())).read(request(a=[Nic(type="bridge", target=name)]))
+    reading = read_for_real(a=[Nic(type="bridge", target=name)])
     assert list(reading.samples) == []
 
 
@@ -181,6 +181,34 @@ def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
     links = _Links((7,))
     assert list(Netlink(links).read(request(a=[])).samples) == []
     assert links.asked == 0
+
+
+@contextmanager
+def no_free_file_descriptor() -> Iterator[None]:
+    """Let this process open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, names("/proc/self/fd"))) + 1, before[1]))
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for number in taken:
+            os.close(number)
+
+
+def test_links_are_found_without_a_free_file_descriptor() -> None:
+    """They are looked up over the socket that is open; one that cannot be opened is an error, not a gap."""
+    nics = [Nic(type="direct", target="lo")]
+    with closing(Netlink()) as source, closing(Netlink()) as unopened:
+        assert source.read(request(a=nics)).samples
+        with no_free_file_descriptor():
+            assert source.read(request(a=nics)).samples
+            with pytest.raises(SourceUnavailableError, match="open files"):
+                unopened.read(request(a=nics))
 
 
 @pytest.mark.parametrize(
