@@ -3,7 +3,7 @@
 Where the time of a collection goes (libvirt 9.0, QEMU 7.2, strace and ``hostcollector collect --profile``):
 a guest's statistics are five monitor commands, three for its disks (query-blockstats twice, query-named-
 block-nodes) and two for its balloon (query-balloon, qom-get). QEMU takes each command in byte by byte, a
-poll and a read for each, so that answering costs it 0.7 ms of CPU whatever the command, twice what
+poll and a read for each, so that answering costs it half a millisecond of CPU or more, twice what
 libvirtd and the collector need together. On a host without idle cores only fewer commands make a collection
 shorter.
 
