@@ -15,7 +15,7 @@ from tests.lab.served import Page
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3000)]
 
-CHURN = int(os.environ.get("LAB_CHURN", "20"))
+CHURN = int(os.environ.get("LAB_CHURN", "10"))
 """How many guests come and go in all; 1,000 for the table."""
 
 WAVE = 10

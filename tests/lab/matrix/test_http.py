@@ -113,6 +113,7 @@ def test_bad_requests_are_refused(on_stage: Scene, begin: Begin) -> None:
                 row.keep_scraping()
 
 
+@pytest.mark.full
 def test_ten_scrapers_at_once_cost_one_collection(on_stage: Scene, begin: Begin) -> None:
     """They get the same page: how long its collection took tells one from another."""
     served = on_stage.watched.served

@@ -70,6 +70,7 @@ def test_libvirtd_is_killed(on_stage: Scene, begin: Begin) -> None:
                 on_stage.hypervisor.restart()
 
 
+@pytest.mark.full
 def test_libvirtd_is_restarted_again_and_again(on_stage: Scene, begin: Begin) -> None:
     """A daemon that comes back every ten seconds is followed each time."""
     with begin("libvirtd restarted every 10 s", on_stage.watched) as row:
