@@ -10,6 +10,7 @@ import pytest
 
 from hostcollector.qemu_processes import Found, QemuProcesses
 from tests.fakes.guests import A, guests
+from tests.lab.process import until
 
 # They run real processes of one and the same guest, which the others must not see: one test after the other.
 pytestmark = pytest.mark.xdist_group("the processes of guest A")
@@ -28,6 +29,10 @@ def running_as(name: str, program: Path = BASH) -> Iterator[int]:
     arguments = ["-c", "read -r _", "-name", f"guest={name},debug-threads=on", "-uuid", A]
     child = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE)
     try:
+        # exec(2) closes the pipe that Popen waits for a moment before the new command line can be read.
+        until(
+            lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes().count(b"\0") == 7, 30, "the command line"
+        )
         yield child.pid
     finally:
         child.communicate()
