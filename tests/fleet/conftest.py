@@ -1,7 +1,7 @@
 """The fleet as fixtures: booted and deployed once; the tests' files follow its life in their order."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,12 @@ from tests.fleet.wheelhouse import wheelhouse
 
 
 @pytest.fixture(scope="session")
-def fleet() -> Fleet:
-    """Give the booted hosts, on which there is no hostcollector yet."""
-    return boot(Path(os.environ["HOSTCOLLECTOR_FLEET"]))
+def fleet() -> Iterator[Fleet]:
+    """Give the booted hosts, on which there is no hostcollector yet; they end with the session."""
+    booted = boot(Path(os.environ["HOSTCOLLECTOR_FLEET"]))
+    yield booted
+    for host in booted.hosts:
+        host.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """One hypervisor of the fleet: a container with systemd, sshd, libvirtd, and guests in QEMU."""
 
 import shlex
+import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Host:
     rack: str
     init: Process
     """Its systemd, as this side numbers it."""
+    nspawn: subprocess.Popen[bytes]
+    """What holds the container."""
 
     @property
     def root(self) -> Path:
@@ -61,6 +64,11 @@ class Host:
         """Tell whether systemd has started everything and libvirt answers."""
         state = self.run("systemctl", "is-system-running", check=False)
         return state == "running" and "libvirt" in self.run("virsh", "--readonly", "version", check=False)
+
+    def end(self) -> None:
+        """Kill the host with everything in it."""
+        self.init.send(signal.SIGKILL)
+        self.nspawn.wait()
 
     def complaints(self) -> str:
         """Return what systemd says about its state: what has failed, what is still to start."""
@@ -101,7 +109,7 @@ def start(
     until(booted, SECONDS_TO_BOOT, f"the first process of {name}")
     init = _init_of(child.pid)
     assert init is not None
-    host = Host(name=name, release=release, address=address, rack=rack, init=init)
+    host = Host(name=name, release=release, address=address, rack=rack, init=init, nspawn=child)
     try:
         until(host.running, SECONDS_TO_BOOT, f"the start of {name}")
     except TimeoutError as error:
