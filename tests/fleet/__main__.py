@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.fleet import cgroups
 from tests.fleet.release import RELEASES, Release
 from tests.fleet.wheelhouse import wheelhouse
+from tests.lab.process import until
 
 PROGRAMS = (
     "mmdebstrap",
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        cgroups.remove(directory.name)
+        until(lambda: cgroups.remove(directory.name), 30.0, "the end of the fleet's processes")
         directory.rmdir()
 
 

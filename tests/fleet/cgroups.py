@@ -22,10 +22,11 @@ def make(name: str) -> list[Path]:
     return files
 
 
-def remove(name: str) -> None:
-    """Remove these groups and everything below them; their processes have ended."""
+def remove(name: str) -> bool:
+    """Remove these groups and everything below them; tell whether that is done, or processes still end there."""
     for hierarchy in hierarchies():
         groups = [path for path in (hierarchy / name).rglob("*") if path.is_dir()]
         for group in [*sorted(groups, reverse=True), hierarchy / name]:
             with suppress(OSError):
                 group.rmdir()
+    return not any((hierarchy / name).exists() for hierarchy in hierarchies())
