@@ -23,7 +23,7 @@ def make(name: str) -> list[Path]:
 
 
 def remove(name: str) -> bool:
-    """Remove these groups and everything below them; tell whether that is done, or processes still end there."""
+    """Remove these groups and everything below them; tell whether none is left that still holds a process."""
     for hierarchy in hierarchies():
         groups = [path for path in (hierarchy / name).rglob("*") if path.is_dir()]
         for group in [*sorted(groups, reverse=True), hierarchy / name]:
