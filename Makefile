@@ -1,12 +1,12 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint unit lab matrix soak fuzz bench bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz bench bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Debian packages (as root, only what is missing) and .venv
 	@.ci/setup
@@ -21,7 +21,7 @@ demo-down: ## ends what a killed demo left behind
 	@$(python) -m tests.lab.demo --down
 
 test: cov := --cov
-test: setup lint unit lab ## everything: lint, types, architecture, unit tests with coverage, laboratory
+test: setup lint lint-ansible unit lab fleet ## everything: lint, types, architecture, unit tests with coverage, laboratory, fleet
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -29,11 +29,17 @@ lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+lint-ansible: venv ## yamllint and ansible-lint, with its strictest profile
+	cd ansible && ../.venv/bin/yamllint . && PATH="$(CURDIR)/.venv/bin:$$PATH" ../.venv/bin/ansible-lint --nocolor
+
 unit: venv ## the tests that need neither root nor QEMU
-	$(python) -m pytest -n 4 --dist loadgroup -m 'not lab' $(cov)
+	$(python) -m pytest -n 4 --dist loadgroup -m 'not lab and not fleet' $(cov)
 
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) -m pytest -m 'lab and not full'
+
+fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
+	@$(python) -m tests.fleet
 
 matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for a part of it
 	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)

@@ -21,8 +21,13 @@ pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Decide on a test marked `lab` before any of its fixtures is set up."""
-    if item.get_closest_marker("lab") is None or (reason := laboratory.missing()) is None:
+    """Decide on a test marked `lab` or `fleet` before any of its fixtures is set up."""
+    reason = None
+    if item.get_closest_marker("lab") is not None:
+        reason = laboratory.missing()
+    elif item.get_closest_marker("fleet") is not None and "HOSTCOLLECTOR_FLEET" not in os.environ:
+        reason = "the fleet's tests run in namespaces of their own: use 'make fleet'"
+    if reason is None:
         return
     if os.environ.get("HOSTCOLLECTOR_LAB") == "required":
         pytest.fail(reason, pytrace=False)

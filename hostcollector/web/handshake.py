@@ -45,7 +45,9 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, before a byte of the client has been read."""
         assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
+        # Not at once: older Pythons (Debian 12: 3.11.2) begin to read after this method, paused or not,
+        # and take the client's greeting away from TLS. The loop calls this after that, before it reads.
+        asyncio.get_running_loop().call_soon(transport.pause_reading)
         self._greeting = asyncio.create_task(self._greet(transport))
         self._greeting.add_done_callback(lambda _: self._done(self, transport))
 

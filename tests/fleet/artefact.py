@@ -1,0 +1,64 @@
+"""Artefacts of the present source as several versions: the true one, the next, one that cannot start."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from tests.fleet.wheelhouse import REPOSITORY
+
+SOURCES = ("hostcollector", "pyproject.toml", "README.md", "LICENSE")
+BROKEN = '\n\ndef serve(*_: object) -> int:\n    raise SystemExit("broken on purpose")\n'
+
+
+def pack(version: str, houses: Iterable[tuple[str, Path]], directory: Path, *, broken: bool = False) -> None:
+    """Write the artefacts of one version for several releases (codename, wheelhouse) into a directory.
+
+    A broken one passes `check-config` and ends when it is to serve.
+    """
+    wheel = _wheel(version, directory, broken=broken)
+    for codename, house in houses:
+        _pack(version, codename, house, wheel, directory)
+
+
+def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
+    source = directory / f"source-{version}"
+    source.mkdir(parents=True)
+    for name in SOURCES:
+        original = REPOSITORY / name
+        if original.is_dir():
+            shutil.copytree(original, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(original, source / name)
+    init = source / "hostcollector/__init__.py"
+    init.write_text(re.sub(r'(?m)^__version__ = ".*"$', f'__version__ = "{version}"', init.read_text()))
+    if broken:
+        with (source / "hostcollector/app.py").open("a") as app:
+            app.write(BROKEN)
+    command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps")
+    subprocess.run((*command, "-w", str(directory), str(source)), check=True)
+    return directory / f"hostcollector-{version}-py3-none-any.whl"
+
+
+def _pack(version: str, codename: str, house: Path, wheel: Path, directory: Path) -> None:
+    name = f"hostcollector-{version}-{codename}"
+    tree = directory / name
+    shutil.copytree(house, tree)
+    for replaced in (tree / "wheels").glob("hostcollector-*.whl"):
+        replaced.unlink()
+    shutil.copy(wheel, tree / "wheels")
+    others = re.sub(r"(?m)^hostcollector==.*\n", "", (house / "requirements.txt").read_text())
+    digest = sha256(wheel.read_bytes()).hexdigest()
+    (tree / "requirements.txt").write_text(f"{others}hostcollector=={version} --hash=sha256:{digest}\n")
+    (tree / "VERSION").write_text(f"{version}\n")
+    archive = directory / f"{name}.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+        packed.add(tree, arcname=name)
+    archive.with_name(f"{archive.name}.sha256").write_text(
+        f"{sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n"
+    )
+    shutil.rmtree(tree)
