@@ -33,7 +33,7 @@ lint-ansible: venv ## yamllint and ansible-lint, with its strictest profile
 	cd ansible && ../.venv/bin/yamllint . && PATH="$(CURDIR)/.venv/bin:$$PATH" ../.venv/bin/ansible-lint --nocolor
 
 unit: venv ## the tests that need neither root nor QEMU
-	$(python) -m pytest -n 4 --dist loadgroup -m 'not lab and not fleet' $(cov)
+	$(python) -m pytest -n 4 -m 'not lab and not fleet' $(cov)
 
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) -m pytest -m 'lab and not full'

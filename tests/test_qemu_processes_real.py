@@ -6,14 +6,9 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-import pytest
-
 from hostcollector.qemu_processes import Found, QemuProcesses
-from tests.fakes.guests import A, guests
+from tests.fakes.guests import OURS, guests
 from tests.lab.process import until
-
-# They run real processes of one and the same guest, which the others must not see: one test after the other.
-pytestmark = pytest.mark.xdist_group("the processes of guest A")
 
 BASH = Path("/bin/bash")
 
@@ -25,8 +20,8 @@ def pids(found: Found) -> dict[str, int]:
 
 @contextmanager
 def running_as(name: str, program: Path = BASH) -> Iterator[int]:
-    """Run a real process with the command line of guest A; give its PID."""
-    arguments = ["-c", "read -r _", "-name", f"guest={name},debug-threads=on", "-uuid", A]
+    """Run a real process with the command line of our guest; give its PID."""
+    arguments = ["-c", "read -r _", "-name", f"guest={name},debug-threads=on", "-uuid", OURS]
     child = subprocess.Popen([program, *arguments], stdin=subprocess.PIPE)
     try:
         # exec(2) closes the pipe that Popen waits for a moment before the new command line can be read.
@@ -41,7 +36,7 @@ def running_as(name: str, program: Path = BASH) -> Iterator[int]:
 def test_a_real_process_is_found_whatever_it_is_called() -> None:
     """On this machine, among all that runs here, without being root."""
     with running_as("real") as pid:
-        assert pids(QemuProcesses().find(guests(a="real"))) == {A: pid}
+        assert pids(QemuProcesses().find(guests(ours="real"))) == {OURS: pid}
 
 
 def test_a_real_process_that_starts_later_is_found_by_its_name(tmp_path: Path) -> None:
@@ -49,18 +44,18 @@ def test_a_real_process_that_starts_later_is_found_by_its_name(tmp_path: Path) -
     program = tmp_path / "qemu-system-x86_64"
     program.symlink_to(BASH)
     processes = QemuProcesses(clock=count().__next__)  # scans each time, searches once
-    assert pids(processes.find(guests(a="real"))) == {}
+    assert pids(processes.find(guests(ours="real"))) == {}
     with running_as("real", program) as pid:
-        found = processes.find(guests(a="real"))
-        assert pids(found) == {A: pid}
-        assert processes.is_running(found.processes[A])
-    assert not processes.is_running(found.processes[A])
-    assert pids(processes.find(guests(a="real"))) == {}
+        found = processes.find(guests(ours="real"))
+        assert pids(found) == {OURS: pid}
+        assert processes.is_running(found.processes[OURS])
+    assert not processes.is_running(found.processes[OURS])
+    assert pids(processes.find(guests(ours="real"))) == {}
 
 
 def test_of_two_real_processes_neither_is_taken() -> None:
     """Until only one is left."""
     with running_as("real") as pid:
         with running_as("real"):
-            assert pids(QemuProcesses().find(guests(a="real"))) == {}
-        assert pids(QemuProcesses().find(guests(a="real"))) == {A: pid}
+            assert pids(QemuProcesses().find(guests(ours="real"))) == {}
+        assert pids(QemuProcesses().find(guests(ours="real"))) == {OURS: pid}

@@ -14,10 +14,7 @@ from hostcollector.catalogue import cgroup
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.groups import mounts_of
-from tests.fakes.guests import A, request, series
-
-# They run real processes of one and the same guest, which the others must not see: one test after the other.
-pytestmark = pytest.mark.xdist_group("the processes of guest A")
+from tests.fakes.guests import OURS, request, series
 
 # Waits until it is in its group, works, and tells what it used from then on.
 WORKING = """
@@ -41,7 +38,7 @@ def real_groups() -> list[Path]:
 def working_in_a_group(name: str, quota: int) -> Iterator[float]:
     """Run a real process as a guest's first vCPU in a group as libvirt makes it; give the seconds it used."""
     parts = [mount / f"qemu-{os.getpid()}-{name}.libvirt-qemu/vcpu0" for mount in real_groups()]
-    command = [sys.executable, "-c", WORKING, "-name", f"guest={name}", "-uuid", A]
+    command = [sys.executable, "-c", WORKING, "-name", f"guest={name}", "-uuid", OURS]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin is not None
     assert child.stdout is not None
@@ -76,15 +73,15 @@ def make_part(part: Path, quota: int) -> None:
 def test_a_real_group_is_shown_as_the_kernel_counted_it() -> None:
     """CPU time as the process used it, and the periods and the time for which its quota held it up."""
     with working_in_a_group("grouped", quota=15_000) as used:
-        reading = Cgroup(QemuProcesses()).read(request(a="grouped"))
+        reading = Cgroup(QemuProcesses()).read(request(ours="grouped"))
     assert reading.notes == ()
-    assert series(reading, cgroup.CPU_USAGE)[()] == pytest.approx(used, abs=0.05)
-    periods = series(reading, cgroup.CPU_PERIODS)["vcpu0",]
-    throttled = series(reading, cgroup.CPU_THROTTLED_PERIODS)["vcpu0",]
-    seconds = series(reading, cgroup.CPU_THROTTLED)["vcpu0",]
+    assert series(reading, cgroup.CPU_USAGE, OURS)[()] == pytest.approx(used, abs=0.05)
+    periods = series(reading, cgroup.CPU_PERIODS, OURS)["vcpu0",]
+    throttled = series(reading, cgroup.CPU_THROTTLED_PERIODS, OURS)["vcpu0",]
+    seconds = series(reading, cgroup.CPU_THROTTLED, OURS)["vcpu0",]
     assert isinstance(periods, int)
     assert isinstance(throttled, int)
     assert isinstance(seconds, float)
     assert 1 <= throttled <= periods
     assert 0 < seconds <= throttled * 0.1
-    assert series(reading, cgroup.PRESSURE_CPU_WAITING).keys() == {()}
+    assert series(reading, cgroup.PRESSURE_CPU_WAITING, OURS).keys() == {()}

@@ -14,10 +14,7 @@ from hostcollector.catalogue import cpu, guest
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading
 from hostcollector.sources.procfs import Procfs
-from tests.fakes.guests import A, request, series
-
-# They run real processes of one and the same guest, which the others must not see: one test after the other.
-pytestmark = pytest.mark.xdist_group("the processes of guest A")
+from tests.fakes.guests import OURS, request, series
 
 # A process with a vCPU's thread that works, sleeps twenty times, and then tells what it used.
 WORKING = """
@@ -41,13 +38,13 @@ sys.stdin.read()
 
 def read() -> Reading:
     """Read the guest a, named "real"."""
-    return Procfs(QemuProcesses()).read(request(a="real"))
+    return Procfs(QemuProcesses()).read(request(ours="real"))
 
 
 @contextmanager
 def working(name: str) -> Iterator[dict[str, float]]:
     """Run a real process that is a guest's by its command line; give its own account."""
-    arguments = ["-c", WORKING, "-name", f"guest={name}", "-uuid", A]
+    arguments = ["-c", WORKING, "-name", f"guest={name}", "-uuid", OURS]
     child = subprocess.Popen([sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     try:
@@ -62,14 +59,14 @@ def test_a_real_thread_that_worked_is_shown_as_it_worked() -> None:
         reading = read()
     bound_to = str(min(os.sched_getaffinity(0)))
     assert reading.notes == ()
-    assert series(reading, cpu.VCPU_TIME)["0",] == pytest.approx(account["vcpu"], abs=0.01)
-    assert series(reading, cpu.DOMAIN_CPU_TIME)[()] == pytest.approx(account["process"], abs=0.05)
-    assert series(reading, cpu.VCPU_AFFINITY) == {("0", bound_to): 1}
-    assert series(reading, cpu.VCPU_PHYSICAL_CPU) == {("0",): float(bound_to)}
-    switches = series(reading, cpu.VCPU_CONTEXT_SWITCHES)["0", "voluntary"]
+    assert series(reading, cpu.VCPU_TIME, OURS)["0",] == pytest.approx(account["vcpu"], abs=0.01)
+    assert series(reading, cpu.DOMAIN_CPU_TIME, OURS)[()] == pytest.approx(account["process"], abs=0.05)
+    assert series(reading, cpu.VCPU_AFFINITY, OURS) == {("0", bound_to): 1}
+    assert series(reading, cpu.VCPU_PHYSICAL_CPU, OURS) == {("0",): float(bound_to)}
+    switches = series(reading, cpu.VCPU_CONTEXT_SWITCHES, OURS)["0", "voluntary"]
     assert isinstance(switches, int)
     assert 20 <= switches < 200
-    assert series(reading, cpu.THREADS) == {(): 2}
+    assert series(reading, cpu.THREADS, OURS) == {(): 2}
 
 
 def test_a_real_process_that_started_now_started_now() -> None:
@@ -77,7 +74,7 @@ def test_a_real_process_that_started_now_started_now() -> None:
     before = time.time()
     with working("real"):
         after = time.time()
-        started = series(read(), guest.START_TIME)[()]
+        started = series(read(), guest.START_TIME, OURS)[()]
     assert isinstance(started, float)
     # The kernel gives the time of boot in whole seconds.
     assert before - 1.1 <= started <= after + 1.1
@@ -92,7 +89,7 @@ from hostcollector.qemu_processes import QemuProcesses
 subprocess.run(["mount", "-t", "proc", "-o", "hidepid=HIDEPID", "proc", "/proc"], check=True)
 os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
 try:
-    print(QemuProcesses().find({{"{A}": Guest(domain=Domain(uuid="{A}", name="real"))}}))
+    print(QemuProcesses().find({{"{OURS}": Guest(domain=Domain(uuid="{OURS}", name="real"))}}))
 except SourceDeniedError as error:
     print("denied:", error)
 """
