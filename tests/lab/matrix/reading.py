@@ -35,6 +35,12 @@ def shows(name: str, value: float, *guests: RunningGuest, **labels: str) -> Cond
     return found
 
 
+def told_of_its_memory_after(guest: RunningGuest, moment: float) -> Condition:
+    """Return whether the guest's balloon driver has reported since then, a Unix time in seconds."""
+    name = "libvirt_domain_memory_stats_last_update_timestamp_seconds"
+    return lambda page: any(value > moment for value in page.all(name, uuid=guest.guest.uuid).values())
+
+
 def lacks(name: str, *guests: RunningGuest) -> Condition:
     """Return whether none of the guests has the metric, or nobody where none is named."""
     uuids = {guest.guest.uuid for guest in guests}

@@ -9,7 +9,7 @@ import pytest
 from tests.lab.connection import connected
 from tests.lab.guest import Guest
 from tests.lab.matrix.harm import EVERYTHING, MONITOR, NO_HARM, Harm
-from tests.lab.matrix.reading import gone, in_state
+from tests.lab.matrix.reading import gone, in_state, told_of_its_memory_after
 from tests.lab.matrix.row import Begin
 from tests.lab.matrix.scene import Scene
 
@@ -87,7 +87,10 @@ def test_a_guest_panics(on_stage: Scene, begin: Begin) -> None:
                 row.see(in_state(victim, "crashed", "panicked"), "the guest has panicked")
                 row.keep_scraping()
                 domain.reset()
+                restarted = time.time()
                 domain.resume()
+                # Only then do the counters of its new kernel stand in place of the old one's.
+                row.see(told_of_its_memory_after(victim, restarted), "the guest has booted again", 90.0)
 
 
 def test_a_guest_is_paused_by_its_operator(on_stage: Scene, begin: Begin) -> None:
