@@ -13,7 +13,7 @@ from tests.lab.matrix.scene import Scene
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(3000)]
 
 CHURN = int(os.environ.get("LAB_CHURN", "10"))
 """How many guests come and go in all; 1,000 for the table."""

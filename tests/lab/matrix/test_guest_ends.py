@@ -13,7 +13,7 @@ from tests.lab.matrix.reading import gone, in_state, told_of_its_memory_after
 from tests.lab.matrix.row import Begin
 from tests.lab.matrix.scene import Scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(900)]
 
 
 def test_a_qemu_is_stopped_in_the_middle_of_scrapes(on_stage: Scene, begin: Begin) -> None:
@@ -42,7 +42,6 @@ def test_a_qemu_is_killed(on_stage: Scene, begin: Begin) -> None:
                 on_stage.boot_again(0)
 
 
-@pytest.mark.full
 def test_guests_end_in_the_middle_of_scrapes(on_stage: Scene, begin: Begin) -> None:
     """Guests that end one after the other while pages are made disappear from them and disturb nobody."""
     with begin("QEMUs exiting during the scrape", on_stage.watched) as row:
@@ -59,7 +58,6 @@ def test_guests_end_in_the_middle_of_scrapes(on_stage: Scene, begin: Begin) -> N
                 row.see(gone(*visitors), "the visitors are gone")
 
 
-@pytest.mark.full
 def test_a_guest_crashes_with_a_core(on_stage: Scene, begin: Begin, tmp_path: Path) -> None:
     """While libvirt writes the core the page goes on, and after it the guest is gone."""
     with begin("crash with core", on_stage.watched) as row:
@@ -106,7 +104,6 @@ def test_a_guest_is_paused_by_its_operator(on_stage: Scene, begin: Begin) -> Non
                 row.see(in_state(victim, "running", "unpaused"), "the guest runs again")
 
 
-@pytest.mark.full
 def test_a_guest_is_saved_and_restored(on_stage: Scene, begin: Begin, tmp_path: Path) -> None:
     """It is gone while it is on disk, and what is restored is a new life with counters of its own."""
     saved = tmp_path / "saved"

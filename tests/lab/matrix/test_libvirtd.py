@@ -15,7 +15,7 @@ from tests.lab.matrix.row import ROUNDS, Begin
 from tests.lab.matrix.scene import Scene
 from tests.lab.matrix.watched import Watched, watched
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(900)]
 
 OUTAGE = Harm(everywhere=LIBVIRT)
 UP = "libvirt_up"
@@ -58,7 +58,6 @@ def test_libvirtd_is_stopped(on_stage: Scene, begin: Begin) -> None:
                     on_stage.hypervisor.cont()
 
 
-@pytest.mark.full
 def test_libvirtd_is_killed(on_stage: Scene, begin: Begin) -> None:
     """The page says so, and all is back after its next start."""
     with begin("libvirtd killed", on_stage.watched) as row:
@@ -70,7 +69,6 @@ def test_libvirtd_is_killed(on_stage: Scene, begin: Begin) -> None:
                 on_stage.hypervisor.restart()
 
 
-@pytest.mark.full
 def test_libvirtd_is_restarted_again_and_again(on_stage: Scene, begin: Begin) -> None:
     """A daemon that comes back every ten seconds is followed each time."""
     with begin("libvirtd restarted every 10 s", on_stage.watched) as row:
@@ -82,7 +80,6 @@ def test_libvirtd_is_restarted_again_and_again(on_stage: Scene, begin: Begin) ->
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-@pytest.mark.full
 def test_the_socket_is_removed(through_proxy: tuple[Proxy, Watched], begin: Begin) -> None:
     """Without the socket and its connections libvirt is down; the new socket is found."""
     proxy, seen = through_proxy
@@ -106,7 +103,6 @@ def test_libvirtd_is_slow(through_proxy: tuple[Proxy, Watched], begin: Begin) ->
                 proxy.delay = 0.0
 
 
-@pytest.mark.full
 def test_the_limit_of_connections_is_reached(on_stage: Scene, begin: Begin) -> None:
     """A daemon that takes no more clients is like one that does not answer, until there is room."""
     path = on_stage.hypervisor.runtime / "libvirt-sock-ro"
@@ -126,7 +122,6 @@ def test_the_limit_of_connections_is_reached(on_stage: Scene, begin: Begin) -> N
                 on_stage.hypervisor.restart()
 
 
-@pytest.mark.full
 def test_the_socket_of_a_modular_daemon(
     on_stage: Scene, short_path: Path, tmp_path: Path, begin: Begin
 ) -> None:
