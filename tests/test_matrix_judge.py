@@ -75,10 +75,11 @@ def test_what_is_wrong_is_found(page: Page, harm: Harm, complaint: str) -> None:
         (_page(**WITHOUT_DISK, up=0), Harm(everywhere=MONITOR)),
         (_page(**WITHOUT_DISK, timed_out=None, partial=None, blocked=None), ENDED),
         (_page(started=200, read_bytes=0), ENDED),
+        (_page(started=None, read_bytes=0), ENDED),
     ],
 )
 def test_what_a_fault_explains_passes(page: Page, harm: Harm) -> None:
-    """What the fault may take is missing and the page says so; a new life counts anew."""
+    """What it may take is missing and the page says so; a new life, or one not told, counts anew."""
     assert _verdict(page, harm=harm) == []
 
 

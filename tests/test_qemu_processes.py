@@ -1,5 +1,8 @@
 """Guests' QEMU processes are found by their command lines, and taken for nobody else's."""
 
+import errno
+import os
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -7,6 +10,7 @@ from threading import Thread
 import pytest
 
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.kernel_files import read
 from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
 from tests.fakes.guests import A, B, guests
 from tests.fakes.procfs import Procfs
@@ -79,15 +83,17 @@ def test_a_guest_that_starts_later_is_found_by_the_next_scan(
     assert pids(processes.find(guests(a="web", b="db"))) == {B: 60}
 
 
-def test_two_sources_share_one_scan(proc: Procfs, processes: QemuProcesses, clock: Clock) -> None:
-    """Within half a second nothing is listed again."""
+def test_the_sources_of_a_collection_get_one_answer(proc: Procfs, processes: QemuProcesses) -> None:
+    """A guest that is started again between the two has the QEMU that the first one saw, or none."""
+    known = guests(a="web")
     proc.qemu(50, A, "web")
-    assert pids(processes.find(guests(a="web"))) == {A: 50}
+    first = processes.find(known, 7.0)
     proc.end(50)
-    clock.now += 0.4
-    assert pids(processes.find(guests(a="web"))) == {A: 50}
-    clock.now += 0.2
-    assert pids(processes.find(guests(a="web"))) == {}
+    proc.qemu(60, A, "web")
+    assert processes.find(known, 7.0) is first
+    assert pids(first) == {A: 50}
+    assert pids(processes.find(known, 8.0)) == {A: 60}
+    assert pids(processes.find(guests(a="web"), 8.0)) == {A: 60}
 
 
 def test_command_lines_of_known_processes_are_not_read_again(
@@ -234,6 +240,35 @@ def test_without_proc_the_error_says_where_it_was_looked_for(tmp_path: Path) -> 
     """A wrong root is told from an empty host."""
     with pytest.raises(SourceUnavailableError, match=f"{tmp_path}/proc"):
         QemuProcesses(tmp_path).find(guests(a="web"))
+
+
+@pytest.mark.parametrize("file", ["stat", "cmdline"])
+def test_a_lack_of_descriptors_says_nothing_about_processes(
+    proc: Procfs, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """What cannot be opened has not ended, and is found as soon as it can be."""
+    proc.qemu(50, A, "web")
+    processes = QemuProcesses(proc.root)
+    with monkeypatch.context() as patch:
+        patch.setattr("hostcollector.qemu_processes.finder.read", _refusing(f"50/{file}"))
+        with pytest.raises(SourceUnavailableError, match="Too many open files"):
+            processes.find(guests(a="web"))
+    process = processes.find(guests(a="web")).processes[A]
+    assert processes.is_running(process)
+    monkeypatch.setattr("hostcollector.qemu_processes.finder.read", _refusing("50/stat"))
+    with pytest.raises(SourceUnavailableError, match="Too many open files"):
+        processes.is_running(process)
+
+
+def _refusing(ending: str) -> Callable[[str], bytes]:
+    """Return what reads files as long as there is a descriptor, which there is not for one of them."""
+
+    def refuse(path: str) -> bytes:
+        if path.endswith(ending):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return read(path)
+
+    return refuse
 
 
 def test_unreadable_processes_are_passed_over(proc: Procfs, processes: QemuProcesses) -> None:

@@ -2,6 +2,6 @@
 
 from hostcollector.kernel_files.numbers import cpu_count, integer
 from hostcollector.kernel_files.process_stat import ProcessStat
-from hostcollector.kernel_files.reading import GONE, names, read, read_record
+from hostcollector.kernel_files.reading import GONE, NO_DESCRIPTOR, names, read, read_record
 
-__all__ = ["GONE", "ProcessStat", "cpu_count", "integer", "names", "read", "read_record"]
+__all__ = ["GONE", "NO_DESCRIPTOR", "ProcessStat", "cpu_count", "integer", "names", "read", "read_record"]

@@ -1,9 +1,12 @@
 """One file in a few system calls: a collection reads thousands of them."""
 
+import errno
 import os
 
 # What reading says of a process that ended, before or after its file was opened.
 GONE = (FileNotFoundError, ProcessLookupError)
+# What it says when this process, or the machine, has no file descriptor left.
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 _RECORD = 8192
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC

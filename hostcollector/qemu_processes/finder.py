@@ -8,19 +8,17 @@ may hold for ever. Only a guest without a process makes the scan read all of the
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from hostcollector.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
-from hostcollector.kernel_files import ProcessStat, names, read
+from hostcollector.kernel_files import NO_DESCRIPTOR, ProcessStat, names, read
 from hostcollector.model import Guest
 from hostcollector.qemu_processes.claims import Claim, proven
 from hostcollector.qemu_processes.command_line import identity_of
-from hostcollector.wording import counted
+from hostcollector.qemu_processes.found import Found, QemuProcess, notes_on
 
-# Two sources ask in the same collection: the second one gets the first one's scan.
-FRESH_SECONDS = 0.5
 # How often all processes are looked at again while a guest has none.
 SEARCH_INTERVAL_SECONDS = 10.0
 PID_FILES = "run/libvirt/qemu"
@@ -36,25 +34,10 @@ HIDDEN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QemuProcess:
-    """A guest's QEMU. `start_ticks`, in clock ticks since boot, tells it from a later owner of its PID."""
-
-    uuid: str
-    pid: int
-    start_ticks: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The QEMU of each guest by UUID, and what is missing.
-
-    `vhost_threads` by QEMU's PID are kernel threads; from Linux 6.4 on there are none, they are QEMU's own.
-    """
-
-    processes: Mapping[str, QemuProcess]
-    vhost_threads: Mapping[int, tuple[int, ...]]
-    notes: tuple[str, ...] = ()
+class _Answer(NamedTuple):
+    guests: Mapping[str, Guest]
+    moment: float | None
+    found: Found
 
 
 class QemuProcesses:
@@ -65,27 +48,37 @@ class QemuProcesses:
         self._proc = str(root / "proc")
         self._clock = clock
         self._lock = threading.Lock()
-        self._scanned_at = self._searched_at = float("-inf")
+        self._searched_at = float("-inf")
+        self._last: _Answer | None = None
         self._seen: set[int] = set()
         self._young: set[int] = set()
         self._claims: dict[int, Claim] = {}
         self._vhost: dict[int, int] = {}
 
-    def find(self, guests: Mapping[str, Guest]) -> Found:
-        """Return the processes of `guests`. Raises `SourceDeniedError` or `SourceUnavailableError`."""
+    def find(self, guests: Mapping[str, Guest], moment: float | None = None) -> Found:
+        """Return the processes of `guests`. Raises `SourceDeniedError` or `SourceUnavailableError`.
+
+        Whoever asks for the same guests with the same `moment`, the time of a collection, gets the same
+        answer: a guest that is started again meanwhile has one QEMU on the page, or none, and never two.
+        """
         with self._lock:
-            now = self._clock()
-            if now - self._scanned_at >= FRESH_SECONDS:
-                self._scan(everything=False)
-                self._scanned_at = now
+            last = self._last
+            if last is not None and last.guests is guests and last.moment == moment is not None:
+                return last.found
+            self._scan(everything=False)
             named = {claim.uuid for claim in self._claims.values()}
+            now = self._clock()
             if not named.issuperset(guests) and now - self._searched_at >= SEARCH_INTERVAL_SECONDS:
                 self._scan(everything=True)
                 self._searched_at = now
-            return self._found(guests)
+            self._last = _Answer(guests, moment, self._found(guests))
+            return self._last.found
 
     def is_running(self, process: QemuProcess) -> bool:
-        """Whether the PID still belongs to this process; what was read of it before is then its own."""
+        """Whether the PID still belongs to this process; what was read of it before is then its own.
+
+        Raises `SourceUnavailableError` when no file can be opened.
+        """
         stat = self._stat(process.pid)
         return stat is not None and stat.start_ticks == process.start_ticks and not stat.is_dead
 
@@ -105,12 +98,15 @@ class QemuProcesses:
         new = pids - self._seen
         # Each PID is looked at in two scans: the first may meet it between fork and exec, still nameless.
         candidates = (pids - self._claims.keys() if everything else new) | (self._young & pids)
-        self._seen, self._young = pids, new
+        self._seen &= pids
+        self._young |= new
         for known in (self._claims, self._vhost):
             for pid in known.keys() - pids:
                 del known[pid]
         for pid in candidates:
             self._look(pid, everything=everything)
+            self._seen.add(pid)  # not before: a look that fails for want of a descriptor is made again
+        self._young = new
 
     def _look(self, pid: int, *, everything: bool) -> None:
         self._claims.pop(pid, None)
@@ -125,15 +121,20 @@ class QemuProcesses:
         elif (everything or stat.comm.startswith(_LIKELY)) and not stat.comm.startswith(_TEARDOWN):
             try:
                 identity = identity_of(read(f"{self._proc}/{pid}/cmdline"))
-            except OSError:
+            except OSError as error:
+                _raise_without_descriptor(error)
                 return
             if identity is not None:
                 self._claims[pid] = Claim(pid=pid, start_ticks=stat.start_ticks, **identity._asdict())
 
     def _stat(self, pid: int) -> ProcessStat | None:
+        """Return what the kernel says of the PID, None when it is nobody's or hidden."""
         try:
             return ProcessStat.parse(read(f"{self._proc}/{pid}/stat"))
-        except (OSError, SourceMalformedError):
+        except SourceMalformedError:
+            return None
+        except OSError as error:
+            _raise_without_descriptor(error)
             return None
 
     def _found(self, guests: Mapping[str, Guest]) -> Found:
@@ -151,8 +152,14 @@ class QemuProcesses:
         return Found(
             processes=processes,
             vhost_threads=_by_owner(self._vhost),
-            notes=tuple(_notes(missing, claims)),
+            notes=tuple(notes_on(missing, claims)),
         )
+
+
+def _raise_without_descriptor(error: OSError) -> None:
+    """Tell a file that could not be opened, which says nothing about its process, from one that is gone."""
+    if error.errno in NO_DESCRIPTOR:
+        raise SourceUnavailableError(f"no process can be looked at: {error.strerror}") from error
 
 
 def _by_owner(vhost: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
@@ -160,15 +167,3 @@ def _by_owner(vhost: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
     for thread, owner in sorted(vhost.items()):
         threads[owner] = (*threads.get(owner, ()), thread)
     return threads
-
-
-def _notes(missing: Iterable[Guest], claims: Mapping[str, list[Claim]]) -> Iterator[str]:
-    unseen = []
-    for guest in missing:
-        name = guest.domain.name
-        if pids := ", ".join(str(claim.pid) for claim in claims.get(guest.domain.uuid, ())):
-            yield f"none of the processes {pids} is provably the QEMU of guest {name!r}"
-        else:
-            unseen.append(name)
-    if unseen:
-        yield f"{counted(len(unseen), 'guest')} without a QEMU process that can be seen ({unseen[0]!r} first)"

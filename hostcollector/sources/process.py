@@ -30,13 +30,18 @@ class Process:
     name = "process"
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._stat = str(proc / "self/stat")
+        self._proc = str(proc)
+        self._stat = f"{proc}/self/stat"
         # Registered nowhere: there is one page and this is not how it is made.
         self._collector = ProcessCollector(proc=str(proc), registry=None)
 
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - it is about no guest
         """Return the common ``process_`` series. Raises `SourceUnavailableError` without /proc."""
-        return Reading(samples=[*self._common(), *self._threads()])
+        common = list(self._common())
+        # The library leaves out in silence what it cannot read.
+        missing = sorted(_ROWS.keys() - {sample.metric.name for sample in common})
+        notes = (f"{self._proc} does not tell {', '.join(missing)}",) if missing else ()
+        return Reading(samples=[*common, *self._threads()], notes=notes, partial=bool(missing))
 
     def close(self) -> None:
         """Nothing is held open."""

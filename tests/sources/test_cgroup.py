@@ -314,3 +314,18 @@ def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
         limits.begin()
         seen.append(limits.of(str(file)))
     assert seen == [100, 100, 300]
+
+
+def test_a_guest_whose_group_cannot_be_found_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Whatever the kernel says when its membership is asked for, it is that guest's part that is missing."""
+    host = Host(tmp_path)
+    host.group(SCOPE, cpu_stat="usage_usec 5\nuser_usec 3\nsystem_usec 2\n")
+    host.guest(50, A, "web", f"0::/{SCOPE}\n")
+    host.guest(60, B, "db", "")
+    (tmp_path / "proc/60/cgroup").unlink()
+    (tmp_path / "proc/60/cgroup").mkdir()
+    reading = host.read(a="web", b="db")
+    assert values(reading)
+    assert not values(reading, B)
+    assert reading.partial
+    assert "the control group of guest 'db' cannot be found: [Errno 21]" in reading.notes[0]

@@ -46,3 +46,17 @@ def test_without_proc_the_error_says_so(tmp_path: Path) -> None:
     """A wrong root is no process without threads."""
     with pytest.raises(SourceUnavailableError, match="self/stat cannot be read"):
         Process(tmp_path).read(REQUEST)
+
+
+def test_what_the_library_leaves_out_is_said(tmp_path: Path) -> None:
+    """It gives nothing where it cannot open a file; the source is not whole then."""
+    (tmp_path / "self").mkdir()
+    for name in ("self/stat", "stat"):
+        (tmp_path / name).write_bytes((Path("/proc") / name).read_bytes())
+    reading = Process(tmp_path).read(REQUEST)
+    assert reading.partial
+    assert reading.notes == (f"{tmp_path} does not tell process_max_fds, process_open_fds",)
+    assert {sample.metric for sample in reading.samples} == ROWS - {
+        collection.PROCESS_MAX_FDS,
+        collection.PROCESS_OPEN_FDS,
+    }

@@ -58,7 +58,7 @@ class Cgroup:
         if self._limits.begin():
             self._parts.begin()
             self._quotas.clear()
-        found = self._processes.find(request.guests)
+        found = self._processes.find(request.guests, request.taken_at)
         notes = list(found.notes)
         names = {uuid: guest.domain.name for uuid, guest in request.guests.items()}
         places: dict[str, Groups] = {}
@@ -68,6 +68,8 @@ class Cgroup:
                 places[uuid] = self._groups(process, before)
             except GONE:
                 notes.append(f"the QEMU of guest {names[uuid]!r} ended while it was read")
+            except OSError as error:
+                notes.append(f"the control group of guest {names[uuid]!r} cannot be found: {error}")
         owned = _owned(places)
         notes += _without_group([names[uuid] for uuid in places if uuid not in owned])
         samples: list[Sample] = []
@@ -96,7 +98,7 @@ class Cgroup:
         return mounts
 
     def _groups(self, process: QemuProcess, before: Mapping[bytes, Groups]) -> Groups:
-        """Return the process's own groups, as `before` when it has not been moved. Raises one of `GONE`."""
+        """Return the process's own groups, as `before` when it has not been moved. Raises `OSError`."""
         text = read_record(f"{self._proc}/{process.pid}/cgroup")
         if not self._processes.is_running(process):
             self._processes.forget(process)

@@ -38,7 +38,7 @@ class Procfs:
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests whose process is found. Raises what `QemuProcesses.find` raises."""
-        found = self._processes.find(request.guests)
+        found = self._processes.find(request.guests, request.taken_at)
         self._threads.begin(found.processes.values())
         self._starts.begin(found.processes.values())
         samples: list[Sample] = []

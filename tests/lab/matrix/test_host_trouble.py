@@ -58,7 +58,6 @@ def test_the_clock_is_set(on_stage: Scene, begin: Begin, tmp_path: Path) -> None
                     row.keep_scraping(3)
 
 
-@pytest.mark.full
 def test_no_file_descriptor_is_left(on_stage: Scene, begin: Begin, tmp_path: Path) -> None:
     """What cannot be opened is absent and explained, and comes back."""
     uri = on_stage.hypervisor.uri_readonly

@@ -23,7 +23,7 @@ from tests.lab.prometheus import free_port
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page
 
-pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 README = Path(__file__).parents[3] / "README.md"
 # As the README has them.
