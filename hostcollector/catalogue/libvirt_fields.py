@@ -89,6 +89,7 @@ FIELDS: tuple[Field, ...] = (
     Field("block.<n>.physical", block.PHYSICAL_SIZE),
     Field("block.<n>.threshold", block.THRESHOLD),
     Field("block.<n>.latency_histogram.*", block.LATENCY),
+    Field("block.<n>.limits.*", reason=_CONFIGURATION),
     Field("perf.*", cpu.PERF_EVENTS),
     Field("iothread.count", reason=_INDEX),
     Field("iothread.<n>.*", reason=_CONFIGURATION),

@@ -30,6 +30,17 @@ ENTER = (
     'for path in $OWN_PATHS; do mount --bind "$0/$path" "/$path" || exit; done; '
     'hostname "${0##*/}"; exec "$@"'
 )
+# The same in a root tree, over which lies memory for what is written elsewhere. The laboratory's own files
+# stay where they are.
+ENTER_TREE = (
+    'root="$0/root"; layer="$0/layer"; mkdir -p "$root" "$layer" && mount -t tmpfs lab "$layer" '
+    '&& mkdir "$layer/upper" "$layer/work" && mount -t overlay lab "$root" '
+    '-o "lowerdir=$TREE,upperdir=$layer/upper,workdir=$layer/work" || exit; '
+    'for path in $OWN_PATHS; do mount --bind "$0/$path" "$root/$path" || exit; done; '
+    'for path in dev proc sys tmp "$CACHE"; do '
+    'mkdir -p "$root/$path" && mount --rbind "/$path" "$root/$path" || exit; done; '
+    'hostname "${0##*/}"; exec chroot "$root" "$@"'
+)
 LIBVIRTD_CONF = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n'
 # Settings for a laboratory, never for a hypervisor. QEMU runs as root because libvirt probes it anew for each
 # guest when the user that it runs as cannot open a /dev/kvm that root can.
@@ -73,27 +84,33 @@ class Hypervisor:
 
 
 class PrivateHypervisor(Hypervisor):
-    """A libvirtd of our own in a mount namespace of its own; everything in there ends with it."""
+    """A libvirtd of our own in a mount namespace of its own; everything in there ends with it.
 
-    def __init__(self, directory: Path) -> None:
+    With a `tree` it is libvirtd and QEMU of that root tree, and the machine's own without.
+    """
+
+    def __init__(self, directory: Path, tree: Path | None = None) -> None:
         runtime = directory / "run/libvirt"
         uri = f"qemu+unix:///system?socket={runtime}/libvirt-sock"
         super().__init__(directory, uri, f"{uri}-ro", runtime)
         self.configuration = f'{LIBVIRTD_CONF}host_uuid = "{uuid.uuid4()}"\n'
         """Of libvirtd, as text; one that is written anew is read at the next start."""
+        self._tree = tree
         self._child: subprocess.Popen[bytes] | None = None
         self._libvirtd: Process | None = None
 
     @classmethod
-    def start(cls, directory: Path | None = None) -> Self:
+    def start(cls, directory: Path | None = None, tree: Path | None = None) -> Self:
         """Start a libvirtd in a new directory, which must not be under /run, and wait until it answers."""
         # A short path: that of the socket has to fit into 107 bytes.
         directory = directory or Path(tempfile.mkdtemp(prefix="hostcollector-lab-", dir="/tmp"))
-        hypervisor = cls(directory)
+        hypervisor = cls(directory, tree)
         try:
             for path in OWN_PATHS:
                 (directory / path).mkdir(parents=True)
-            cache = CACHE / "libvirt"  # what libvirt found out about QEMU takes seconds to find out
+            cache = (
+                CACHE / f"libvirt{f'-{tree.name}' if tree else ''}"
+            )  # what libvirt found out about QEMU takes seconds to find out
             cache.mkdir(parents=True, exist_ok=True)
             (directory / "var/cache/libvirt").rmdir()
             (directory / "var/cache/libvirt").symlink_to(cache)
@@ -145,8 +162,14 @@ class PrivateHypervisor(Hypervisor):
         """Start libvirtd, after killing the one that runs, and wait until it answers."""
         self.kill()
         log = self.directory / "libvirtd.log"
-        enter = ("unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", ENTER)
-        environment = {**os.environ, "OWN_PATHS": " ".join(OWN_PATHS)}
+        script = ENTER_TREE if self._tree else ENTER
+        enter = ("unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", script)
+        environment = {
+            **os.environ,
+            "OWN_PATHS": " ".join(OWN_PATHS),
+            "TREE": str(self._tree),
+            "CACHE": str(CACHE.resolve()),
+        }
         self._child = spawn([*enter, str(self.directory), "libvirtd"], log, environment)
         self._libvirtd = Process.of(self._child.pid)
         until(self._answers_or_fails, 30.0, f"an answer of the private libvirtd, see {log}")

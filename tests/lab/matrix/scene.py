@@ -55,10 +55,15 @@ def loaded(name: str, tenant: str = "acme") -> Guest:
 
 
 @contextmanager
-def scene(image: GuestImage, directory: Path, more: Sequence[Guest] = ()) -> Iterator[Scene]:
-    """Boot the guests under load, and `more`, with a collector on them for the block."""
+def scene(
+    image: GuestImage, directory: Path, more: Sequence[Guest] = (), tree: Path | None = None
+) -> Iterator[Scene]:
+    """Boot the guests under load, and `more`, with a collector on them for the block.
+
+    `tree` is a root tree whose libvirtd and QEMU to take instead of the machine's.
+    """
     wanted = [*more, *(loaded(f"loaded-{number}") for number in range(GUESTS))]
-    with PrivateHypervisor.start() as hypervisor:
+    with PrivateHypervisor.start(tree=tree) as hypervisor:
         guests = hypervisor.boot_all(wanted, image)
         with watched(hypervisor.uri_readonly, directory, guests) as on_them:
             yield Scene(hypervisor, image, guests, on_them)
