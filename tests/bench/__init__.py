@@ -5,7 +5,10 @@ a guest's statistics are five monitor commands, three for its disks (query-block
 block-nodes) and two for its balloon (query-balloon, qom-get). QEMU takes each command in byte by byte, a
 poll and a read for each, so that answering costs it half a millisecond of CPU or more, twice what
 libvirtd and the collector need together. On a host without idle cores only fewer commands make a collection
-shorter.
+shorter: for 300 guests on two cores the calls to libvirt alone, made by a program that does nothing else,
+keep 1.7 to 2.0 cores busy for 650 to 770 ms with balloons and 420 to 440 ms without, whether four, six or
+eight are made side by side and whether each asks for 4, 8 or 16 guests; one at a time they take 1,245 and
+770 ms.
 
 What helped: not asking balloons that cannot have news (two commands of five); rtnetlink without a library
 (9 MiB, and a tenth of the time); label sets and their texts that are made once per guest and shared by
