@@ -36,9 +36,13 @@ ENDED = Harm(guests={A: EVERYTHING})
 
 
 def _page(**changes: float | None) -> Page:
+    return parse(_text(**changes))
+
+
+def _text(**changes: float | None) -> str:
     told = {**HEALTHY, **changes}
-    return parse(
-        "".join(f"{LINES[name].format(a=A)} {value}\n" for name, value in told.items() if value is not None)
+    return "".join(
+        f"{LINES[name].format(a=A)} {value}\n" for name, value in told.items() if value is not None
     )
 
 
@@ -81,6 +85,15 @@ def test_what_is_wrong_is_found(page: Page, harm: Harm, complaint: str) -> None:
 def test_what_a_fault_explains_passes(page: Page, harm: Harm) -> None:
     """What it may take is missing and the page says so; a new life, or one not told, counts anew."""
     assert _verdict(page, harm=harm) == []
+
+
+def test_a_device_that_comes_back_counts_anew() -> None:
+    """It was gone when the page told of the guest's other devices; one that hides with them was not."""
+    second = LINES["read_bytes"].format(a=A).replace("vda", "vdb")
+    with_it, anew = (parse(f"{_text()}{second} {value}\n") for value in (4096, 0))
+    assert _verdict(with_it, _page(), anew) == []
+    (sentence,) = _verdict(with_it, _page(**WITHOUT_DISK, timed_out=1), anew, harm=HUNG)
+    assert "went back from 4096 to 0" in sentence
 
 
 def test_a_slow_qemu_is_counted_and_not_held_against_the_page() -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import libvirt
+
 CONTROL_OK, CONTROL_OCCUPIED = 0, 2
 NO_JOB = (0,) * 12
 
@@ -25,10 +27,19 @@ class FakeDomain:
         self._unlocked.set()
         self._occupied_since: float | None = None
         self._met = 0
+        self._ended = False
 
     def meet(self) -> None:
         """Let the next call find that somebody else is asking the monitor in that moment."""
         self._met += 1
+
+    def end(self) -> None:
+        """Be unknown to libvirt from now on."""
+        self._ended = True
+
+    def occupy(self) -> None:
+        """Be in the middle of somebody else's command, until freed."""
+        self._occupied_since = time.monotonic()
 
     def stick(self) -> None:
         """Let the monitor hang from the next command on."""
@@ -40,6 +51,7 @@ class FakeDomain:
 
     def free(self) -> None:
         """Let everything that hangs return."""
+        self._occupied_since = None
         self._monitor.set()
         self._unlocked.set()
 
@@ -50,6 +62,8 @@ class FakeDomain:
     def controlInfo(self, _flags: int) -> tuple[int, int, int]:  # noqa: N802 - libvirt's name
         """Return state, details and milliseconds; needs the lock, not the monitor."""
         self._unlocked.wait()
+        if self._ended:
+            raise libvirt.libvirtError("Domain not found")
         since = self._occupied_since
         if since is None:
             return CONTROL_OK, 0, 0

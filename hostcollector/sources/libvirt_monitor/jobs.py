@@ -16,9 +16,12 @@ from hostcollector.lanes import Clock
 from hostcollector.model import Metric, Sample
 from hostcollector.sources.libvirt_monitor.pool import Pool
 from hostcollector.sources.libvirt_monitor.sweep import sweep
+from hostcollector.sources.libvirt_monitor.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
 from hostcollector.units import seconds_from_ms
 
 LOOK_SECONDS = 10.0
+BUSY = Probe(state=CONTROL_OCCUPIED, seconds=0.0)
+"""What a look that has not reached a guest is worth."""
 
 # Positions in virDomainJobInfo.
 _SECONDS = ((guest.JOB_ELAPSED, 1), (guest.JOB_REMAINING, 2))
@@ -57,12 +60,18 @@ class Jobs:
             sweep(self._pool, wanted, deadline, self._clock, jobs=True, answers=True).probes if wanted else {}
         )
         fresh = {uuid: _Known(probe.job, now) for uuid, probe in found.items() if probe and probe.job}
-        # A look that did not get as far as a guest, or at all, says nothing against the one before.
         self._known = {
-            uuid: seen for uuid, seen in known.items() if uuid not in found and _is_recent(seen, now)
+            uuid: seen
+            for uuid, seen in known.items()
+            if _says_nothing(found.get(uuid, BUSY)) and _is_recent(seen, now)
         } | fresh
         for uuid, seen in self._known.items():
             yield from _samples(uuid, seen.job)
+
+
+def _says_nothing(probe: Probe | None) -> bool:
+    """Whether a look did not get as far as the guest, or met it in the middle of a command."""
+    return probe is not None and probe.state != CONTROL_OK
 
 
 def _is_due(seen: _Known, now: float) -> bool:

@@ -75,6 +75,7 @@ class Judge:
                     yield f"the start of {uuid} moved from {before:g} to {started:g}"
 
     def _backwards(self, page: Page, harm: Harm) -> Iterator[str]:
+        self._forget_devices(page)
         lives = {dict(labels)["uuid"] for labels in page.all(START)}
         for series, value in page.series.items():
             name, labels = series
@@ -90,6 +91,14 @@ class Judge:
             if value < before and not rebooted:
                 yield f"{name}{dict(labels)} went back from {before:g} to {value:g}"
             known[series] = value
+
+    def _forget_devices(self, page: Page) -> None:
+        """Forget the series of a device that is gone: the page tells of the guest's other ones only."""
+        told = {(name, dict(labels).get("uuid", "")) for name, labels in page.series}
+        for uuid, known in self._counters.items():
+            for series in [series for series in known if series not in page.series]:
+                if uuid and (series[0], uuid) in told:
+                    del known[series]
 
     def _zeros(self, page: Page) -> Iterator[str]:
         """Find sizes that are 0, which no guest's can be: what is unknown has to be absent."""

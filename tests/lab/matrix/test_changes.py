@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.connection import connected
 from tests.lab.guest import MIB, Guest, domain_xml, make_disks
-from tests.lab.matrix.harm import NO_HARM
+from tests.lab.matrix.harm import EVERYTHING, NO_HARM, Harm
 from tests.lab.matrix.reading import counts, only, shows
 from tests.lab.matrix.row import Begin
 from tests.lab.matrix.scene import Scene
@@ -129,7 +129,7 @@ def test_a_guest_is_renamed(on_stage: Scene, begin: Begin) -> None:
     with begin("rename", on_stage.watched) as row, connected(on_stage.hypervisor.uri) as connection:
         domain = connection.defineXML(domain_xml(guest, directory, None))
         for number in row.each_round():
-            with row.fault(NO_HARM):
+            with row.fault(Harm(guests={guest.uuid: EVERYTHING})):
                 domain.create()
                 row.see(only("domain", f"renamed-{number}", guest.uuid), "it has its name")
                 domain.destroy()
