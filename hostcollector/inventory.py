@@ -150,7 +150,7 @@ class Inventory:
     def _verify(self, connection: Connection) -> None:
         """Replace the inventory by what libvirt lists now."""
         listed = list_active(connection)
-        self._publish({domain.uuid: _read(domain) for domain in listed})
+        self._publish({domain.uuid: _read(connection, domain) for domain in listed})
         self._verified_at = self._clock()
         self._verified.set()
 
@@ -169,17 +169,17 @@ class Inventory:
         """Read one domain again, if it is there."""
         listed = find_active(connection, uuid)
         if listed is not None:
-            self._publish({**self.domains, uuid: _read(listed)})
+            self._publish({**self.domains, uuid: _read(connection, listed)})
 
     def _publish(self, domains: Mapping[str, Domain]) -> None:
         self.domains = MappingProxyType(dict(domains))
         self._counts.keep_only(frozenset(domains))
 
 
-def _read(listed: ListedDomain) -> Domain:
+def _read(connection: Connection, listed: ListedDomain) -> Domain:
     """Return the domain as its XML describes it, or as a name and a UUID when the XML is unreadable."""
     try:
-        domain = domain_xml.parse(read_xml(listed))
+        domain = domain_xml.parse(read_xml(connection, listed))
     except DomainXmlError:
         return Domain(uuid=listed.uuid, name=listed.name, complete=False)
     return (

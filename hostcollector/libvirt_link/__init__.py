@@ -1,6 +1,7 @@
 """The link to libvirt: read-only connections, their event loop, events as plain values.
 
-With the `libvirt_*` sources this is the only importer of `libvirt`; everybody else sees frozen values.
+With the calls and the `libvirt_*` sources this is the only importer of `libvirt`; everybody else sees frozen
+values.
 """
 
 from hostcollector.libvirt_link.connection import Connection, Link, Slot, Versions

@@ -41,6 +41,13 @@ class Connection:
         self.alive = False
         self.on_lost()
 
+    def is_open(self) -> bool:
+        """Whether libvirt has not hung up, which `alive` may learn a moment later."""
+        try:
+            return self.alive and bool(self.raw.isAlive())
+        except libvirt.libvirtError:
+            return False
+
     def close(self) -> None:
         """Close it; a connection that is already broken is closed silently."""
         self.alive = False

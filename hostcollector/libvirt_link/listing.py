@@ -43,9 +43,17 @@ def find_active(connection: Connection, uuid: str) -> ListedDomain | None:
     return ListedDomain(uuid=uuid, name=handle.name(), handle=handle)
 
 
-def read_xml(listed: ListedDomain) -> str:
-    """Return the domain's live XML. Raises `DomainXmlError` when it cannot be had."""
+def read_xml(connection: Connection, listed: ListedDomain) -> str:
+    """Return the domain's live XML.
+
+    Raises `DomainXmlError` when it cannot be had, and `SourceUnavailableError` when that is the connection's
+    fault, which says nothing about the domain.
+    """
     try:
         return str(listed.handle.XMLDesc(0))
-    except (libvirt.libvirtError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise DomainXmlError(str(error)) from error
+    except libvirt.libvirtError as error:
+        if not connection.is_open():
+            raise SourceUnavailableError(f"libvirt went away during its listing: {error}") from error
         raise DomainXmlError(str(error)) from error

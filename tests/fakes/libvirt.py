@@ -13,6 +13,16 @@ import libvirt
 
 CONTROL_OK, CONTROL_OCCUPIED = 0, 2
 NO_JOB = (0,) * 12
+RUNNING, BOOTED = 1, 1
+SHUT_OFF = 2
+"""How many guests are defined and not active."""
+
+
+def gone() -> libvirt.libvirtError:
+    """Return what libvirt raises for a guest that it does not know."""
+    error = libvirt.libvirtError("Domain not found")
+    error.err = (libvirt.VIR_ERR_NO_DOMAIN, 0, "Domain not found", 2, None, None, None, 0, 0)
+    return error
 
 
 class FakeDomain:
@@ -63,7 +73,7 @@ class FakeDomain:
         """Return state, details and milliseconds; needs the lock, not the monitor."""
         self._unlocked.wait()
         if self._ended:
-            raise libvirt.libvirtError("Domain not found")
+            raise gone()
         since = self._occupied_since
         if since is None:
             return CONTROL_OK, 0, 0
@@ -72,6 +82,16 @@ class FakeDomain:
     def jobInfo(self) -> Sequence[int]:  # noqa: N802 - libvirt's name
         """Return that there is no job."""
         return NO_JOB
+
+    def looked_up(self) -> "FakeDomain":
+        """Return itself; needs the lock."""
+        self._unlocked.wait()
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """Return the record of a guest that runs; needs the lock, not the monitor."""
+        self._unlocked.wait()
+        return {"state.state": RUNNING, "state.reason": BOOTED}
 
     def stats(self) -> dict[str, Any]:
         """Return a record; a partial one while somebody else holds the job."""
@@ -111,11 +131,36 @@ class FakeConnection:
         """Return the guests."""
         return self._domains
 
+    def isAlive(self) -> int:  # noqa: N802
+        """Return that libvirt has not hung up."""
+        return 1
+
+    def lookupByUUIDString(self, uuid: str) -> FakeDomain:  # noqa: N802
+        """Return the guest, once its lock is free."""
+        for domain in list(self._domains):
+            if domain.uuid == uuid:
+                return domain.looked_up()
+        raise gone()
+
     def domainListGetStats(  # noqa: N802
-        self, domains: Sequence[FakeDomain], _groups: int, _flags: int
+        self, domains: Sequence[FakeDomain], groups: int, _flags: int
     ) -> list[tuple[FakeDomain, dict[str, Any]]]:
         """Visit the guests one after the other; nothing is returned before the last one has answered."""
+        if groups & libvirt.VIR_DOMAIN_STATS_STATE:
+            return [(domain, domain.state()) for domain in domains]
         return [(domain, domain.stats()) for domain in domains]
+
+    def getAllDomainStats(  # noqa: N802
+        self, groups: int, flags: int
+    ) -> list[tuple[FakeDomain, dict[str, Any]]]:
+        """Visit all guests."""
+        return self.domainListGetStats(list(self._domains), groups, flags)
+
+    def numOfDefinedDomains(self) -> int:  # noqa: N802
+        """Return how many guests are shut off, for which each one's lock is taken."""
+        for domain in self._domains:
+            domain.looked_up()
+        return SHUT_OFF
 
 
 class FakeLibvirt:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from hostcollector.catalogue import block, collection, guest
+from hostcollector.libvirt_calls.pool import MOST_WORKERS
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Domain, Guest, Histogram, Metric
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LibvirtMonitor
-from hostcollector.sources.libvirt_monitor.pool import MOST_WORKERS
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
 GUESTS = 20

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from hostcollector.catalogue import guest
+from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Histogram
 from hostcollector.sources.libvirt_monitor.jobs import LOOK_SECONDS, Jobs
-from hostcollector.sources.libvirt_monitor.pool import Pool
 from tests.fakes.libvirt import FakeLibvirt
 
 
@@ -39,7 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 def jobs(daemon: FakeLibvirt, clock: Clock) -> Iterator[Jobs]:
     """Give the jobs of that daemon's guest."""
-    pool = Pool(Link("test:///default", opener=daemon.open), kept=1)
+    pool = Pool(Link("test:///default", opener=daemon.open), name="libvirt_monitor", kept=1)
     yield Jobs(pool, clock)
     pool.close()
 

@@ -15,17 +15,18 @@ import libvirt
 from hostcollector.catalogue import collection
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.bulk import BulkRead, Shard
+from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.sweep import Sweep, sweep
+from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
-from hostcollector.sources.libvirt_monitor.bulk import BulkRead, Shard
-from hostcollector.sources.libvirt_monitor.decode import Decoder, is_partial
+from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
-from hostcollector.sources.libvirt_monitor.pool import Pool
-from hostcollector.sources.libvirt_monitor.sweep import Sweep, sweep
-from hostcollector.sources.libvirt_monitor.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.stopwatch import Stage, unmeasured
+from hostcollector.wording import counted
 
 # A call visits its guests one after the other. Small calls, each made by whichever worker is free, share the
 # work out by how long the guests really take.
@@ -56,7 +57,7 @@ class LibvirtMonitor:
         stage: Stage = unmeasured,
     ) -> None:
         self._width = width
-        self._pool = Pool(link, kept=width + 1, clock=clock, stage=stage)
+        self._pool = Pool(link, name=self.name, kept=width + 1, clock=clock, stage=stage)
         self._groups = libvirt.VIR_DOMAIN_STATS_BLOCK | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
         self._stage = stage
@@ -67,7 +68,7 @@ class LibvirtMonitor:
     def read(self, request: Request) -> Reading:
         """Return what the monitors that answer say. Raises `SourceUnavailableError` when libvirt is away."""
         deadline = request.deadline - MARGIN_SECONDS
-        self._pool.tidy()
+        self._pool.tidy(request.guests)
         suspects = self._pool.suspects
         free = [uuid for uuid in request.guests if uuid not in suspects]
         with self._stage("libvirt_monitor: shards"):
@@ -86,7 +87,8 @@ class LibvirtMonitor:
         missing = [
             request.guests[uuid].domain.name for uuid in others if uuid not in records and not seen.gone(uuid)
         ]
-        return Reading(samples=samples, notes=tuple(_notes(missing, self._pool)), partial=bool(missing))
+        notes = tuple(_notes(missing, self._pool, self._jobs.unasked))
+        return Reading(samples=samples, notes=notes, partial=bool(missing or self._jobs.unasked))
 
     def close(self) -> None:
         """Close the idle connections; a stuck call ends with the process or when its guest answers."""
@@ -101,7 +103,7 @@ class LibvirtMonitor:
 
     def _ask(self, request: Request, shards: Sequence[Shard], deadline: float) -> Records:
         """Return the guests' records, each with its balloon: asked for, or known to be the same."""
-        answers = BulkRead(self._pool, self._width, deadline, self._clock).run(shards)
+        answers = BulkRead(self._pool, self._width, deadline, self._clock, whole=has_answered).run(shards)
         return {
             uuid: self._balloons.completed(request.guests[uuid], record, request.taken_at)
             for uuid, record in answers.items()
@@ -149,9 +151,11 @@ def _cut(uuids: Sequence[str], groups: int) -> Iterator[Shard]:
         yield Shard(uuids[start::count], groups)
 
 
-def _notes(missing: Sequence[str], pool: Pool) -> Iterator[str]:
+def _notes(missing: Sequence[str], pool: Pool, unasked: int) -> Iterator[str]:
     if missing:
         names = ", ".join(repr(name) for name in missing[:10]) + (" ..." if len(missing) > 10 else "")
         yield f"no answer from the monitor of {names}: look at these guests' QEMU processes (state D or T?)"
+    if unasked:
+        yield f"{counted(unasked, 'guest')} could not be asked for a job: libvirt is slow"
     if pool.stuck_calls:
         yield f"{pool.stuck_calls} calls to libvirt have not returned; they end when their guests answer"

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.worker import Record
 from hostcollector.model import Guest
 from hostcollector.sources.libvirt_monitor.decode import is_partial, lacks_counters
-from hostcollector.sources.libvirt_monitor.worker import Record
 
 # How long a driver that QEMU does not ask may take to be noticed.
 UNASKED_SECONDS = 10.0

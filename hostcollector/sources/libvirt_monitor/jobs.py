@@ -13,10 +13,10 @@ import libvirt
 
 from hostcollector.catalogue import guest
 from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.sweep import sweep
+from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
 from hostcollector.model import Metric, Sample
-from hostcollector.sources.libvirt_monitor.pool import Pool
-from hostcollector.sources.libvirt_monitor.sweep import sweep
-from hostcollector.sources.libvirt_monitor.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
 from hostcollector.units import seconds_from_ms
 
 LOOK_SECONDS = 10.0
@@ -50,6 +50,8 @@ class Jobs:
         self._pool = pool
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self.unasked = 0
+        """Guests of the last reading that the look did not reach, and of which no look before tells."""
 
     def read(self, answering: Sequence[str], deadline: float) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor."""
@@ -65,6 +67,7 @@ class Jobs:
             for uuid, seen in known.items()
             if _says_nothing(found.get(uuid, BUSY)) and _is_recent(seen, now)
         } | fresh
+        self.unasked = sum(uuid not in found and uuid not in self._known for uuid in wanted)
         for uuid, seen in self._known.items():
             yield from _samples(uuid, seen.job)
 

@@ -1,10 +1,10 @@
-"""Workers that make the monitor lane's blocking calls, each with a thread and a connection of its own."""
+"""Workers that make blocking calls to libvirt, each with a thread and a connection of its own."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import libvirt
 
@@ -49,17 +49,38 @@ class Probing:
     found: dict[str, Probe | None] = field(default_factory=dict)
 
 
+class Everything(NamedTuple):
+    """The records of all active guests by UUID, and the number of guests that are shut off."""
+
+    records: Records
+    inactive: int
+
+
 class Worker:
-    """One lane, one connection, and the handles of the guests on it. All calls run in the lane's thread."""
+    """One lane, one connection, and the handles of the guests on it. All calls run in the lane's thread.
+
+    `source` is the name of the source that it works for.
+    """
 
     def __init__(
-        self, link: Link, name: str, clock: Clock = time.monotonic, stage: Stage = unmeasured
+        self,
+        link: Link,
+        source: str,
+        number: int = 0,
+        *,
+        clock: Clock = time.monotonic,
+        stage: Stage = unmeasured,
     ) -> None:
-        self.lane = Lane(name, clock)
+        self.lane = Lane(f"{source}-{number}", clock)
+        self._name = f"{source}: calls"
         self._slot = Slot(link, clock)
         self._stage = stage
         self._connection: Connection | None = None
         self._handles: dict[str, Any] = {}
+
+    def submit_everything(self, groups: int) -> Future[Everything]:
+        """Ask for the statistics of all active guests, and how many are defined and not active."""
+        return self.lane.submit(lambda: self._everything(groups))
 
     def submit_stats(self, uuids: Sequence[str], groups: int) -> Future[Records]:
         """Ask for the statistics of the guests; those that are gone are missing from the answer."""
@@ -69,8 +90,10 @@ class Worker:
         """Probe the guests one after the other into `probing`."""
         return self.lane.submit(lambda: self._probe(uuids, probing, jobs=jobs))
 
-    def drop_lost_connection(self) -> None:
-        """Give back a connection that libvirt has closed; only while no call is in flight."""
+    def tidy(self, guests: Collection[str] = ()) -> None:
+        """Give back what libvirt has closed, and the handles of all but `guests`; between two calls only."""
+        for uuid in self._handles.keys() - guests:
+            del self._handles[uuid]
         if self._connection is not None and not self._connection.alive:
             self._connection = None
             self._forget()
@@ -83,38 +106,62 @@ class Worker:
         self._handles.clear()
         self._slot.drop()
 
+    def _everything(self, groups: int) -> Everything:
+        connection = self._connected()
+        active = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+        try:
+            answer = connection.raw.getAllDomainStats(groups, active | _FLAGS)
+            inactive = connection.raw.numOfDefinedDomains()
+        except libvirt.libvirtError as error:
+            raise SourceUnavailableError(f"libvirt gives no statistics: {error}") from error
+        return Everything({handle.UUIDString(): record for handle, record in answer}, inactive)
+
     def _stats(self, uuids: Sequence[str], groups: int) -> Records:
         connection, handles = self._find(uuids)
         if not handles:
             return {}
         try:
-            with self._stage("libvirt_monitor: calls"):
+            with self._stage(self._name):
                 answer = connection.raw.domainListGetStats(list(handles.values()), groups, _FLAGS)
         except libvirt.libvirtError as error:
             raise SourceUnavailableError(f"libvirt gives no statistics: {error}") from error
         return {handle.UUIDString(): record for handle, record in answer}
 
     def _probe(self, uuids: Sequence[str], probing: Probing, *, jobs: bool) -> None:
-        connection, handles = self._find(uuids)
+        connection = self._connected()
         probing.begun = True
         for uuid in uuids:
-            handle = handles.get(uuid)
+            handle = self._handle(connection, uuid)
             probing.found[uuid] = _probe(handle, jobs=jobs) if handle is not None else None
             if not connection.alive:
                 raise SourceUnavailableError("the connection to libvirt was lost")
 
-    def _find(self, uuids: Iterable[str]) -> tuple[Connection, dict[str, Any]]:
-        """Return the connection and the handles on it; one listing when a guest is not known yet."""
+    def _find(self, uuids: Sequence[str]) -> tuple[Connection, dict[str, Any]]:
+        """Return the connection and the handles of those guests that libvirt knows.
+
+        Each is looked up once. A listing would be one call, but it takes every guest's lock in turn.
+        """
+        connection = self._connected()
+        found = {uuid: self._handle(connection, uuid) for uuid in uuids}
+        return connection, {uuid: handle for uuid, handle in found.items() if handle is not None}
+
+    def _connected(self) -> Connection:
         connection = self._slot.get()
         if connection is not self._connection:
             self._connection, self._handles = connection, {}
-        if any(uuid not in self._handles for uuid in uuids):
+        return connection
+
+    def _handle(self, connection: Connection, uuid: str) -> Any | None:
+        """Return the guest's handle, which is looked up if need be; None for one that is gone."""
+        if uuid not in self._handles:
             try:
-                listed = connection.raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+                handle = connection.raw.lookupByUUIDString(uuid)
             except libvirt.libvirtError as error:
-                raise SourceUnavailableError(f"libvirt cannot list its domains: {error}") from error
-            self._handles = {handle.UUIDString(): handle for handle in listed}
-        return connection, {uuid: self._handles[uuid] for uuid in uuids if uuid in self._handles}
+                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return None
+                raise SourceUnavailableError(f"libvirt does not find its domains: {error}") from error
+            self._handles[uuid] = handle
+        return self._handles[uuid]
 
 
 def _probe(handle: Any, *, jobs: bool) -> Probe | None:

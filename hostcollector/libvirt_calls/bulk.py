@@ -1,21 +1,20 @@
-"""The bulk read: all guests' statistics in a few parallel calls, around guests whose monitor is stuck.
+"""The bulk read: all guests' statistics in a few parallel calls, around guests that hold one up.
 
 A call that does not return in time is left where it is. A sweep finds the guest that it waits for, and the
 rest of its guests are asked for again on a spare connection, so that a hung guest costs its own series only,
 also in the very collection that meets it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
-from hostcollector.sources.libvirt_monitor.decode import has_answered
-from hostcollector.sources.libvirt_monitor.pool import Pool
-from hostcollector.sources.libvirt_monitor.sweep import BLOCKED_AFTER_SECONDS, sweep
-from hostcollector.sources.libvirt_monitor.worker import Records, Worker
+from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.sweep import BLOCKED_AFTER_SECONDS, sweep
+from hostcollector.libvirt_calls.worker import Record, Records, Worker
 
 POLL_SECONDS = 0.1
 
@@ -38,14 +37,18 @@ class _Call:
 class BulkRead:
     """One collection's statistics calls, `width` at a time.
 
-    Use once: `run` returns the records that came in time.
+    Use once: `run` returns the records that came in time. `whole` says whether a record is an answer, of
+    which there is no better one.
     """
 
-    def __init__(self, pool: Pool, width: int, deadline: float, clock: Clock) -> None:
+    def __init__(
+        self, pool: Pool, width: int, deadline: float, clock: Clock, *, whole: Callable[[Record], bool] = bool
+    ) -> None:
         self._pool = pool
         self._width = width
         self._deadline = deadline
         self._clock = clock
+        self._whole = whole
         self._calls: dict[Future[Records], _Call] = {}
         self._waiting: list[Shard] = []
         self._records: Records = {}
@@ -91,7 +94,7 @@ class BulkRead:
         for uuid, record in records.items():
             # The first real answer stands: the call that was issued again is the fresher one of the two, but
             # the two may have met at a guest, and NOWAIT made one step over it.
-            if uuid not in self._records or not has_answered(self._records[uuid]):
+            if uuid not in self._records or not self._whole(self._records[uuid]):
                 self._records[uuid] = record
 
     def _examine(self) -> None:

@@ -1,12 +1,12 @@
 """The pool of workers: a few kept, a small fixed number in all, stuck ones set aside until they return."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.worker import Worker
 from hostcollector.libvirt_link import Link
-from hostcollector.sources.libvirt_monitor.worker import Worker
 from hostcollector.stopwatch import Stage, unmeasured
 
 # libvirtd has 20 workers by default, shared with whoever manages the guests: never take more than half.
@@ -25,18 +25,23 @@ class Stuck:
 
 
 class Pool:
-    """Hands out workers. `kept` idle ones are held ready; more are made for spare calls up to `most`."""
+    """Hands out workers. `kept` idle ones are held ready; more are made for spare calls up to `most`.
+
+    `name` is that of the source whose workers they are.
+    """
 
     def __init__(
         self,
         link: Link,
         *,
+        name: str,
         kept: int,
         most: int = MOST_WORKERS,
         clock: Clock = time.monotonic,
         stage: Stage = unmeasured,
     ) -> None:
         self._link = link
+        self._name = name
         self._kept = kept
         self._most = most
         self._clock = clock
@@ -75,7 +80,7 @@ class Pool:
             return None
         self._taken += 1
         self._made += 1
-        return Worker(self._link, f"libvirt-monitor-{self._made}", self._clock, self._stage)
+        return Worker(self._link, self._name, self._made, clock=self._clock, stage=self._stage)
 
     def give_back(self, worker: Worker) -> None:
         """Take back a worker whose call has returned."""
@@ -87,8 +92,11 @@ class Pool:
         self._taken -= 1
         self._stuck[worker] = Stuck(frozenset(suspects), locked)
 
-    def tidy(self) -> None:
-        """Welcome back stuck workers whose call has returned, and close idle ones that are too many."""
+    def tidy(self, guests: Collection[str]) -> None:
+        """Welcome back stuck workers whose call has returned, and close idle ones that are too many.
+
+        `guests` are those that there are now: of others nothing is kept.
+        """
         returned = [worker for worker in self._stuck if not worker.lane.busy]
         for worker in returned:
             del self._stuck[worker]
@@ -96,7 +104,7 @@ class Pool:
         while len(self._idle) > self._kept:
             self._idle.pop().close()
         for worker in self._idle:
-            worker.drop_lost_connection()
+            worker.tidy(guests)
 
     def close(self) -> None:
         """Close all workers; stuck ones end when their call returns."""

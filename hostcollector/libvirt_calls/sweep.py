@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from hostcollector.errors import SourceTimeoutError
 from hostcollector.lanes import Clock
-from hostcollector.sources.libvirt_monitor.pool import Pool
-from hostcollector.sources.libvirt_monitor.worker import (
+from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.worker import (
     CONTROL_ERROR,
     CONTROL_OCCUPIED,
     CONTROL_OK,

@@ -1,0 +1,119 @@
+"""The `libvirt_state` source, libvirt's free lane: what the daemon knows without asking any QEMU.
+
+One bulk call for the state of all guests (and perf events where a definition switches them on). It needs no
+monitor, so a hung guest cannot hold it up. A guest whose very lock libvirt holds can, when it is being
+started or ended on a busy or sick host: then the others are asked for around it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+
+import libvirt
+
+from hostcollector.catalogue import host
+from hostcollector.errors import SourceTimeoutError
+from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.bulk import BulkRead, Shard
+from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.sweep import SILENT
+from hostcollector.libvirt_calls.worker import Everything, Records, Worker
+from hostcollector.libvirt_link import Link
+from hostcollector.model import Sample
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.libvirt_state.states import samples_of, state_of
+
+_GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
+# The call takes milliseconds. One that takes this long waits for something.
+PATIENCE_SECONDS = 1.0
+# Besides the call for all.
+MOST_SPARE_CALLS = 3
+# What is left of the budget once the calls are over.
+MARGIN_SECONDS = 0.2
+
+
+class LibvirtState:
+    """Reads all guests' states in one call. `stranger` is told of guests that the inventory does not know."""
+
+    name = "libvirt_state"
+
+    def __init__(
+        self,
+        link: Link,
+        stranger: Callable[[str], None] = lambda _uuid: None,
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._worker = Worker(link, self.name, clock=clock)
+        self._pool = Pool(link, name=self.name, kept=1, most=MOST_SPARE_CALLS, clock=clock)
+        self._stranger = stranger
+        self._clock = clock
+
+    def read(self, request: Request) -> Reading:
+        """Return state, reason and counts; of guests without an answer neither, and then no counts at all.
+
+        Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer.
+        """
+        self._pool.tidy(request.guests)
+        deadline = request.deadline - MARGIN_SECONDS
+        answer = self._ask_for_everything()
+        if answer is None or not _comes(answer, PATIENCE_SECONDS):
+            records = self._around(request, deadline)
+            if answer is None or not _comes(answer, 0.0 if records else deadline - self._clock()):
+                return self._partial(request, records)
+        return self._whole(request, answer.result())
+
+    def close(self) -> None:
+        """Close the connections; a stuck call ends with the process or when libvirt answers."""
+        self._worker.close()
+        self._pool.close()
+
+    def _ask_for_everything(self) -> Future[Everything] | None:
+        """Make the one call for all; None while that of an earlier collection is under way."""
+        if self._worker.lane.busy:
+            return None
+        self._worker.tidy()
+        return self._worker.submit_everything(_GROUPS)
+
+    def _around(self, request: Request, deadline: float) -> Records:
+        """Return the records of guests that do not hold up a call."""
+        suspects = self._pool.suspects
+        free = [uuid for uuid in request.guests if uuid not in suspects]
+        return BulkRead(self._pool, 1, deadline, self._clock).run([Shard(free, _GROUPS)])
+
+    def _partial(self, request: Request, records: Records) -> Reading:
+        if not records:
+            raise SourceTimeoutError(SILENT)
+        stuck = self._pool.suspects - records.keys()
+        missing = [guest.domain.name for uuid, guest in request.guests.items() if uuid in stuck]
+        samples = [sample for uuid, record in records.items() for sample in samples_of(uuid, record)]
+        return Reading(samples=samples, notes=tuple(_notes(missing)), partial=True)
+
+    def _whole(self, request: Request, everything: Everything) -> Reading:
+        samples: list[Sample] = []
+        states: Counter[str] = Counter(shutoff=everything.inactive)
+        for uuid, record in everything.records.items():
+            states[state_of(record)[0]] += 1
+            if uuid in request.guests:
+                samples.extend(samples_of(uuid, record))
+            else:
+                # Just started, or its event was lost; it is on the next page.
+                self._stranger(uuid)
+        samples.append(Sample(host.DOMAINS, len(everything.records) + everything.inactive))
+        samples.extend(Sample(host.DOMAINS_BY_STATE, count, (state,)) for state, count in states.items())
+        return Reading(samples=samples)
+
+
+def _comes(answer: Future[Everything], seconds: float) -> bool:
+    """Wait for the answer or the error; says whether there is one."""
+    wait([answer], timeout=max(0.0, seconds))
+    return answer.done()
+
+
+def _notes(missing: Sequence[str]) -> Iterator[str]:
+    if missing:
+        names = ", ".join(repr(name) for name in missing[:10]) + (" ..." if len(missing) > 10 else "")
+        yield f"libvirt keeps {names} locked: is it being started or ended, and does its QEMU get on with it?"
+    else:
+        yield "libvirt does not tell of all guests at once: one that is not known yet holds it up"

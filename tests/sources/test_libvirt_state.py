@@ -1,0 +1,99 @@
+"""The free lane tells every guest's state in one call, and around a guest whose lock libvirt holds."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hostcollector.catalogue import guest, host
+from hostcollector.errors import SourceTimeoutError
+from hostcollector.libvirt_link import Link
+from hostcollector.model import Domain, Guest, Metric
+from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.libvirt_state import LibvirtState
+from tests.fakes.libvirt import SHUT_OFF, FakeDomain, FakeLibvirt
+
+GUESTS = 6
+
+
+@pytest.fixture
+def daemon() -> Iterator[FakeLibvirt]:
+    """Give a daemon whose guests all go free at the end."""
+    fake = FakeLibvirt(GUESTS)
+    yield fake
+    fake.free()
+
+
+@pytest.fixture
+def strangers() -> list[str]:
+    """Give the list of guests that the source did not know."""
+    return []
+
+
+@pytest.fixture
+def source(daemon: FakeLibvirt, strangers: list[str]) -> Iterator[LibvirtState]:
+    """Give the source on that daemon."""
+    state = LibvirtState(Link("test:///default", opener=daemon.open), strangers.append)
+    yield state
+    state.close()
+
+
+def _read(source: LibvirtState, domains: list[FakeDomain], budget: float = 8.0) -> Reading:
+    guests = {
+        domain.uuid: Guest(domain=Domain(uuid=domain.uuid, name=domain.uuid[-4:])) for domain in domains
+    }
+    return source.read(Request(guests=guests, deadline=time.monotonic() + budget, taken_at=time.time()))
+
+
+def _told(reading: Reading, metric: Metric) -> set[str]:
+    return {sample.uuid for sample in reading.samples if sample.metric is metric}
+
+
+def _counts(reading: Reading) -> list[object]:
+    return [sample.value for sample in reading.samples if sample.metric is host.DOMAINS]
+
+
+def test_all_states_come_in_one_call(source: LibvirtState, daemon: FakeLibvirt, strangers: list[str]) -> None:
+    """A guest that the inventory does not know is reported and has no series."""
+    known, unknown = daemon.domains[:-1], daemon.domains[-1]
+    reading = _read(source, known)
+    assert (reading.partial, reading.notes) == (False, ())
+    assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in known}
+    assert _counts(reading) == [GUESTS + SHUT_OFF]
+    assert strangers == [unknown.uuid]
+
+
+def test_a_locked_guest_costs_its_own_state_only(source: LibvirtState, daemon: FakeLibvirt) -> None:
+    """Also in the collection that meets it; libvirt's counts are absent, and all is back with the lock."""
+    locked, *others = daemon.domains
+    locked.lock()
+    for _ in range(2):
+        reading = _read(source, daemon.domains)
+        assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in others}
+        assert reading.partial
+        assert f"'{locked.uuid[-4:]}'" in reading.notes[0]
+        assert _counts(reading) == []
+    daemon.free()
+    ends_at = time.monotonic() + 20
+    while (reading := _read(source, daemon.domains)).partial:
+        assert time.monotonic() < ends_at, "the freed guest is not read again"
+    assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains}
+
+
+def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
+    source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """It is being started: the call for all waits for it, and those that are known are told."""
+    daemon.domains[-1].lock()
+    reading = _read(source, daemon.domains[:-1])
+    assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains[:-1]}
+    assert "not known yet" in reading.notes[0]
+
+
+def test_a_silent_libvirt_is_no_page_without_states(source: LibvirtState, daemon: FakeLibvirt) -> None:
+    """When nothing answers the source fails, and says what to look at."""
+    for domain in daemon.domains:
+        domain.lock()
+    for _ in range(2):
+        with pytest.raises(SourceTimeoutError, match="does not answer"):
+            _read(source, daemon.domains, budget=3.0)
