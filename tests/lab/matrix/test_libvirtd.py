@@ -15,7 +15,7 @@ from tests.lab.matrix.row import ROUNDS, Begin
 from tests.lab.matrix.scene import Scene
 from tests.lab.matrix.watched import Watched, watched
 
-pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 OUTAGE = Harm(everywhere=LIBVIRT)
 UP = "libvirt_up"
@@ -69,6 +69,7 @@ def test_libvirtd_is_killed(on_stage: Scene, begin: Begin) -> None:
                 on_stage.hypervisor.restart()
 
 
+@pytest.mark.full
 def test_libvirtd_is_restarted_again_and_again(on_stage: Scene, begin: Begin) -> None:
     """A daemon that comes back every ten seconds is followed each time."""
     with begin("libvirtd restarted every 10 s", on_stage.watched) as row:
@@ -92,6 +93,7 @@ def test_the_socket_is_removed(through_proxy: tuple[Proxy, Watched], begin: Begi
                 proxy.appear()
 
 
+@pytest.mark.full
 def test_libvirtd_is_slow(through_proxy: tuple[Proxy, Watched], begin: Begin) -> None:
     """Replies that take their time make a page late, but not later than its budget."""
     proxy, seen = through_proxy
@@ -103,6 +105,7 @@ def test_libvirtd_is_slow(through_proxy: tuple[Proxy, Watched], begin: Begin) ->
                 proxy.delay = 0.0
 
 
+@pytest.mark.full
 def test_the_limit_of_connections_is_reached(on_stage: Scene, begin: Begin) -> None:
     """A daemon that takes no more clients is like one that does not answer, until there is room."""
     path = on_stage.hypervisor.runtime / "libvirt-sock-ro"
