@@ -69,12 +69,16 @@ class Served:
     def page(self, timeout: float = 10.0) -> Page:
         """Scrape once."""
         started = time.monotonic()
+        text = self.text(timeout)
+        return parse(text, time.monotonic() - started)
+
+    def text(self, timeout: float = 10.0) -> str:
+        """Scrape once, and return the page as it comes."""
         request = urllib.request.Request(
             f"{self.url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": str(timeout)}
         )
         with urllib.request.urlopen(request, timeout=timeout) as answer:
-            text = answer.read().decode()
-        return parse(text, time.monotonic() - started)
+            return str(answer.read().decode())
 
     def ready(self) -> bool:
         """Whether the first inventory is done."""
