@@ -12,18 +12,19 @@ scrape, or one scrapes often.
 
 import os
 import sys
+import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 
 from tests.bench import exporters, report
 from tests.bench.cost import HEADINGS, PAUSE_SECONDS, Cost, get, measure
 from tests.bench.fleet import SHORT_PERIOD, USUAL_PERIOD, Fleet
 from tests.lab import laboratory
 from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.process import until
 
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "25,50,100,200,300").split(",")]
 FULL = {int(size) for size in os.environ.get("BENCH_FULL", "100").split(",")}
@@ -33,6 +34,8 @@ SHORT_PAUSE_SECONDS, SHORT_AGE_SECONDS = 0.3, 0.1
 DUE, NOT_DUE, ONE_HUNG = "balloons due", "not due", "one guest stopped"
 # A peer that does not answer with a guest stopped is asked so often, for so long.
 TRIES, TRY_SECONDS = 3, 10.0
+# How long one that reads by itself may take for its first read, and what it gets to notice a change.
+READ_ONCE_SECONDS, SETTLED_SECONDS = 60.0, 5.0
 
 Exporter = Callable[[str], AbstractContextManager[exporters.Running]]
 
@@ -43,6 +46,7 @@ def main() -> int:
         print(reason, file=sys.stderr)
         return 1
     costs: list[Cost] = []
+    troubled: list[str] = []
     with PrivateHypervisor.start() as hypervisor:
         fleet = Fleet(hypervisor)
         print(HEADINGS)
@@ -51,8 +55,11 @@ def main() -> int:
             for cost in _at_size(fleet, SCRAPES if size in {*FULL, SIZES[-1]} else -(-SCRAPES // 4)):
                 costs.append(cost)
                 print(cost.row(), flush=True)
-            report.write([cost for cost in costs if ONE_HUNG not in cost.name], list(_ratios(costs)))
-    print(*_ratios(costs), sep="\n")
+            if size in FULL:
+                troubled += (_troubled(fleet, peer) for peer in (exporters.peer, exporters.collectd))
+            notes = [*_ratios(costs), *troubled]
+            report.write([cost for cost in costs if ONE_HUNG not in cost.name], notes)
+    print(*notes, sep="\n")
     return 0
 
 
@@ -67,8 +74,6 @@ def _at_size(fleet: Fleet, scrapes: int) -> Iterator[Cost]:
         yield _measured(fleet, exporters.collectd, scrapes, exporters.COLLECTD_INTERVAL)
         with _one_stopped(fleet):
             yield _measured(fleet, quick, scrapes, SHORT_PAUSE_SECONDS, f"{NOT_DUE}, {ONE_HUNG}")
-        for peer in (exporters.peer, exporters.collectd):
-            _patience(fleet, peer)
     fleet.set_balloon_period(SHORT_PERIOD)
 
 
@@ -89,16 +94,29 @@ def _one_stopped(fleet: Fleet) -> Iterator[None]:
         victim.cont()
 
 
-def _patience(fleet: Fleet, exporter: Exporter) -> None:
-    """Print what a peer answers when a guest is stopped after its first scrape."""
-    with exporter(fleet.hypervisor.uri_readonly) as running, _one_stopped(fleet):
-        for _ in range(TRIES):
-            started = perf_counter()
-            try:
-                answer = f"{len(get(running.url, TRY_SECONDS)):,} bytes"
-            except (TimeoutError, urllib.error.URLError):
-                answer = "no answer"
-            print(f"{running.name}, {ONE_HUNG}: {answer} after {perf_counter() - started:.2f} s", flush=True)
+def _troubled(fleet: Fleet, exporter: Exporter) -> str:
+    """Return what a peer answers when a guest is stopped after it has read all of them once."""
+    with exporter(fleet.hypervisor.uri_readonly) as running:
+        until(lambda: len(_samples(running)) > len(fleet.guests), READ_ONCE_SECONDS, "the first full page")
+        time.sleep(SETTLED_SECONDS)
+        healthy = len(_samples(running))
+        with _one_stopped(fleet):
+            answers = []
+            for _ in range(TRIES):
+                time.sleep(SETTLED_SECONDS)
+                try:
+                    answers.append(f"{len(_samples(running)):,}")
+                except (TimeoutError, urllib.error.URLError):
+                    answers.append("no answer")
+    return (
+        f"{len(fleet.guests)} guests, one stopped: {running.name} gives {', '.join(answers)} of its {healthy:,} "
+        f"samples, asked {TRIES} times with {TRY_SECONDS:.0f} s of patience."
+    )
+
+
+def _samples(running: exporters.Running) -> set[bytes]:
+    lines = get(running.url, TRY_SECONDS).splitlines()
+    return {line for line in lines if line and not line.startswith(b"#")}
 
 
 def _ratios(costs: list[Cost]) -> Iterator[str]:
