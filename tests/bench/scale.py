@@ -47,6 +47,7 @@ def main() -> int:
         return 1
     costs: list[Cost] = []
     troubled: list[str] = []
+    notes: list[str] = []
     with PrivateHypervisor.start() as hypervisor:
         fleet = Fleet(hypervisor)
         print(HEADINGS)
@@ -109,8 +110,8 @@ def _troubled(fleet: Fleet, exporter: Exporter) -> str:
                 except (TimeoutError, urllib.error.URLError):
                     answers.append("no answer")
     return (
-        f"{len(fleet.guests)} guests, one stopped: {running.name} gives {', '.join(answers)} of its {healthy:,} "
-        f"samples, asked {TRIES} times with {TRY_SECONDS:.0f} s of patience."
+        f"{len(fleet.guests)} guests, one stopped: of the {healthy:,} samples of {running.name} there are "
+        f"{', '.join(answers)} in {TRIES} scrapes with {TRY_SECONDS:.0f} s of patience."
     )
 
 
