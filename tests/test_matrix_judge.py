@@ -103,6 +103,16 @@ def test_a_slow_qemu_is_counted_and_not_held_against_the_page() -> None:
     assert judge.slow == 1
 
 
+def test_a_guest_that_libvirt_keeps_locked_is_counted_too() -> None:
+    """The counts of all domains are missing, and the page says that the states are not all there."""
+    counts, partial = "libvirt_domains", 'hostcollector_source_partial{source="libvirt_state"}'
+    whole, without = parse(f"{_text()}{counts} 3\n{partial} 0\n"), parse(f"{_text()}{partial} 1\n")
+    judge = Judge(Complete.of([whole]))
+    assert judge.wrong(without, NO_HARM, NOBODY) == []
+    assert judge.slow == 1
+    assert judge.wrong(parse(f"{_text()}{partial} 0\n"), NO_HARM, NOBODY) != []
+
+
 def test_the_dead_may_be_on_one_page_only() -> None:
     """The collection that was under way may show them, also if several scrapes share it; the next may not."""
     dead = frozenset({A})

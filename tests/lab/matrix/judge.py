@@ -15,6 +15,8 @@ UP, PARTIAL = "hostcollector_source_up", "hostcollector_source_partial"
 # One of these is 1 for a guest whose monitor did not say all.
 _FLAGS = ("libvirt_domain_timed_out", "libvirt_domain_stats_partial")
 DURATION = "hostcollector_collection_duration_seconds"
+FREE = "libvirt_state"
+"""The source that needs no monitor."""
 BLOCKED = "libvirt_domain_monitor_blocked_seconds"
 # They start anew when the guest's kernel does, in the same QEMU.
 _COUNTED_BY_THE_GUEST = frozenset(
@@ -46,7 +48,7 @@ class Judge:
         self._counters: defaultdict[str, dict[Series, float]] = defaultdict(dict)
         self._haunted: dict[str, float] = {}
         self.slow = 0
-        """How often a guest's monitor series were missing because its QEMU, otherwise well, was slow."""
+        """How often series were missing because a guest that is well was slow, which the page says."""
 
     def wrong(self, page: Page, harm: Harm, dead: frozenset[str]) -> list[str]:
         """Return a sentence for each thing that is wrong on the page, asked for under a harm in force.
@@ -122,7 +124,7 @@ class Judge:
             source = ROWS[name].source
             what = f"{name}{dict(labels)} is missing{f' for {uuid}' if uuid else ''}"
             if not harm.covers(source, uuid):
-                if source in MONITOR and _slow(page, uuid):
+                if (source in MONITOR and _slow(page, uuid)) or (source == FREE and _locked(page)):
                     slow.add(uuid)
                 else:
                     yield f"{what} {_told(page, uuid)}"
@@ -134,6 +136,11 @@ class Judge:
 def _slow(page: Page, uuid: str) -> bool:
     """Whether the guest's QEMU takes as long for one answer as the collector waits, on a busy machine."""
     return any(seconds >= BLOCKED_AFTER_SECONDS for seconds in page.all(BLOCKED, uuid=uuid).values())
+
+
+def _locked(page: Page) -> bool:
+    """Whether libvirt kept a guest locked for so long that not all states came, on a busy machine."""
+    return 1 in page.all(PARTIAL, source=FREE).values()
 
 
 def _told(page: Page, uuid: str) -> dict[str, list[float]]:

@@ -56,7 +56,7 @@ class Scraping:
 
     @property
     def slow(self) -> int:
-        """How often a guest's QEMU was too slow to be read, which the page says of it."""
+        """How often a guest was too slow to be read, which the page says of it."""
         return sum(judge.slow for judge in self._judges)
 
     def start(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 HEADINGS = (
-    "| row | rounds | scrapes | worst scrape | slowest recovery | slow QEMUs | wrong values | leaks |",
+    "| row | rounds | scrapes | worst scrape | slowest recovery | slow guests | wrong values | leaks |",
     "|---|---|---|---|---|---|---|---|",
 )
 
@@ -13,7 +13,8 @@ HEADINGS = (
 class Result:
     """What a row came to: how often it was scraped, and how much of it was wrong or leaked.
 
-    `slow` counts gaps of guests that are well but whose QEMU was too slow on this machine; they are marked.
+    `slow` counts gaps that the page explains: a guest without a fault whose QEMU took too long to answer, or
+    which libvirt kept locked too long while it was started or ended, on a busy machine.
     """
 
     row: str
