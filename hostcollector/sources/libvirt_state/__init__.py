@@ -27,7 +27,8 @@ from hostcollector.sources.libvirt_state.states import samples_of, state_of
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
 # The call takes milliseconds. One that takes this long waits for something.
 PATIENCE_SECONDS = 1.0
-# Besides the call for all.
+# Besides the call for all: one that gets stuck, the question why, and the one for the rest. With those of the
+# monitor lane libvirtd has 14 of its 20 workers waiting at the very worst.
 MOST_SPARE_CALLS = 3
 # What is left of the budget once the calls are over.
 MARGIN_SECONDS = 0.2
