@@ -1,10 +1,11 @@
 """Workers that make blocking calls to libvirt, each with a thread and a connection of its own."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import libvirt
 
@@ -13,6 +14,7 @@ from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_link import Connection, Link, Slot
 from hostcollector.stopwatch import Stage, unmeasured
 
+T = TypeVar("T")
 Record = dict[str, Any]
 Records = dict[str, Record]
 
@@ -39,14 +41,14 @@ FREE = Probe(state=CONTROL_OK, seconds=0.0)
 
 
 @dataclass(slots=True)
-class Probing:
-    """A probing call as it goes on, so that whoever waits can see how far it got.
+class Progress(Generic[T]):
+    """A call that asks one guest after the other, so that whoever waits can see how far it got.
 
     `begun` turns True once the connection stands; `found` grows guest by guest, None for one that is gone.
     """
 
     begun: bool = False
-    found: dict[str, Probe | None] = field(default_factory=dict)
+    found: dict[str, T | None] = field(default_factory=dict)
 
 
 class Everything(NamedTuple):
@@ -86,9 +88,13 @@ class Worker:
         """Ask for the statistics of the guests; those that are gone are missing from the answer."""
         return self.lane.submit(lambda: self._stats(uuids, groups))
 
-    def submit_probes(self, uuids: Sequence[str], probing: Probing, *, jobs: bool) -> Future[None]:
-        """Probe the guests one after the other into `probing`."""
-        return self.lane.submit(lambda: self._probe(uuids, probing, jobs=jobs))
+    def submit_probes(self, uuids: Sequence[str], progress: Progress[Probe], *, jobs: bool) -> Future[None]:
+        """Probe the guests one after the other."""
+        return self.lane.submit(lambda: self._visit(uuids, progress, partial(_probe, jobs=jobs)))
+
+    def submit_each(self, uuids: Sequence[str], progress: Progress[Record], groups: int) -> Future[None]:
+        """Ask for the statistics of one guest after the other."""
+        return self.lane.submit(lambda: self._visit(uuids, progress, partial(_record, groups=groups)))
 
     def tidy(self, guests: Collection[str] = ()) -> None:
         """Give back what libvirt has closed, and the handles of all but `guests`; between two calls only."""
@@ -127,12 +133,17 @@ class Worker:
             raise SourceUnavailableError(f"libvirt gives no statistics: {error}") from error
         return {handle.UUIDString(): record for handle, record in answer}
 
-    def _probe(self, uuids: Sequence[str], probing: Probing, *, jobs: bool) -> None:
+    def _visit(
+        self, uuids: Sequence[str], progress: Progress[T], ask: Callable[[Any, Any], T | None]
+    ) -> None:
         connection = self._connected()
-        probing.begun = True
+        progress.begun = True
         for uuid in uuids:
             handle = self._handle(connection, uuid)
-            probing.found[uuid] = _probe(handle, jobs=jobs) if handle is not None else None
+            try:
+                progress.found[uuid] = None if handle is None else ask(connection.raw, handle)
+            except libvirt.libvirtError:
+                progress.found[uuid] = None
             if not connection.alive:
                 raise SourceUnavailableError("the connection to libvirt was lost")
 
@@ -164,11 +175,13 @@ class Worker:
         return self._handles[uuid]
 
 
-def _probe(handle: Any, *, jobs: bool) -> Probe | None:
-    try:
-        state, _details, milliseconds = handle.controlInfo(0)
-    except libvirt.libvirtError:
-        return None
+def _record(connection: Any, handle: Any, *, groups: int) -> Record | None:
+    answer = connection.domainListGetStats([handle], groups, _FLAGS)
+    return answer[0][1] if answer else None
+
+
+def _probe(_connection: Any, handle: Any, *, jobs: bool) -> Probe:
+    state, _details, milliseconds = handle.controlInfo(0)
     job = None
     if jobs and state == CONTROL_OK:
         try:

@@ -63,20 +63,24 @@ def test_all_states_come_in_one_call(source: LibvirtState, daemon: FakeLibvirt, 
     assert strangers == [unknown.uuid]
 
 
-def test_a_locked_guest_costs_its_own_state_only(source: LibvirtState, daemon: FakeLibvirt) -> None:
-    """Also in the collection that meets it; libvirt's counts are absent, and all is back with the lock."""
-    locked, *others = daemon.domains
-    locked.lock()
+@pytest.mark.parametrize("count", [1, 3])
+def test_locked_guests_cost_their_own_state_only(
+    count: int, source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """Also in the collection that meets them; libvirt's counts are absent, and all is back with the locks."""
+    others, locked = daemon.domains[:-count], daemon.domains[-count:]
+    for domain in locked:
+        domain.lock()
     for _ in range(2):
         reading = _read(source, daemon.domains)
         assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in others}
         assert reading.partial
-        assert f"'{locked.uuid[-4:]}'" in reading.notes[0]
+        assert all(repr(domain.uuid[-4:]) in reading.notes[0] for domain in locked)
         assert _counts(reading) == []
     daemon.free()
     ends_at = time.monotonic() + 20
     while (reading := _read(source, daemon.domains)).partial:
-        assert time.monotonic() < ends_at, "the freed guest is not read again"
+        assert time.monotonic() < ends_at, "the freed guests are not read again"
     assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains}
 
 

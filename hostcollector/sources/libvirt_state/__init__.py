@@ -15,10 +15,9 @@ import libvirt
 from hostcollector.catalogue import host
 from hostcollector.errors import SourceTimeoutError
 from hostcollector.lanes import Clock
-from hostcollector.libvirt_calls.bulk import BulkRead, Shard
 from hostcollector.libvirt_calls.pool import Pool
-from hostcollector.libvirt_calls.sweep import SILENT
-from hostcollector.libvirt_calls.worker import Everything, Records, Worker
+from hostcollector.libvirt_calls.visit import SILENT, visit
+from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request
@@ -27,11 +26,13 @@ from hostcollector.sources.libvirt_state.states import samples_of, state_of
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
 # The call takes milliseconds. One that takes this long waits for something.
 PATIENCE_SECONDS = 1.0
-# Besides the call for all: one that gets stuck, the question why, and the one for the rest. With those of the
-# monitor lane libvirtd has 14 of its 20 workers waiting at the very worst.
-MOST_SPARE_CALLS = 3
+# Besides the call for all: one for each guest that holds one up, and one for the rest. With those of the
+# monitor lane libvirtd has 16 of its 20 workers waiting at the very worst.
+MOST_SPARE_CALLS = 5
 # What is left of the budget once the calls are over.
 MARGIN_SECONDS = 0.2
+
+ALL_HELD_UP = "libvirt keeps so many guests locked that no call is left: are they being started or ended?"
 
 
 class LibvirtState:
@@ -59,10 +60,17 @@ class LibvirtState:
         self._pool.tidy(request.guests)
         deadline = request.deadline - MARGIN_SECONDS
         answer = self._ask_for_everything()
-        if answer is None or not _comes(answer, PATIENCE_SECONDS):
-            records = self._around(request, deadline)
-            if answer is None or not _comes(answer, 0.0 if records else deadline - self._clock()):
-                return self._partial(request, records)
+        if answer is None:
+            return self._around(request, deadline)
+        if not _comes(answer, PATIENCE_SECONDS):
+            try:
+                reading = self._around(request, deadline)
+            except SourceTimeoutError:
+                if not _comes(answer, deadline - self._clock()):
+                    raise
+            else:
+                if not answer.done():
+                    return reading
         return self._whole(request, answer.result())
 
     def close(self) -> None:
@@ -77,18 +85,18 @@ class LibvirtState:
         self._worker.tidy()
         return self._worker.submit_everything(_GROUPS)
 
-    def _around(self, request: Request, deadline: float) -> Records:
-        """Return the records of guests that do not hold up a call."""
-        suspects = self._pool.suspects
-        free = [uuid for uuid in request.guests if uuid not in suspects]
-        return BulkRead(self._pool, 1, deadline, self._clock).run([Shard(free, _GROUPS)])
+    def _around(self, request: Request, deadline: float) -> Reading:
+        """Ask guest by guest, those that have been there for long first."""
 
-    def _partial(self, request: Request, records: Records) -> Reading:
-        if not records:
-            raise SourceTimeoutError(SILENT)
-        stuck = self._pool.suspects - records.keys()
-        missing = [guest.domain.name for uuid, guest in request.guests.items() if uuid in stuck]
-        samples = [sample for uuid, record in records.items() for sample in samples_of(uuid, record)]
+        def call(worker: Worker, uuids: Sequence[str], progress: Progress[Record]) -> Future[None]:
+            return worker.submit_each(uuids, progress, _GROUPS)
+
+        visited = visit(self._pool, list(request.guests), call, deadline, self._clock)
+        if not visited.found:
+            raise SourceTimeoutError(ALL_HELD_UP if visited.locked else SILENT)
+        told = {uuid: record for uuid, record in visited.found.items() if record is not None}
+        missing = [guest.domain.name for uuid, guest in request.guests.items() if uuid not in visited.found]
+        samples = [sample for uuid, record in told.items() for sample in samples_of(uuid, record)]
         return Reading(samples=samples, notes=tuple(_notes(missing)), partial=True)
 
     def _whole(self, request: Request, everything: Everything) -> Reading:
