@@ -25,7 +25,7 @@ from hostcollector.sources.libvirt_state.states import samples_of, state_of
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
 # The call takes milliseconds. One that takes this long waits for something.
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 2.0
 # Besides the call for all: one for each guest that holds one up, and one for the rest. With those of the
 # monitor lane libvirtd has 16 of its 20 workers waiting at the very worst.
 MOST_SPARE_CALLS = 5
