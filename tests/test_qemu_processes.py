@@ -12,19 +12,9 @@ import pytest
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.kernel_files import read
 from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
+from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests
 from tests.fakes.procfs import Procfs
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Return the seconds that were set."""
-        return self.now
 
 
 @pytest.fixture

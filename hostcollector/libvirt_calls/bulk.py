@@ -42,7 +42,7 @@ class BulkRead:
     """
 
     def __init__(
-        self, pool: Pool, width: int, deadline: float, clock: Clock, *, whole: Callable[[Record], bool] = bool
+        self, pool: Pool, width: int, deadline: float, clock: Clock, *, whole: Callable[[Record], bool]
     ) -> None:
         self._pool = pool
         self._width = width

@@ -9,7 +9,7 @@ from hostcollector.libvirt_calls.worker import Worker
 from hostcollector.libvirt_link import Link
 from hostcollector.stopwatch import Stage, unmeasured
 
-# libvirtd has 20 workers by default, shared with whoever manages the guests: never take more than half.
+# libvirtd has 20 workers by default, shared with whoever manages the guests: one source takes half at most.
 MOST_WORKERS = 10
 
 

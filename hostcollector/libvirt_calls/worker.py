@@ -142,10 +142,10 @@ class Worker:
             handle = self._handle(connection, uuid)
             try:
                 progress.found[uuid] = None if handle is None else ask(connection.raw, handle)
-            except libvirt.libvirtError:
+            except libvirt.libvirtError as error:
+                if not connection.is_open():  # which says nothing about the guest
+                    raise SourceUnavailableError(f"the connection to libvirt was lost: {error}") from error
                 progress.found[uuid] = None
-            if not connection.alive:
-                raise SourceUnavailableError("the connection to libvirt was lost")
 
     def _find(self, uuids: Sequence[str]) -> tuple[Connection, dict[str, Any]]:
         """Return the connection and the handles of those guests that libvirt knows.

@@ -110,8 +110,8 @@ def _troubled(fleet: Fleet, exporter: Exporter) -> str:
                 except (TimeoutError, urllib.error.URLError):
                     answers.append("no answer")
     return (
-        f"{len(fleet.guests)} guests, one stopped: of the {healthy:,} samples of {running.name} there are "
-        f"{', '.join(answers)} in {TRIES} scrapes with {TRY_SECONDS:.0f} s of patience."
+        f"{len(fleet.guests)} guests, one stopped: {TRIES} scrapes of {running.name}, which has {healthy:,} "
+        f"samples otherwise, gave {', '.join(answers)} ({TRY_SECONDS:.0f} s of patience)."
     )
 
 

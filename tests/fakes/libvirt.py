@@ -91,6 +91,8 @@ class FakeDomain:
     def state(self) -> dict[str, Any]:
         """Return the record of a guest that runs; needs the lock, not the monitor."""
         self._unlocked.wait()
+        if self._ended:
+            raise gone()
         return {"state.state": RUNNING, "state.reason": BOOTED}
 
     def stats(self) -> dict[str, Any]:
@@ -112,8 +114,9 @@ class FakeDomain:
 class FakeConnection:
     """What libvirt-python's connection does for the monitor lane."""
 
-    def __init__(self, domains: Sequence[FakeDomain]) -> None:
-        self._domains = domains
+    def __init__(self, daemon: "FakeLibvirt") -> None:
+        self._daemon = daemon
+        self._domains = daemon.domains
 
     def registerCloseCallback(self, _callback: Callable[..., None], _opaque: object) -> None:  # noqa: N802
         """Take a callback that nobody will call."""
@@ -132,8 +135,8 @@ class FakeConnection:
         return self._domains
 
     def isAlive(self) -> int:  # noqa: N802
-        """Return that libvirt has not hung up."""
-        return 1
+        """Return whether libvirt has not hung up."""
+        return int(not self._daemon.hung_up)
 
     def lookupByUUIDString(self, uuid: str) -> FakeDomain:  # noqa: N802
         """Return the guest, once its lock is free."""
@@ -169,11 +172,12 @@ class FakeLibvirt:
     def __init__(self, guests: int) -> None:
         self.domains = [FakeDomain(f"00000000-0000-4000-8000-{number:012d}") for number in range(guests)]
         self.opened = 0
+        self.hung_up = False
 
     def open(self, _uri: str) -> FakeConnection:
         """Stand in for `libvirt.openReadOnly`."""
         self.opened += 1
-        return FakeConnection(self.domains)
+        return FakeConnection(self)
 
     def free(self) -> None:
         """Free every guest."""

@@ -6,6 +6,7 @@ import pytest
 
 from hostcollector.model import Disk, Domain, Guest
 from hostcollector.sources.libvirt_monitor.balloons import UNASKED_SECONDS, Balloons
+from tests.fakes.clock import Clock
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 PERIOD = 10
@@ -23,17 +24,6 @@ def balloon(reported: float = NOW) -> dict[str, object]:
 def guest(period: int | None = PERIOD, disks: tuple[Disk, ...] = (Disk(target="vda"),)) -> Guest:
     """Return a guest whose driver is asked every `period` seconds."""
     return Guest(domain=Domain(uuid=UUID, name="vm", disks=disks, balloon_period_seconds=period))
-
-
-class Clock:
-    """A monotonic clock that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the seconds."""
-        return self.now
 
 
 @pytest.fixture

@@ -10,18 +10,8 @@ from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Histogram
 from hostcollector.sources.libvirt_monitor.jobs import LOOK_SECONDS, Jobs
+from tests.fakes.clock import Clock
 from tests.fakes.libvirt import FakeLibvirt
-
-
-class Clock:
-    """A monotonic clock that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the seconds."""
-        return self.now
 
 
 @pytest.fixture

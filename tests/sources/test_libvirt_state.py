@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hostcollector.catalogue import guest, host
-from hostcollector.errors import SourceTimeoutError
+from hostcollector.errors import SourceTimeoutError, SourceUnavailableError
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Domain, Guest, Metric
 from hostcollector.sources.base import Reading, Request
@@ -101,3 +101,15 @@ def test_a_silent_libvirt_is_no_page_without_states(source: LibvirtState, daemon
     for _ in range(2):
         with pytest.raises(SourceTimeoutError, match="does not answer"):
             _read(source, daemon.domains, budget=3.0)
+
+
+def test_a_libvirt_that_hangs_up_in_the_middle_does_not_make_guests_gone(
+    source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """What was asked on a connection that is closed by now says nothing about the guest."""
+    starting, *known = daemon.domains
+    starting.lock()
+    known[1].end()
+    daemon.hung_up = True
+    with pytest.raises(SourceUnavailableError, match="was lost"):
+        _read(source, known)

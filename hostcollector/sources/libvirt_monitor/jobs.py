@@ -51,7 +51,7 @@ class Jobs:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self.unasked = 0
-        """Guests of the last reading that the look did not reach, and of which no look before tells."""
+        """Guests of the last reading of which neither the look in it tells nor one before."""
 
     def read(self, answering: Sequence[str], deadline: float) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor."""
@@ -67,7 +67,9 @@ class Jobs:
             for uuid, seen in known.items()
             if _says_nothing(found.get(uuid, BUSY)) and _is_recent(seen, now)
         } | fresh
-        self.unasked = sum(uuid not in found and uuid not in self._known for uuid in wanted)
+        self.unasked = sum(
+            _says_nothing(found.get(uuid, BUSY)) and uuid not in self._known for uuid in wanted
+        )
         for uuid, seen in self._known.items():
             yield from _samples(uuid, seen.job)
 
