@@ -74,13 +74,14 @@ def collecting(
     hypervisor = Hypervisor.of(settings)
     collector = hypervisor.collector(settings, stage)
     hypervisor.inventory.start()
+    collector.start()
     try:
         hypervisor.inventory.wait_until_verified(FIRST_LISTING_SECONDS)
         collector.settle(patience)
         yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
     finally:
         collector.close()
-        collector.part(FAREWELL_SECONDS)
+        collector.wait_closed(FAREWELL_SECONDS)
         hypervisor.inventory.close()
 
 

@@ -15,7 +15,7 @@ from hostcollector.catalogue import collection
 from hostcollector.errors import LaneBusyError, Reason, SourceError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
-from hostcollector.sources.base import Parting, Reading, Request, Settling, Source
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.stopwatch import Stage, unmeasured
 
 Guests = Callable[[], Mapping[str, Guest]]
@@ -96,12 +96,16 @@ class Collector:
             self._running.add_done_callback(self._keep)
             return self._running
 
+    def start(self) -> None:
+        """Start what the sources do in the background; before the first collection."""
+        for runner in self._runners:
+            runner.source.start()
+
     def settle(self, seconds: float) -> None:
         """Wait for the first answers of what is asked in the background; before a collection by hand."""
         ends_at = self._clock() + seconds
         for runner in self._runners:
-            if isinstance(runner.source, Settling):
-                runner.source.settle(max(0.0, ends_at - self._clock()))
+            runner.source.settle(max(0.0, ends_at - self._clock()))
 
     def close(self) -> None:
         """Close all sources in their lanes; a lane that is stuck ends with the process."""
@@ -109,12 +113,11 @@ class Collector:
             runner.lane.close(runner.source.close)
         self._lane.close()
 
-    def part(self, seconds: float) -> None:
-        """Wait, after `close` and before the process ends, for what sources give back to others."""
+    def wait_closed(self, seconds: float) -> None:
+        """Wait, after `close` and before the process ends, for what sources close in the background."""
         ends_at = self._clock() + seconds
         for runner in self._runners:
-            if isinstance(runner.source, Parting):
-                runner.source.part(max(0.0, ends_at - self._clock()))
+            runner.source.wait_closed(max(0.0, ends_at - self._clock()))
 
     def _keep(self, done: Future[Snapshot]) -> None:
         with self._lock:
@@ -199,6 +202,8 @@ class Collector:
             )
             samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))
             samples.append(Sample(collection.SOURCE_SAMPLES, report.sample_count, label))
+            if report.state is not SourceState.FAILED:
+                samples.append(Sample(collection.SOURCE_MISSING, report.missing, label))
         for runner in self._runners:
             name = runner.source.name
             if runner.last_success is not None:
@@ -231,5 +236,6 @@ def _report(source: str, flight: Future[_Timed], waited: float) -> Report:
         samples=tuple(reading.samples),
         sample_count=len(reading.samples),
         notes=reading.notes,
+        missing=reading.missing,
         duration=duration,
     )

@@ -72,6 +72,7 @@ class Daemon:
         signals = self._listen_for_signals()
         await server.start()
         hypervisor.inventory.start()
+        collection.collector.start()
         self._introduce(server)
         watchdog = asyncio.create_task(self._watch())
         try:
@@ -113,6 +114,7 @@ class Daemon:
                 logger.warning("web.%s changed: it takes effect at the next start", key)
         self.settings, self.door = settings, door
         successor = Collection(collection.hypervisor, collector)
+        collector.start()
         await server.replace(self._site(successor), door)
         collection.collector.close()
         logger.info("configuration reloaded")
@@ -151,5 +153,5 @@ async def _closed(collector: Collector) -> None:
     """Close the collector, and wait a little for what its sources give back."""
     collector.close()
     lane = Lane("farewell")
-    await asyncio.wrap_future(lane.submit(lambda: collector.part(FAREWELL_SECONDS)))
+    await asyncio.wrap_future(lane.submit(lambda: collector.wait_closed(FAREWELL_SECONDS)))
     lane.close()

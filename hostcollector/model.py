@@ -213,7 +213,8 @@ class Report:
     """What one source said in one collection.
 
     `reason` is set when the state is FAILED; `notes` are sentences for the status page and `diagnose`:
-    what is missing and what to do about it. `duration` is in seconds. In a snapshot the samples themselves
+    what is missing and what to do about it. `missing` counts the items that were expected and not found, or
+    found and not read. `duration` is in seconds. In a snapshot the samples themselves
     are gone into the families; `sample_count` says how many there were.
     """
 
@@ -223,6 +224,7 @@ class Report:
     sample_count: int = 0
     notes: tuple[str, ...] = ()
     reason: Reason | None = None
+    missing: int = 0
     duration: float = 0.0
 
 

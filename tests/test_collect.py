@@ -16,7 +16,7 @@ from hostcollector.model import Report, Sample, Snapshot, SourceState
 from hostcollector.sources.base import Reading, Request, Source
 
 
-class _Scripted:
+class _Scripted(Source):
     """A source that does what the test says."""
 
     def __init__(self, name: str, read: Callable[[Request], Reading]) -> None:
@@ -221,19 +221,19 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
     assert told == [False, True]
 
 
-class _Parting(_Scripted):
-    """A source that gives something back when it is closed."""
+class _Background(_Scripted):
+    """A source whose close goes on in the background."""
 
-    def part(self, seconds: float) -> None:
+    def wait_closed(self, seconds: float) -> None:
         self.closed.wait(seconds)
 
 
-def test_the_end_waits_for_what_is_given_back() -> None:
-    """Sources that give something back are waited for, others and late ones are not."""
-    parting = _Parting("parting", lambda _: Reading(samples=()))
-    collector = _collector(parting, _answering())
-    collector.part(0.0)
-    assert not parting.closed.is_set()
+def test_the_end_waits_for_what_is_closed_in_the_background() -> None:
+    """Sources that close in the background are waited for, others and late ones are not."""
+    source = _Background("background", lambda _: Reading(samples=()))
+    collector = _collector(source, _answering())
+    collector.wait_closed(0.0)
+    assert not source.closed.is_set()
     collector.close()
-    collector.part(20.0)
-    assert parting.closed.is_set()
+    collector.wait_closed(20.0)
+    assert source.closed.is_set()

@@ -59,6 +59,12 @@ SOURCE_SAMPLES = _own_gauge(
     labels=("source",),
     help="Series that the source gave in this collection.",
 )
+SOURCE_MISSING = _own_gauge(
+    name="hostcollector_source_missing",
+    labels=("source",),
+    help="Items that definitions promise and the source did not find, or found and could not read.",
+    note="The status page names them. Absent when the source gave nothing at all.",
+)
 COLLECTION_DURATION = _own_gauge(
     name="hostcollector_collection_duration_seconds",
     unit="seconds",

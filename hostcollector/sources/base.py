@@ -6,9 +6,9 @@ for what it expects to go wrong. What it cannot read it leaves out: absent, neve
 UUID only; tenants and label policy are the business of `assemble`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from hostcollector.model import Guest, Sample
 
@@ -33,39 +33,41 @@ class Request:
 class Reading:
     """What a source found. `notes` name what is missing and the cure, for the status page and `diagnose`.
 
-    `partial` says that guests or devices are missing which should be there.
+    `partial` says that guests or devices are missing which should be there, `missing` how many items that is:
+    those that the guests' definitions promise, and those that were found and could not be read.
     """
 
     samples: Sequence[Sample]
     notes: tuple[str, ...] = ()
     partial: bool = False
+    missing: int = 0
 
 
-class Source(Protocol):
-    """One read path. Implementations take paths, clocks and connections as constructor arguments."""
+class Source(ABC):
+    """One read path. Implementations take paths, clocks and connections as constructor arguments.
 
-    @property
-    def name(self) -> str:
-        """The source's name in flags, labels and the catalogue's `source` column."""
+    `name` is the source's name in flags, labels and the catalogue's `source` column. A constructor opens
+    nothing and starts no thread: that is for `start`.
+    """
 
+    name: str
+
+    def start(self) -> None:
+        """Begin what goes on in the background; called once, before the first `read`."""
+        return
+
+    @abstractmethod
     def read(self, request: Request) -> Reading:
         """Read once, blocking. Raises `SourceError` with the cause and the cure when nothing can be read."""
 
+    def settle(self, seconds: float) -> None:  # noqa: ARG002 - as sources with a background have it
+        """Wait for the first answer or failure of what is asked in the background; before the only `read`."""
+        return
+
     def close(self) -> None:
-        """Give back what the source holds open; called once, also after a failure."""
+        """Give back what the source holds open; called once, also after a failure and without `start`."""
+        return
 
-
-@runtime_checkable
-class Settling(Protocol):
-    """A source that asks in the background and reads what is there, which at first is nothing."""
-
-    def settle(self, seconds: float) -> None:
-        """Wait for the first answer or failure; for a collection by hand, which is the only one."""
-
-
-@runtime_checkable
-class Parting(Protocol):
-    """A source that gives something back to somebody elsewhere when it is closed, such as a session."""
-
-    def part(self, seconds: float) -> None:
-        """Wait, after `close`, until that is done."""
+    def wait_closed(self, seconds: float) -> None:  # noqa: ARG002 - as sources with a background have it
+        """Wait, after `close`, for what goes on in the background, such as returning a BMC's session."""
+        return

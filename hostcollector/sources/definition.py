@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from hostcollector import nova
 from hostcollector.catalogue import block, guest, interface
 from hostcollector.model import Disk, Domain, Guest, Nic, Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 
 
-class Definition:
+class Definition(Source):
     """Turns each guest's definition into series; a guest's part is kept until its definition changes."""
 
     name = "definition"
@@ -36,9 +36,6 @@ class Definition:
             notes=notes,
             partial=bool(unreadable),
         )
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def _samples(known: Guest) -> Iterator[Sample]:

@@ -3,10 +3,10 @@
 from hostcollector.catalogue import guest
 from hostcollector.event_counts import EventCounts
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 
 
-class Events:
+class Events(Source):
     """Turns the inventory's event counts into series; those of a stopped guest go with it."""
 
     name = "events"
@@ -24,6 +24,3 @@ class Events:
                 for event, count in counts.items()
             ]
         )
-
-    def close(self) -> None:
-        """Nothing is held open."""

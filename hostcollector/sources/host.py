@@ -8,7 +8,7 @@ from hostcollector.catalogue import host
 from hostcollector.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.kernel_files import cpu_count, integer, read
 from hostcollector.model import Metric, Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.units import bytes_from_kib
 
 _NODE = re.compile(r"node(\d+)")
@@ -21,7 +21,7 @@ _NODE_MEMORY = {b"MemTotal": host.NODE_MEMORY_TOTAL, b"MemFree": host.NODE_MEMOR
 _POOL_FILES = {"nr_hugepages": host.HUGEPAGES, "free_hugepages": host.HUGEPAGES_FREE}
 
 
-class Host:
+class Host(Source):
     """Reads processors, memory, NUMA nodes and huge pages under `root`."""
 
     name = "host"
@@ -50,9 +50,6 @@ class Host:
         if not samples:
             raise SourceUnavailableError("; ".join(problems))
         return Reading(samples=samples, notes=tuple(problems), partial=bool(problems))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _numa(self) -> Iterator[Sample]:
         """Yield the nodes; a kernel without NUMA has none, and its huge pages belong to no node."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hostcollector.catalogue import infiniband as rows
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sysfs import entries, number, target, text
 from hostcollector.units import bytes_from_bits
 
@@ -36,7 +36,7 @@ _EXTENDED = {
 _NO_COUNTERS = frozenset({"lifespan"})
 
 
-class Infiniband:
+class Infiniband(Source):
     """Reads ``/sys/class/infiniband`` under `root`."""
 
     name = "infiniband"
@@ -51,9 +51,6 @@ class Infiniband:
             return Reading(samples=(), notes=("no InfiniBand or RoCE device here",))
         samples = [sample for device in devices for sample in self._device(device)]
         return Reading(samples=samples)
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _is_vf(self, device: str) -> bool:
         return os.path.lexists(f"{self._class}/{device}/device/physfn")

@@ -8,22 +8,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from hostcollector.catalogue import network as rows
 from hostcollector.model import Guest, Sample
 from hostcollector.ndfc import Answer, Client, Placement
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.wording import counted, duration
 
 VLANS = range(1, 4095)
 _MOST_NAMED = 10
 
 
-class Ndfc:
+class Ndfc(Source):
     """Describes the VLANs in use; `client` is None without a configured controller."""
 
     name = "ndfc"
 
     def __init__(self, client: Client | None) -> None:
         self._client = client
-        if client is not None:
-            client.start()
+
+    def start(self) -> None:
+        """Begin to ask in the background."""
+        if self._client is not None:
+            self._client.start()
 
     def read(self, request: Request) -> Reading:
         """Return the VLANs' networks, at once. Raises `SourceError` while there has been no answer.

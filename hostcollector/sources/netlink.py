@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from hostcollector.catalogue import interface
 from hostcollector.model import Guest, Nic, Sample
 from hostcollector.rtnetlink import LinkCounters, RouteSocket
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 
 # Interfaces whose traffic does not pass a netdev of the host, even if their definition names one.
 _WITHOUT_NETDEV = frozenset({"hostdev", "vdpa", "vhostuser"})
@@ -49,7 +49,7 @@ class Route(Protocol):
         """Close the socket."""
 
 
-class Netlink:
+class Netlink(Source):
     """Reads the links' counters from `route`."""
 
     name = "netlink"

@@ -10,10 +10,10 @@ from hostcollector.errors import SourceError
 from hostcollector.model import Domain, Sample
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import LogicalPort, OvnPorts
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 
 
-class Ovn:
+class Ovn(Source):
     """Turns the logical ports of active guests into series; `ports` is None without a configured database."""
 
     name = "ovn"
@@ -21,8 +21,11 @@ class Ovn:
     def __init__(self, ports: OvnPorts | None, switch: LocalSwitch) -> None:
         self._ports = ports
         self._switch = switch
-        if ports is not None:
-            ports.start()
+
+    def start(self) -> None:
+        """Begin to follow the databases."""
+        if self._ports is not None:
+            self._ports.start()
 
     def read(self, request: Request) -> Reading:
         """Return the ports' series. Raises `SourceError` when a database cannot be followed."""

@@ -9,7 +9,7 @@ from hostcollector.catalogue import collection
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.kernel_files import ProcessStat, read
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 
 _ROWS = {
     row.name: row
@@ -24,7 +24,7 @@ _ROWS = {
 }
 
 
-class Process:
+class Process(Source):
     """Reads the collector's own process under `proc`."""
 
     name = "process"
@@ -42,9 +42,6 @@ class Process:
         missing = sorted(_ROWS.keys() - {sample.metric.name for sample in common})
         notes = (f"{self._proc} does not tell {', '.join(missing)}",) if missing else ()
         return Reading(samples=[*common, *self._threads()], notes=notes, partial=bool(missing))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _common(self) -> Iterator[Sample]:
         for family in self._collector.collect():

@@ -51,7 +51,7 @@ class Ingredients:
 Make = Callable[[Ingredients], Source]
 
 
-class MissingSource:
+class MissingSource(Source):
     """Stands in for a source whose library is not installed, and says so in every report."""
 
     def __init__(self, name: str, why: str) -> None:
@@ -62,11 +62,8 @@ class MissingSource:
         """Raise `SourceUnavailableError` with the name of the library."""
         raise SourceUnavailableError(f"{self._why}; install it into the collector's environment")
 
-    def close(self) -> None:
-        """Nothing is held open."""
 
-
-class IdleSource:
+class IdleSource(Source):
     """Stands in for a source that has nothing to read on this host, and does not load what it would need."""
 
     def __init__(self, name: str, why: str) -> None:
@@ -76,9 +73,6 @@ class IdleSource:
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - as the protocol names it
         """Return nothing but the reason."""
         return Reading(samples=(), notes=(self._why,))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def _definition(_: Ingredients) -> Source:

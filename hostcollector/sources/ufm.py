@@ -6,19 +6,22 @@ Everything is asked in the background; reading takes the last good answer. Off w
 from hostcollector.catalogue import partitions as rows
 from hostcollector.model import Sample
 from hostcollector.partitions import Client
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.wording import duration
 
 
-class Ufm:
+class Ufm(Source):
     """Keeps the client going; `client` is None without a configured UFM."""
 
     name = "ufm"
 
     def __init__(self, client: Client | None) -> None:
         self._client = client
-        if client is not None:
-            client.start()
+
+    def start(self) -> None:
+        """Begin to ask in the background."""
+        if self._client is not None:
+            self._client.start()
 
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - memberships are shown with the VFs
         """Return what there is about UFM itself, at once. Raises `SourceError` before the first answer.

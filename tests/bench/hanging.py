@@ -43,7 +43,7 @@ PATIENCE = 20
 HANGING = frozenset({"ovs", "ovn", "ndfc", "ufm"})
 
 
-class Work:
+class Work(Source):
     """A source that gives each guest a series per kind of event."""
 
     name = "events"
@@ -92,9 +92,11 @@ def guests() -> dict[str, Guest]:
 
 
 def collector(*sources: Source) -> Collector:
-    """Return a collector that answers each question with a new collection."""
+    """Return a started collector that answers each question with a new collection."""
     known = guests()
-    return Collector(sources, Assembler(), guests=lambda: known, maximum_age=0.0)
+    made = Collector(sources, Assembler(), guests=lambda: known, maximum_age=0.0)
+    made.start()
+    return made
 
 
 def without(root: Path) -> Collector:

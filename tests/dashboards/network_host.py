@@ -104,6 +104,7 @@ def network_host(directory: Path) -> Iterator[NetworkHost]:
             Host(HOST),
         )
         collector = Collector(sources, Assembler(), guests=lambda: GUESTS, maximum_age=0.0)
+        collector.start()
         stack.callback(collector.close)
         yield NetworkHost(collector, kernel, _infiniband(sysfs.root))
 

@@ -95,11 +95,12 @@ class GpuHost:
         self.redfish = Redfish(root, self.client, baselines, identities, mapped=mapped, clock=self.now)
         sources = (Nvml(root, baselines, identities), Vfio(root, baselines), self.redfish)
         self.collector = Collector(sources, Assembler(), guests=lambda: dict(self.guests), maximum_age=0.0)
+        self.collector.start()
 
     def stop(self) -> None:
         """Stop the collector, and wait until it has let go of BMC and NVML."""
         self.collector.close()
-        self.collector.part(BUDGET)
+        self.collector.wait_closed(BUDGET)
         wait_until(lambda: not self.nvml.opened)
 
     def now(self) -> float:

@@ -124,6 +124,7 @@ def test_without_any_answer_there_is_nothing() -> None:
 def test_without_configuration_it_is_off() -> None:
     """No controller, no series, no complaint; settling and closing do nothing."""
     source = Ndfc(None)
+    source.start()
     source.settle(60.0)
     reading = source.read(request_of(Nic(type="bridge", vlans=(100,))))
     source.close()
@@ -144,6 +145,7 @@ def test_a_collection_has_what_the_controller_said(controller: FakeNdfc, tmp_pat
     guests = request_of(Nic(type="bridge", vlans=(2301,))).guests
     collector = Collector([source], Assembler(), guests=lambda: guests)
     try:
+        collector.start()
         collector.settle(20)
         snapshot = collector.snapshot(20).result(20)
     finally:
@@ -158,6 +160,7 @@ def test_a_collection_does_not_wait_for_a_controller_that_hangs(controller: Fake
     """The source fails at once with its reason: it is not the one that the collection waits for."""
     controller.hangs("/login")
     collector = Collector([Ndfc(Client(_settings(controller, tmp_path)))], Assembler(), guests=dict)
+    collector.start()
     try:
         snapshot = collector.snapshot(20).result(20)
     finally:

@@ -92,6 +92,7 @@ def source(rows: dict[str, Any], directory: Path) -> Iterator[OpenVswitch]:
     """Give the source on a database with the rows."""
     with FakeDatabase(directory / "db.sock", good_switch(rows)) as server:
         made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)), directory)
+        made.start()
         try:
             yield made
         finally:
@@ -220,6 +221,7 @@ def test_a_machine_without_a_switch_is_no_failure(tmp_path: Path) -> None:
     """No socket: no series, and a note that says where it was looked for."""
     remote = Remote(Transport.UNIX, path=str(tmp_path / "db.sock"))
     made = OpenVswitch(LocalSwitch(OvsSettings(remote=remote)), tmp_path)
+    made.start()
     reading = read(made, {})
     made.close()
     assert reading.samples == ()
@@ -231,6 +233,7 @@ def test_a_switch_that_cannot_be_followed_is_a_failure(tmp_path: Path) -> None:
     """A database that answers nonsense gives an error, not an empty page."""
     with FakeDatabase(tmp_path / "db.sock", lambda connection: connection.send(b"nonsense")) as server:
         made = OpenVswitch(LocalSwitch(OvsSettings(remote=server.remote)), tmp_path)
+        made.start()
         with pytest.raises(SourceError, match=r"db\.sock"):
             read(made, {})
         made.close()

@@ -55,6 +55,7 @@ def client(manager: FakeUfm, tmp_path: Path) -> Client:
 def test_without_configuration_it_is_off() -> None:
     """No manager, no series, no complaint; settling and closing do nothing."""
     source = Ufm(None)
+    source.start()
     source.settle(60.0)
     reading = source.read(REQUEST)
     source.close()
@@ -64,6 +65,7 @@ def test_without_configuration_it_is_off() -> None:
 def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm) -> None:
     """After a failure the last good answer stands, older, and the reading says so."""
     source = Ufm(client)
+    source.start()
     source.settle(PATIENCE)
     well = source.read(REQUEST)
     manager.answers(PKEYS, 503)
@@ -82,6 +84,7 @@ def test_before_the_first_answer_it_fails_with_the_reason(client: Client, manage
     """A manager that hangs is told at once, and costs the other sources nothing."""
     manager.hangs(PKEYS)
     source = Ufm(client)
+    source.start()
     with pytest.raises(SourceError, match="no answer yet"):
         source.read(REQUEST)
     source.close()
@@ -108,6 +111,7 @@ class Fabric:
             Ufm(client),
         ]
         self.collector = Collector(sources, Assembler(), guests=self._guests, maximum_age=0.0)
+        self.collector.start()
 
     def memberships(self) -> set[tuple[str, ...]]:
         """Collect, and return tenant, VF, P_Key, membership, partition and origin of what the page shows."""
@@ -215,6 +219,7 @@ def test_a_collection_does_not_wait_for_a_manager_that_hangs(client: Client, man
     """The source fails at once with its reason: it is not the one that the collection waits for."""
     manager.hangs(PKEYS)
     collector = Collector([Ufm(client)], Assembler(), guests=dict)
+    collector.start()
     try:
         snapshot = collector.snapshot(PATIENCE).result(PATIENCE)
     finally:

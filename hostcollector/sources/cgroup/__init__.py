@@ -14,7 +14,7 @@ from hostcollector.kernel_files import GONE, read, read_record
 from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.qemu_processes import QemuProcess, QemuProcesses
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.cgroup import version1, version2
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of
 from hostcollector.sources.cgroup.limits import Limits
@@ -26,7 +26,7 @@ __all__ = ["Cgroup"]
 Groups = Mapping[str, GuestGroup]
 
 
-class Cgroup:
+class Cgroup(Source):
     """Reads the groups of the processes that `processes` finds, under the same root."""
 
     name = "cgroup"
@@ -83,9 +83,6 @@ class Cgroup:
                 if not of_guest:
                     notes.append(f"nothing is to be found of the control group of guest {names[uuid]!r}")
         return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _read_mounts(self) -> dict[str, Mount]:
         path = f"{self._proc}/self/mountinfo"

@@ -21,7 +21,7 @@ from hostcollector.libvirt_calls.sweep import Sweep, sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
 from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
@@ -42,7 +42,7 @@ _BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
 
 
-class LibvirtMonitor:
+class LibvirtMonitor(Source):
     """Reads block and balloon statistics. `kvm_extras` adds halt polling: three more round trips a guest."""
 
     name = "libvirt_monitor"

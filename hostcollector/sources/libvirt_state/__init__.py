@@ -20,7 +20,7 @@ from hostcollector.libvirt_calls.visit import SILENT, visit
 from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.libvirt_state.states import samples_of, state_of
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
@@ -35,7 +35,7 @@ MARGIN_SECONDS = 0.2
 ALL_HELD_UP = "libvirt keeps so many guests locked that no call is left: are they being started or ended?"
 
 
-class LibvirtState:
+class LibvirtState(Source):
     """Reads all guests' states in one call. `stranger` is told of guests that the inventory does not know."""
 
     name = "libvirt_state"

@@ -17,7 +17,7 @@ from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpus import DeviceReader, Devices, Owners, find_owners
 from hostcollector.lanes import Backoff, Clock
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.card import CardReader
@@ -31,7 +31,7 @@ __all__ = ["Nvml"]
 _DRIVER = "nvidia"
 
 
-class Nvml:
+class Nvml(Source):
     """Reads NVIDIA's GPUs of the host under `root`. `call` is replaced where no driver is to be asked.
 
     What the GPUs say of themselves is kept in `identities`, for whoever knows serial numbers only.

@@ -13,7 +13,7 @@ from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.ovsdb import NoServerError
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.statistics import common_samples, samples
 from hostcollector.sriov import TopologyReader, find_owners
@@ -23,7 +23,7 @@ _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
 _MOST_NOTES = 10
 
 
-class OpenVswitch:
+class OpenVswitch(Source):
     """Turns the ports of active guests into series. A machine without a switch is not a failure."""
 
     name = "ovs"
@@ -32,7 +32,10 @@ class OpenVswitch:
         self._switch = switch
         self._vfs = TopologyReader(root)
         self._clock = clock
-        switch.start()
+
+    def start(self) -> None:
+        """Begin to follow the database."""
+        self._switch.start()
 
     def read(self, request: Request) -> Reading:
         """Return the ports' series. Raises `SourceError` when the database cannot be followed."""

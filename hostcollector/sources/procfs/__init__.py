@@ -10,14 +10,14 @@ from hostcollector.errors import SourceMalformedError
 from hostcollector.kernel_files import GONE, ProcessStat, read_record
 from hostcollector.model import Sample
 from hostcollector.qemu_processes import QemuProcess, QemuProcesses
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.procfs.start_times import StartTimes
 from hostcollector.sources.procfs.threads import ThreadReader
 
 __all__ = ["Procfs"]
 
 
-class Procfs:
+class Procfs(Source):
     """Reads the processes that `processes` finds, under the same root."""
 
     name = "procfs"
@@ -55,9 +55,6 @@ class Procfs:
                     f"the QEMU of guest {request.guests[uuid].domain.name!r} cannot be read: {error}"
                 )
         return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _guest(self, process: QemuProcess, vhost_threads: tuple[int, ...]) -> list[Sample]:
         samples = self._threads.samples(process, vhost_threads)

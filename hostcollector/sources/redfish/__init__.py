@@ -18,7 +18,7 @@ from hostcollector.gpus import NOBODY, DeviceReader
 from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.redfish import Answer, Client, Key, Readings
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join
@@ -42,7 +42,7 @@ DEVICE = "redfish/"
 _UNMAPPED = "unmapped"
 
 
-class Redfish:
+class Redfish(Source):
     """Shows GPUs of the host under `root`. `client` is None without a configured BMC.
 
     `nvml` says whether the source `nvml` runs too. `clock` is the client's.
@@ -69,8 +69,11 @@ class Redfish:
         self._nvml = nvml
         self._clock = clock
         self._stays = Stays()
-        if client is not None:
-            client.start()
+
+    def start(self) -> None:
+        """Begin to ask in the background."""
+        if self._client is not None:
+            self._client.start()
 
     def read(self, request: Request) -> Reading:
         """Return what the BMC said last of each GPU, at once. That it says nothing is a state with a note."""
@@ -105,7 +108,7 @@ class Redfish:
         if self._client is not None:
             self._client.close()
 
-    def part(self, seconds: float) -> None:
+    def wait_closed(self, seconds: float) -> None:
         """Wait until the session is given back, after `close`."""
         if self._client is not None:
             self._client.wait_closed(seconds)

@@ -14,7 +14,7 @@ from hostcollector.errors import SourceError
 from hostcollector.model import Sample
 from hostcollector.partitions import Partitions
 from hostcollector.rtnetlink import RouteSocket
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
@@ -28,7 +28,7 @@ DEVICE = "vf/"
 """What the names of VFs begin with among the baselines."""
 
 
-class Sriov:
+class Sriov(Source):
     """Reads the VFs of the host under `root`. `route` is replaced where no kernel is to be asked."""
 
     name = "sriov"

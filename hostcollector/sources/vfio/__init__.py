@@ -10,7 +10,7 @@ from pathlib import Path
 from hostcollector.baselines import Baselines
 from hostcollector.gpus import NOBODY, DeviceReader, Devices, Function, Owner, Owners, find_owners
 from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request
+from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.vfio.health import HealthReader
 from hostcollector.sources.vfio.series import (
     SOURCE,
@@ -29,7 +29,7 @@ DEVICE = "pci/"
 _DEVICE_END, _PORT_END = "device", "port"
 
 
-class Vfio:
+class Vfio(Source):
     """Reads the PCI functions of the host under `root`."""
 
     name = SOURCE
@@ -52,9 +52,6 @@ class Vfio:
             notes = ("no GPU here, and no guest has a PCI device of the host", *notes)
         lacking = _missing(devices, owners) or owners.disputed or _open(devices, owners)
         return Reading(samples=samples, notes=notes, partial=bool(lacking))
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _forget_gone(self, devices: Devices) -> None:
         # An empty bus is a /sys that could not be read, not a host without devices.

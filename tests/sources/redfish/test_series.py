@@ -173,7 +173,7 @@ def test_without_configuration(host: Host) -> None:
     assert host.read(guest(A, ONE)) == {f"{GUEST}_observable": {(A, ONE, ONE, "redfish"): 0.0}}
     host.source.settle(60.0)
     host.source.close()
-    host.source.part(60.0)
+    host.source.wait_closed(60.0)
 
 
 def test_a_servers_own_display_is_no_concern(mapped: Host) -> None:
@@ -185,5 +185,5 @@ def test_a_servers_own_display_is_no_concern(mapped: Host) -> None:
 def test_closing(host: Host) -> None:
     """The session is given back after asking has ended."""
     host.source.close()
-    host.source.part(1.0)
+    host.source.wait_closed(1.0)
     assert host.told.closed == ["close", "wait"]

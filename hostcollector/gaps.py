@@ -1,0 +1,87 @@
+"""What a source expected and did not find, or could not read: item by item, counted and named.
+
+A source knows what the guests' definitions promise: links, threads, disks, ports, devices. `missing` records
+a promise that nothing on the host keeps. `item` guards one member of a list that a device, a kernel file or a
+service gives: a bad member costs itself and a note, and the loop goes on.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hostcollector.errors import SourceError
+
+MOST_NAMED = 10
+"""How many items a note names; the others are counted."""
+
+_LONGEST = 200
+
+# What reading and taking apart foreign data raises. A fault of the collector's own that looks like one of
+# these is still visible: it is noted with the item's path and counted.
+_EXPECTED = (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+
+
+class Gaps:
+    """The gaps of one reading. True when there are any: the reading is partial then."""
+
+    def __init__(self) -> None:
+        self._missing: dict[tuple[str, str], list[str]] = {}
+        self._unread: dict[str, list[str]] = {}
+        self._troubles: list[str] = []
+        self._facts: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._missing or self._unread or self._troubles)
+
+    @property
+    def count(self) -> int:
+        """How many items are missing or could not be read."""
+        lists = (*self._missing.values(), *self._unread.values())
+        return sum(map(len, lists))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the status page and `diagnose`: troubles first, then missing and unread items."""
+        missing = (
+            f"{kind} not found: {_named(names)}" + (f" ({why})" if why else "")
+            for (kind, why), names in self._missing.items()
+        )
+        unread = (f"{_named(paths)} cannot be read: {why}" for why, paths in self._unread.items())
+        return (*self._troubles, *missing, *unread, *self._facts)
+
+    def missing(self, kind: str, name: str, why: str = "") -> None:
+        """Record that the item `name` of a `kind` ("link", "vCPU thread") was promised and not found."""
+        self._missing.setdefault((kind, why), []).append(name)
+
+    def unread(self, path: str, why: object) -> None:
+        """Record that the item at `path` was found and could not be read."""
+        self._unread.setdefault(_sentence(why), []).append(path)
+
+    def note(self, text: str) -> None:
+        """Record a trouble that is not one of single items."""
+        self._troubles.append(text)
+
+    def fact(self, text: str) -> None:
+        """Record what is so by nature, such as a device without counters; the reading is whole."""
+        self._facts.append(text)
+
+    @contextmanager
+    def item(self, path: str) -> Iterator[None]:
+        """Guard the reading of one item of a list: an error that bad data raises is recorded under `path`."""
+        try:
+            yield
+        except _EXPECTED as error:
+            self.unread(path, error)
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(name[:_LONGEST] for name in names[:MOST_NAMED])
+    more = len(names) - MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _sentence(why: object) -> str:
+    if isinstance(why, OSError) and why.strerror:
+        return why.strerror
+    # A KeyError's text is the bare key.
+    text = str(why) if isinstance(why, str | SourceError) else f"{type(why).__name__}: {why}"
+    return text[:_LONGEST]
