@@ -1,14 +1,16 @@
 """Reads a live domain XML into a `Domain`; pure text work, no libvirt.
 
 The XML comes from libvirt, but names, titles, serials and metadata inside it come from tenants. Whatever is
-missing, odd or absurd costs that detail only; what is no XML at all raises `DomainXmlError`.
+missing, odd or absurd costs that detail only, whatever others wrote into the metadata costs itself only; what
+is no XML at all raises `DomainXmlError`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
+from hostcollector import domain_metadata
 from hostcollector.errors import DomainXmlError
-from hostcollector.model import Disk, DiskLimits, Domain, HostDevice, MetadataElement, Nic
+from hostcollector.model import Disk, DiskLimits, Domain, HostDevice, Nic
 
 # libvirt stores such numbers in 64 bits; anything larger is not a number that we could show as a fact.
 LARGEST_NUMBER = 2**63 - 1
@@ -31,17 +33,20 @@ _MEMORY_UNITS = {
 }
 # Where a disk's `<source>` says what it is, by the disk's type (libvirt: formatdomain, "disk").
 _SOURCE_ATTRIBUTES = ("file", "dev", "name", "dir", "volume", "path")
+# What can be limited, each with a burst and how long that may last (libvirt: formatdomain, "iotune").
+_LIMITED = tuple(
+    f"{direction}_{what}_sec" for what in ("bytes", "iops") for direction in ("total", "read", "write")
+)
+# More than any host has CPUs: a definition that says more is not believed.
+_MOST_IOTHREADS = 4096
 
 
 def parse(text: str) -> Domain:
     """Return the domain that the live XML `text` describes. Raises `DomainXmlError`."""
-    if "<!DOCTYPE" in text:
-        raise DomainXmlError("a domain XML has no document type; refused")
-    try:
-        root = ET.fromstring(text)  # noqa: S314 - see above
-    except (ET.ParseError, ValueError) as error:
-        raise DomainXmlError(f"not XML: {error}") from error
-    uuid, name = _text(root, "uuid"), _text(root, "name")
+    metadata = domain_metadata.split(text)
+    root = _parsed(metadata.definition)
+    # A name is taken as it is: blanks around it belong to it, and tell it from another guest's.
+    uuid, name = _text(root, "uuid"), root.findtext("name") or ""
     if root.tag != "domain" or not uuid or not name:
         raise DomainXmlError("not a domain with a UUID and a name")
     vcpu = root.find("vcpu")
@@ -68,8 +73,35 @@ def parse(text: str) -> Domain:
         numa_nodes=_attribute(root, "numatune/memory", "nodeset"),
         balloon_model=_attribute(root, "devices/memballoon", "model"),
         balloon_period_seconds=_number(_attribute(root, "devices/memballoon/stats", "period")),
-        metadata=tuple(_metadata(root)),
+        iothreads=_iothreads(root),
+        metadata=metadata.elements,
+        remarks=metadata.remarks,
     )
+
+
+class _Builder(ET.TreeBuilder):
+    """Refuses a document type before any entity of it could be used."""
+
+    def doctype(self, _name: str, _public: str, _system: str) -> None:
+        raise DomainXmlError("a domain XML has no document type; refused")
+
+
+def _parsed(text: str) -> ET.Element:
+    try:
+        return ET.fromstring(text, ET.XMLParser(target=_Builder()))  # noqa: S314 - see _Builder
+    except (ET.ParseError, ValueError) as error:
+        raise DomainXmlError(f"not XML: {error}") from error
+
+
+def _iothreads(root: ET.Element) -> tuple[int, ...]:
+    """Return the ids of QEMU's iothreads: those that are named, and the lowest free ones for the others."""
+    named = [_number(thread.get("id")) for thread in root.iterfind("iothreadids/iothread")]
+    ids = {number for number in named if number}
+    count = min(_number(_text(root, "iothreads")) or 0, _MOST_IOTHREADS)
+    free = (number for number in range(1, _MOST_IOTHREADS + len(ids) + 1) if number not in ids)
+    while len(ids) < count:
+        ids.add(next(free))
+    return tuple(sorted(ids))
 
 
 def _pins(root: ET.Element) -> dict[int, str]:
@@ -78,6 +110,10 @@ def _pins(root: ET.Element) -> dict[int, str]:
 
 
 def _disks(root: ET.Element) -> Iterator[Disk]:
+    groups = {
+        _text(group, "group_name"): _limit_values(group)
+        for group in root.iterfind("throttlegroups/throttlegroup")
+    }
     for element in root.iterfind("devices/disk"):
         target = _attribute(element, "target", "dev")
         if not target:
@@ -98,21 +134,57 @@ def _disks(root: ET.Element) -> Iterator[Disk]:
             format=option.get("type", ""),
             cache=option.get("cache", ""),
             discard=option.get("discard", ""),
-            limits=_limits(element.find("iotune")),
+            limits=_limits(element, groups),
+            pci_addresses=tuple(_driven_functions(element)),
         )
 
 
 def _source(source: ET.Element | None) -> str:
     if source is None:
         return ""
-    return next((source.get(key, "") for key in _SOURCE_ATTRIBUTES if source.get(key)), "")
+    found = next((source.get(key, "") for key in _SOURCE_ATTRIBUTES if source.get(key)), "")
+    # Volumes of different pools have the same names.
+    return f"{source.get('pool')}/{found}" if source.get("pool") and source.get("volume") else found
 
 
-def _limits(iotune: ET.Element | None) -> DiskLimits | None:
-    if iotune is None:
+def _driven_functions(disk: ET.Element) -> Iterator[str]:
+    """Yield the NVMe controllers that QEMU drives itself for a disk, its backing files and its mirror."""
+    for source in disk.iter("source"):
+        if source.get("type") == "pci" and (address := _pci_address(source.find("address"))):
+            yield address
+
+
+def _limits(disk: ET.Element, groups: Mapping[str, Mapping[str, int]]) -> DiskLimits | None:
+    """Return a disk's own limits and those of the groups that it is in, the tightest of each kind.
+
+    A group's budget is shared by all disks that are in it.
+    """
+    iotune = disk.find("iotune")
+    named = [element.get("group", "") for element in disk.iterfind("throttlefilters/*")]
+    if iotune is not None:
+        named.append(_text(iotune, "group_name"))
+    elif not named:
         return None
-    values = {child.tag: _number(child.text) for child in iotune}
-    return DiskLimits(values={key: value for key, value in values.items() if value})
+    own = [_limit_values(iotune)] if iotune is not None else []
+    sets = [*own, *(groups[name] for name in named if name in groups)]
+    values: dict[str, int] = {}
+    for key in _LIMITED:
+        burst = f"{key}_max"
+        setting = [limits for limits in sets if key in limits or burst in limits]
+        if setting:
+            tightest = min(setting, key=lambda limits: limits.get(key) or limits[burst])
+            parts = (key, burst, f"{burst}_length")
+            values |= {part: tightest[part] for part in parts if part in tightest}
+    sizes = [limits["size_iops_sec"] for limits in sets if "size_iops_sec" in limits]
+    if sizes:
+        values["size_iops_sec"] = sizes[0]
+    return DiskLimits(values=values, groups=tuple(dict.fromkeys(name for name in named if name)))
+
+
+def _limit_values(element: ET.Element) -> dict[str, int]:
+    """Return the limits that are set; 0 is none."""
+    values = ((child.tag, _number(child.text)) for child in element)
+    return {key: value for key, value in values if value}
 
 
 def _nic(element: ET.Element) -> Nic:
@@ -153,25 +225,16 @@ def _host_devices(root: ET.Element) -> Iterator[HostDevice]:
 
 
 def _pci_address(address: ET.Element | None) -> str:
-    """Return ``0000:3b:00.2`` for a PCI `<address>`, or nothing."""
-    if address is None or address.get("type", "pci") != "pci":
+    """Return ``0000:3b:00.2`` for a PCI `<address>`, or nothing. As for libvirt, what is left out is 0."""
+    if address is None or address.get("type", "pci") != "pci" or address.get("slot") is None:
         return ""
     try:
         domain, bus, slot, function = (
-            int(address.get(key, ""), 0) for key in ("domain", "bus", "slot", "function")
+            int(address.get(key, "0"), 0) for key in ("domain", "bus", "slot", "function")
         )
     except ValueError:
         return ""
     return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
-
-
-def _metadata(root: ET.Element) -> Iterator[MetadataElement]:
-    for element in root.iterfind("metadata/*"):
-        element.tail = None  # text behind it is not its own, and would spoil the document that it becomes
-        namespace, _, name = element.tag.rpartition("}")
-        yield MetadataElement(
-            namespace=namespace.lstrip("{"), name=name, xml=ET.tostring(element, encoding="unicode")
-        )
 
 
 def _text(element: ET.Element, path: str) -> str:

@@ -180,8 +180,10 @@ def _read(connection: Connection, listed: ListedDomain) -> Domain:
     """Return the domain as its XML describes it, or as a name and a UUID when the XML is unreadable."""
     try:
         domain = domain_xml.parse(read_xml(connection, listed))
-    except DomainXmlError:
-        return Domain(uuid=listed.uuid, name=listed.name, complete=False)
-    return (
-        domain if domain.uuid == listed.uuid else Domain(uuid=listed.uuid, name=listed.name, complete=False)
-    )
+    except DomainXmlError as error:
+        return _unread(listed, str(error))
+    return domain if domain.uuid == listed.uuid else _unread(listed, "it is the XML of another guest")
+
+
+def _unread(listed: ListedDomain, why: str) -> Domain:
+    return Domain(uuid=listed.uuid, name=listed.name, complete=False, remarks=(why,))

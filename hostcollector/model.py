@@ -77,17 +77,22 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLimits:
-    """The `<iotune>` element of a disk: bytes or requests per second, seconds for burst lengths.
+    """What a disk may do at most: bytes or requests per second, seconds for burst lengths.
 
-    The keys are libvirt's element names (``total_bytes_sec`` ...); a limit that is not set is missing.
+    The keys are libvirt's element names (``total_bytes_sec`` ...); a limit that is not set is missing. With
+    all other disks of its `groups` the disk shares one budget.
     """
 
     values: Mapping[str, int]
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """A disk of the live domain XML. Empty text means that the XML does not say."""
+    """A disk of the live domain XML. Empty text means that the XML does not say.
+
+    `pci_addresses` are NVMe controllers of the host that QEMU drives itself for this disk.
+    """
 
     target: str
     type: str = ""
@@ -102,6 +107,7 @@ class Disk:
     cache: str = ""
     discard: str = ""
     limits: DiskLimits | None = None
+    pci_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +161,8 @@ class Domain:
     """An active QEMU domain as its live XML describes it. Memory is in bytes.
 
     `complete` is False when the XML could not be read: the guest then exists with name and UUID only.
+    `remarks` say why, or what was left out. `name` is as libvirt has it, blanks around it included.
+    `iothreads` are the ids of QEMU's I/O threads.
     """
 
     uuid: str
@@ -176,7 +184,9 @@ class Domain:
     numa_nodes: str = ""
     balloon_model: str = ""
     balloon_period_seconds: int | None = None
+    iothreads: tuple[int, ...] = ()
     metadata: tuple[MetadataElement, ...] = ()
+    remarks: tuple[str, ...] = ()
     complete: bool = True
 
 

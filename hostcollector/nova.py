@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from hostcollector.domain_metadata import NOVA_NAMESPACES
 from hostcollector.model import Domain
-
-NAMESPACES = (
-    "http://openstack.org/xmlns/libvirt/nova/1.1",
-    "http://openstack.org/xmlns/libvirt/nova/1.0",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +23,7 @@ class NovaInstance:
 
 def instance_of(domain: Domain) -> NovaInstance | None:
     """Return the domain's Nova element, the newest version first, or None for other guests."""
-    for namespace in NAMESPACES:
+    for namespace in NOVA_NAMESPACES:
         for element in domain.metadata:
             if element.namespace == namespace and element.name == "instance":
                 return _parse(ET.fromstring(element.xml), f"{{{namespace}}}")  # noqa: S314 - see import

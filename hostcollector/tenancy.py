@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from hostcollector import nova
 from hostcollector.config import XPathRule
+from hostcollector.domain_metadata import OWN_NAMESPACE
 from hostcollector.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.tenant_map import TenantMapFile
@@ -25,7 +26,6 @@ class Changing(Protocol):
         """Say whether answers may differ from those before the last call."""
 
 
-OWN_NAMESPACE = "urn:hostcollector:domain:1"
 LONGEST_ID = 256
 
 

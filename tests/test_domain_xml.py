@@ -78,6 +78,127 @@ def test_host_devices_are_read() -> None:
     assert mediated.mdev_uuid == "c2177883-f1bb-47f0-914d-32a22e3a8804"
 
 
+def throttled(disks: str, *groups: str) -> list[DiskLimits | None]:
+    """Return the limits of disks in a definition with these throttle groups."""
+    listed = "".join(f"<throttlegroup>{group}</throttlegroup>" for group in groups)
+    rest = f"<throttlegroups>{listed}</throttlegroups><devices>{disks}</devices>"
+    return [disk.limits for disk in parse(SMALLEST.format(name="a", rest=rest)).disks]
+
+
+DISK = "<disk><target dev='vda'/>{}</disk>"
+FILTERS = DISK.format("<throttlefilters>{}</throttlefilters>")
+FAST = (
+    "<group_name>fast</group_name><total_iops_sec>1000</total_iops_sec>"
+    "<total_iops_sec_max>9000</total_iops_sec_max>"
+)
+SLOW = (
+    "<group_name>slow</group_name><total_iops_sec>200</total_iops_sec><write_bytes_sec>65536</write_bytes_sec>"
+    "<total_iops_sec_max>400</total_iops_sec_max><total_iops_sec_max_length>30</total_iops_sec_max_length>"
+)
+
+
+@pytest.mark.parametrize("filters", ["slow", "slow fast", "fast slow", "fast nowhere slow"])
+def test_a_disk_is_limited_by_the_tightest_of_its_throttle_groups(filters: str) -> None:
+    """Requests pass all filters in turn; a burst belongs to the limit that it exceeds."""
+    named = filters.split()
+    disk = FILTERS.format("".join(f"<throttlefilter group='{name}'/>" for name in named))
+    (limits,) = throttled(disk, FAST, SLOW)
+    assert limits is not None
+    assert limits.groups == tuple(named)
+    assert limits.values == {
+        "total_iops_sec": 200,
+        "total_iops_sec_max": 400,
+        "total_iops_sec_max_length": 30,
+        "write_bytes_sec": 65536,
+    }
+
+
+def test_disks_in_one_group_share_its_budget() -> None:
+    """Both kinds of groups are told; a group without limits, and one that is not there, limit nothing."""
+    own = DISK.format("<iotune><read_iops_sec>5</read_iops_sec><group_name>old</group_name></iotune>")
+    empty = FILTERS.format("<throttlefilter group='empty'/>")
+    absent = FILTERS.format("<throttlefilter group='absent'/>")
+    free = DISK.format("<throttlefilters/>")
+    assert throttled(own + empty + absent + free, "<group_name>empty</group_name>", FAST) == [
+        DiskLimits(values={"read_iops_sec": 5}, groups=("old",)),
+        DiskLimits(values={}, groups=("empty",)),
+        DiskLimits(values={}, groups=("absent",)),
+        None,
+    ]
+
+
+NVME = (
+    "<source type='pci' managed='yes' namespace='1'>"
+    "<address domain='0x0000' bus='{}' slot='0x00' function='0x0'/></source>"
+)
+
+
+@pytest.mark.parametrize(
+    ("disk", "field", "expected"),
+    [
+        (NVME.format("0x01"), "pci_addresses", ("0000:01:00.0",)),
+        (
+            f"<backingStore>{NVME.format('0x02')}</backingStore><mirror>{NVME.format('0x03')}</mirror>",
+            "pci_addresses",
+            ("0000:02:00.0", "0000:03:00.0"),
+        ),
+        ("<source dev='/dev/sda'/><address type='pci' bus='0x04' slot='0x00'/>", "pci_addresses", ()),
+        ("<source pool='fast' volume='v1'/>", "source", "fast/v1"),
+        ("<source volume='v1'/>", "source", "v1"),
+        ("<source type='unix' path='/run/vhost-blk.sock'/>", "source", "/run/vhost-blk.sock"),
+        ("<source dev='/dev/vhost-vdpa-0'/>", "source", "/dev/vhost-vdpa-0"),
+    ],
+)
+def test_disks_say_where_they_come_from(disk: str, field: str, expected: object) -> None:
+    """An NVMe controller by address, a volume with its pool; a disk's own place in the guest is none."""
+    rest = f"<devices><disk><target dev='vda'/>{disk}</disk></devices>"
+    (read,) = parse(SMALLEST.format(name="a", rest=rest)).disks
+    assert getattr(read, field) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("domain='0x0000' bus='0x3b' slot='0x1f' function='0x7'", "0000:3b:1f.7"),
+        ("bus='0x3b' slot='0x00'", "0000:3b:00.0"),
+        ("domain='0x10000' bus='1' slot='2' function='1'", "10000:01:02.1"),
+        ("type='drive' controller='0' bus='0' target='0' unit='0'", ""),
+        ("bus='0' target='0' unit='0'", ""),
+        ("bus='1' device='2'", ""),
+        ("bus='x' slot='0'", ""),
+    ],
+)
+def test_pci_addresses_are_written_as_the_kernel_does(address: str, expected: str) -> None:
+    """What libvirt may leave out is 0; the addresses of SCSI and USB devices are none."""
+    rest = f"<devices><hostdev type='pci'><source><address {address}/></source></hostdev></devices>"
+    (device,) = parse(SMALLEST.format(name="a", rest=rest)).host_devices
+    assert device.pci_address == expected
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("", ()),
+        ("<iothreads>3</iothreads>", (1, 2, 3)),
+        ("<iothreadids><iothread id='123456'/></iothreadids>", (123456,)),
+        ("<iothreads>3</iothreads><iothreadids><iothread id='2'/></iothreadids>", (1, 2, 3)),
+        ("<iothreads>2</iothreads><iothreadids><iothread id='9'/><iothread id='x'/></iothreadids>", (1, 9)),
+        ("<iothreads>-1</iothreads>", ()),
+    ],
+)
+def test_iothreads_are_known_by_their_ids(rest: str, expected: tuple[int, ...]) -> None:
+    """Those without an id of their own have the lowest free ones, as libvirt gives them."""
+    assert parse(SMALLEST.format(name="a", rest=rest)).iothreads == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["trail ", " lead", "\N{NO-BREAK SPACE}nbsp", "em\N{EM QUAD}", "a\tb ", " ", "a\u200b", "a  b"]
+)
+def test_a_name_is_taken_as_it_is(name: str) -> None:
+    """Blanks belong to it: without them it would be another guest's."""
+    assert parse(SMALLEST.format(name=name, rest="")).name == name
+
+
 def test_text_between_metadata_elements_belongs_to_none_of_them() -> None:
     """Each element is a document of its own, whatever somebody wrote behind it."""
     xml = (

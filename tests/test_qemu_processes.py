@@ -9,8 +9,10 @@ from threading import Thread
 
 import pytest
 
+from hostcollector.domain_xml import parse
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.kernel_files import read
+from hostcollector.model import Guest
 from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
 from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests
@@ -49,6 +51,15 @@ def test_each_guest_gets_its_process(proc: Procfs, processes: QemuProcesses) -> 
     assert pids(found) == {A: 50, B: 60}
     assert found.processes[A] == QemuProcess(uuid=A, pid=50, start_ticks=77)
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("name", ["trail ", "\N{NO-BREAK SPACE}nbsp", "em\N{EM QUAD}", " ", "a\tb"])
+def test_blanks_belong_to_a_guests_name(proc: Procfs, processes: QemuProcesses, name: str) -> None:
+    """The definition and the command line have the name as it is; without its blanks it is another one."""
+    xml = f"<domain><name>{name}</name><uuid>{A}</uuid></domain>"
+    proc.qemu(50, A, name)
+    assert pids(processes.find({A: Guest(domain=parse(xml))})) == {A: 50}
+    assert pids(QemuProcesses(proc.root).find(guests(a=name + " "))) == {}
 
 
 def test_a_guest_without_a_process_is_named(proc: Procfs, processes: QemuProcesses) -> None:

@@ -7,10 +7,10 @@ from types import MappingProxyType
 import pytest
 
 from hostcollector.config import XPathRule
+from hostcollector.domain_metadata import NOVA_NAMESPACES
 from hostcollector.domain_xml import parse
 from hostcollector.errors import ConfigError
 from hostcollector.model import UNASSIGNED, Domain, MetadataElement, Tenant
-from hostcollector.nova import NAMESPACES
 from hostcollector.tenancy import Tenancy, from_map, from_nova, from_own_metadata, from_xpath
 from hostcollector.tenant_map import TenantMapFile
 
@@ -44,7 +44,7 @@ def test_nobody_found_is_the_unassigned_tenant() -> None:
     assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED
 
 
-@pytest.mark.parametrize("namespace", NAMESPACES)
+@pytest.mark.parametrize("namespace", NOVA_NAMESPACES)
 def test_both_versions_of_nova_metadata_are_read(namespace: str) -> None:
     """Guests booted by old and new Nova belong to their project alike."""
     owner = '<n:owner><n:project uuid="p9">Nine</n:project></n:owner>'

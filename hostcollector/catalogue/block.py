@@ -96,6 +96,14 @@ INFO = info(
     help="What the disk's definition says.",
 )
 
+THROTTLE_GROUP = info(
+    name="libvirt_domain_block_throttle_group_info",
+    source="definition",
+    labels=("target_device", "throttle_group"),
+    help="The disk shares its limits with all disks of the guest that are in the same group.",
+    note="The libvirt_domain_block_stats_limit_* of these disks are one budget, not one each.",
+)
+
 
 def _limit(suffix: str, text: str, unit: str = "") -> Metric:
     return gauge(

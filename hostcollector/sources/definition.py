@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hostcollector import nova
 from hostcollector.catalogue import block, guest, interface
+from hostcollector.gaps import Gaps
 from hostcollector.model import Disk, Domain, Guest, Nic, Sample
 from hostcollector.sources.base import Reading, Request, Source
 
@@ -27,14 +28,28 @@ class Definition(Source):
             before = self._kept.get(uuid)
             kept[uuid] = before if before and before[0] is known else (known, tuple(_samples(known)))
         self._kept = kept
-        unreadable = [known.domain.name for known in request.guests.values() if not known.domain.complete]
-        notes = tuple(
-            f"the XML of guest {name!r} cannot be read: it has no definition series" for name in unreadable
-        )
+        gaps = Gaps()
+        for known in request.guests.values():
+            _remark(known.domain, gaps)
         return Reading(
             samples=[sample for _, samples in kept.values() for sample in samples],
-            notes=notes,
-            partial=bool(unreadable),
+            notes=gaps.notes,
+            partial=bool(gaps),
+            missing=gaps.count,
+        )
+
+
+def _remark(domain: Domain, gaps: Gaps) -> None:
+    """Say what could not be read of a guest, and whether its name looks like another one on the page."""
+    shown = f"guest {domain.name!r}"
+    if not domain.complete:
+        gaps.unread(f"the XML of {shown}", "; ".join(domain.remarks) or "the reason is not known")
+    elif domain.remarks:
+        gaps.fact(f"{shown}: {'; '.join(domain.remarks)}")
+    if domain.name != domain.name.strip() or not domain.name.isprintable():
+        gaps.fact(
+            f"{shown} ({domain.uuid}) has a name with blanks around it or with "
+            "characters that cannot be printed: only its UUID tells it from a guest whose name looks the same"
         )
 
 
@@ -124,6 +139,8 @@ def _disk(uuid: str, disk: Disk) -> Iterator[Sample]:
     for key, value in (disk.limits.values if disk.limits else {}).items():
         if key in block.LIMITS:
             yield Sample(block.LIMITS[key], value, (disk.target,), uuid)
+    for group in disk.limits.groups if disk.limits else ():
+        yield Sample(block.THROTTLE_GROUP, 1.0, (disk.target, group), uuid)
 
 
 def _nic(uuid: str, nic: Nic) -> Iterator[Sample]:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from hostcollector.catalogue import block, guest, interface
 from hostcollector.domain_xml import parse
-from hostcollector.model import Domain, Guest, Sample, Tenant
+from hostcollector.model import Disk, DiskLimits, Domain, Guest, Sample, Tenant
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.definition import Definition
 
@@ -61,11 +63,12 @@ def test_an_interface_without_a_netdev_has_no_series_of_its_own() -> None:
 
 def test_a_guest_with_unreadable_xml_is_named() -> None:
     """It has no definition series, its tenant's if it is known, and a note says why."""
-    domain = Domain(uuid="u", name="bad", complete=False)
+    domain = Domain(uuid="u", name="bad", complete=False, remarks=("not XML: line 3",))
     reading = _read(domain, tenant=Tenant(id="acme", name="Acme", resolver="map"))
     assert [sample.metric for sample in reading.samples] == [guest.TENANT_INFO]
     assert reading.partial
-    assert "bad" in reading.notes[0]
+    assert reading.missing == 1
+    assert reading.notes == ("the XML of guest 'bad' cannot be read: not XML: line 3",)
 
 
 def test_a_changed_definition_replaces_the_kept_series() -> None:
@@ -81,3 +84,44 @@ def test_two_disks_with_one_target_give_one_series() -> None:
     """A definition that repeats a target cannot put a duplicate onto the page."""
     twice = Domain(uuid="u", name="a", disks=DOMAIN.disks[:1] * 2)
     assert len([sample for sample in _read(twice).samples if sample.metric is block.META]) == 1
+
+
+def test_what_was_left_out_of_the_metadata_is_said() -> None:
+    """The reading is whole: the metadata of others is no part of the definition."""
+    domain = Domain(uuid="u", name="a", remarks=("<n:note> in its metadata is left out: unbound prefix",))
+    reading = _read(domain)
+    assert reading.notes == ("guest 'a': <n:note> in its metadata is left out: unbound prefix",)
+    assert (reading.partial, reading.missing) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "marked"),
+    [
+        ("web-1", False),
+        ("a b", False),
+        ("b\u00fccher", False),
+        ("trail ", True),
+        (" lead", True),
+        ("\N{NO-BREAK SPACE}nbsp", True),
+        ("em\N{EM QUAD}", True),
+        ("a\N{ZERO WIDTH SPACE}", True),
+        ("\N{RIGHT-TO-LEFT OVERRIDE}txt", True),
+        ("a\nb", True),
+    ],
+)
+def test_a_name_that_looks_like_another_is_marked(name: str, marked: bool) -> None:  # noqa: FBT001
+    """The note shows how it is really written, and the UUID that tells the guests apart."""
+    notes = _read(Domain(uuid="u-1", name=name)).notes
+    assert bool(notes) is marked
+    assert all(repr(name) in note and "u-1" in note for note in notes)
+
+
+def test_disks_that_share_their_limits_are_told() -> None:
+    """Each disk has the limit, and the group that it shares it in."""
+    limits = DiskLimits(values={"total_iops_sec": 200}, groups=("limit0",))
+    disks = tuple(Disk(target=target, limits=limits) for target in ("vda", "vdb"))
+    samples = _read(Domain(uuid="u", name="a", disks=disks)).samples
+    told = {(s.metric, s.labels): s.value for s in samples if s.metric is block.THROTTLE_GROUP}
+    assert told == {(block.THROTTLE_GROUP, (disk, "limit0")): 1.0 for disk in ("vda", "vdb")}
+    rows = [(s.labels, s.value) for s in samples if s.metric is block.LIMITS["total_iops_sec"]]
+    assert rows == [(("vda",), 200), (("vdb",), 200)]
