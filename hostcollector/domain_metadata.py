@@ -86,31 +86,38 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
         position = text.find("<", token.end())
 
 
-def _parts(text: str, cuts: list[tuple[int, int]]) -> Iterator[_Part]:
-    """Yield the children of `<domain>`'s `<metadata>`; adds to `cuts` where its content begins and ends."""
-    depth = content = deepest = 0
-    child: re.Match[str] | None = None
-    around: list[Declarations] = [{}, {}]
+def _tags(text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """Yield the tags of the first document with their depth; the root's is 1."""
+    depth = 0
     for token in _tokens(text):
         if token["name"] is None:
             continue
-        if not token["end"]:
-            depth += 1
-            deepest = max(deepest, depth)
+        depth += not token["end"]
+        yield depth, token
+        depth -= bool(token["end"] or token["empty"])
+        if depth <= 0:
+            return
+
+
+def _parts(text: str, cuts: list[tuple[int, int]]) -> Iterator[_Part]:
+    """Yield the children of `<domain>`'s `<metadata>`; adds to `cuts` where its content begins and ends."""
+    content = deepest = 0
+    child: re.Match[str] | None = None
+    around: list[Declarations] = [{}, {}]
+    for depth, tag in _tags(text):
+        deepest = max(deepest, depth)
+        if not tag["end"]:
             if depth <= 2 and not content:
-                around[depth - 1] = _declarations(token["attributes"])
-            if depth == 2 and token["name"] == "metadata" and not token["empty"]:
-                content = token.end()
+                around[depth - 1] = _declarations(tag["attributes"])
+            if depth == 2 and tag["name"] == "metadata" and not tag["empty"]:
+                content = tag.end()
             elif depth == 3 and content:
-                child, deepest = token, depth
-        if token["end"] or token["empty"]:
-            if depth == 3 and child is not None:
-                yield _part(child, token.end(), deepest - 2, around[0] | around[1])
-                child = None
-            elif depth == 2 and content:
-                cuts.append((content, token.start()))
-                content = 0
-            depth -= 1
+                child, deepest = tag, depth
+        if depth == 3 and child is not None and (tag["end"] or tag["empty"]):
+            yield _part(child, tag.end(), deepest - 2, around[0] | around[1])
+        elif depth == 2 and content and tag["end"]:
+            cuts.append((content, tag.start()))
+            content, child = 0, None
 
 
 def _part(tag: re.Match[str], end: int, depth: int, inherited: Declarations) -> _Part:

@@ -128,6 +128,12 @@ def test_a_document_type_is_refused_where_it_can_be_one() -> None:
         parse("<!DOCTYPE domain [<!ENTITY a 'b'>]>" + domain(OWN + "<note>&a;</note>"))
 
 
+def test_what_comes_after_the_domain_is_no_metadata_of_it() -> None:
+    """Ends without a beginning, and a second document, are the definition's trouble."""
+    for text in ("a</b></metadata><c/>", "<domain/>" + domain(OWN)):
+        assert split(text) == (text, (), ())
+
+
 _TEXTS = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), max_size=20
 )
