@@ -64,6 +64,7 @@ def _fields(row: Metric, subject: ModuleType) -> dict[str, object]:
         "type": str(row.kind),
         "unit": row.unit,
         "labels": list(row.label_names),
+        "range": row.can_be.text,
         "source": row.source,
         "stability": row.stability,
         "help": row.help,
@@ -75,7 +76,9 @@ def _markdown() -> Iterator[str]:
     yield from _PREFACE
     for subject in SUBJECTS:
         rows = [_cells(row) for row in rows_of(subject)]
-        yield from _section(_title(subject), ("Name", "Type", "Unit", "Labels", "Source", "Meaning"), rows)
+        yield from _section(
+            _title(subject), ("Name", "Type", "Unit", "Labels", "Range", "Source", "Meaning"), rows
+        )
     peers = [(f"`{name}`", reason) for name, reason in PEER_METRICS.items()]
     yield from _section("Left out: names of other exporters", ("Name", "Reason"), peers)
     fields = [(f"`{field.pattern}`", field.reason) for field in FIELDS if field.metric is None]
@@ -95,4 +98,4 @@ def _cells(row: Metric) -> Sequence[str]:
     if row.stability != "stable":
         meaning += f" ({row.stability})"
     labels = ", ".join(f"`{label}`" for label in row.label_names)
-    return f"`{row.name}`", str(row.kind), row.unit, labels, row.source, meaning
+    return f"`{row.name}`", str(row.kind), row.unit, labels, row.can_be.text, row.source, meaning

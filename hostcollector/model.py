@@ -31,15 +31,44 @@ class Scope(StrEnum):
 IDENTITY_LABELS = ("tenant", "domain", "uuid")
 
 
+class Given(StrEnum):
+    """What bounds the values of a guest's metric beyond their range."""
+
+    MEMORY = "the guest's memory"
+    VCPUS = "the guest's vCPUs"
+    PRESENT = "the present"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Possible:
+    """What the values of a metric can be, in its base unit; any other value is left out and counted.
+
+    `least` and `most` are possible themselves. `unknown` are values between them that mean "not known", such
+    as all ones, or a narrow counter's last number. `per_second` is by how much a counter grows at most in a
+    second, and None for what may change at will. `given` and `within` bound the values further: by what the
+    guest was given, and by the series of another metric with the same labels, or of one without labels.
+    """
+
+    least: float
+    most: float
+    unknown: frozenset[float]
+    per_second: float | None
+    text: str
+    given: Given | None = None
+    within: "Metric | None" = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One row of the catalogue. Rows are compared by identity: a sample points at its row.
 
+    `can_be` says what the values of its series can be.
     `labels` are the row's own dimensions; `label_names` are all labels of its series in page order.
     """
 
     name: str
     kind: Kind
+    can_be: Possible
     help: str
     source: str
     scope: Scope = Scope.DOMAIN

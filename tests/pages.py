@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
+from hostcollector.catalogue.possible import FLAG
 from hostcollector.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 
 Labels = tuple[str, ...]
@@ -54,6 +55,7 @@ def metrics(draw: st.DrawFn, number: int) -> Metric:
     return Metric(
         name=f"libvirt_domain_family{number}{named}{KINDS[kind]}",
         kind=kind,
+        can_be=FLAG,
         help=draw(st.text(min_size=1)),
         source=draw(st.sampled_from(("procfs", "netlink"))),
         scope=draw(st.sampled_from(tuple(Scope))),

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from prometheus_client.core import Metric as ClientFamily
 
 from hostcollector.catalogue import block, collection, cpu, guest
+from hostcollector.catalogue.possible import FLAG
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 from tests.client_families import ClientCollector, client_family
@@ -190,7 +191,14 @@ def test_prometheus_stores_openmetrics_pages(page: Snapshot, tmp_path: Path) -> 
 @FORMATS
 def test_surrogates_in_help_do_not_break_the_page(form: Format) -> None:
     """A help text that UTF-8 cannot carry is escaped like a label value."""
-    metric = Metric(name="hostcollector_x", kind=Kind.GAUGE, help="a\udcffb", source="host", scope=Scope.HOST)
+    metric = Metric(
+        name="hostcollector_x",
+        kind=Kind.GAUGE,
+        can_be=FLAG,
+        help="a\udcffb",
+        source="host",
+        scope=Scope.HOST,
+    )
     assert rb"a\\udcffb" in Encoder().encode(snapshot([Family(metric, {(): 1})]), form)
 
 

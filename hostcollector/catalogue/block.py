@@ -2,6 +2,15 @@
 
 from functools import partial
 
+from hostcollector.catalogue.possible import (
+    DISK_BYTES,
+    DISK_SIZE,
+    OBSERVATIONS,
+    ONE,
+    REQUESTS,
+    SUMMED_SECONDS,
+    measured,
+)
 from hostcollector.catalogue.rows import counter, gauge, histogram, info
 from hostcollector.model import Metric
 
@@ -11,60 +20,73 @@ _disk_gauge = partial(gauge, source="libvirt_monitor", labels=_DISK, unit="bytes
 
 READ_BYTES = _disk_counter(
     name="libvirt_domain_block_stats_read_bytes_total",
+    can_be=DISK_BYTES,
     unit="bytes",
     help="Data that the guest read from the disk.",
 )
 READ_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_read_requests_total",
+    can_be=REQUESTS,
     help="Read requests of the guest.",
 )
 READ_TIME = _disk_counter(
     name="libvirt_domain_block_stats_read_time_seconds_total",
+    can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that read requests took, summed; divide by the requests for the mean latency.",
 )
 WRITE_BYTES = _disk_counter(
     name="libvirt_domain_block_stats_write_bytes_total",
+    can_be=DISK_BYTES,
     unit="bytes",
     help="Data that the guest wrote to the disk.",
 )
 WRITE_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_write_requests_total",
+    can_be=REQUESTS,
     help="Write requests of the guest.",
 )
 WRITE_TIME = _disk_counter(
     name="libvirt_domain_block_stats_write_time_seconds_total",
+    can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that write requests took, summed; divide by the requests for the mean latency.",
 )
 FLUSH_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_flush_requests_total",
+    can_be=REQUESTS,
     help="Flush requests of the guest.",
 )
 FLUSH_TIME = _disk_counter(
     name="libvirt_domain_block_stats_flush_time_seconds_total",
+    can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that flush requests took, summed.",
 )
 ALLOCATION = _disk_gauge(
     name="libvirt_domain_block_stats_allocation",
+    can_be=DISK_SIZE,
     help="Offset of the highest byte ever written to the disk's image.",
     note="The common name has no unit; the value is in bytes.",
 )
 CAPACITY = _disk_gauge(
     name="libvirt_domain_block_stats_capacity_bytes",
+    can_be=DISK_SIZE,
     help="The disk's size as the guest sees it.",
 )
 PHYSICAL_SIZE = _disk_gauge(
     name="libvirt_domain_block_stats_physicalsize_bytes",
+    can_be=DISK_SIZE,
     help="The size of the image or device that holds the disk.",
 )
 THRESHOLD = _disk_gauge(
     name="libvirt_domain_block_stats_threshold_bytes",
+    can_be=DISK_SIZE,
     help="The write threshold set on the disk's image, where there is one.",
 )
 LATENCY = histogram(
     name="libvirt_domain_block_latency_seconds",
+    can_be=OBSERVATIONS,
     source="libvirt_monitor",
     labels=("target_device", "operation"),
     unit="seconds",
@@ -73,6 +95,7 @@ LATENCY = histogram(
 )
 META = gauge(
     name="libvirt_domain_block_meta",
+    can_be=ONE,
     source="definition",
     labels=("bus", "cache", "discard", "disk_type", "driver_type", "serial", "source_file", "target_device"),
     help="What the disk's definition says; always 1.",
@@ -105,10 +128,15 @@ THROTTLE_GROUP = info(
 )
 
 
+# QEMU takes no larger one (THROTTLE_VALUE_MAX).
+_LIMIT = measured(0, 1e15, unknown=())
+
+
 def _limit(suffix: str, text: str, unit: str = "") -> Metric:
     return gauge(
         name=f"libvirt_domain_block_stats_{suffix}",
         source="definition",
+        can_be=_LIMIT,
         labels=_DISK,
         unit=unit,
         help=text,

@@ -5,34 +5,49 @@ What BMC and NVIDIA's driver both tell are rows of `gpu`: of one GPU at one time
 
 from functools import partial
 
+from hostcollector.catalogue.possible import (
+    DURATION,
+    EVENTS,
+    FLAG,
+    PCIE_BYTES,
+    RATIO,
+    VOLTS,
+    WATTS,
+    code,
+    measured,
+)
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Scope
+from hostcollector.model import Metric, Possible, Scope
 
 _GPU = ("gpu",)
+# A difference of two temperatures; -1 is possible.
+HEADROOM = measured(-200, 240, unknown=())
 
-# Key, which is also the name's ending before `_total`; further labels; unit; help.
-_COUNTERS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
-    ("pcie_errors", ("kind",), "", "PCIe errors that the GPU counts: correctable, nonfatal, fatal and more."),
-    ("pcie_receive_bytes", (), "bytes", "Data that the GPU received over PCIe."),
-    ("pcie_transmit_bytes", (), "bytes", "Data that the GPU sent over PCIe."),
+# Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
+_COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
+    ("pcie_errors", ("kind",), "", EVENTS, "PCIe errors of the GPU: correctable, nonfatal, fatal and more."),
+    ("pcie_receive_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU received over PCIe."),
+    ("pcie_transmit_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU sent over PCIe."),
 )
-# Key, which is also the name's ending; further labels; unit; help.
-_GAUGES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
-    ("health_id", (), "", "Health: 0 OK, 1 warning, 2 critical."),
+# Key, which is also the name's ending; further labels; unit; what it can be; help.
+_GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
+    ("health_id", (), "", code(2), "Health: 0 OK, 1 warning, 2 critical."),
     (
         "temperature_headroom_celsius",
         (),
         "celsius",
+        HEADROOM,
         "How much warmer the GPU may get before its clocks are lowered; no temperature.",
     ),
-    ("memory_power_watts", (), "watts", "Power that the GPU's memory draws."),
-    ("voltage_volts", (), "volts", "Voltage of the GPU's core."),
-    ("memory_used_ratio", (), "ratio", "Share of the device memory in use."),
-    ("activity_ratio", ("unit",), "ratio", "Share of the last interval in which the unit was active."),
+    ("memory_power_watts", (), "watts", WATTS, "Power that the GPU's memory draws."),
+    ("voltage_volts", (), "volts", VOLTS, "Voltage of the GPU's core."),
+    ("memory_used_ratio", (), "ratio", RATIO, "Share of the device memory in use."),
+    ("activity_ratio", ("unit",), "ratio", RATIO, "Share of the last interval in which the unit was active."),
     (
         "sram_ecc_threshold_exceeded",
         (),
         "",
+        FLAG,
         "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
     ),
 )
@@ -43,11 +58,11 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
     count = partial(counter, source="redfish", scope=scope, note=note)
     show = partial(gauge, source="redfish", scope=scope)
     rows = {
-        key: count(name=f"{prefix}_{key}_total", labels=_GPU + labels, unit=unit, help=text)
-        for key, labels, unit, text in _COUNTERS
+        key: count(name=f"{prefix}_{key}_total", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
+        for key, labels, unit, can_be, text in _COUNTERS
     }
-    for key, labels, unit, text in _GAUGES:
-        rows[key] = show(name=f"{prefix}_{key}", labels=_GPU + labels, unit=unit, help=text)
+    for key, labels, unit, can_be, text in _GAUGES:
+        rows[key] = show(name=f"{prefix}_{key}", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
     return rows
 
 
@@ -56,6 +71,7 @@ HOST = _rows("hostcollector_host_gpu", Scope.HOST, "Starts at 0 whenever the GPU
 
 REDFISH_UP = gauge(
     name="hostcollector_host_redfish_up",
+    can_be=FLAG,
     source="redfish",
     scope=Scope.HOST,
     help="1 if the BMC's last answer is recent; with 0 nothing that it said before is shown any more.",
@@ -69,6 +85,7 @@ REDFISH_INFO = info(
 )
 REDFISH_AGE = gauge(
     name="hostcollector_host_redfish_age_seconds",
+    can_be=DURATION,
     source="redfish",
     scope=Scope.HOST,
     labels=("part",),

@@ -2,77 +2,96 @@
 
 from functools import partial
 
+from hostcollector.catalogue.host import HOST_SHARE
+from hostcollector.catalogue.possible import DISK_SIZE, EVENTS, GUEST_CPU_SECONDS, SECONDS, measured
 from hostcollector.catalogue.rows import counter, gauge
 
 _cgroup_counter = partial(counter, source="cgroup")
 _seconds = partial(counter, source="cgroup", unit="seconds")
+# libvirt writes the limits that it is told, above the host's memory too.
+_LIMIT = measured(0, 2**63, unknown=(2**63 - 1, 2**63 - 4096))
 _bytes = partial(gauge, source="cgroup", unit="bytes")
 
 CPU_USAGE = _seconds(
     name="libvirt_domain_cgroup_cpu_usage_seconds_total",
+    can_be=GUEST_CPU_SECONDS,
     help="CPU time of everything in the guest's control group: vCPUs, emulator, I/O and vhost threads.",
 )
 CPU_USER = _seconds(
     name="libvirt_domain_cgroup_cpu_user_seconds_total",
+    can_be=GUEST_CPU_SECONDS,
     help="CPU time in user mode, guest mode included.",
 )
 CPU_SYSTEM = _seconds(
     name="libvirt_domain_cgroup_cpu_system_seconds_total",
+    can_be=GUEST_CPU_SECONDS,
     help="CPU time in the host's kernel.",
 )
 # The kernel counts throttling only in the very group that has the quota, and libvirt gives each part its own.
 # A sum would fall, and look like a restarted counter, when a vCPU is taken away.
 CPU_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_periods_total",
+    can_be=EVENTS,
     labels=("group",),
     help="Bandwidth periods in which this part of the guest (vcpu0, emulator, domain) wanted to run.",
     note="Present for the parts that have a CPU quota.",
 )
 CPU_THROTTLED_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_throttled_periods_total",
+    can_be=EVENTS,
     labels=("group",),
     help="Bandwidth periods in which the part's quota ran out.",
     note="Present for the parts that have a CPU quota.",
 )
 CPU_THROTTLED = _seconds(
     name="libvirt_domain_cgroup_cpu_throttled_seconds_total",
+    can_be=GUEST_CPU_SECONDS,
     labels=("group",),
     help="Time for which this part of the guest was throttled by its CPU quota.",
     note="Present for the parts that have a CPU quota.",
 )
 MEMORY_USAGE = _bytes(
     name="libvirt_domain_cgroup_memory_usage_bytes",
+    can_be=HOST_SHARE,
     help="Memory charged to the guest's control group, page cache included.",
 )
 MEMORY_LIMIT = _bytes(
     name="libvirt_domain_cgroup_memory_limit_bytes",
+    can_be=_LIMIT,
     help="The control group's memory limit; absent when there is none.",
 )
 MEMORY_SWAP = _bytes(
     name="libvirt_domain_cgroup_memory_swap_bytes",
+    can_be=DISK_SIZE,
     help="Guest memory that the host has swapped out.",
 )
 MEMORY_OOM_KILLS = _cgroup_counter(
     name="libvirt_domain_cgroup_memory_oom_kills_total",
+    can_be=EVENTS,
     help="Processes of the control group that the kernel killed for want of memory.",
 )
 PRESSURE_CPU_WAITING = _seconds(
     name="libvirt_domain_pressure_cpu_waiting_seconds_total",
+    can_be=SECONDS,
     help="Time in which some task of the guest waited for a CPU (PSI some).",
 )
 PRESSURE_MEMORY_WAITING = _seconds(
     name="libvirt_domain_pressure_memory_waiting_seconds_total",
+    can_be=SECONDS,
     help="Time in which some task of the guest waited for memory (PSI some).",
 )
 PRESSURE_MEMORY_STALLED = _seconds(
     name="libvirt_domain_pressure_memory_stalled_seconds_total",
+    can_be=SECONDS,
     help="Time in which all tasks of the guest waited for memory (PSI full).",
 )
 PRESSURE_IO_WAITING = _seconds(
     name="libvirt_domain_pressure_io_waiting_seconds_total",
+    can_be=SECONDS,
     help="Time in which some task of the guest waited for I/O (PSI some).",
 )
 PRESSURE_IO_STALLED = _seconds(
     name="libvirt_domain_pressure_io_stalled_seconds_total",
+    can_be=SECONDS,
     help="Time in which all tasks of the guest waited for I/O (PSI full).",
 )

@@ -2,19 +2,36 @@
 
 from functools import partial
 
+from hostcollector.catalogue.possible import (
+    DURATION,
+    EVENTS,
+    FLAG,
+    MEMORY,
+    ONE,
+    TIMESTAMP,
+    code,
+    counted,
+    number_of,
+    unbounded,
+)
 from hostcollector.catalogue.rows import counter, gauge, info
 from hostcollector.model import Scope
 
+# Things that the collector counts, and what its operator may set.
+_MANY = number_of(2**63)
+_AS_SET = unbounded("its operator sets it")
 _own_gauge = partial(gauge, source="collector", scope=Scope.HOST)
 _own_counter = partial(counter, source="collector", scope=Scope.HOST)
 _process_gauge = partial(gauge, source="process", scope=Scope.HOST)
 
 LIBVIRT_UP = _own_gauge(
     name="libvirt_up",
+    can_be=FLAG,
     help="1 if libvirt answered in this collection.",
 )
 VERSIONS_INFO = _own_gauge(
     name="libvirt_versions_info",
+    can_be=ONE,
     labels=("hypervisor_running", "libvirtd_running", "libvirt_library"),
     help="Versions of QEMU, the libvirt daemon and the libvirt client library; always 1.",
     note="Typed gauge as in the Tinkoff exporter.",
@@ -28,117 +45,147 @@ BUILD_INFO = info(
 )
 SOURCE_UP = _own_gauge(
     name="hostcollector_source_up",
+    can_be=FLAG,
     labels=("source",),
     help="1 if the source answered in this collection, also if some guests are missing from its answer.",
 )
 SOURCE_PARTIAL = _own_gauge(
     name="hostcollector_source_partial",
+    can_be=FLAG,
     labels=("source",),
     help="1 if the source answered, but guests or devices that should be there are missing from its answer.",
     note="The status page says which ones and why.",
 )
 SOURCE_DURATION = _own_gauge(
     name="hostcollector_source_duration_seconds",
+    can_be=DURATION,
     labels=("source",),
     unit="seconds",
     help="How long the source took in this collection.",
 )
 SOURCE_LAST_SUCCESS = _own_gauge(
     name="hostcollector_source_last_success_timestamp_seconds",
+    can_be=TIMESTAMP,
     labels=("source",),
     unit="seconds",
     help="When the source last answered, as a Unix time.",
 )
 SOURCE_ERRORS = _own_counter(
     name="hostcollector_source_errors_total",
+    can_be=EVENTS,
     labels=("source", "reason"),
     help="Collections in which the source gave nothing, by reason.",
 )
 SOURCE_SAMPLES = _own_gauge(
     name="hostcollector_source_samples",
+    can_be=_MANY,
     labels=("source",),
     help="Series that the source gave in this collection.",
 )
 SOURCE_MISSING = _own_gauge(
     name="hostcollector_source_missing",
+    can_be=_MANY,
     labels=("source",),
     help="Items that definitions promise and the source did not find, or found and could not read.",
     note="The status page names them. Absent when the source gave nothing at all.",
 )
+IMPLAUSIBLE_VALUES = _own_counter(
+    name="hostcollector_implausible_values_total",
+    can_be=EVENTS,
+    labels=("source",),
+    help="Values of the source that were left out because they cannot be: see the row's range.",
+    note="The status page and diagnose name them, with an example.",
+)
 COLLECTION_DURATION = _own_gauge(
     name="hostcollector_collection_duration_seconds",
+    can_be=DURATION,
     unit="seconds",
     help="How long this collection took, without encoding.",
 )
 DOMAINS_UNASSIGNED = _own_gauge(
     name="hostcollector_domains_unassigned",
+    can_be=_MANY,
     help="Active domains for which no resolver knows the tenant.",
 )
 SERIES_DROPPED = _own_gauge(
     name="hostcollector_series_dropped",
+    can_be=_MANY,
     labels=("reason",),
     help="Series left off this page: duplicate label sets, unknown guests, over the limit.",
 )
 SERIES_LIMIT = _own_gauge(
     name="hostcollector_series_limit",
+    can_be=_AS_SET,
     help="Series that the page may have; what exceeds it is left off.",
 )
 INVENTORY_AGE = _own_gauge(
     name="hostcollector_inventory_age_seconds",
+    can_be=DURATION,
     unit="seconds",
     help="How long ago the inventory was last verified by a full listing.",
 )
 LIBVIRT_CONNECTIONS = _own_counter(
     name="hostcollector_libvirt_connects_total",
+    can_be=EVENTS,
     help="Times that a connection to libvirt was opened.",
 )
 LIBVIRT_STUCK_CALLS = _own_gauge(
     source="libvirt_monitor",
     name="hostcollector_libvirt_stuck_calls",
+    can_be=_MANY,
     help="Calls to libvirt that have not returned because a guest's monitor does not answer.",
 )
 UNKNOWN_FIELDS = _own_gauge(
     source="libvirt_monitor",
     name="hostcollector_libvirt_unknown_fields",
+    can_be=_MANY,
     help="Statistics fields of this libvirt that this version of the collector does not know.",
 )
 BASELINES_RECORDS = _own_gauge(
     name="hostcollector_baselines_records",
+    can_be=_MANY,
     help="Reusable devices (VFs, GPUs) for which it is on record what their counters stood at.",
 )
 BASELINES_UNSAVED = _own_gauge(
     name="hostcollector_baselines_unsaved",
+    can_be=FLAG,
     help="1 if that record is not on disk: after a restart the counters of such devices start at 0.",
 )
 BASELINES_ERRORS = _own_counter(
     name="hostcollector_baselines_errors_total",
+    can_be=EVENTS,
     labels=("operation",),
     help="Times that the record could not be read or written.",
 )
 TIMED_OUT = gauge(
     name="libvirt_domain_timed_out",
+    can_be=FLAG,
     source="libvirt_monitor",
     help="1 if the guest's monitor statistics could not be read in this collection.",
 )
 MONITOR_STATE = gauge(
     name="libvirt_domain_monitor_state",
+    can_be=code(3),
     source="libvirt_monitor",
     help="The guest's monitor: 0 free, 1 background job, 2 occupied by a command, 3 error.",
     note="virDomainGetControlInfo.",
 )
 MONITOR_BLOCKED = gauge(
     name="libvirt_domain_monitor_blocked_seconds",
+    can_be=DURATION,
     source="libvirt_monitor",
     unit="seconds",
     help="How long the guest's monitor has been occupied by the same command; 0 when it is free.",
 )
 STATS_PARTIAL = gauge(
     name="libvirt_domain_stats_partial",
+    can_be=FLAG,
     source="libvirt_monitor",
     help="1 if libvirt left out block or balloon statistics of the guest in this collection.",
 )
 PROCESS_CPU = counter(
     name="process_cpu_seconds_total",
+    can_be=counted(1000),
     source="process",
     scope=Scope.HOST,
     unit="seconds",
@@ -146,28 +193,34 @@ PROCESS_CPU = counter(
 )
 PROCESS_RESIDENT_MEMORY = _process_gauge(
     name="process_resident_memory_bytes",
+    can_be=MEMORY,
     unit="bytes",
     help="Resident memory of the collector.",
 )
 PROCESS_VIRTUAL_MEMORY = _process_gauge(
     name="process_virtual_memory_bytes",
+    can_be=MEMORY,
     unit="bytes",
     help="Virtual memory of the collector.",
 )
 PROCESS_START_TIME = _process_gauge(
     name="process_start_time_seconds",
+    can_be=TIMESTAMP,
     unit="seconds",
     help="When the collector started, as a Unix time.",
 )
 PROCESS_OPEN_FDS = _process_gauge(
     name="process_open_fds",
+    can_be=_MANY,
     help="File descriptors that the collector holds open.",
 )
 PROCESS_MAX_FDS = _process_gauge(
     name="process_max_fds",
+    can_be=_AS_SET,
     help="File descriptors that the collector may open.",
 )
 PROCESS_THREADS = _process_gauge(
     name="process_threads",
+    can_be=_MANY,
     help="Threads of the collector.",
 )

@@ -1,9 +1,23 @@
 """Rows about a guest's processors: vCPU threads, emulator, I/O and vhost threads, KVM's extras."""
 
+from hostcollector.catalogue.possible import (
+    CPUS,
+    EVENTS,
+    FLAG,
+    GUEST_CPU_SECONDS,
+    SECONDS,
+    counted,
+    number_of,
+)
 from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info
+from hostcollector.model import Given
+
+# In nanoseconds, over all vCPUs.
+_POLLED = counted(1, step=1e-9, bits=63, given=Given.VCPUS)
 
 DOMAIN_CPU_TIME = counter(
     name="libvirt_domain_info_cpu_time_seconds_total",
+    can_be=GUEST_CPU_SECONDS,
     source="procfs",
     unit="seconds",
     help="CPU time of the guest's whole QEMU process, ended threads included.",
@@ -11,6 +25,7 @@ DOMAIN_CPU_TIME = counter(
 )
 VCPU_TIME = counter(
     name="libvirt_domain_vcpu_time_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("vcpu",),
     unit="seconds",
@@ -18,6 +33,7 @@ VCPU_TIME = counter(
 )
 VCPU_DELAY = counter(
     name="libvirt_domain_vcpu_delay_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("vcpu",),
     unit="seconds",
@@ -25,6 +41,7 @@ VCPU_DELAY = counter(
 )
 VCPU_WAIT = counter(
     name="libvirt_domain_vcpu_wait_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("vcpu",),
     unit="seconds",
@@ -33,18 +50,21 @@ VCPU_WAIT = counter(
 )
 VCPU_STATE = gauge(
     name="libvirt_domain_vcpu_state",
+    can_be=FLAG,
     source="procfs",
     labels=("vcpu",),
     help="1 for a vCPU that is online; offline ones are absent.",
 )
 VCPU_PHYSICAL_CPU = gauge(
     name="libvirt_domain_vcpu_cpu",
+    can_be=CPUS,
     source="procfs",
     labels=("vcpu",),
     help="The physical CPU on which the vCPU's thread ran last.",
 )
 VCPU_ALLOWED_CPUS = gauge(
     name="libvirt_domain_vcpu_allowed_cpus",
+    can_be=CPUS,
     source="procfs",
     labels=("vcpu",),
     help="How many physical CPUs the vCPU's thread may run on.",
@@ -57,24 +77,28 @@ VCPU_AFFINITY = info(
 )
 VCPU_CONTEXT_SWITCHES = counter(
     name="libvirt_domain_vcpu_context_switches_total",
+    can_be=EVENTS,
     source="procfs",
     labels=("vcpu", "type"),
     help="Context switches of the vCPU's thread: voluntary (it slept) and involuntary (it was preempted).",
 )
 EMULATOR_TIME = counter(
     name="libvirt_domain_emulator_cpu_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     unit="seconds",
     help="Time that QEMU's main thread ran on a physical CPU.",
 )
 EMULATOR_DELAY = counter(
     name="libvirt_domain_emulator_delay_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     unit="seconds",
     help="Run delay of QEMU's main thread.",
 )
 IOTHREAD_TIME = counter(
     name="libvirt_domain_iothread_cpu_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("iothread",),
     unit="seconds",
@@ -82,6 +106,7 @@ IOTHREAD_TIME = counter(
 )
 IOTHREAD_DELAY = counter(
     name="libvirt_domain_iothread_delay_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("iothread",),
     unit="seconds",
@@ -89,6 +114,7 @@ IOTHREAD_DELAY = counter(
 )
 VHOST_TIME = counter(
     name="libvirt_domain_vhost_cpu_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("thread",),
     unit="seconds",
@@ -96,6 +122,7 @@ VHOST_TIME = counter(
 )
 VHOST_DELAY = counter(
     name="libvirt_domain_vhost_delay_seconds_total",
+    can_be=SECONDS,
     source="procfs",
     labels=("thread",),
     unit="seconds",
@@ -103,11 +130,13 @@ VHOST_DELAY = counter(
 )
 THREADS = gauge(
     name="libvirt_domain_threads",
+    can_be=number_of(2**22),
     source="procfs",
     help="Threads of the guest's QEMU process.",
 )
 HALTPOLL_SUCCESS = counter(
     name="libvirt_domain_cpu_haltpoll_success_seconds_total",
+    can_be=_POLLED,
     source="libvirt_monitor",
     unit="seconds",
     help="Time that KVM polled for a halted vCPU and was right to.",
@@ -115,6 +144,7 @@ HALTPOLL_SUCCESS = counter(
 )
 HALTPOLL_FAIL = counter(
     name="libvirt_domain_cpu_haltpoll_fail_seconds_total",
+    can_be=_POLLED,
     source="libvirt_monitor",
     unit="seconds",
     help="Time that KVM polled for a halted vCPU in vain.",
@@ -122,6 +152,7 @@ HALTPOLL_FAIL = counter(
 )
 VCPU_HALTED = gauge(
     name="libvirt_domain_vcpu_halted",
+    can_be=FLAG,
     source="libvirt_monitor",
     labels=("vcpu",),
     help="1 while the vCPU is halted (idle).",
@@ -129,6 +160,7 @@ VCPU_HALTED = gauge(
 )
 PERF_EVENTS = counter(
     name="libvirt_domain_perf_events_total",
+    can_be=counted(1e14),
     source="libvirt_state",
     labels=("event",),
     stability=EXPERIMENTAL,

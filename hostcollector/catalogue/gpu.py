@@ -8,54 +8,111 @@ NVIDIA's driver tells of the GPUs that it has, the BMC of all others (see `bmc` 
 
 from functools import partial
 
+from hostcollector.catalogue.possible import (
+    CELSIUS,
+    EVENTS,
+    FLAG,
+    HERTZ,
+    JOULES,
+    NVLINK_BYTES,
+    RATIO,
+    SECONDS,
+    WATTS,
+    code,
+    measured,
+    number_of,
+)
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Scope
+from hostcollector.model import Metric, Possible, Scope
+from hostcollector.units import BYTES_PER_KIB
 
 _GPU = ("gpu",)
+# A GPU or an instance of one has some memory; up to 16 TiB.
+_MEMORY = measured(1, 2**44, unknown=(2**32 - 1, (2**32 - 1) * BYTES_PER_KIB))
+_BANKS = number_of(2**20)
+_SESSIONS = number_of(10_000)
+_FRAMES = measured(0, 1e6, unknown=())
+_LATENCY = measured(0, 60, unknown=())
 
-# Key, which is also the name's ending before `_total`; further labels; unit; help.
-_COUNTERS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
-    ("energy_joules", (), "joules", "Energy that the GPU used."),
-    ("throttle_seconds", ("reason",), "seconds", "Time in which the clocks were held down, by reason."),
-    ("ecc_errors", ("severity",), "", "ECC errors, corrected or uncorrected."),
-    ("memory_ecc_errors", ("memory", "severity"), "", "ECC errors by memory: dram is the device memory."),
+
+def _part_of(whole: Metric) -> Possible:
+    return measured(0, whole.can_be.most, unknown=whole.can_be.unknown, within=whole)
+
+
+# Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
+_COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
+    ("energy_joules", (), "joules", JOULES, "Energy that the GPU used."),
+    (
+        "throttle_seconds",
+        ("reason",),
+        "seconds",
+        SECONDS,
+        "Time in which the clocks were held down, by reason.",
+    ),
+    ("ecc_errors", ("severity",), "", EVENTS, "ECC errors, corrected or uncorrected."),
+    (
+        "memory_ecc_errors",
+        ("memory", "severity"),
+        "",
+        EVENTS,
+        "ECC errors by memory: dram is the device memory.",
+    ),
     (
         "remapped_rows",
         ("severity",),
         "",
+        EVENTS,
         "Rows of device memory replaced by spares, by their errors.",
     ),
-    ("retired_pages", ("cause",), "", "Pages of device memory taken out of use, by cause."),
-    ("pcie_replays", (), "", "PCIe packets that had to be sent again."),
-    ("nvlink_receive_bytes", (), "bytes", "Data that the GPU received over all its NVLinks."),
-    ("nvlink_transmit_bytes", (), "bytes", "Data that the GPU sent over all its NVLinks."),
+    ("retired_pages", ("cause",), "", EVENTS, "Pages of device memory taken out of use, by cause."),
+    ("pcie_replays", (), "", EVENTS, "PCIe packets that had to be sent again."),
+    ("nvlink_receive_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU received over all its NVLinks."),
+    ("nvlink_transmit_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU sent over all its NVLinks."),
     (
         "nvlink_errors",
         ("kind",),
         "",
+        EVENTS,
         "NVLink errors by kind: crc_flit, crc_data, replay, recovery, and from the BMC some more.",
     ),
 )
-# Key, which is also the name's ending; further labels; unit; help.
-_GAUGES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
-    ("power_watts", (), "watts", "Power that the GPU draws."),
-    ("power_limit_watts", (), "watts", "Power that the GPU may draw."),
-    ("temperature_celsius", (), "celsius", "Temperature of the GPU."),
-    ("memory_temperature_celsius", (), "celsius", "Temperature of the GPU's memory."),
-    ("utilization_ratio", ("engine",), "ratio", "Share of the last interval in which the engine was busy."),
-    ("memory_bytes", (), "bytes", "Device memory (frame buffer)."),
-    ("memory_used_bytes", (), "bytes", "Device memory in use."),
-    ("clock_hertz", ("clock",), "hertz", "Clocks at present."),
-    ("clocks_held", ("reason",), "", "1 for each reason for which the clocks are below their maximum now."),
-    ("ecc_enabled", (), "", "1 if the memory's ECC is on."),
-    ("row_remapping_pending", (), "", "1 if rows wait for a reset to be remapped."),
-    ("row_remapping_failed", (), "", "1 if remapping of rows has failed: the GPU is to be replaced."),
-    ("row_remapping_banks", ("spares",), "", "Banks of device memory by the spare rows that they have left."),
-    ("page_retirement_pending", (), "", "1 if pages wait for a reset to be taken out of use."),
-    ("nvlink_up", ("link",), "", "1 if the NVLink is active."),
-    ("encoder_sessions", (), "", "Video encoding sessions."),
-    ("encoder_frames_per_second", (), "", "Frames per second, averaged over the encoding sessions."),
-    ("encoder_latency_seconds", (), "seconds", "Latency of encoding, averaged over the sessions."),
+# Key, which is also the name's ending; further labels; unit; what it can be; help.
+_GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
+    ("power_watts", (), "watts", WATTS, "Power that the GPU draws."),
+    ("power_limit_watts", (), "watts", WATTS, "Power that the GPU may draw."),
+    ("temperature_celsius", (), "celsius", CELSIUS, "Temperature of the GPU."),
+    ("memory_temperature_celsius", (), "celsius", CELSIUS, "Temperature of the GPU's memory."),
+    (
+        "utilization_ratio",
+        ("engine",),
+        "ratio",
+        RATIO,
+        "Share of the last interval in which the engine was busy.",
+    ),
+    ("memory_bytes", (), "bytes", _MEMORY, "Device memory (frame buffer)."),
+    ("clock_hertz", ("clock",), "hertz", HERTZ, "Clocks at present."),
+    (
+        "clocks_held",
+        ("reason",),
+        "",
+        FLAG,
+        "1 for each reason for which the clocks are below their maximum now.",
+    ),
+    ("ecc_enabled", (), "", FLAG, "1 if the memory's ECC is on."),
+    ("row_remapping_pending", (), "", FLAG, "1 if rows wait for a reset to be remapped."),
+    ("row_remapping_failed", (), "", FLAG, "1 if remapping of rows has failed: the GPU is to be replaced."),
+    (
+        "row_remapping_banks",
+        ("spares",),
+        "",
+        _BANKS,
+        "Banks of device memory by the spare rows that they have left.",
+    ),
+    ("page_retirement_pending", (), "", FLAG, "1 if pages wait for a reset to be taken out of use."),
+    ("nvlink_up", ("link",), "", FLAG, "1 if the NVLink is active."),
+    ("encoder_sessions", (), "", _SESSIONS, "Video encoding sessions."),
+    ("encoder_frames_per_second", (), "", _FRAMES, "Frames per second, averaged over the encoding sessions."),
+    ("encoder_latency_seconds", (), "seconds", _LATENCY, "Latency of encoding, averaged over the sessions."),
 )
 
 
@@ -64,11 +121,19 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
     count = partial(counter, source="nvml", scope=scope, note=note)
     show = partial(gauge, source="nvml", scope=scope)
     rows = {
-        key: count(name=f"{prefix}_{key}_total", labels=_GPU + labels, unit=unit, help=text)
-        for key, labels, unit, text in _COUNTERS
+        key: count(name=f"{prefix}_{key}_total", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
+        for key, labels, unit, can_be, text in _COUNTERS
     }
-    for key, labels, unit, text in _GAUGES:
-        rows[key] = show(name=f"{prefix}_{key}", labels=_GPU + labels, unit=unit, help=text)
+    for key, labels, unit, can_be, text in _GAUGES:
+        rows[key] = show(name=f"{prefix}_{key}", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
+        if key == "memory_bytes":
+            rows["memory_used_bytes"] = show(
+                name=f"{prefix}_memory_used_bytes",
+                can_be=_part_of(rows[key]),
+                labels=_GPU,
+                unit="bytes",
+                help="Device memory in use.",
+            )
     rows["info"] = info(
         name=f"{prefix}_info",
         source="vfio",
@@ -80,6 +145,7 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
         name=f"{prefix}_observable",
         source="vfio",
         scope=scope,
+        can_be=FLAG,
         labels=(*_GPU, "pci_address", "source"),
         help="1 if the source sees the GPU; with 0, or while the source is down, its series are missing.",
         note="Each source tells this of itself.",
@@ -103,14 +169,17 @@ VGPU_INFO = info(
 )
 VGPU_LICENSED = _guest(
     name="libvirt_domain_gpu_vgpu_licensed",
+    can_be=FLAG,
     help="1 if the guest's driver holds a vGPU licence.",
 )
 VGPU_LICENSE_STATE = _guest(
     name="libvirt_domain_gpu_vgpu_license_state_id",
+    can_be=code(5),
     help="Licence: 0 unknown, 1 uninitialised, 2 and 3 and 4 unlicensed, 5 licensed.",
 )
 NVML_UP = gauge(
     name="hostcollector_host_nvml_up",
+    can_be=FLAG,
     source="nvml",
     scope=Scope.HOST,
     help="1 if NVIDIA's management library and driver answer; 0 is normal where all GPUs are passed through.",
@@ -131,10 +200,12 @@ IDENTITY_INFO = info(
 )
 LOST = _host(
     name="hostcollector_host_gpu_lost",
+    can_be=FLAG,
     help="1 if the GPU does not answer its driver any more, as after falling off the bus.",
 )
 VGPUS = _host(
     name="hostcollector_host_gpu_vgpus",
+    can_be=number_of(10_000),
     help="vGPUs that are active on the GPU.",
 )
 VGPU_SCHEDULER_INFO = info(
@@ -146,6 +217,7 @@ VGPU_SCHEDULER_INFO = info(
 )
 XID_EVENTS = counter(
     name="hostcollector_host_gpu_xid_events_total",
+    can_be=EVENTS,
     source="nvml",
     scope=Scope.HOST,
     labels=_GPU,
@@ -153,6 +225,7 @@ XID_EVENTS = counter(
 )
 XID_EVENTS_BY_CODE = counter(
     name="hostcollector_host_gpu_xid_events_by_code_total",
+    can_be=EVENTS,
     source="nvml",
     scope=Scope.HOST,
     labels=(*_GPU, "xid"),
@@ -160,6 +233,7 @@ XID_EVENTS_BY_CODE = counter(
 )
 MIG_ENABLED = _host(
     name="hostcollector_host_gpu_mig_enabled",
+    can_be=FLAG,
     help="1 if the GPU is split into instances (MIG).",
 )
 MIG_INFO = info(
@@ -171,6 +245,7 @@ MIG_INFO = info(
 )
 MIG_MEMORY = gauge(
     name="hostcollector_host_gpu_mig_memory_bytes",
+    can_be=_MEMORY,
     source="nvml",
     scope=Scope.HOST,
     labels=_MIG,
@@ -179,6 +254,7 @@ MIG_MEMORY = gauge(
 )
 MIG_MEMORY_USED = gauge(
     name="hostcollector_host_gpu_mig_memory_used_bytes",
+    can_be=_part_of(MIG_MEMORY),
     source="nvml",
     scope=Scope.HOST,
     labels=_MIG,

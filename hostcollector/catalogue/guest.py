@@ -1,5 +1,6 @@
 """Rows about a guest as a whole: identity, state, size, events, jobs."""
 
+from hostcollector.catalogue.possible import DISK_SIZE, DURATION, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
 from hostcollector.catalogue.rows import counter, gauge, info
 
 INFO = info(
@@ -10,6 +11,7 @@ INFO = info(
 )
 INFO_META = gauge(
     name="libvirt_domain_info_meta",
+    can_be=ONE,
     source="definition",
     labels=(
         "instance_name",
@@ -53,28 +55,33 @@ TITLE_INFO = info(
 )
 MAXIMUM_MEMORY = gauge(
     name="libvirt_domain_info_maximum_memory_bytes",
+    can_be=MEMORY,
     source="definition",
     unit="bytes",
     help="Memory that the guest may use at most.",
 )
 VIRTUAL_CPUS = gauge(
     name="libvirt_domain_info_virtual_cpus",
+    can_be=VCPUS,
     source="definition",
     help="vCPUs that are online in the guest's definition.",
 )
 VCPU_CURRENT = gauge(
     name="libvirt_domain_vcpu_current",
+    can_be=VCPUS,
     source="definition",
     help="vCPUs that are online in the guest's definition.",
     note="The inovex exporter's name for libvirt_domain_info_virtual_cpus.",
 )
 VCPU_MAXIMUM = gauge(
     name="libvirt_domain_vcpu_maximum",
+    can_be=VCPUS,
     source="definition",
     help="vCPUs that the guest may have at most.",
 )
 STATE_CODE = gauge(
     name="libvirt_domain_info_vstate",
+    can_be=code(7),
     source="libvirt_state",
     help=(
         "The guest's state: 0 none, 1 running, 2 blocked, 3 paused, 4 shutting down, 5 shut off, "
@@ -83,6 +90,7 @@ STATE_CODE = gauge(
 )
 STATE = gauge(
     name="libvirt_domain_info_state",
+    can_be=code(7),
     source="libvirt_state",
     labels=("state_desc",),
     help="The guest's state code, with its description as a label.",
@@ -90,36 +98,42 @@ STATE = gauge(
 )
 STATE_REASON = gauge(
     name="libvirt_domain_state_reason",
+    can_be=ONE,
     source="libvirt_state",
     labels=("state", "reason"),
     help="The guest's state and why it is in it; 1 for the pair that holds, the others are absent.",
 )
 START_TIME = gauge(
     name="libvirt_domain_start_timestamp_seconds",
+    can_be=TIMESTAMP,
     source="procfs",
     unit="seconds",
     help="When the guest's QEMU process started, as a Unix time.",
 )
 EVENTS = counter(
     name="libvirt_domain_events_total",
+    can_be=counted(1e6),
     source="events",
     labels=("event", "detail"),
     help="libvirt events of the guest since the collector has known it.",
 )
 JOB_TYPE = gauge(
     name="libvirt_domain_job_info_type",
+    can_be=code(5),
     source="libvirt_monitor",
     help="The guest's background job: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled.",
     note="Looked for every 10 seconds; a running job is read in every collection.",
 )
 JOB_ELAPSED = gauge(
     name="libvirt_domain_job_info_time_elapsed_seconds",
+    can_be=DURATION,
     source="libvirt_monitor",
     unit="seconds",
     help="How long the guest's background job has been running.",
 )
 JOB_REMAINING = gauge(
     name="libvirt_domain_job_info_time_remaining_seconds",
+    can_be=DURATION,
     source="libvirt_monitor",
     unit="seconds",
     help="How long the guest's background job is expected to run on.",
@@ -127,54 +141,63 @@ JOB_REMAINING = gauge(
 
 JOB_DATA_TOTAL = gauge(
     name="libvirt_domain_job_info_data_total_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="All data that the background job has to move.",
 )
 JOB_DATA_PROCESSED = gauge(
     name="libvirt_domain_job_info_data_processed_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Data that the background job has moved.",
 )
 JOB_DATA_REMAINING = gauge(
     name="libvirt_domain_job_info_data_remaining_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Data that the background job has still to move.",
 )
 JOB_MEMORY_TOTAL = gauge(
     name="libvirt_domain_job_info_memory_total_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="All guest memory that the background job has to move.",
 )
 JOB_MEMORY_PROCESSED = gauge(
     name="libvirt_domain_job_info_memory_processed_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Guest memory that the background job has moved.",
 )
 JOB_MEMORY_REMAINING = gauge(
     name="libvirt_domain_job_info_memory_remaining_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Guest memory that the background job has still to move.",
 )
 JOB_FILE_TOTAL = gauge(
     name="libvirt_domain_job_info_file_total_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="All disk data that the background job has to move.",
 )
 JOB_FILE_PROCESSED = gauge(
     name="libvirt_domain_job_info_file_processed_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Disk data that the background job has moved.",
 )
 JOB_FILE_REMAINING = gauge(
     name="libvirt_domain_job_info_file_remaining_bytes",
+    can_be=DISK_SIZE,
     source="libvirt_monitor",
     unit="bytes",
     help="Disk data that the background job has still to move.",

@@ -7,8 +7,9 @@ tables are the kernel's file names (Documentation/ABI/stable/sysfs-class-infinib
 from collections.abc import Mapping
 from functools import partial
 
+from hostcollector.catalogue.possible import BYTES_PER_SECOND, PACKETS, code, counted
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Scope
+from hostcollector.model import Metric, Possible, Scope
 
 _PORT = ("device", "port")
 _PREFIX = "hostcollector_host_infiniband_"
@@ -28,23 +29,55 @@ PORT_INFO = _info(
 )
 STATE = _gauge(
     name=f"{_PREFIX}state_id",
+    can_be=code(5),
     help="The port's state: 0 no change, 1 down, 2 initialising, 3 armed, 4 active, 5 active deferred.",
 )
 PHYSICAL_STATE = _gauge(
     name=f"{_PREFIX}physical_state_id",
+    can_be=code(7),
     help="The port's physical state: 1 sleep, 2 polling, 3 disabled, 4 training, 5 up, 6 recovering, 7 test.",
 )
 RATE = _gauge(
     name=f"{_PREFIX}rate_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
     help="The port's signalling rate.",
 )
+
+
+# Widths that InfiniBand gives counters which stay at their last number (PortCounters). All others have 64
+# bits in any card that counts on (PortCountersExtended), or 32.
+_WIDTHS = {
+    "port_rcv_errors": 16,
+    "port_rcv_remote_physical_errors": 16,
+    "port_rcv_switch_relay_errors": 16,
+    "port_xmit_discards": 16,
+    "port_rcv_constraint_errors": 8,
+    "port_xmit_constraint_errors": 8,
+    "symbol_error": 16,
+    "link_error_recovery": 8,
+    "link_downed": 8,
+    "local_link_integrity_errors": 4,
+    "excessive_buffer_overrun_errors": 4,
+    "VL15_dropped": 16,
+}
+# Data is counted in words of 4 bytes.
+_WORDS = counted(1e12, step=4)
+
+
+def _possible(file: str, name: str) -> Possible:
+    if file in _WIDTHS:
+        return counted(1e9, bits=_WIDTHS[file], saturates=True)
+    return _WORDS if name.endswith("_bytes") else PACKETS
 
 
 def _table(rows: Mapping[str, tuple[str, str]]) -> dict[str, Metric]:
     """Return counters by file name, from the name without prefix and `_total`, and the help."""
     return {
         file: _counter(
-            name=f"{_PREFIX}{name}_total", unit="bytes" if name.endswith("_bytes") else "", help=text
+            name=f"{_PREFIX}{name}_total",
+            can_be=_possible(file, name),
+            unit="bytes" if name.endswith("_bytes") else "",
+            help=text,
         )
         for file, (name, text) in rows.items()
     }
@@ -150,6 +183,7 @@ HARDWARE_COUNTERS = _table(
 
 OTHER_HARDWARE_EVENTS = counter(
     name=f"{_PREFIX}hardware_events_total",
+    can_be=PACKETS,
     source="infiniband",
     scope=Scope.HOST,
     labels=(*_PORT, "counter"),

@@ -2,46 +2,56 @@
 
 from functools import partial
 
+from hostcollector.catalogue.possible import NETWORK_BYTES, ONE, PACKETS
 from hostcollector.catalogue.rows import counter, gauge, info
 
 _nic_counter = partial(counter, source="netlink", labels=("target_device",))
 
 RECEIVE_BYTES = _nic_counter(
     name="libvirt_domain_interface_stats_receive_bytes_total",
+    can_be=NETWORK_BYTES,
     unit="bytes",
     help="Data that the guest received.",
 )
 RECEIVE_PACKETS = _nic_counter(
     name="libvirt_domain_interface_stats_receive_packets_total",
+    can_be=PACKETS,
     help="Packets that the guest received.",
 )
 RECEIVE_ERRORS = _nic_counter(
     name="libvirt_domain_interface_stats_receive_errors_total",
+    can_be=PACKETS,
     help="Errors on the way to the guest.",
 )
 RECEIVE_DROPS = _nic_counter(
     name="libvirt_domain_interface_stats_receive_drops_total",
+    can_be=PACKETS,
     help="Packets dropped on the way to the guest.",
 )
 TRANSMIT_BYTES = _nic_counter(
     name="libvirt_domain_interface_stats_transmit_bytes_total",
+    can_be=NETWORK_BYTES,
     unit="bytes",
     help="Data that the guest sent.",
 )
 TRANSMIT_PACKETS = _nic_counter(
     name="libvirt_domain_interface_stats_transmit_packets_total",
+    can_be=PACKETS,
     help="Packets that the guest sent.",
 )
 TRANSMIT_ERRORS = _nic_counter(
     name="libvirt_domain_interface_stats_transmit_errors_total",
+    can_be=PACKETS,
     help="Errors on the way from the guest.",
 )
 TRANSMIT_DROPS = _nic_counter(
     name="libvirt_domain_interface_stats_transmit_drops_total",
+    can_be=PACKETS,
     help="Packets dropped on the way from the guest.",
 )
 META = gauge(
     name="libvirt_domain_interface_meta",
+    can_be=ONE,
     source="definition",
     labels=("source_bridge", "target_device", "virtual_interface"),
     help="What the interface's definition says; always 1.",

@@ -2,6 +2,16 @@
 
 from functools import partial
 
+from hostcollector.catalogue.host import HOST_SHARE
+from hostcollector.catalogue.possible import (
+    DISK_SIZE,
+    DURATION,
+    EVENTS,
+    GUEST_MEMORY,
+    MEMORY,
+    PERCENT,
+    TIMESTAMP,
+)
 from hostcollector.catalogue.rows import counter, gauge
 
 _balloon_gauge = partial(gauge, source="libvirt_monitor", unit="bytes")
@@ -9,78 +19,95 @@ _balloon_counter = partial(counter, source="libvirt_monitor")
 
 USAGE = _balloon_gauge(
     name="libvirt_domain_info_memory_usage_bytes",
+    can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present (the balloon's size), not what the guest uses.",
 )
 ACTUAL_BALLOON = _balloon_gauge(
     name="libvirt_domain_memory_stats_actual_balloon_bytes",
+    can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present.",
     note="The Tinkoff exporter's name.",
 )
 CURRENT_BALLOON = _balloon_gauge(
     name="libvirt_domain_memory_stats_current_balloon_bytes",
+    can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present.",
     note="The inovex exporter's name.",
 )
 MAXIMUM = _balloon_gauge(
     name="libvirt_domain_memory_stats_maximum_bytes",
+    can_be=MEMORY,
     help="Memory that the balloon may grant to the guest at most.",
 )
 AVAILABLE = _balloon_gauge(
     name="libvirt_domain_memory_stats_available_bytes",
+    can_be=GUEST_MEMORY,
     help="All memory that the guest's kernel sees (MemTotal).",
 )
 UNUSED = _balloon_gauge(
     name="libvirt_domain_memory_stats_unused_bytes",
+    can_be=GUEST_MEMORY,
     help="Memory that the guest leaves entirely unused (MemFree).",
 )
 USABLE = _balloon_gauge(
     name="libvirt_domain_memory_stats_usable_bytes",
+    can_be=GUEST_MEMORY,
     help="Memory that the guest could still hand out without swapping (MemAvailable).",
 )
 DISK_CACHE = _balloon_gauge(
     name="libvirt_domain_memory_stats_disk_cache_bytes",
+    can_be=GUEST_MEMORY,
     help="Guest memory that caches files and can be reclaimed.",
     note="The Tinkoff exporter's name.",
 )
 DISK_CACHES = _balloon_gauge(
     name="libvirt_domain_memory_stats_disk_caches_bytes",
+    can_be=GUEST_MEMORY,
     help="Guest memory that caches files and can be reclaimed.",
     note="The inovex exporter's name.",
 )
 USED_PERCENT = gauge(
     name="libvirt_domain_memory_stats_used_percent",
+    can_be=PERCENT,
     source="libvirt_monitor",
     help="Guest memory in use: (available - usable) / available, in percent.",
     note="Absent until the guest's balloon driver reports both.",
 )
 SWAP_IN = _balloon_gauge(
     name="libvirt_domain_memory_stats_swap_in_bytes",
+    can_be=DISK_SIZE,
     help="Memory that the guest has read back from swap since it booted.",
     note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
 )
 SWAP_OUT = _balloon_gauge(
     name="libvirt_domain_memory_stats_swap_out_bytes",
+    can_be=DISK_SIZE,
     help="Memory that the guest has written to swap since it booted.",
     note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
 )
 MAJOR_FAULTS = _balloon_counter(
     name="libvirt_domain_memory_stats_major_fault_total",
+    can_be=EVENTS,
     help="Page faults in the guest that needed disk I/O, since it booted.",
 )
 MINOR_FAULTS = _balloon_counter(
     name="libvirt_domain_memory_stats_minor_fault_total",
+    can_be=EVENTS,
     help="Page faults in the guest that needed no disk I/O, since it booted.",
 )
 HUGETLB_ALLOCATIONS = _balloon_counter(
     name="libvirt_domain_memory_stats_hugetlb_pgalloc_total",
+    can_be=EVENTS,
     help="Huge pages that the guest allocated, since it booted.",
 )
 HUGETLB_FAILURES = _balloon_counter(
     name="libvirt_domain_memory_stats_hugetlb_pgfail_total",
+    can_be=EVENTS,
     help="Huge page allocations that failed in the guest, since it booted.",
 )
 LAST_UPDATE = gauge(
     name="libvirt_domain_memory_stats_last_update_timestamp_seconds",
+    can_be=TIMESTAMP,
     source="libvirt_monitor",
     unit="seconds",
     help="When the guest's balloon driver last reported, as a Unix time.",
@@ -88,6 +115,7 @@ LAST_UPDATE = gauge(
 )
 AGE = gauge(
     name="libvirt_domain_memory_stats_age_seconds",
+    can_be=DURATION,
     source="libvirt_monitor",
     unit="seconds",
     help="How old the balloon driver's figures are.",
@@ -95,6 +123,7 @@ AGE = gauge(
 )
 RSS = gauge(
     name="libvirt_domain_memory_stats_rss_bytes",
+    can_be=HOST_SHARE,
     source="procfs",
     unit="bytes",
     help="Resident memory of the guest's QEMU process on the host.",

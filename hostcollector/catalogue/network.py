@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hostcollector.catalogue.possible import DURATION, number_of
 from hostcollector.catalogue.rows import EXPERIMENTAL, gauge, info
 from hostcollector.model import Scope
 
@@ -26,6 +27,7 @@ VRF_INFO = _info(
 )
 VLANS_UNRESOLVED = _gauge(
     name="hostcollector_network_vlans_unresolved",
+    can_be=number_of(4096),
     help="VLANs of this host's guests that the fabric's controller has no network for, or more than one.",
     note=_AGE,
 )
@@ -37,6 +39,7 @@ NDFC_INFO = _info(
 )
 NDFC_AGE = _gauge(
     name="hostcollector_ndfc_age_seconds",
+    can_be=DURATION,
     unit="seconds",
     help="How long ago the fabric's controller last answered everything that it was asked.",
 )

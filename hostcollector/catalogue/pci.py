@@ -5,26 +5,42 @@ A GPU, an NVSwitch and a network card that went to one guest are described by th
 
 from functools import partial
 
+from hostcollector.catalogue.possible import EVENTS, FLAG, code, measured, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Scope
+from hostcollector.model import Metric, Possible, Scope
 
 _PCI = ("pci_address",)
+# 2.5 GT/s is the slowest link; a width of 63 or 255 is a link that is down.
+_TRANSFERS = measured(1e9, 1e12, unknown=())
+_LANES = number_of(32, least=1)
 
-# Key, which is also the name's ending; further labels; help.
-_GAUGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("link_transfers_per_second", (), "Speed of the PCIe link per lane; absent while the device sleeps."),
-    ("link_maximum_transfers_per_second", (), "Speed per lane that device and upstream port can do."),
-    ("link_width", (), "Lanes of the PCIe link in use; absent while the device sleeps."),
-    ("link_maximum_width", (), "Lanes that device and upstream port have."),
+# Key, which is also the name's ending; further labels; what it can be; help.
+_GAUGES: tuple[tuple[str, tuple[str, ...], Possible, str], ...] = (
+    (
+        "link_transfers_per_second",
+        (),
+        _TRANSFERS,
+        "Speed of the PCIe link per lane; absent while the device sleeps.",
+    ),
+    (
+        "link_maximum_transfers_per_second",
+        (),
+        _TRANSFERS,
+        "Speed per lane that device and upstream port can do.",
+    ),
+    ("link_width", (), _LANES, "Lanes of the PCIe link in use; absent while the device sleeps."),
+    ("link_maximum_width", (), _LANES, "Lanes that device and upstream port have."),
     (
         "link_degraded",
         ("aspect",),
+        FLAG,
         "1 if the link is below what both ends can do, in speed or in width; idle GPUs lower the speed.",
     ),
-    ("power_state_id", (), "Power state: 0 D0, 1 D1, 2 D2, 3 D3hot, 4 D3cold."),
+    ("power_state_id", (), code(4), "Power state: 0 D0, 1 D1, 2 D2, 3 D3hot, 4 D3cold."),
     (
         "runtime_active",
         (),
+        FLAG,
         "1 if the device is awake, 0 if it sleeps (runtime power management).",
     ),
 )
@@ -32,10 +48,11 @@ _GAUGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 def _rows(prefix: str, scope: Scope, whose: str) -> dict[str, Metric]:
     """Return all rows of a PCI function by key, for guests' functions or for the host's."""
-    count = partial(counter, source="vfio", scope=scope, note=whose)
+    count = partial(counter, source="vfio", scope=scope, can_be=EVENTS, note=whose)
+    show = partial(gauge, source="vfio", scope=scope)
     rows = {
-        key: gauge(name=f"{prefix}_{key}", source="vfio", scope=scope, labels=(*_PCI, *labels), help=text)
-        for key, labels, text in _GAUGES
+        key: show(name=f"{prefix}_{key}", can_be=can_be, labels=(*_PCI, *labels), help=text)
+        for key, labels, can_be, text in _GAUGES
     }
     rows["info"] = info(
         name=f"{prefix}_info",

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, NETWORK_BYTES, PACKETS, code, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
 from hostcollector.model import Metric, Scope
 
@@ -12,28 +13,36 @@ _host_gauge = partial(gauge, source="sriov", scope=Scope.HOST, labels=_PF)
 OWNED = "Of a VF that a guest owns; starts at 0 for each owner."
 FREE = "Of a VF that no guest owns; starts at 0 whenever it becomes free."
 
-# Key, which is also the name's ending before `_total`; unit; help.
+# Key, which is also the name's ending before `_total`; unit; what it can be; help.
 _COUNTERS = (
-    ("receive_bytes", "bytes", "Data that the VF received."),
-    ("receive_packets", "", "Packets that the VF received."),
-    ("receive_dropped", "", "Packets to the VF that the card dropped."),
-    ("receive_broadcast_packets", "", "Broadcast packets that the VF received."),
-    ("receive_multicast_packets", "", "Multicast packets that the VF received."),
-    ("transmit_bytes", "bytes", "Data that the VF sent."),
-    ("transmit_packets", "", "Packets that the VF sent."),
-    ("transmit_dropped", "", "Packets from the VF that the card dropped."),
-    ("transmit_broadcast_packets", "", "Broadcast packets that the VF sent."),
-    ("transmit_multicast_packets", "", "Multicast packets that the VF sent."),
+    ("receive_bytes", "bytes", NETWORK_BYTES, "Data that the VF received."),
+    ("receive_packets", "", PACKETS, "Packets that the VF received."),
+    ("receive_dropped", "", PACKETS, "Packets to the VF that the card dropped."),
+    ("receive_broadcast_packets", "", PACKETS, "Broadcast packets that the VF received."),
+    ("receive_multicast_packets", "", PACKETS, "Multicast packets that the VF received."),
+    ("transmit_bytes", "bytes", NETWORK_BYTES, "Data that the VF sent."),
+    ("transmit_packets", "", PACKETS, "Packets that the VF sent."),
+    ("transmit_dropped", "", PACKETS, "Packets from the VF that the card dropped."),
+    ("transmit_broadcast_packets", "", PACKETS, "Broadcast packets that the VF sent."),
+    ("transmit_multicast_packets", "", PACKETS, "Multicast packets that the VF sent."),
 )
-# Key, which is also the name's ending; help.
+# Key, which is also the name's ending; what it can be; help.
 _SETTINGS = (
-    ("vlan", "VLAN that the card puts the VF's traffic into; 0 for none."),
-    ("vlan_priority", "Priority (802.1p) that the card gives the VF's traffic in its VLAN."),
-    ("link_state", "The VF's link: 0 follows the port, 1 forced up, 2 forced down."),
-    ("spoof_check", "1 if the card drops what the VF sends from an address that is not its own."),
-    ("trust", "1 if the VF may change its address and listen to everything."),
-    ("transmit_limit_bytes_per_second", "What the VF may send at most; absent when there is no limit."),
-    ("transmit_guarantee_bytes_per_second", "What the VF may send at least; absent when nothing is."),
+    ("vlan", code(4095), "VLAN that the card puts the VF's traffic into; 0 for none."),
+    ("vlan_priority", code(7), "Priority (802.1p) that the card gives the VF's traffic in its VLAN."),
+    ("link_state", code(2), "The VF's link: 0 follows the port, 1 forced up, 2 forced down."),
+    ("spoof_check", FLAG, "1 if the card drops what the VF sends from an address that is not its own."),
+    ("trust", FLAG, "1 if the VF may change its address and listen to everything."),
+    (
+        "transmit_limit_bytes_per_second",
+        BYTES_PER_SECOND,
+        "What the VF may send at most; absent when there is no limit.",
+    ),
+    (
+        "transmit_guarantee_bytes_per_second",
+        BYTES_PER_SECOND,
+        "What the VF may send at least; absent when nothing is.",
+    ),
 )
 _INFO_LABELS = (*_VF, "mac", "vlan", "driver", "pf_driver", "pf_pci_address", "ib_device")
 _GUID_LABELS = (*_VF, "node_guid", "port_guid")
@@ -44,8 +53,13 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
     count = partial(counter, source="sriov", scope=scope, labels=_VF, note=note)
     setting = partial(gauge, source="sriov", scope=scope, labels=_VF)
     describe = partial(info, source="sriov", scope=scope)
-    rows = {key: count(name=f"{prefix}_{key}_total", unit=unit, help=text) for key, unit, text in _COUNTERS}
-    rows.update((key, setting(name=f"{prefix}_{key}", help=text)) for key, text in _SETTINGS)
+    rows = {
+        key: count(name=f"{prefix}_{key}_total", can_be=can_be, unit=unit, help=text)
+        for key, unit, can_be, text in _COUNTERS
+    }
+    rows.update(
+        (key, setting(name=f"{prefix}_{key}", can_be=can_be, help=text)) for key, can_be, text in _SETTINGS
+    )
     rows["info"] = describe(
         name=f"{prefix}_info",
         labels=_INFO_LABELS,
@@ -61,10 +75,11 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
 
 GUEST = _rows("libvirt_domain_vf", Scope.DOMAIN, OWNED)
 HOST = _rows("hostcollector_host_vf", Scope.HOST, FREE)
-COUNTER_KEYS = frozenset(key for key, _, _ in _COUNTERS)
+COUNTER_KEYS = frozenset(key for key, *_ in _COUNTERS)
 
 POLICY_DRIFT = gauge(
     name="libvirt_domain_vf_policy_drift",
+    can_be=FLAG,
     source="sriov",
     labels=(*_VF, "rule"),
     help="1 if a guest's VF breaks the rule: trust_on, spoof_check_off, vlan_0, link_forced_up, mac_differs.",
@@ -86,13 +101,16 @@ PF_INFO = info(
 )
 PF_VFS = _host_gauge(
     name="hostcollector_host_pf_vfs",
+    can_be=number_of(2**16),
     help="VFs that the card is split into.",
 )
 PF_COUNTERS_SUPPORTED = _host_gauge(
     name="hostcollector_host_pf_vf_counters_supported",
+    can_be=FLAG,
     help="1 if the card's driver counts the traffic of each VF; with 0 there are no VF counters.",
 )
 VF_INFO_TRUNCATED = _host_gauge(
     name="hostcollector_host_vf_info_truncated",
+    can_be=FLAG,
     help="1 if the kernel's list of VFs lacks some that the card has.",
 )
