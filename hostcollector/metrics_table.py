@@ -15,6 +15,7 @@ _PREFACE = (
     "",
     "Written by `hostcollector metrics --format markdown` from the catalogue; not to be edited by hand.",
     "Traffic is from the guest's point of view. What could not be read is absent, and never 0.",
+    "A value out of its range is left out, counted in `hostcollector_implausible_values_total` and noted.",
 )
 _BAR = "\\|"
 
