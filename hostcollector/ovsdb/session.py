@@ -1,4 +1,6 @@
-"""One connection's conversation: the schema, one monitor, its updates, signs of life (RFC 7047, 4.1).
+"""One connection's conversation: the server's state, the schema, one monitor, its updates, signs of life.
+
+RFC 7047, 4.1. A server that is cut off from its cluster ends the conversation: its rows may be old.
 
 The monitor is conditional and incremental, ``monitor_cond`` with ``update2`` (Open vSwitch 2.6 or later): the
 server sends only rows that are wanted, and only what changes in them.
@@ -8,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hostcollector.errors import (
     SourceError,
@@ -21,6 +23,8 @@ from hostcollector.ovsdb.connection import CHUNK, Streams
 from hostcollector.ovsdb.framing import Framer, Message
 from hostcollector.ovsdb.replica import Kinds, Replica, updated
 from hostcollector.ovsdb.row import kind_of
+from hostcollector.ovsdb.server_state import MONITOR as STATE_MONITOR
+from hostcollector.ovsdb.server_state import ServerState
 
 Clause = tuple[str, str, Any]
 Conditions = Mapping[str, Sequence[Clause]]
@@ -42,11 +46,19 @@ class Watch:
     conditions: Callable[[Replica], Conditions | None] = lambda _replica: {}
 
 
+class _Pending(NamedTuple):
+    """What happens with an answer, and with a refusal, which ends the conversation if that is None."""
+
+    answered: Callable[[Any], None]
+    refused: Callable[[], None] | None
+
+
 class Session:
     """Follows a watch over one connection. `publish` gets each new replica; `heard` notes each message.
 
-    A replica is published only when the rows in it are those that its own content makes wanted. `silence`
-    is for how many seconds the server may say nothing at all.
+    A replica is published only when the rows in it are those that its own content makes wanted, and after the
+    server said that its copy of the database is up to date. `silence` is for how many seconds the server may
+    say nothing at all.
     """
 
     def __init__(
@@ -66,17 +78,20 @@ class Session:
         self._publish = publish
         self._heard = heard
         self._last = clock()
-        self._pending: dict[int, Callable[[Any], None]] = {}
+        self._state = ServerState(watch.database)
+        self._pending: dict[int, _Pending] = {}
         self._requests = 0
         self._kinds: Kinds | None = None
         self._conditions: dict[str, list[Any]] | None = None
         self._replica = Replica()
         self._asking = False
+        self._settled = False
 
     async def run(self) -> None:
         """Follow until the connection ends. Raises `SourceError` or `OSError` with the reason, always."""
         framer = Framer()
         self._request("get_schema", [self._watch.database], self._have_schema)
+        self._request("monitor_cond", self._state.question, self._have_state, self._have_no_state)
         while True:
             for message in framer.feed(await self._next_chunk()):
                 self._last = self._clock()
@@ -121,6 +136,9 @@ class Session:
         elif method == "update2":
             if not isinstance(params, list) or len(params) != 2 or self._kinds is None:
                 raise SourceMalformedError("an update of a monitor that was not asked for")
+            if params[0] == STATE_MONITOR:
+                self._state.take(params[1])
+                return
             self._update(params[1])
             if not self._asking:
                 self._settle()
@@ -131,12 +149,16 @@ class Session:
 
     def _answered(self, message: Message) -> None:
         number = message.get("id")
-        answer = self._pending.pop(number, None) if isinstance(number, int) else None
-        if answer is None:
+        pending = self._pending.pop(number, None) if isinstance(number, int) else None
+        if pending is None:
             return
-        if message.get("error") is not None:
+        if message.get("error") is None:
+            pending.answered(message.get("result"))
+        elif pending.refused is None:
             raise _refused(message["error"])
-        answer(message.get("result"))
+        else:
+            pending.refused()
+
 
     def _have_schema(self, schema: Any) -> None:
         """Note which of the wanted columns this version of the database has, and begin the monitor."""
@@ -172,8 +194,20 @@ class Session:
         """Publish, unless other rows are wanted now: then they are waited for."""
         self._asking = False
         self.reconsider()
-        if not self._asking:
+        self._settled = True
+        self._offer()
+
+    def _offer(self) -> None:
+        if self._settled and not self._asking and self._state.known:
             self._publish(self._replica)
+
+    def _have_state(self, rows: Any) -> None:
+        self._state.take(rows)
+        self._offer()
+
+    def _have_no_state(self) -> None:
+        self._state.is_not_told()
+        self._offer()
 
     def _wanted(self) -> dict[str, list[Any]] | None:
         """Return the clauses of every table that this database has; None while that cannot be said."""
@@ -182,9 +216,15 @@ class Session:
             return None
         return {table: _clauses(conditions.get(table), kinds) for table, kinds in self._kinds.items()}
 
-    def _request(self, method: str, params: list[Any], answer: Callable[[Any], None]) -> None:
+    def _request(
+        self,
+        method: str,
+        params: list[Any],
+        answered: Callable[[Any], None],
+        refused: Callable[[], None] | None = None,
+    ) -> None:
         self._requests += 1
-        self._pending[self._requests] = answer
+        self._pending[self._requests] = _Pending(answered, refused)
         self._send({"method": method, "params": params, "id": self._requests})
 
     def _send(self, message: Message) -> None:

@@ -67,6 +67,8 @@ class Connection:
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream = stream
+        self.state: Mapping[str, Any] | None = None
+        """The server's own row of the database; None for a server that is too old to have one."""
         self._framer = Framer()
         self._messages: list[dict[str, Any]] = []
 
@@ -86,10 +88,23 @@ class Connection:
 
     def answer(self, method: str, result: Any) -> dict[str, Any]:
         """Wait for a request of the method, answer it, and return it; echoes before it are answered too."""
-        while (request := self.receive())["method"] != method:
-            self.send({"id": request["id"], "result": request["params"], "error": None})
+        while (request := self.receive())["method"] != method or request["params"][:1] == ["_Server"]:
+            if request["params"][:1] == ["_Server"]:
+                self._tell_state(request)
+            else:
+                self.send({"id": request["id"], "result": request["params"], "error": None})
         self.send({"id": request["id"], "result": result, "error": None})
         return request
+
+    def _tell_state(self, request: Mapping[str, Any]) -> None:
+        refusal = {"error": "unknown database", "details": "_Server"}
+        rows = None if self.state is None else {"Database": {"d1": {"initial": self.state}}}
+        self.send({"id": request["id"], "result": rows, "error": refusal if rows is None else None})
+
+    def change_state(self, change: Mapping[str, Any]) -> None:
+        """Send an update of the server's own row of the database."""
+        update = {"Database": {"d1": {"modify": change}}}
+        self.send({"id": None, "method": "update2", "params": ["hostcollector-server", update]})
 
     def follow(self, schema: Mapping[str, Any], rows: Rows) -> None:
         """Answer as a good server does until the client has its first rows."""
