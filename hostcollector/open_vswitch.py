@@ -22,6 +22,8 @@ WATCH = Watch(
         ),
     },
 )
+INTEGRATION_BRIDGE = "br-int"
+"""OVN's bridge where external_ids:ovn-bridge names no other (ovn-controller(8))."""
 VHOST_USER_TYPES = frozenset({"dpdkvhostuser", "dpdkvhostuserclient"})
 SHORTEST_INTERVAL_SECONDS = 5.0
 
@@ -54,15 +56,20 @@ class SwitchPort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """The whole switch at one moment. `statistics_changed_at` is on the monotonic clock, in seconds."""
+    """The whole switch at one moment. `statistics_changed_at` is on the monotonic clock, in seconds.
+
+    `unread` are the database's rows that could not be read, with the reason.
+    """
 
     ports: tuple[SwitchPort, ...] = ()
     system_id: str = ""
     ovn_remote: str = ""
+    integration_bridge: str = INTEGRATION_BRIDGE
     version: str = ""
     dpdk_version: str = ""
     statistics_interval: float = SHORTEST_INTERVAL_SECONDS
     statistics_changed_at: float | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 class LocalSwitch:
@@ -133,10 +140,12 @@ def read_switch(replica: Replica) -> Switch:
         ),
         system_id=ids.get("system-id", ""),
         ovn_remote=ids.get("ovn-remote", ""),
+        integration_bridge=ids.get("ovn-bridge") or INTEGRATION_BRIDGE,
         version=root.text("ovs_version"),
         dpdk_version=root.text("dpdk_version"),
         statistics_interval=_interval(root.texts("other_config").get("stats-update-interval", "")),
         statistics_changed_at=replica.changed_at.get(("Interface", "statistics")),
+        unread={f"{table} {uuid}": why for (table, uuid), why in replica.unread.items()},
     )
 
 

@@ -70,6 +70,13 @@ class OvnPorts:
         """Seconds since the database's last sign of life."""
         return self._client.age
 
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """The rows that could not be read, with the reason, as of what `current` returned last."""
+        if self._read is None:
+            return {}
+        return {f"{table} {uuid}": why for (table, uuid), why in self._read[0].unread.items()}
+
     def start(self) -> None:
         """Begin to follow; a second call does nothing."""
         self._switch.start()

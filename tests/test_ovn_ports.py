@@ -26,6 +26,7 @@ from tests.fakes.database import (
     FakeDatabase,
     good_switch,
     texts,
+    uuids,
 )
 from tests.lab.process import until
 
@@ -135,6 +136,34 @@ def test_a_guests_port_is_on_the_page(tmp_path: Path) -> None:
     assert (found[ovs.OVN_PORT_UP, ("lp-2",), "two"], found[ovs.OVN_PORT_BOUND, ("lp-2",), "two"]) == (0, 0)
     assert found[ovs.OVN_PORTS, (), ""] == 3
     assert {uuid for _, _, uuid in found} == {"", "one", "two"}
+
+
+def test_a_logical_port_that_is_not_there_is_missed_and_named(tmp_path: Path) -> None:
+    """OVN has ports for what is on its bridge; the ids of ports on other bridges are none of its own."""
+    switch_rows = {
+        **SWITCH,
+        "Bridge": {"b": {"name": "br-provider", "ports": uuids("p")}},
+        "Port": {"p": {"name": "vnet3", "interfaces": uuids("i")}},
+        "Interface": {"i": {"name": "vnet3", "external_ids": texts(iface_id="lp-elsewhere")}},
+    }
+    nics = tuple(Nic(type="bridge", interface_id=name) for name in ("lp-1", "lp-7", "lp-elsewhere"))
+    guests = {"one": Guest(domain=Domain(uuid="one", name="one", nics=nics))}
+    with following(Cloud(PORT), tmp_path, switch_rows) as (ports, switch):
+        reading = Ovn(ports, switch).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes == ("logical port not found: lp-7 of guest 'one'",)
+
+
+def test_a_logical_port_that_cannot_be_read_costs_itself(tmp_path: Path) -> None:
+    """The guest's other port is shown, and the row is named."""
+    bad = {**PORT, "logical_port": "lp-2", "external_ids": ["map", "none"]}
+    nic = Nic(type="bridge", interface_id="lp-1")
+    guests = {"one": Guest(domain=Domain(uuid="one", name="one", nics=(nic,)))}
+    with following(Cloud(PORT, bad), tmp_path) as (ports, switch):
+        reading = Ovn(ports, switch).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    assert any(sample.metric is ovs.OVN_PORT_INFO for sample in reading.samples)
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes[0].startswith("Port_Binding ")
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,82 @@ def test_members_of_a_cluster_are_tried_in_turn(make: Make, tmp_path: Path) -> N
         assert packets(client) == 1
 
 
+def cut_off(**state: object) -> Callable[[Connection], None]:
+    """Return the behaviour of a member that has lost its cluster, and answers everything all the same."""
+
+    def behave(connection: Connection) -> None:
+        connection.state = {"name": "Open_vSwitch", "model": "clustered", **state}
+        connection.follow(SWITCH_SCHEMA, ROWS)
+        connection.stay()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"connected": True},
+        {"connected": False, "name": "OVN_Southbound"},
+        {"connected": True, "model": "standalone"},
+        {"connected": True, "leader": False, "index": ["set", []]},
+    ],
+    ids=["clustered", "another database", "standalone", "follower"],
+)
+def test_a_server_that_has_its_cluster_is_followed(
+    state: dict[str, object], make: Make, tmp_path: Path
+) -> None:
+    """A follower is as good as a leader, and what a server says of another database counts for nothing."""
+    with FakeDatabase(tmp_path / "db.sock", cut_off(**state)) as server:
+        assert packets(make(server.remote)) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ({}, "has lost its cluster"),
+        ({"connected": False}, "has lost its cluster"),
+        ({"connected": 1}, "has lost its cluster"),
+        ({"connected": False, "model": "relay"}, "has lost its source"),
+    ],
+    ids=["default", "false", "number", "relay"],
+)
+def test_a_server_that_is_cut_off_is_never_shown(
+    state: dict[str, object], why: str, make: Make, tmp_path: Path
+) -> None:
+    """Its rows may be old: it answers, and still there is no replica. A connected member takes over."""
+    with (
+        FakeDatabase(tmp_path / "a.sock", cut_off(**state)) as old,
+        FakeDatabase(tmp_path / "b.sock", cut_off(connected=True)) as fresh,
+    ):
+        alone = make(old.remote)
+        until(lambda: why in str(failure(alone)), 10, "the reason")
+        member = make(old.remote, fresh.remote)
+        until(lambda: failure(member) is None, 10, "the other member")
+        assert packets(member) == 1
+
+
+def test_a_member_that_loses_its_cluster_later_is_left(make: Make, tmp_path: Path) -> None:
+    """The rows go at the moment at which the server says so, and the next member's are shown."""
+    lose = threading.Event()
+
+    def behave(connection: Connection) -> None:
+        connection.state = {"name": "Open_vSwitch", "model": "clustered", "connected": True}
+        connection.follow(SWITCH_SCHEMA, ROWS)
+        lose.wait(10)
+        connection.change_state({"connected": False})
+        connection.stay()
+
+    newer = {"Interface": {"u1": {"name": "vnet0", "statistics": numbers(rx_packets=2)}}}
+    with (
+        FakeDatabase(tmp_path / "a.sock", behave) as old,
+        FakeDatabase(tmp_path / "b.sock", good_switch(newer)) as fresh,
+    ):
+        client = make(old.remote, fresh.remote)
+        assert packets(client) == 1
+        lose.set()
+        until(lambda: failure(client) is None and packets(client) == 2, 10, "the other member's rows")
+
+
 def test_a_missing_socket_has_an_error_of_its_own(make: Make, tmp_path: Path) -> None:
     """A machine without the server can be told from one whose server is in trouble."""
     client = make(Remote(Transport.UNIX, path=str(tmp_path / "db.sock")))

@@ -144,3 +144,16 @@ def test_no_update_raises_anything_but_the_typed_error(updates: list[Any]) -> No
         except SourceMalformedError:
             continue
     assert set(replica.tables) <= {"Interface"}
+
+
+@given(st.lists(NAMES, unique=True, max_size=4), st.dictionaries(st.sampled_from([*KINDS]), JSON, max_size=3))
+def test_one_bad_row_among_good_ones_loses_only_itself(names: list[str], bad: dict[str, Any]) -> None:
+    """Whatever stands in its columns: the others are read, and it is read or noted; its end ends the note."""
+    rows = {f"good-{name}": {"insert": {"name": name}} for name in names}
+    replica = updated(Replica(), {"Interface": {"bad": {"insert": bad}, **rows}}, TABLES, 0.0)
+    table = replica.rows("Interface")
+    assert [table[uuid].text("name") for uuid in rows] == names
+    assert ("bad" in table) != (("Interface", "bad") in replica.unread)
+    later = updated(replica, {"Interface": {"bad": {"modify": {"name": "x"}}}}, TABLES, 0.0)
+    assert ("Interface", "bad") not in later.unread or later.rows("Interface") == table
+    assert updated(later, {"Interface": {"bad": {"delete": None}}}, TABLES, 0.0).unread == {}

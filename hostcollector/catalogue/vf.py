@@ -89,7 +89,7 @@ PKEY_INFO = info(
     name="libvirt_domain_vf_pkey_info",
     source="sriov",
     labels=(*_VF, "port_guid", "pkey", "membership", "partition", "origin"),
-    help="A partition that a guest's InfiniBand VF is in, as a full or a limited member.",
+    help="A partition that a guest's InfiniBand VF is in, as a full or a limited member, or as both.",
     note="pkey is without the membership bit; origin is static (the configuration) or ufm.",
 )
 PF_INFO = info(

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hostcollector.errors import SourceMalformedError
+from hostcollector.gaps import Gaps
 from hostcollector.ndfc.values import Attachment, Network, Placement
 
 LAST_VLAN = 4094
@@ -24,16 +25,19 @@ _NONE = frozenset({"", "NA", "None", "null"})
 _SWITCH_OF_PORTS = re.compile(r"([^\s(),]+)\(")
 
 
-def fabric_names(document: Any) -> list[str]:
-    """Return the names of the fabrics. Raises `SourceMalformedError`, as all of these do."""
-    names = (_text(entry.get("fabricName")) for entry in _entries(document, "the list of fabrics"))
+def fabric_names(document: Any, gaps: Gaps) -> list[str]:
+    """Return the names of the fabrics. Raises `SourceMalformedError`, as all of these do.
+
+    An entry of a list that cannot be read costs itself: it is noted in `gaps`.
+    """
+    names = (_text(entry.get("fabricName")) for entry in _entries(document, "the list of fabrics", gaps))
     return [name for name in names if name]
 
 
-def networks(document: Any) -> dict[str, Network]:
+def networks(document: Any, gaps: Gaps) -> dict[str, Network]:
     """Return a fabric's networks by name."""
     found = {}
-    for entry in _entries(document, "the list of networks"):
+    for entry in _entries(document, "the list of networks", gaps):
         name = _text(entry.get("networkName"))
         template = _nested(entry.get("networkTemplateConfig"))
         vni = _number(entry.get("networkId"), LAST_VNI) or _number(template.get("segmentId"), LAST_VNI)
@@ -43,10 +47,10 @@ def networks(document: Any) -> dict[str, Network]:
     return found
 
 
-def vrf_vnis(document: Any) -> dict[str, int]:
+def vrf_vnis(document: Any, gaps: Gaps) -> dict[str, int]:
     """Return the layer 3 VNIs of a fabric's VRFs by their names."""
     found = {}
-    for entry in _entries(document, "the list of VRFs"):
+    for entry in _entries(document, "the list of VRFs", gaps):
         name = _text(entry.get("vrfName"))
         template = _nested(entry.get("vrfTemplateConfig"))
         vni = _number(entry.get("vrfId"), LAST_VNI) or _number(template.get("vrfSegmentId"), LAST_VNI)
@@ -55,18 +59,20 @@ def vrf_vnis(document: Any) -> dict[str, int]:
     return found
 
 
-def attachments(document: Any, switches: Collection[str]) -> Iterator[Attachment]:
+def attachments(document: Any, switches: Collection[str], gaps: Gaps) -> Iterator[Attachment]:
     """Yield what is attached to any of `switches`, or to any switch at all if there are none.
 
     A switch is given by its name, serial number or management address.
     """
-    for entry in _entries(document, "the list of attachments"):
-        attached = entry.get("lanAttachList")
-        for port in _entries(attached if attached is not None else [], "a network's attachments"):
-            network = _text(port.get("networkName")) or _text(entry.get("networkName"))
-            vlan = _number(port.get("vlanId"), LAST_VLAN)
-            if network and vlan and _is_attached(port) and _is_on(port, switches):
-                yield Attachment(network=network, vlan=vlan, fabric=_text(port.get("fabricName")))
+    for entry in _entries(document, "the list of attachments", gaps):
+        name = _text(entry.get("networkName"))
+        with gaps.item(f"network {name!r}"):
+            attached = entry.get("lanAttachList")
+            for port in _entries(attached if attached is not None else [], "the attachments", gaps):
+                network = _text(port.get("networkName")) or name
+                vlan = _number(port.get("vlanId"), LAST_VLAN)
+                if network and vlan and _is_attached(port) and _is_on(port, switches):
+                    yield Attachment(network=network, vlan=vlan, fabric=_text(port.get("fabricName")))
 
 
 def placements(
@@ -104,11 +110,19 @@ def complaint(document: Any) -> str:
     return document[:_LONGEST_COMPLAINT].strip() if isinstance(document, str) else ""
 
 
-def _entries(document: Any, what: str) -> list[dict[str, Any]]:
-    if isinstance(document, list) and all(isinstance(entry, dict) for entry in document):
-        return document
-    said = complaint(document)
-    raise SourceMalformedError(f"in place of {what} came " + (f"{said!r}" if said else "something else"))
+def _entries(document: Any, what: str, gaps: Gaps) -> Iterator[dict[str, Any]]:
+    if not isinstance(document, list) or (document and not any(map(_is_object, document))):
+        said = complaint(document)
+        raise SourceMalformedError(f"in place of {what} came " + (f"{said!r}" if said else "something else"))
+    for number, entry in enumerate(document):
+        if _is_object(entry):
+            yield entry
+        else:
+            gaps.unread(f"{what}: entry {number}", "it is no object")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _nested(value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from hostcollector.config import NdfcSettings
 from hostcollector.lanes import Clock
-from hostcollector.ndfc.values import Answer
+from hostcollector.ndfc.values import Answer, Placed
 from hostcollector.ndfc.visit import Access, Visit
 from hostcollector.rest import DEFAULT_LIMITS, Http, Limits, Poller, Service, Target
 
@@ -35,6 +35,7 @@ class _Visits:
     def __init__(self, settings: NdfcSettings) -> None:
         self._settings = settings
         self._access: Access | None = None
+        self._placed: Mapping[str, Placed] = {}
 
     @property
     def secrets(self) -> Collection[str]:
@@ -43,11 +44,13 @@ class _Visits:
 
     async def ask(self, http: Http, target: Target) -> Answer:
         """Ask for everything. Raises `SourceError`."""
-        visit = Visit(http, target, self._settings, self._access)
+        visit = Visit(http, target, self._settings, self._access, self._placed)
         try:
-            return await visit.answer()
+            answer = await visit.answer()
         finally:
             self._access = visit.access
+        self._placed = visit.placed
+        return answer
 
     def forget(self) -> None:
         """Find out anew with what it speaks."""

@@ -33,13 +33,19 @@ class Placement:
     vrf_vni: int | None = None
 
 
+Placed = tuple[tuple[int, Placement], ...]
+"""What the VLANs of one fabric are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Everything that one round of questions gave.
 
     `vlans` has more than one placement for a VLAN that is not the same network on all the switches that were
-    looked at.
+    looked at. `notes` name the fabrics and entries that could not be read, `unread` is how many those are.
     """
 
     version: str = ""
     vlans: Mapping[int, tuple[Placement, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unread: int = 0

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceMalformedError, SourceUnavailableError
+from hostcollector.errors import SourceError, SourceMalformedError, SourceUnavailableError
+from hostcollector.gaps import Gaps
 from hostcollector.ndfc import answers
 from hostcollector.ndfc.paths import DCNM, NDFC, Paths, of_cluster
-from hostcollector.ndfc.values import Answer, Placement
-from hostcollector.rest import Http, LoginRefusedError, NoSuchPathError, Target, TokenRefusedError
+from hostcollector.ndfc.values import Answer, Placed, Placement
+from hostcollector.rest import BusyError, Http, LoginRefusedError, NoSuchPathError, Target, TokenRefusedError
 
 # How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
 _DCNM_TOKEN_MILLISECONDS = 1_800_000
@@ -35,32 +36,81 @@ class Access:
 class Visit:
     """A round of questions with an earlier round's `access`, which is renewed when it has expired."""
 
-    def __init__(self, http: Http, target: Target, settings: NdfcSettings, access: Access | None) -> None:
+    def __init__(
+        self,
+        http: Http,
+        target: Target,
+        settings: NdfcSettings,
+        access: Access | None,
+        before: Mapping[str, Placed],
+    ) -> None:
         self._http = http
         self._target = target
         self._settings = settings
+        self._before = before
+        self._gaps = Gaps()
         self.access = access
+        self.placed: dict[str, Placed] = {}
+        """What the VLANs are by fabric, after the answer."""
 
     async def answer(self) -> Answer:
-        """Ask for everything. Raises `SourceError`: half an answer would be a wrong one."""
+        """Ask for everything. A fabric that cannot be read costs itself; raises `SourceError` if none can.
+
+        What the round `before` said of such a fabric stands: without it a VLAN that two fabrics have would
+        look like one that only the other has.
+        """
         access = self.access or await self._log_in()
-        fabrics = self._settings.fabrics or answers.fabric_names(await self._get(access.paths.fabrics))
+        fabrics = self._settings.fabrics or answers.fabric_names(
+            await self._get(access.paths.fabrics), self._gaps
+        )
+        failures = [failure for fabric in fabrics if (failure := await self._read(access.paths, fabric))]
+        if failures and len(failures) == len(fabrics):
+            raise failures[0]
         vlans: dict[int, set[Placement]] = {}
-        for fabric in fabrics:
-            async for vlan, placement in self._placements(access.paths, fabric):
-                vlans.setdefault(vlan, set()).add(placement)
+        for vlan, placement in (pair for placed in self.placed.values() for pair in placed):
+            vlans.setdefault(vlan, set()).add(placement)
         return Answer(
             version=access.version,
             vlans={vlan: tuple(sorted(found, key=_order)) for vlan, found in vlans.items()},
+            notes=self._gaps.notes,
+            unread=self._gaps.count,
         )
 
+    async def _read(self, paths: Paths, fabric: str) -> SourceError | None:
+        """Read one fabric; return why it cannot be read. Raises what concerns the whole controller."""
+        try:
+            self.placed[fabric] = tuple([pair async for pair in self._placements(paths, fabric)])
+        except (LoginRefusedError, TokenRefusedError, BusyError):
+            raise
+        except NoSuchPathError as error:
+            # The list has also those that the controller does not manage, such as external ones.
+            if self._settings.fabrics:
+                self._gaps.unread(f"fabric {fabric!r}", error)
+            else:
+                self._gaps.fact(f"fabric {fabric!r} has no networks of the controller's: {error}")
+            return error
+        except SourceError as error:
+            stands = "; what it said before stands" if fabric in self._before else ""
+            self._gaps.unread(f"fabric {fabric!r}", f"{error}{stands}")
+            self.placed[fabric] = self._before.get(fabric, ())
+            return error
+        return None
+
     async def _placements(self, paths: Paths, fabric: str) -> AsyncIterator[tuple[int, Placement]]:
-        known = answers.networks(await self._get(paths.networks(fabric)))
-        vnis = answers.vrf_vnis(await self._get(paths.vrfs(fabric)))
+        known = answers.networks(await self._get(paths.networks(fabric)), self._gaps)
+        vnis = await self._vnis(paths, fabric)
         for path in paths.attachments(fabric, known):
-            attached = answers.attachments(await self._get(path), self._settings.switches)
+            attached = answers.attachments(await self._get(path), self._settings.switches, self._gaps)
             for found in answers.placements(fabric, known, vnis, attached):
                 yield found
+
+    async def _vnis(self, paths: Paths, fabric: str) -> Mapping[str, int]:
+        """Return the VNIs of a fabric's VRFs; its networks are shown without them too."""
+        try:
+            return answers.vrf_vnis(await self._get(paths.vrfs(fabric)), self._gaps)
+        except (NoSuchPathError, SourceMalformedError) as error:
+            self._gaps.unread(f"the VRFs of fabric {fabric!r}", error)
+            return {}
 
     async def _get(self, path: str) -> Any:
         """Return a document; a token that has expired on the way is renewed, once."""

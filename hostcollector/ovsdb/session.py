@@ -159,7 +159,6 @@ class Session:
         else:
             pending.refused()
 
-
     def _have_schema(self, schema: Any) -> None:
         """Note which of the wanted columns this version of the database has, and begin the monitor."""
         tables = schema.get("tables") if isinstance(schema, dict) else None

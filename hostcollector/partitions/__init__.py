@@ -60,7 +60,7 @@ class Partitions:
             return ()  # the reason is the business of the source `ufm`
         if self._clock() - age < since:
             return ()
-        return tuple(self._named(member) for member in answer.members.get(port_guid, ()))
+        return tuple(self._named(member) for member in answer.of(port_guid))
 
     def _named(self, member: Member) -> Member:
         """Return the membership with the name that the configuration gives to its partition."""

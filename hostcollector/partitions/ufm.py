@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from hostcollector.config import UfmSettings
 from hostcollector.errors import SourceMalformedError
@@ -57,11 +58,11 @@ class _Questions:
         except TokenRefusedError as error:
             text = f"{target.user!r} is not let in: user or password is wrong"
             raise LoginRefusedError(text) from error
-        members = answers.members(document)
+        answer = answers.answer(document)
         version = ""
         with suppress(NoSuchPathError, SourceMalformedError):  # no reason not to show the rest
             version = answers.version(await http.get(VERSION, headers))
-        return Answer(version=version, partitions=len(document), members=members)
+        return replace(answer, version=version)
 
     def forget(self) -> None:
         """Nothing is kept."""

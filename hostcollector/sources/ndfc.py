@@ -3,16 +3,16 @@
 Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hostcollector.catalogue import network as rows
+from hostcollector.gaps import MOST_NAMED, Gaps
 from hostcollector.model import Guest, Sample
 from hostcollector.ndfc import Answer, Client, Placement
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.wording import counted, duration
 
 VLANS = range(1, 4095)
-_MOST_NAMED = 10
 
 
 class Ndfc(Source):
@@ -39,10 +39,16 @@ class Ndfc(Source):
         used = vlans_in_use(request.guests)
         samples = [Sample(rows.NDFC_AGE, age), Sample(rows.NDFC_INFO, 1.0, (answer.version,))]
         samples.extend(_described(answer, used))
-        notes = list(_doubts(answer, used))
+        gaps = Gaps()
         if failure:
-            notes.insert(0, f"the last answer is {duration(age)} old: {failure}")
-        return Reading(samples=samples, notes=tuple(notes), partial=bool(failure))
+            gaps.note(f"the last answer is {duration(age)} old: {failure}")
+        _doubt(answer, used, vlans_promised(request.guests), gaps)
+        return Reading(
+            samples=samples,
+            notes=(*gaps.notes, *answer.notes),
+            partial=bool(gaps or answer.unread),
+            missing=gaps.count + answer.unread,
+        )
 
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure."""
@@ -64,6 +70,12 @@ def vlans_in_use(guests: Mapping[str, Guest]) -> frozenset[int]:
     return frozenset(vlan for vlan in tags if vlan in VLANS)
 
 
+def vlans_promised(guests: Mapping[str, Guest]) -> frozenset[int]:
+    """Return the VLANs that are an interface's only one; a trunk may have more than the fabric gives it."""
+    nics = (nic for guest in guests.values() for nic in guest.domain.nics if len(nic.vlans) == 1)
+    return frozenset(vlan for nic in nics for vlan in nic.vlans if vlan in VLANS)
+
+
 def _described(answer: Answer, used: Iterable[int]) -> Iterator[Sample]:
     known = {vlan: found[0] for vlan in sorted(used) if len(found := answer.vlans.get(vlan, ())) == 1}
     for vlan, place in known.items():
@@ -75,16 +87,20 @@ def _described(answer: Answer, used: Iterable[int]) -> Iterator[Sample]:
     yield Sample(rows.VLANS_UNRESOLVED, len(frozenset(used)) - len(known))
 
 
-def _doubts(answer: Answer, used: Iterable[int]) -> Iterator[str]:
-    """Yield which VLANs are left out, and what to do about it."""
-    unknown = [str(vlan) for vlan in sorted(used) if not answer.vlans.get(vlan)]
-    if unknown:
-        named = ", ".join(unknown[:_MOST_NAMED]) + (", ..." if len(unknown) > _MOST_NAMED else "")
-        yield f"{counted(len(unknown), 'VLAN')} of the guests not found among the attached networks: {named}"
+def _doubt(answer: Answer, used: Iterable[int], promised: Collection[int], gaps: Gaps) -> None:
+    """Note which VLANs are left out, and what to do about it."""
+    unknown = [vlan for vlan in sorted(used) if not answer.vlans.get(vlan)]
+    for vlan in unknown:
+        if vlan in promised:
+            gaps.missing("VLAN of the guests among the attached networks", str(vlan))
+    trunked = [str(vlan) for vlan in unknown if vlan not in promised]
+    if trunked:
+        named = ", ".join(trunked[:MOST_NAMED]) + (", ..." if len(trunked) > MOST_NAMED else "")
+        gaps.fact(f"{counted(len(trunked), 'VLAN')} of trunks are no attached networks: {named}")
     several = [(vlan, answer.vlans[vlan]) for vlan in sorted(used) if len(answer.vlans.get(vlan, ())) > 1]
-    for vlan, places in several[:_MOST_NAMED]:
+    for vlan, places in several[:MOST_NAMED]:
         one, other = _place(places[0]), _place(places[1])
-        yield (
+        gaps.note(
             f"VLAN {vlan} is {one} and also {other}: it is left out; "
             "name the switches that this host is cabled to in ndfc.switches"
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hostcollector.catalogue import ovs
 from hostcollector.errors import SourceError
+from hostcollector.gaps import Gaps
 from hostcollector.model import Domain, Sample
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import LogicalPort, OvnPorts
@@ -32,18 +33,37 @@ class Ovn(Source):
         if self._ports is None:
             return Reading(samples=(), notes=tuple(self._hint()))
         ports = self._ports.current()
+        gaps = Gaps()
         found = [Sample(ovs.OVN_PORTS, len(ports)), Sample(ovs.OVN_DATABASE_AGE, self._ports.age)]
+        elsewhere = self._elsewhere()
         for uuid, guest in request.guests.items():
             devices = _devices(guest.domain)
-            for name in self._ports.interface_ids(guest.domain):
-                if name in ports:
-                    found += _samples(ports[name], devices.get(name, ""), uuid)
-        return Reading(samples=found)
+            for name in sorted(self._ports.interface_ids(guest.domain)):
+                with gaps.item(f"logical port {name!r}"):
+                    if name in ports:
+                        found += _samples(ports[name], devices.get(name, ""), uuid)
+                    elif name not in elsewhere:
+                        gaps.missing("logical port", f"{name} of guest {guest.domain.name!r}")
+        for row, why in self._ports.unread.items():
+            gaps.unread(row, why)
+        return Reading(samples=found, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
         """End following the databases."""
         if self._ports is not None:
             self._ports.close()
+
+    def _elsewhere(self) -> frozenset[str]:
+        """Return the ids of ports on bridges that are not OVN's: no logical ports."""
+        try:
+            switch = self._switch.current()
+        except SourceError:
+            return frozenset()
+        return frozenset(
+            port.interface_id
+            for port in switch.ports
+            if port.bridge and port.bridge != switch.integration_bridge
+        )
 
     def _hint(self) -> Iterator[str]:
         """Yield what to configure on a host that is a chassis of OVN."""

@@ -36,8 +36,13 @@ class Ufm(Source):
             Sample(rows.UFM_INFO, 1.0, (answer.version,)),
             Sample(rows.UFM_PARTITIONS, answer.partitions),
         )
-        notes = (f"the last answer is {duration(age)} old: {failure}",) if failure else ()
-        return Reading(samples=samples, notes=notes, partial=bool(failure))
+        late = (f"the last answer is {duration(age)} old: {failure}",) if failure else ()
+        return Reading(
+            samples=samples,
+            notes=(*late, *answer.notes),
+            partial=bool(failure or answer.unread),
+            missing=answer.unread,
+        )
 
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure."""

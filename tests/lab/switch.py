@@ -28,7 +28,7 @@ class DatabaseServer:
         self._child: subprocess.Popen[bytes] | None = None
         self._database = directory / "conf.db"
         directory.mkdir(parents=True, exist_ok=True)
-        self.tool("ovsdb-tool", "create", str(self._database), str(schema))
+        self._create(schema)
 
     def __enter__(self) -> Self:
         try:
@@ -69,6 +69,9 @@ class DatabaseServer:
         if self._child is not None:
             end(self._child)
 
+    def _create(self, schema: Path) -> None:
+        self.tool("ovsdb-tool", "create", str(self._database), str(schema))
+
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl on the database, without waiting for a switch."""
         return self.tool("ovs-vsctl", f"--db={self.remote}", "--timeout=10", "--no-wait", *arguments)
@@ -100,6 +103,36 @@ class DatabaseServer:
     def _process(self) -> Process:
         assert self._child is not None
         return Process.of(self._child.pid)
+
+
+class Member(DatabaseServer):
+    """A member of a cluster of servers: the first makes it, the others join `first`."""
+
+    def __init__(self, directory: Path, schema: Path, name: str, first: "Member | None" = None) -> None:
+        self.address = f"unix:{directory / 'raft'}"
+        self._name = name
+        self._first = first
+        super().__init__(directory, schema)
+
+    def cut_off(self) -> None:
+        """Let the member neither hear nor say anything in its cluster from now on."""
+        self.tool("ovs-appctl", *self._control, "cluster/failure-test", "stop-raft-rpc")
+
+    def joined(self) -> bool:
+        """Whether the member has its cluster's rows."""
+        status = self.tool("ovs-appctl", *self._control, "cluster/status", self._name)
+        return "Status: cluster member" in status
+
+    @property
+    def _control(self) -> tuple[str, ...]:
+        return (f"--target={self.directory / 'ovsdb-server'}.ctl",)
+
+    def _create(self, schema: Path) -> None:
+        if self._first is None:
+            self.tool("ovsdb-tool", "create-cluster", str(self._database), str(schema), self.address)
+        else:
+            other = (self.address, self._first.address)
+            self.tool("ovsdb-tool", "join-cluster", str(self._database), self._name, *other)
 
 
 class UserSpaceSwitch(DatabaseServer):

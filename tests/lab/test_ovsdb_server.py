@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hostcollector.open_vswitch import WATCH, LocalSwitch, Switch
 from hostcollector.ovsdb import Client, TlsFiles
 from tests.lab.certificates import Authority
 from tests.lab.process import until
-from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer
+from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer, Member
 
 pytestmark = pytest.mark.lab
 
@@ -192,6 +193,37 @@ def test_tls(tmp_path: Path, follow: Follow) -> None:
         )
         with pytest.raises(SourceUnavailableError, match=r"client\.pem and .*stranger\.key cannot be used"):
             swapped.replica()
+
+
+def test_a_member_that_lost_its_cluster_is_left(tmp_path: Path) -> None:
+    """A follower that hears nothing of its cluster is never shown as fresh: another member is asked."""
+    with ExitStack() as running:
+        first = running.enter_context(Member(tmp_path / "m1", VSWITCH_SCHEMA, "Open_vSwitch"))
+        others = [
+            running.enter_context(Member(tmp_path / name, VSWITCH_SCHEMA, "Open_vSwitch", first))
+            for name in ("m2", "m3")
+        ]
+        for member in others:
+            until(member.joined, 20, f"{member.directory} in the cluster")
+        first.vsctl("init")
+        first.vsctl("set", "open", ".", "external_ids:system-id=before")
+        followed = others[0]
+        client = Client("lab-cluster", [followed.remote, first.remote], WATCH, maximum_age=30.0)
+        running.callback(client.close)
+        client.start()
+        until(lambda: system_id(client) == "before", 20, "the rows")
+        followed.cut_off()
+        first.vsctl("set", "open", ".", "external_ids:system-id=after")
+        until(lambda: system_id(client) == "after", 60, "the rows of another member")
+
+
+def system_id(client: Client) -> str:
+    """Return the switch's name in the replica; empty while there is none."""
+    try:
+        rows = client.replica().rows("Open_vSwitch")
+    except SourceError:
+        return ""
+    return next(iter(rows.values())).texts("external_ids").get("system-id", "") if rows else ""
 
 
 def test_a_server_without_tls_is_refused(tmp_path: Path, follow: Follow) -> None:

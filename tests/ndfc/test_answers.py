@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.errors import SourceMalformedError
+from hostcollector.gaps import Gaps
 from hostcollector.ndfc import answers
 from hostcollector.ndfc.paths import DCNM, LONGEST_NAME_LIST, NDFC, of_cluster
 from hostcollector.ndfc.values import Attachment, Network, Placement
@@ -27,12 +28,12 @@ NESTED = st.recursive(
 
 def attached(*ports: dict[str, object], switches: tuple[str, ...] = ()) -> list[Attachment]:
     """Return what is attached according to one network's list."""
-    return list(answers.attachments([{"networkName": "web", "lanAttachList": list(ports)}], switches))
+    return list(answers.attachments([{"networkName": "web", "lanAttachList": list(ports)}], switches, Gaps()))
 
 
 def test_numbers_are_read_as_numbers_and_as_text() -> None:
     """A VNI is the same whether the controller writes it as a number or as text."""
-    found = answers.networks([network("a", 30001, "acme"), network("b", "30002", "acme")])
+    found = answers.networks([network("a", 30001, "acme"), network("b", "30002", "acme")], Gaps())
     assert found == {
         "a": Network(name="a", vni=30001, vrf="acme"),
         "b": Network(name="b", vni=30002, vrf="acme"),
@@ -42,24 +43,24 @@ def test_numbers_are_read_as_numbers_and_as_text() -> None:
 def test_what_an_entry_lacks_is_taken_from_the_json_inside() -> None:
     """VNI and VRF also stand in the template's configuration, which is JSON in a string."""
     entry = {"networkName": "a", "networkTemplateConfig": '{"segmentId":"30001","vrfName":"acme"}'}
-    assert answers.networks([entry]) == {"a": Network(name="a", vni=30001, vrf="acme")}
+    assert answers.networks([entry], Gaps()) == {"a": Network(name="a", vni=30001, vrf="acme")}
 
 
 @pytest.mark.parametrize("template", ["{", "[]", "7", None, "[" * 100_000, {"segmentId": True}])
 def test_a_template_that_cannot_be_read_costs_what_is_in_it(template: object) -> None:
     """A network with a broken template is known still, without what only the template says."""
-    found = answers.networks([{"networkName": "a", "networkTemplateConfig": template}])
+    found = answers.networks([{"networkName": "a", "networkTemplateConfig": template}], Gaps())
     assert found == {"a": Network(name="a")}
 
 
 def test_a_network_without_routing_has_no_vrf() -> None:
     """The controller writes NA for none."""
-    assert answers.networks([network("a", 30001, "NA")])["a"].vrf == ""
+    assert answers.networks([network("a", 30001, "NA")], Gaps())["a"].vrf == ""
 
 
 def test_vrfs_have_their_vni() -> None:
     """The layer 3 VNI is the VRF's id."""
-    assert answers.vrf_vnis([vrf("acme", 50001), {"vrfName": "none"}]) == {"acme": 50001}
+    assert answers.vrf_vnis([vrf("acme", 50001), {"vrfName": "none"}], Gaps()) == {"acme": 50001}
 
 
 @pytest.mark.parametrize(
@@ -71,19 +72,42 @@ def test_vrfs_have_their_vni() -> None:
         ({}, "something else"),
         (None, "something else"),
         ([1, 2], "something else"),
-        ([{"networkName": "a"}, None], "something else"),
     ],
 )
 def test_a_failure_in_place_of_a_list_is_a_failure(document: Any, said: str) -> None:
     """What answers with success and without a list has failed, and says why if it says so."""
     for read in (answers.networks, answers.vrf_vnis, answers.fabric_names):
         with pytest.raises(SourceMalformedError, match=said):
-            read(document)
+            read(document, Gaps())
+
+
+@given(st.lists(st.sampled_from(("a", "b", "c")), unique=True), st.integers(0, 3), NESTED)
+def test_one_bad_entry_among_good_ones_loses_only_itself(names: list[str], place: int, bad: Any) -> None:
+    """Whatever stands among the entries of a list, the other networks, VRFs and attachments are read."""
+    networks = [network(name, 30000 + number, "acme") for number, name in enumerate(names)]
+    expected = answers.networks(networks, Gaps())
+    gaps = Gaps()
+    if names:
+        found = answers.networks([*networks[:place], bad, *networks[place:]], gaps)
+        assert {name: found[name] for name in names} == expected or isinstance(bad, dict)
+    ports = [{"networkName": name, "lanAttachList": [attachment(name, "leaf1", 7)]} for name in names]
+    mixed = [*ports[:place], {"networkName": "x", "lanAttachList": bad}, *ports[place:]]
+    attached = list(answers.attachments(mixed, ("leaf1",), gaps))
+    assert [each.network for each in attached if each.network in names] == names
+
+
+def test_an_entry_that_is_none_is_counted_and_named() -> None:
+    """It costs itself, and the note says where it is."""
+    gaps = Gaps()
+    assert list(answers.networks([network("a", 30001, "acme"), None, 7], gaps)) == ["a"]
+    assert gaps.count == 2
+    (note,) = gaps.notes
+    assert note.startswith("the list of networks: entry 1, the list of networks: entry 2 cannot be read")
 
 
 def test_a_network_that_is_called_after_a_failure_is_a_network() -> None:
     """Words inside a list are data, not the controller's verdict."""
-    assert list(answers.networks([network("failover", 30001, "fail")])) == ["failover"]
+    assert list(answers.networks([network("failover", 30001, "fail")], Gaps())) == ["failover"]
 
 
 def test_attachments_are_those_of_the_switches_of_this_host() -> None:
@@ -141,11 +165,11 @@ def test_no_document_breaks_the_reading(document: Any) -> None:
     """Whatever comes is read or refused with the error for it, and never makes up a VLAN out of range."""
     for read in (answers.fabric_names, answers.networks, answers.vrf_vnis):
         try:
-            read(document)
+            read(document, Gaps())
         except SourceMalformedError as error:
             assert "in place of" in str(error)  # noqa: PT017 - either way is right
     try:
-        assert all(1 <= found.vlan <= 4094 for found in answers.attachments(document, ()))
+        assert all(1 <= found.vlan <= 4094 for found in answers.attachments(document, (), Gaps()))
     except SourceMalformedError as error:
         assert "in place of" in str(error)  # noqa: PT017 - either way is right
 

@@ -1,5 +1,6 @@
 """What a round of questions gives, and what stands when the next one fails."""
 
+import json
 import logging
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.ndfc.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until
 
+FABRICS = f"{BASE}/rest/control/fabrics"
 NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
 ATTACHMENTS = f"{NETWORKS}/attachments"
 
@@ -76,6 +78,61 @@ def test_what_is_no_list_fails_the_round(settings: NdfcSettings, controller: Fak
     """A document that is none, or has another shape, is malformed."""
     controller.answers(NETWORKS, 200, text=text)
     assert failure_of(settings).reason is Reason.MALFORMED
+
+
+def test_a_fabric_without_networks_of_the_controllers_costs_nothing(
+    settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """External fabrics are in the list and have no networks: that is a fact, and the others are read."""
+    controller.documents[FABRICS].append({"fabricName": "ext1", "fabricType": "External"})
+    answer = answer_of(settings)
+    assert (set(answer.vlans), answer.unread) == ({2301, 2302}, 0)
+    assert answer.notes[0].startswith("fabric 'ext1' has no networks of the controller's")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(500, ""), (403, ""), (200, "["), (200, '{"message": "database is not ready"}'), (200, "null")],
+)
+def test_a_fabric_that_cannot_be_read_costs_itself(
+    status: int, text: str, settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """It is counted and named with its reason; the VLANs of the others are known."""
+    controller.documents[FABRICS].insert(0, {"fabricName": "dc0"})
+    controller.answers(NETWORKS.replace("dc1", "dc0"), status, text=text)
+    answer = answer_of(settings)
+    assert (set(answer.vlans), answer.unread) == ({2301, 2302}, 1)
+    assert answer.notes[0].startswith("fabric 'dc0' cannot be read: ")
+
+
+def test_what_a_fabric_said_before_stands_while_it_cannot_be_read(
+    settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """A VLAN that two fabrics have does not become one fabric's because the other does not answer."""
+    for kind in ("networks", "vrfs", "networks/attachments"):
+        path = f"{BASE}/rest/top-down/fabrics/dc1/{kind}"
+        text = json.dumps(controller.documents[path])
+        controller.documents[path.replace("dc1", "dc2")] = json.loads(text.replace("dc1", "dc2"))
+    controller.documents[FABRICS].append({"fabricName": "dc2"})
+    with asking(settings) as client:
+        assert len(client.current()[0].vlans[2301]) == 2
+        controller.answers(NETWORKS.replace("dc1", "dc2"), 500)
+        wait_until(lambda: client.current()[0].unread == 1)
+        assert len(client.current()[0].vlans[2301]) == 2
+        assert client.current()[0].notes[0].endswith("what it said before stands")
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_networks_are_shown_without_the_vnis_of_their_vrfs(
+    status: int, settings: NdfcSettings, controller: FakeNdfc
+) -> None:
+    """The list of VRFs adds one number: where there is none, the rest is read; a failure costs the fabric."""
+    controller.answers(NETWORKS.replace("networks", "vrfs"), status)
+    if status == 404:
+        (placement,) = answer_of(settings).vlans[2301]
+        assert (placement.network, placement.vrf_vni) == ("acme-web", None)
+    else:
+        assert "500" in str(failure_of(settings))
 
 
 def test_a_failure_inside_a_success_fails_the_round(settings: NdfcSettings, controller: FakeNdfc) -> None:

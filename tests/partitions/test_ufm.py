@@ -9,7 +9,7 @@ import pytest
 from hostcollector.config import UfmSettings
 from hostcollector.errors import Reason, SourceError
 from hostcollector.partitions import Answer, Client
-from hostcollector.partitions.answers import members
+from hostcollector.partitions.answers import answer
 from hostcollector.rest import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD
@@ -25,7 +25,7 @@ def client_of(settings: UfmSettings, limits: Limits = LIMITS) -> Client:
 def test_a_round_gives_the_members_of_all_partitions(settings: UfmSettings, manager: FakeUfm) -> None:
     """Two questions give the version and every port's partitions."""
     assert answer_of(client_of(settings)) == Answer(
-        version="6.19.3", partitions=3, members=members(manager.documents[PKEYS])
+        version="6.19.3", partitions=3, members=answer(manager.documents[PKEYS]).members
     )
     assert manager.requests == {PKEYS: 1, VERSION: 1}
 

@@ -85,8 +85,8 @@ def test_a_vlan_with_two_meanings_is_left_out() -> None:
     samples = list(reading.samples)
     assert shown(samples, rows.NETWORK_INFO) == []
     assert Sample(rows.VLANS_UNRESOLVED, 2) in samples
-    unknown, several = reading.notes
-    assert unknown == "1 VLAN of the guests not found among the attached networks: 4000"
+    several, unknown = reading.notes
+    assert unknown == "1 VLAN of trunks are no attached networks: 4000"
     assert "'web' of 'dc1' and also 'storage' of 'dc2'" in several
     assert "ndfc.switches" in several
 
@@ -97,6 +97,19 @@ def test_a_trunk_of_unknown_vlans_does_not_flood_the_notes() -> None:
     (note,) = reading.notes
     assert note.startswith("4094 VLANs")
     assert len(note) < 200
+    assert (reading.missing, reading.partial) == (0, False)
+
+
+def test_a_vlan_that_the_fabric_does_not_have_is_missed_and_named() -> None:
+    """An interface in one VLAN is promised its network; entries that could not be read are counted too."""
+    answer = Answer(vlans={100: (WEB,)}, notes=("fabric 'dc2' cannot be read: busy",), unread=1)
+    nics = (Nic(type="bridge", vlans=(100,)), Nic(type="bridge", vlans=(4000,)))
+    reading = Ndfc(Told(answer)).read(request_of(*nics))
+    assert (reading.missing, reading.partial) == (2, True)
+    assert reading.notes == (
+        "VLAN of the guests among the attached networks not found: 4000",
+        "fabric 'dc2' cannot be read: busy",
+    )
 
 
 def test_tags_that_are_no_vlan_do_not_count() -> None:

@@ -229,6 +229,77 @@ def test_a_machine_without_a_switch_is_no_failure(tmp_path: Path) -> None:
     assert str(remote) in reading.notes[0]
 
 
+BRIDGED = Nic(type="bridge", bridge="br-int", interface_id="lp-1", target="vnet0")
+SOCKET = Nic(type="vhostuser", source_socket="/run/vhost//vhu1")
+
+
+@pytest.mark.parametrize(
+    ("nic", "port", "missing"),
+    [
+        (BRIDGED, {"vnet0": {}}, 0),
+        (BRIDGED, {"vnet9": {"external_ids": texts(iface_id="lp-1")}}, 0),
+        (BRIDGED, {"vnet9": {}}, 1),
+        (
+            SOCKET,
+            {"vhu1": {"type": "dpdkvhostuserclient", "options": texts(vhost_server_path="/run/vhost/vhu1")}},
+            0,
+        ),
+        (
+            SOCKET,
+            {"vhu2": {"type": "dpdkvhostuserclient", "options": texts(vhost_server_path="/run/vhost/vhu2")}},
+            1,
+        ),
+        (SOCKET, {"vnet9": {}}, 0),
+        (Nic(type="direct", target="macvtap0", interface_id="lp-1"), {"vnet9": {}}, 0),
+        (Nic(type="hostdev", pci_address="0000:3b:00.2", interface_id="lp-1"), {"vnet9": {}}, 0),
+        (Nic(type="bridge", bridge="virbr0", target="vnet0"), {"vnet9": {}}, 0),
+    ],
+)
+def test_an_interface_that_is_on_no_port_is_missed_and_named(
+    nic: Nic, port: dict[str, dict[str, Any]], missing: int, tmp_path: Path
+) -> None:
+    """What the definition puts on the switch is looked for there; other kinds of interfaces are not."""
+    with source(switch_rows(**port), tmp_path) as made:
+        reading = read(made, guests(guest(ONE, nic)))
+    assert (reading.missing, reading.partial) == (missing, bool(missing))
+    name = nic.target or nic.source_socket
+    expected = (f"switch port not found: {name} of guest 'guest-1'",) if missing else ()
+    assert reading.notes == expected
+
+
+def test_ports_are_missed_where_there_is_no_switch(tmp_path: Path) -> None:
+    """A switch that was removed under its guests is not a machine that never had one."""
+    remote = Remote(Transport.UNIX, path=str(tmp_path / "db.sock"))
+    made = OpenVswitch(LocalSwitch(OvsSettings(remote=remote)), tmp_path)
+    made.start()
+    reading = read(made, guests(guest(ONE, BRIDGED)))
+    made.close()
+    assert (reading.missing, reading.partial) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"name": ["set", ["a", "b"]]},
+        {"name": "vnet1", "statistics": ["map", [["rx_packets"]]]},
+        {"name": "vnet1", "statistics": "none"},
+        {"name": "vnet1", "external_ids": ["map", {"vm-uuid": ONE}]},
+        {"name": {}},
+        {"name": "vnet1", "ofport": ["set", 7]},
+        {"name": "vnet1", "options": None},
+    ],
+)
+def test_a_row_that_cannot_be_read_costs_itself(bad: dict[str, Any], tmp_path: Path) -> None:
+    """The other ports have their series, and the row is named with the reason."""
+    rows = switch_rows(vnet0={"external_ids": texts(vm_uuid=ONE), "statistics": TAP})
+    rows["Interface"]["bad"] = bad
+    with source(rows, tmp_path) as made:
+        reading = read(made, guests(guest(ONE)))
+    assert values(reading)[ovs.RECEIVE_BYTES, ("vnet0",)] == 2000
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes[0].startswith("Interface bad cannot be read: ")
+
+
 def test_a_switch_that_cannot_be_followed_is_a_failure(tmp_path: Path) -> None:
     """A database that answers nonsense gives an error, not an empty page."""
     with FakeDatabase(tmp_path / "db.sock", lambda connection: connection.send(b"nonsense")) as server:

@@ -5,22 +5,23 @@ the series that every exporter has; those with one have them from the netlink so
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hostcollector.catalogue import ovs
+from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.ovsdb import NoServerError
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
+from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples
 from hostcollector.sriov import TopologyReader, find_owners
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
-_MOST_NOTES = 10
 
 
 class OpenVswitch(Source):
@@ -39,16 +40,23 @@ class OpenVswitch(Source):
 
     def read(self, request: Request) -> Reading:
         """Return the ports' series. Raises `SourceError` when the database cannot be followed."""
+        gaps = Gaps()
         try:
             switch = self._switch.current()
         except NoServerError as error:
-            return Reading(samples=(), notes=(f"no Open vSwitch on this machine: {error}",))
+            gaps.fact(f"no Open vSwitch on this machine: {error}")
+            _find(Switch(), request, gaps)
+            return Reading(samples=(), notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
         owners = Owners(request.guests, self._representors(request))
         ports = list(owned(switch.ports, owners))
-        found = [sample for port in ports for sample in _port_samples(port)]
+        found: list[Sample] = []
+        for port in ports:
+            with gaps.item(f"port {port.port.name!r}"):
+                found += _port_samples(port)
         found += _host_samples(switch, ports, self._switch.age, self._clock())
-        notes = [*_failures(ports), *_contradictions(switch, owners)]
-        return Reading(samples=found, notes=tuple(notes[:_MOST_NOTES]))
+        _find(switch, request, gaps)
+        _doubt(switch, ports, owners, gaps)
+        return Reading(samples=found, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
         """End following the database."""
@@ -117,16 +125,22 @@ def _host_samples(switch: Switch, ports: Sequence[Owned], age: float, now: float
         yield Sample(ovs.STATISTICS_AGE, max(0.0, now - switch.statistics_changed_at))
 
 
-def _failures(ports: Sequence[Owned]) -> Iterator[str]:
+def _find(switch: Switch, request: Request, gaps: Gaps) -> None:
+    """Note the interfaces of guests that are on no port of the switch."""
+    for guest, interface in unplugged(request.guests.values(), switch):
+        gaps.missing("switch port", f"{interface} of guest {guest.domain.name!r}")
+
+
+def _doubt(switch: Switch, ports: Iterable[Owned], owners: Owners, gaps: Gaps) -> None:
+    """Note which ports are left out, and which the switch itself could not set up."""
+    for row, why in switch.unread.items():
+        gaps.unread(row, why)
     for owned_port in ports:
         if owned_port.port.error:
-            yield f"the switch could not set up port {owned_port.port.name!r}: {owned_port.port.error}"
-
-
-def _contradictions(switch: Switch, owners: Owners) -> Iterator[str]:
+            gaps.note(f"the switch could not set up port {owned_port.port.name!r}: {owned_port.port.error}")
     for port in switch.ports:
         if len(owners.of(port)) > 1:
-            yield (
+            gaps.note(
                 f"port {port.name!r} is left out: its name and its external ids belong to different guests; "
                 "remove what an earlier guest left behind with ovs-vsctl"
             )
