@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import USER, keep_password
 from tests.serving import NOWHERE, running_daemon, wait
 
 
@@ -103,7 +103,7 @@ def test_an_address_that_cannot_be_listened_on_is_one_sentence(address: str, tmp
 
 def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
     """The session at a BMC, of which that has few, is over when the daemon has ended."""
-    (tmp_path / "password").write_text(PASSWORD)
+    keep_password(tmp_path / "password")
     with FakeBmc(Authority.new(tmp_path).server("bmc", "DNS:localhost")) as bmc:
         config = tmp_path / "config"
         config.write_text(

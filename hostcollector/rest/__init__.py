@@ -4,15 +4,16 @@ A client brings its settings (`Endpoint`) and its `Questions`; `Poller` asks the
 event loop of its own and keeps the last good answer. Nobody on the scrape path ever waits for one.
 """
 
-from hostcollector.rest.http import (
+from hostcollector.rest.complaints import complaint_of, concealed
+from hostcollector.rest.http import Http, Reply
+from hostcollector.rest.poller import DEFAULT_LIMITS, Limits, Poller, Questions
+from hostcollector.rest.refusals import (
     BusyError,
-    Http,
     LoginRefusedError,
     NoSuchPathError,
-    Reply,
+    NotAllowedError,
     TokenRefusedError,
 )
-from hostcollector.rest.poller import DEFAULT_LIMITS, Limits, Poller, Questions
 from hostcollector.rest.target import Endpoint, Service, Target, prepare
 
 __all__ = [
@@ -23,11 +24,14 @@ __all__ = [
     "Limits",
     "LoginRefusedError",
     "NoSuchPathError",
+    "NotAllowedError",
     "Poller",
     "Questions",
     "Reply",
     "Service",
     "Target",
     "TokenRefusedError",
+    "complaint_of",
+    "concealed",
     "prepare",
 ]

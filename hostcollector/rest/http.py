@@ -1,6 +1,7 @@
 """JSON over HTTPS with a service that may be slow, wrong, or not what it claims to be.
 
-Each answer is limited in time and size. Redirects are not followed, so that the secrets go nowhere else.
+Each answer is limited in time and size. Redirects are followed on the service itself only, so that the
+secrets go nowhere else.
 """
 
 import json
@@ -18,31 +19,19 @@ from hostcollector.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
+from hostcollector.rest.complaints import Complaint, complaint, parts_of
 from hostcollector.rest.connector import Connector, Resolved
+from hostcollector.rest.packing import unpacked
+from hostcollector.rest.refusals import refusal, seconds_of
 from hostcollector.rest.target import Target
 
 _CHUNK = 64 * 1024
-_LONGEST_PAUSE_ASKED_FOR = 3600.0
-
-
-class TokenRefusedError(SourceDeniedError):
-    """The token, or at the login the password, is not taken (401)."""
-
-
-class LoginRefusedError(SourceDeniedError):
-    """The account is not let in; to try again soon would lock it."""
-
-
-class NoSuchPathError(SourceUnavailableError):
-    """The service knows nothing under this path, or not for this kind of question (400, 404, 405)."""
-
-
-class BusyError(SourceUnavailableError):
-    """The service wants to be left alone for `pause` seconds (429, 503); 0 where it does not say."""
-
-    def __init__(self, text: str, pause: float) -> None:
-        self.pause = pause
-        super().__init__(text)
+_LONGEST_COMPLAINT = 16 * 1024
+_MOST_HOPS = 4
+# A redirect of these keeps method and body (RFC 9110); of the others only a GET is known to stay one.
+_REDIRECTS_OF_ALL, _REDIRECTS = frozenset({307, 308}), frozenset({301, 302, 303, 307, 308})
+_WANTED = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_ANYTHING = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, identity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +56,33 @@ class Reply:
 class Http:
     """Asks one service, for as long as the context lasts.
 
-    An answer may take `seconds` and have `limit` bytes; `connections` is how many questions are on their way
-    at once.
+    An answer may take `seconds` and have `limit` bytes, all of them together `limit_in_all`; `connections` is
+    how many questions are on their way at once. `age` is for how many seconds the oldest of the answers has
+    lain in a cache, by its own word (RFC 9111, Age).
     """
 
-    def __init__(self, target: Target, *, seconds: float, limit: int, connections: int = 1) -> None:
-        self._url = target.url.rstrip("/")
+    def __init__(
+        self,
+        target: Target,
+        *,
+        seconds: float,
+        limit: int,
+        connections: int = 1,
+        limit_in_all: int = 2**62,
+    ) -> None:
+        self._url = URL(target.url)
         self._section = target.service.section
+        self._secrets = target.secrets
         self._seconds = seconds
         self._limit = limit
+        self._rest = limit_in_all
+        self._wanted: Mapping[str, str] = _WANTED
+        self.age = 0.0
         resolver = Resolved(target.addresses)
         self._connector = Connector(limit=connections, ssl=target.context, resolver=resolver)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=seconds),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
@@ -112,46 +113,60 @@ class Http:
     ) -> Reply:
         """Return a reply whose status is one of `good`. Raises as `get` does, but for the document."""
         where = path.partition("?")[0]
-        url = URL(self._url + path, encoded=True)
+        url = self._address(path, where)
         try:
-            async with self._session.request(
-                method, url, headers=headers, allow_redirects=False, json=body
-            ) as response:
-                if response.status not in good:
-                    raise self._refused(response, where)
-                content = await self._content(response, where)
+            for _ in range(_MOST_HOPS):
+                asked = {**self._wanted, **headers}
+                async with self._session.request(
+                    method, url, headers=asked, allow_redirects=False, json=body
+                ) as response:
+                    if response.status in good:
+                        return await self._reply(response, where)
+                    onward = self._onward(method, response)
+                    if onward is None:
+                        secrets = self._secrets.union(parts_of(headers.values()))
+                        raise refusal(response, where, self._section, await _complaint(response, secrets))
+                    url = onward
         except TimeoutError as error:
             raise SourceTimeoutError(f"{where}: no answer within {self._seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._broken(error, where) from error
+        raise SourceUnavailableError(f"{where} is redirected again and again")
+
+    def _address(self, path: str, where: str) -> URL:
+        """Return where a path leads, which may be a whole address of the service itself."""
+        try:
+            url = self._url.join(URL(path, encoded=True))
+            own = url.origin() == self._url.origin()
+        except ValueError as error:
+            raise SourceMalformedError(f"{where} is no path") from error
+        if not own:
+            raise SourceMalformedError(f"{where} leads to somewhere else and is not followed")
+        return url
+
+    def _onward(self, method: str, response: aiohttp.ClientResponse) -> URL | None:
+        """Return where to ask the same again; None where that would be of no use or give secrets away."""
+        if response.status == 406 and self._wanted is not _ANYTHING:
+            self._wanted = _ANYTHING
+            return response.url
+        if response.status not in (_REDIRECTS if method == "GET" else _REDIRECTS_OF_ALL):
+            return None
+        try:
+            onward = response.url.join(URL(response.headers.get("Location", ""), encoded=True))
+            return onward if onward.origin() == self._url.origin() else None
+        except ValueError:
+            return None
+
+    async def _reply(self, response: aiohttp.ClientResponse, where: str) -> Reply:
+        encoding = response.headers.get("Content-Encoding", "")
+        limit = min(self._limit, self._rest)
+        try:
+            content = await unpacked(response.content.iter_chunked(_CHUNK), encoding, limit)
+        except SourceMalformedError as error:
+            raise SourceMalformedError(f"{where} {error}") from None
+        self._rest -= len(content)
+        self.age = max(self.age, seconds_of(response.headers.get("Age", "")))
         return Reply(where=where, status=response.status, headers=response.headers, content=content)
-
-    async def _content(self, response: aiohttp.ClientResponse, where: str) -> bytes:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise SourceMalformedError(f"{where} answered compressed, without having been asked to")
-        content = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            content += chunk
-            if len(content) > self._limit:
-                raise SourceMalformedError(f"{where} answered with more than {self._limit} bytes")
-        return bytes(content)
-
-    def _refused(self, response: aiohttp.ClientResponse, where: str) -> SourceError:
-        """Return what a status means that is none of the good ones."""
-        status = response.status
-        if status == 401:
-            return TokenRefusedError(f"{where} asks for another login (401)")
-        if status == 403:
-            return SourceDeniedError(f"{where} is not for this account (403); it needs a role that may read")
-        if status in (400, 404, 405):
-            return NoSuchPathError(f"{where} does not exist there ({status})")
-        if status in (429, 503):
-            pause = _pause(response.headers.get("Retry-After", ""))
-            return BusyError(f"{where}: the service is busy ({status})", pause)
-        if 300 <= status < 400:
-            cure = f"set {self._section}.url to where it leads"
-            return SourceUnavailableError(f"{where} is redirected ({status}); {cure}")
-        return SourceUnavailableError(f"{where} answered {status}")
 
     def _broken(self, error: Exception, where: str) -> SourceError:
         """Return what went wrong on the connection, as one of ours."""
@@ -168,7 +183,14 @@ class Http:
         return SourceUnavailableError(f"{where}: the connection broke off ({type(error).__name__})")
 
 
-def _pause(text: str) -> float:
-    """Return the seconds of a ``Retry-After``; 0 for a date, which nobody sends."""
-    known = text.isascii() and text.isdecimal() and len(text) < 10
-    return min(float(text), _LONGEST_PAUSE_ASKED_FOR) if known else 0.0
+async def _complaint(response: aiohttp.ClientResponse, secrets: Collection[str]) -> Complaint:
+    """Return what the body of a refusal says; nothing for one that does not come."""
+    content = b""
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            content += chunk[: _LONGEST_COMPLAINT - len(content)]
+            if len(content) == _LONGEST_COMPLAINT:
+                break
+    except (aiohttp.ClientError, OSError, ValueError):
+        return Complaint()
+    return complaint(content, secrets)

@@ -10,16 +10,20 @@ import os
 import random
 import threading
 import time
+import traceback
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from hostcollector.errors import Reason, SourceError, SourceTimeoutError
 from hostcollector.lanes import Backoff, Clock, Lane
 from hostcollector.log import Transitions
-from hostcollector.rest.http import BusyError, Http, LoginRefusedError
+from hostcollector.rest.complaints import concealed
+from hostcollector.rest.http import Http
+from hostcollector.rest.refusals import BusyError, LoginRefusedError
 from hostcollector.rest.target import Endpoint, Service, Target, prepare
 
 logger = logging.getLogger("hostcollector")
@@ -40,6 +44,7 @@ class Limits:
     request_seconds: float = 30.0
     visit_seconds: float = 300.0
     answer_bytes: int = 8 * 1024 * 1024
+    visit_bytes: int = 512 * 1024 * 1024
     connections: int = 1
     first_pause: float = 15.0
     longest_pause: float = 900.0
@@ -182,9 +187,9 @@ class Poller(Generic[Answer]):
                 asyncio.run(self._visit(self._prepared()))
             except asyncio.CancelledError:
                 return
-            except SourceError as error:
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: no answer may end it
                 backoff.failed()
-                self._note(error)
+                self._note(_as_ours(error))
                 self._questions.forget()
                 pause = max(backoff.pause, self._pause_of(error))
             else:
@@ -205,9 +210,10 @@ class Poller(Generic[Answer]):
         try:
             async with asyncio.timeout(limit), self._http(target) as http:
                 answer = await self._questions.ask(http, target)
+                age = http.age
         except TimeoutError as error:
             raise SourceTimeoutError(f"not everything was told within {limit:g} s") from error
-        self._state = _State(answer=answer, asked_at=asked_at)
+        self._state = _State(answer=answer, asked_at=asked_at - age)
 
     async def _leave(self, leaving: Leaving, target: Target) -> None:
         async with asyncio.timeout(self._limits.farewell_seconds), self._http(target) as http:
@@ -223,18 +229,27 @@ class Poller(Generic[Answer]):
             seconds=limits.request_seconds,
             limit=limits.answer_bytes,
             connections=limits.connections,
+            limit_in_all=limits.visit_bytes,
         )
 
     def _note(self, error: SourceError) -> None:
         """Keep what went wrong beside the last good answer, without what nobody may read."""
         text = f"{self._endpoint.url}: {error}"
-        for secret in self._secrets.union(self._questions.secrets):
-            text = text.replace(secret, "***")
+        text = concealed(text, self._secrets.union(self._questions.secrets))
         self._state = replace(self._state, failure=text, reason=error.reason)
         if self._state.answer is not None or not self._source_fails:
             self._transitions.failed(self._service.name, text, reason=error.reason)
 
-    def _pause_of(self, error: SourceError) -> float:
+    def _pause_of(self, error: Exception) -> float:
         if isinstance(error, LoginRefusedError):
             return self._limits.login_pause
         return error.pause if isinstance(error, BusyError) else 0.0
+
+
+def _as_ours(error: Exception) -> SourceError:
+    """Return an error as one of ours; of an unforeseen one its place and not its text, which may quote."""
+    if isinstance(error, SourceError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return SourceError(f"an answer that was not foreseen ({type(error).__name__}{place}); please report it")

@@ -32,7 +32,7 @@ from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority
 from tests.fakes.database import SWITCH_SCHEMA, Connection, FakeDatabase, Rows, texts
 from tests.fakes.ndfc import FakeNdfc
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import USER, keep_password
 from tests.fakes.ufm import PKEYS, FakeUfm
 
 GUESTS = 200
@@ -115,7 +115,7 @@ def hung(root: Path) -> Iterator[Collector]:
     ufm = FakeUfm(authority.server("manager", "DNS:localhost"))
     ndfc.hangs("/login")
     ufm.hangs(PKEYS)
-    (root / "password").write_text(PASSWORD)
+    keep_password(root / "password")
     password, ca_file = str(root / "password"), str(authority.file)
     with switch_server as ovs_remote, southbound as ovn_remote, ndfc, ufm:
         switch = LocalSwitch(OvsSettings(remote=ovs_remote, maximum_age_seconds=1.0))

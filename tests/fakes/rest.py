@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
@@ -16,6 +17,12 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 USER = "reader"
 PASSWORD = "correct-horse-battery"
 _BASIC = f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+
+
+def keep_password(path: Path, text: str = PASSWORD) -> None:
+    """Write a file with a password that nobody else may read."""
+    path.touch(0o600)
+    path.write_text(text)
 
 
 class FakeService:

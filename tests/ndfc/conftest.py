@@ -8,7 +8,7 @@ import pytest
 from hostcollector.config import NdfcSettings
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc
-from tests.fakes.rest import PASSWORD
+from tests.fakes.rest import PASSWORD, keep_password
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def controller(authority: Authority) -> Iterator[FakeNdfc]:
 def settings(controller: FakeNdfc, authority: Authority, tmp_path: Path) -> NdfcSettings:
     """Return the settings with which the controller can be read."""
     password = tmp_path / "password"
-    password.write_text(f"{PASSWORD}\n")
+    keep_password(password, f"{PASSWORD}\n")
     return NdfcSettings(
         url=controller.url,
         user="reader",

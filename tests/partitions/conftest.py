@@ -7,7 +7,7 @@ import pytest
 
 from hostcollector.config import UfmSettings
 from tests.fakes.authority import Authority
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import PASSWORD, USER, keep_password
 from tests.fakes.ufm import FakeUfm
 
 
@@ -28,7 +28,7 @@ def manager(authority: Authority) -> Iterator[FakeUfm]:
 def settings(manager: FakeUfm, authority: Authority, tmp_path: Path) -> UfmSettings:
     """Return the settings with which the manager can be read."""
     password = tmp_path / "password"
-    password.write_text(f"{PASSWORD}\n")
+    keep_password(password, f"{PASSWORD}\n")
     return UfmSettings(
         url=manager.url,
         user=USER,

@@ -12,7 +12,7 @@ from hostcollector.redfish.client import DEFAULT_LIMITS
 from hostcollector.rest import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import USER, keep_password
 
 LIMITS = replace(DEFAULT_LIMITS, request_seconds=20.0, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
 
@@ -35,7 +35,7 @@ def bmc(authority: Authority) -> Iterator[FakeBmc]:
 @pytest.fixture
 def follow(bmc: FakeBmc, authority: Authority, tmp_path: Path) -> Follow:
     """Return what makes a client that asks as often as it can, and for the ports in each round."""
-    (tmp_path / "password").write_text(PASSWORD)
+    keep_password(tmp_path / "password")
 
     def made(limits: Limits = LIMITS, *, ports: int = 0) -> Client:
         settings = RedfishSettings(

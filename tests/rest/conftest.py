@@ -9,7 +9,7 @@ import pytest
 
 from hostcollector.rest import Http, Limits, Poller, Service, Target
 from tests.fakes.authority import Authority
-from tests.fakes.rest import PASSWORD, USER, FakeService
+from tests.fakes.rest import PASSWORD, USER, FakeService, keep_password
 from tests.rest.asking import LIMITS
 
 THINGS = "/api/things"
@@ -71,5 +71,5 @@ def service(authority: Authority) -> Iterator[FakeService]:
 @pytest.fixture
 def settings(service: FakeService, authority: Authority, tmp_path: Path) -> Settings:
     """Return the settings with which the service can be read."""
-    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    keep_password(tmp_path / "password", f"{PASSWORD}\n")
     return Settings(url=service.url, password_file=str(tmp_path / "password"), ca_file=str(authority.file))

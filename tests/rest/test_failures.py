@@ -3,14 +3,15 @@
 import asyncio
 import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from hostcollector.errors import Reason
-from hostcollector.rest import BusyError, Http, prepare
-from tests.fakes.rest import FakeService
-from tests.rest.asking import LIMITS, failure_of
-from tests.rest.conftest import SERVICE, THINGS, Follow, Settings
+from hostcollector.errors import Reason, SourceError
+from hostcollector.rest import BusyError, Http, Poller, Target, prepare
+from tests.fakes.rest import PASSWORD, FakeService
+from tests.rest.asking import LIMITS, asking, failure_of, wait_until
+from tests.rest.conftest import SERVICE, THINGS, Follow, Settings, Things
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,6 @@ def test_an_answer_without_an_end_is_cut_off(follow: Follow, service: FakeServic
     assert (error.reason, "100000 bytes" in str(error)) == (Reason.MALFORMED, True)
 
 
-def test_a_compressed_answer_is_refused(follow: Follow, service: FakeService) -> None:
-    """Nothing that was not asked for is unpacked."""
-    service.answers(THINGS, 200, {"Content-Encoding": "gzip"}, text="[]")
-    assert failure_of(follow()).reason is Reason.MALFORMED
-
-
 def test_a_slow_drip_runs_into_the_deadline(follow: Follow, service: FakeService) -> None:
     """A byte now and then does not keep a question alive."""
     service.drips(THINGS, b" ", 0.02)
@@ -116,3 +111,33 @@ def test_files_that_are_missing_are_named(
 ) -> None:
     """The operator learns which file it is."""
     assert said in str(failure_of(follow(replace(settings, **changes))))  # type: ignore[arg-type]
+
+
+class Stumbling(Things):
+    """Meets an answer that nobody foresaw in the first rounds."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        self.errors = errors
+
+    async def ask(self, http: Http, target: Target) -> Any:
+        """Raise, and after that ask as usual."""
+        if self.errors:
+            raise self.errors.pop()
+        return await super().ask(http, target)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError(PASSWORD), RecursionError(), AttributeError("x"), UnicodeEncodeError("utf-8", "x", 0, 1, "x")],
+)
+def test_no_answer_ends_the_asking(settings: Settings, error: Exception, service: FakeService) -> None:
+    """What nobody foresaw is a failed round with its place in the code, and the next round asks again."""
+    poller = Poller(SERVICE, settings, Stumbling([error] * 2), limits=LIMITS, environment={})
+    with asking(poller):
+        with pytest.raises(SourceError, match=type(error).__name__) as caught:
+            poller.current()
+        assert caught.value.reason is Reason.INTERNAL
+        assert PASSWORD not in str(caught.value)
+        wait_until(lambda: poller._state.answer is not None)
+        assert poller.current()[2] == ""
+    assert service.requests[THINGS] >= 1

@@ -60,3 +60,17 @@ def test_the_password_is_never_shown(
     everything = said + caplog.text + repr(poller) + repr(settings)
     assert PASSWORD not in everything
     assert prepare(SERVICE, settings, {}).basic not in everything
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o640, False), (0o644, True), (0o602, True)])
+def test_a_password_that_everybody_may_read_is_refused(
+    settings: Settings, mode: int, *, refused: bool
+) -> None:
+    """A file that is open to all on the machine is named with its mode and the cure, as key files are."""
+    assert settings.password_file is not None
+    Path(settings.password_file).chmod(mode)
+    if refused:
+        with pytest.raises(SourceError, match=rf"password can be read .*\(mode {mode:04o}\): run `chmod o=`"):
+            prepare(SERVICE, settings, {})
+    else:
+        assert prepare(SERVICE, settings, {}).password == PASSWORD

@@ -27,7 +27,7 @@ from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.nvml import FakeNvml, build, loaded
 from tests.fakes.pci import PciTree
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import USER, keep_password
 
 ADDRESSES = tuple(f"0000:{bus}:00.0" for bus in ("1b", "2b", "3b", "4b", "9b", "ab", "bb", "cb"))
 PASSED, SPLIT, MIG, WAITING = ADDRESSES[:4], ADDRESSES[4:6], ADDRESSES[6], ADDRESSES[7]
@@ -145,7 +145,7 @@ def gpu_host(directory: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[GpuHo
     """Build the host in an empty directory, and take it down."""
     state = directory / "state"
     state.mkdir()
-    (state / "password").write_text(PASSWORD)
+    keep_password(state / "password")
     names = {address: f"GPU_SXM_{number}" for number, address in enumerate(PASSED, 1)}
     (state / "gpus.yml").write_text("".join(f'"{address}": {name}\n' for address, name in names.items()))
     with ExitStack() as stack:

@@ -16,7 +16,7 @@ from hostcollector.sources.base import Request
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc
-from tests.fakes.rest import PASSWORD
+from tests.fakes.rest import keep_password
 
 WEB = Placement(fabric="dc1", network="web", vni=30001, vrf="acme", vrf_vni=50001)
 DATABASE = Placement(fabric="dc1", network="db", vni=30002, vrf="acme", vrf_vni=50001)
@@ -147,7 +147,7 @@ def test_without_configuration_it_is_off() -> None:
 @pytest.fixture
 def controller(tmp_path: Path) -> Iterator[FakeNdfc]:
     """Return a controller with a good certificate, whose authority is in `tmp_path`."""
-    (tmp_path / "password").write_text(PASSWORD)
+    keep_password(tmp_path / "password")
     with FakeNdfc(Authority.new(tmp_path).server("controller", "DNS:localhost")) as fake:
         yield fake
 

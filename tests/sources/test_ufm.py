@@ -21,7 +21,7 @@ from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import INFINIBAND, Vf, link_message
-from tests.fakes.rest import PASSWORD, USER
+from tests.fakes.rest import USER, keep_password
 from tests.fakes.sysfs import INFINIBAND_CLASS, Sysfs
 from tests.fakes.ufm import FIRST, PKEYS, SECOND, FakeUfm, partition, port
 from tests.rest.asking import LIMITS, PATIENCE, wait_until
@@ -34,7 +34,7 @@ PKEY_INFO = "libvirt_domain_vf_pkey_info"
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[FakeUfm]:
     """Return a manager with a good certificate, whose authority is in `tmp_path`."""
-    (tmp_path / "password").write_text(PASSWORD)
+    keep_password(tmp_path / "password")
     with FakeUfm(Authority.new(tmp_path).server("manager", "DNS:localhost")) as fake:
         yield fake
 
