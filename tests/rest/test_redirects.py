@@ -5,14 +5,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from hostcollector.errors import Reason, SourceError
 from hostcollector.rest import Http, prepare
-from tests.fakes.rest import FakeService
+from tests.fakes.rest import Answer, FakeService
 from tests.rest.asking import answer_of, asking, failure_of
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings
 
@@ -77,7 +76,7 @@ async def test_a_login_is_sent_on_only_where_it_stays_one(
                 await http.post("/login", {})
 
 
-def packed(pack: Callable[[bytes], bytes], encoding: str) -> Callable[[web.Request], Any]:
+def packed(pack: Callable[[bytes], bytes], encoding: str) -> Answer:
     """Return what answers with a packed document, asked for or not."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
