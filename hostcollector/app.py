@@ -71,7 +71,7 @@ def collecting(
 
     `patience` is for how many seconds background sources may take for their first answers.
     """
-    hypervisor = Hypervisor.of(settings)
+    hypervisor = Hypervisor.of(settings, by_hand=True)
     collector = hypervisor.collector(settings, stage)
     hypervisor.inventory.start()
     collector.start()

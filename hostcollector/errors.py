@@ -58,6 +58,10 @@ class StateError(HostcollectorError):
     """What must survive a restart cannot be read or written; the message names the file and the cause."""
 
 
+class StateUnreachableError(StateError):
+    """The disk failed while it was asked for what must survive a restart; later it may give it."""
+
+
 class SourceError(HostcollectorError):
     """A source could not be read; the message names the cause and, where known, the cure."""
 

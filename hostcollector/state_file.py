@@ -1,71 +1,176 @@
 """A small file of what must survive a restart: replaced as a whole or not at all.
 
-Written to a temporary name, synced, renamed over the old one, and the directory synced: a crash at any point
-leaves the old document or the new one.
+Written under a new random name, synced, renamed over the old one, and the directory synced: a crash at any
+point leaves the old document or the new one.
+
+The directory belongs to the daemon's account and may be looked at by root, so neither trusts the names in it:
+links are not followed, other accounts' files are not read, and nothing is opened for writing that exists.
 """
 
+import errno
 import fcntl
 import os
-from contextlib import suppress
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.errors import StateError
+from hostcollector.errors import StateError, StateUnreachableError
 
 UNREADABLE = ".unreadable"
 """What is appended to the name of a document that cannot be believed, when it is set aside."""
 
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a document that is read; a host with 10,000 devices writes 2 MB."""
+
+_BY_ANYBODY = 0o002
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK the open of a FIFO waits for somebody who writes.
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+# What is wrong with the file itself; every other error is the disk's, and the document may be whole.
+_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV}
+_SENTENCES = {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is not a regular file"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read; `written` is the time of its last change in nanoseconds."""
+
+    content: bytes
+    written: int
+
 
 class StateFile:
-    """The document at `path`, as bytes: what they mean is for its owner to say."""
+    """The document `name` of the state directory, as bytes: what they mean is for its owner to say.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Where `writes` is False nothing on disk is ever changed, not even a document that cannot be believed.
+    """
 
-    def read(self) -> bytes | None:
-        """Return the document, None when there is none. Raises `StateError`; it is then set aside."""
+    def __init__(self, directory: Path, name: str, *, writes: bool = True) -> None:
+        self.directory = directory
+        self.path = directory / name
+        self._folders = Path(name).parent.parts
+        self._name = Path(name).name
+        self._writes = writes
+
+    def read(self) -> Document | None:
+        """Return the document, None when there is none.
+
+        Raises `StateUnreachableError` when the disk fails, and another `StateError` when what is there
+        cannot be believed; it is then set aside.
+        """
         try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
+            with self._opened(create=False) as directory:
+                return _read(self._name, directory)
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StateError(f"{self.path} cannot be read: {error.strerror}{self._set_aside()}") from error
+            why = _sentence(error)
+            if error.errno in _OF_THE_FILE:
+                raise StateError(f"{self.path} cannot be read: {why}{self._set_aside()}") from error
+            raise StateUnreachableError(f"{self.path} cannot be read: {why}") from error
 
     def damaged(self, cause: Exception) -> StateError:
         """Set the document aside, so that it is not overwritten; returns what there is to say of it."""
         return StateError(f"{self.path} is damaged: {cause}{self._set_aside()}")
 
     def replace(self, document: bytes) -> None:
-        """Replace the document. Raises `StateError` when that is not possible; the old one then stands."""
+        """Replace the document. Raises `StateError` when that is not possible; the old one is then kept."""
+        if not self._writes:
+            raise StateError(f"{self.path} is only read here")
         try:
-            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                # Two processes (a daemon and a collection by hand) share the temporary name.
+            self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with self._opened(create=True) as directory:
+                _refuse_others(directory)
+                # The document has one writer at a time.
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._write(document)
+                _remove_left_behind(self._name, directory)
+                _write(self._name, directory, document)
                 os.fsync(directory)
-            finally:
-                os.close(directory)
         except OSError as error:
-            raise StateError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise StateError(f"{self.path} cannot be written: {_sentence(error)}") from error
 
-    def _write(self, document: bytes) -> None:
-        temporary = self.path.with_name(self.path.name + ".tmp")
+    @contextmanager
+    def _opened(self, *, create: bool) -> Iterator[int]:
+        """Open the folder of the document. The state directory may be a link, what is in it may not."""
+        directory = os.open(self.directory, _DIRECTORY)
         try:
-            with temporary.open("wb") as file:
-                file.write(document)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+            for folder in self._folders:
+                if create:
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, mode=0o750, dir_fd=directory)
+                below = os.open(folder, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                os.close(directory)
+                directory = below
+            yield directory
+        finally:
+            os.close(directory)
 
     def _set_aside(self) -> str:
-        aside = self.path.with_name(self.path.name + UNREADABLE)
+        if not self._writes:
+            return ""
+        aside = self._name + UNREADABLE
         try:
-            self.path.replace(aside)
+            with self._opened(create=False) as directory:
+                _refuse_others(directory)
+                os.replace(self._name, aside, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:
-            return f" (and not set aside: {error.strerror})"
-        return f" (set aside as {aside.name})"
+            return f" (and not set aside: {_sentence(error)})"
+        return f" (set aside as {aside})"
+
+
+def _read(name: str, directory: int) -> Document:
+    with os.fdopen(os.open(name, _OLD, dir_fd=directory), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.ENXIO, "it is not a regular file")
+        if status.st_uid not in {0, os.geteuid(), os.fstat(directory).st_uid}:
+            raise PermissionError(errno.EPERM, f"it belongs to the account {status.st_uid}")
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise PermissionError(errno.EPERM, f"it is larger than {LARGEST} bytes")
+    return Document(content, status.st_mtime_ns)
+
+
+def _refuse_others(directory: int) -> None:
+    """Raise `PermissionError` where another account could exchange what is written."""
+    status = os.fstat(directory)
+    if status.st_uid not in {0, os.geteuid()}:
+        raise PermissionError(
+            errno.EPERM,
+            f"its directory belongs to the account {status.st_uid}, and this process runs as {os.geteuid()}",
+        )
+    if status.st_mode & _BY_ANYBODY:
+        raise PermissionError(errno.EPERM, "every account may write in its directory: run `chmod o-w` on it")
+
+
+def _remove_left_behind(name: str, directory: int) -> None:
+    """Remove what processes that were killed while they wrote have left."""
+    temporary = re.compile(rf"{re.escape(name)}\.([0-9a-f]{{16}}\.)?tmp")
+    for left in os.listdir(directory):
+        if temporary.fullmatch(left):
+            with suppress(OSError):
+                os.unlink(left, dir_fd=directory)
+
+
+def _write(name: str, directory: int, document: bytes) -> None:
+    temporary = f"{name}.{secrets.token_hex(8)}.tmp"
+    try:
+        with os.fdopen(os.open(temporary, _NEW, 0o640, dir_fd=directory), "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def _sentence(error: OSError) -> str:
+    return _SENTENCES.get(error.errno or 0) or error.strerror or str(error)

@@ -54,8 +54,11 @@ class Hypervisor:
     started_at: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Hypervisor":
-        """Build the parts; nothing is opened before the inventory starts."""
+    def of(cls, settings: Settings, *, by_hand: bool = False) -> "Hypervisor":
+        """Build the parts; nothing is opened before the inventory starts.
+
+        `by_hand` is for a command beside a daemon: it reads what the daemon keeps and writes nothing.
+        """
         transitions = Transitions(logger)
 
         def tell(why: str | None) -> None:
@@ -77,8 +80,8 @@ class Hypervisor:
             link=link,
             inventory=inventory,
             counts=counts,
-            baselines=Baselines(state, Path(settings.paths.root)),
-            identities=GpuIdentities(state),
+            baselines=Baselines(state, Path(settings.paths.root), writes=not by_hand),
+            identities=GpuIdentities(state, writes=not by_hand),
             transitions=transitions,
             started_at=time.time(),
         )

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostcollector.baselines import FILE_NAME, Baselines
-from hostcollector.baselines.file import BaselineFile
+from hostcollector.baselines.file import form
 from hostcollector.baselines.record import Record
 from hostcollector.errors import StateError
+from hostcollector.kept_record import Documents
 from hostcollector.state_file import UNREADABLE
 
 VF = "vf/0000:3b:00.2"
@@ -33,8 +34,11 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def _file(state: Path) -> BaselineFile:
-    return BaselineFile(state / FILE_NAME, lambda: "boot")
+_FORM = form(lambda: "boot")
+
+
+def _file(state: Path) -> Documents[Record]:
+    return Documents(state, _FORM)
 
 
 def _names(directory: Path) -> list[str]:
@@ -53,7 +57,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     """Names of any kind and counters of 64 bits come back as they were."""
     file = _file(tmp_path)
     records = {'vf/"\n': Record("ü/1", {"rx": 2**64 - 1, "": 0}), "b": Record("")}
-    file.save(records)
+    file.save(_FORM.write(records))
     assert {device: (record.owner, record.baseline) for device, record in file.load().items()} == {
         'vf/"\n': ("ü/1", {"rx": 2**64 - 1, "": 0}),
         "b": ("", {}),
@@ -100,7 +104,11 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_pat
         b"{",
         b"[]",
         b"null",
-        b'{"version": 2, "boot": "", "records": []}',
+        b'{"version": "1", "boot": "", "records": []}',
+        b'{"version": 0, "boot": "", "records": []}',
+        b'{"version": true, "boot": "", "records": []}',
+        b'{"version": 1, "boot": "", "records": [null]}',
+        b'{"version": 1, "boot": "", "records": {}}',
         b'{"version": 1, "boot": "", "records": [{"device": "x", "owner": "a"}]}',
         b'{"version": 1, "boot": "", "records": [{"device": "x", "owner": "a", "counters": {"rx": -1}}]}',
         b'{"version": 1, "boot": "", "records": [{"device": "x", "owner": "a", "counters": {"rx": 1.5}}]}',
@@ -128,7 +136,8 @@ def test_a_damaged_record_is_set_aside_and_reported(state: Path, damage: bytes) 
 def test_no_damage_raises_anything_but_the_typed_error(tmp_path: Path, cut: int, at: int, byte: int) -> None:
     """A document cut short or with a byte changed is read, or refused with `StateError`."""
     file = _file(tmp_path)
-    text = bytearray(file.document({VF: Record("a", {"rx": 12345, "tx": 678}), "vf/1": Record("b", {})}))
+    file.save(_FORM.write({VF: Record("a", {"rx": 12345, "tx": 678}), "vf/1": Record("b", {})}))
+    text = bytearray(file.path.read_bytes())
     text[at % len(text)] = byte
     file.path.write_bytes(text[: cut % (len(text) + 1)])
     try:

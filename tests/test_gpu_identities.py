@@ -65,7 +65,7 @@ def test_nothing_is_nothing(tmp_path: Path) -> None:
         b"",
         b"{",
         b"[" * 100_000,
-        b'{"version": 2, "gpus": {}}',
+        b'{"version": null, "gpus": {}}',
         b'{"version": 1, "gpus": []}',
         b'{"version": 1, "gpus": {"0000:1b:00.0": {"serial": 7}}}',
     ],

@@ -1,68 +1,49 @@
-"""The file of baselines: one JSON document. What is found there is checked before it is believed."""
+"""The document of baselines. What is found there is checked before it is believed."""
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from hostcollector.baselines.record import Record
-from hostcollector.state_file import StateFile
+from hostcollector.kept_record import Form
 
+FILE_NAME = "baselines.json"
 VERSION = 1
 
 
-class BaselineFile:
-    """The document at `path`. `boot` tells one boot of the host from another: owners end with their boot."""
+def form(boot: Callable[[], str]) -> Form[Record]:
+    """Return how records by device are written. `boot` tells one boot of the host from another.
 
-    def __init__(self, path: Path, boot: Callable[[], str]) -> None:
-        self.path = path
-        self._file = StateFile(path)
-        self._boot = boot
+    Records of another boot are none: owners end with their boot.
+    """
 
-    def load(self) -> dict[str, Record]:
-        """Return the records by device; none when there is no file or it is of another boot.
-
-        Raises `StateError` when the file cannot be read or believed; it is then set aside.
-        """
-        text = self._file.read()
-        if text is None:
-            return {}
-        try:
-            boot, records = _parsed(text)
-        except (ValueError, RecursionError) as error:
-            raise self._file.damaged(error) from error
-        return records if boot == self._boot() else {}
-
-    def save(self, records: Mapping[str, Record]) -> None:
-        """Replace the document. Raises `StateError` when that is not possible; the old one then stands."""
-        self._file.replace(self.document(records))
-
-    def document(self, records: Mapping[str, Record]) -> bytes:
-        """Return the document for `records` as it is written."""
+    def write(records: Mapping[str, Record]) -> dict[str, Any]:
         entries = [
-            {"device": device, "owner": record.owner, "counters": record.baseline}
+            {"device": device, "owner": record.owner, "counters": dict(record.baseline)}
             for device, record in records.items()
         ]
-        text = json.dumps(
-            {"version": VERSION, "boot": self._boot(), "records": entries}, separators=(",", ":")
-        )
-        return text.encode()
+        return {"boot": boot(), "records": entries}
+
+    def read(document: Mapping[str, Any]) -> Iterable[tuple[str, Record] | None]:
+        told, entries = document.get("boot"), document.get("records")
+        if isinstance(told, str) and isinstance(entries, list):
+            read = [*map(_entry, entries)]
+            return read if told == boot() or None in read else ()
+        raise ValueError("no boot or no records")
+
+    return Form(
+        name=FILE_NAME,
+        version=VERSION,
+        write=write,
+        read=read,
+        unread="the counters of reused hardware are unknown or started at 0",
+        unwritten="the counters of reused hardware will start at 0 after a restart",
+    )
 
 
-def _parsed(text: bytes) -> tuple[str, dict[str, Record]]:
-    """Return the boot and the records of a document. Raises `ValueError` with what is wrong with it."""
-    document = json.loads(text)
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise ValueError(f"not a document of version {VERSION}")
-    boot, entries = document.get("boot"), document.get("records")
-    if isinstance(boot, str) and isinstance(entries, list):
-        return boot, dict(map(_entry, entries))
-    raise ValueError("no boot or no records")
-
-
-def _entry(entry: object) -> tuple[str, Record]:
+def _entry(entry: object) -> tuple[str, Record] | None:
     match entry:
         case {"device": str(device), "owner": str(owner), "counters": dict(counters)} if all(
             type(raw) is int and raw >= 0 for raw in counters.values()
         ):
             return device, Record.restored(owner, counters)
-    raise ValueError("a record without device, owner or plausible counters")
+    return None

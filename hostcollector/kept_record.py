@@ -1,0 +1,256 @@
+"""Entries by name that survive a restart: read at the first use, written when they have changed.
+
+The disk is only ever asked in a lane, and waited for with patience. As long as it has not given the entries
+they are unknown, which is not the same as none.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hostcollector.errors import StateError, StateUnreachableError
+from hostcollector.lanes import Backoff, Clock, Lane
+from hostcollector.state_file import Document, StateFile
+
+Entry = TypeVar("Entry")
+
+PATIENCE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form(Generic[Entry]):
+    """How entries stand in their document, a JSON object whose key ``version`` says in which form.
+
+    `write` returns the other keys, and nothing in them changes when the entries do. `read` takes the whole
+    object and gives each entry with its name, None for one that it does not understand: of a later version
+    such an entry is passed over, of any other the whole document is not believed. It raises `ValueError` for
+    an object that has no entries at all.
+    """
+
+    name: str
+    """The file's name in the state directory."""
+
+    version: int
+    write: Callable[[Mapping[str, Entry]], dict[str, Any]]
+    read: Callable[[Mapping[str, Any]], Iterable[tuple[str, Entry] | None]]
+
+    unread: str
+    """What follows from a document that cannot be read, as the end of a sentence."""
+
+    unwritten: str
+    """What follows from a document that cannot be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptStatus:
+    """How the keeping fares: entries known, whether the disk lacks some, failures so far."""
+
+    records: int = 0
+    unsaved: bool = False
+    read_errors: int = 0
+    write_errors: int = 0
+
+
+class Documents(Generic[Entry]):
+    """The files of a form, across releases with different versions of it.
+
+    A release writes to the form's name, unless a later release's document is there, which it leaves alone: it
+    then writes to a name with its own version (``baselines.v1.json``). What was written last is read, so that
+    going back to an older release and forward again loses nothing that both understand.
+    """
+
+    def __init__(self, directory: Path, form: Form[Entry], *, writes: bool = True) -> None:
+        self._form = form
+        stem, dot, suffix = form.name.rpartition(".")
+        older = [f"{stem}.v{version}{dot}{suffix}" for version in range(1, form.version + 1)]
+        self._files = [StateFile(directory, name, writes=writes) for name in (form.name, *older)]
+        self._target = self._files[0]
+
+    @property
+    def path(self) -> Path:
+        """Where the document is written."""
+        return self._target.path
+
+    def load(self) -> dict[str, Entry]:
+        """Return the entries of the document that was written last; none where there is no document.
+
+        Raises `StateError` as `StateFile.read` does; a document that cannot be believed is set aside.
+        """
+        newest, entries, complaint = -1, None, ""
+        for file in self._files:
+            document = file.read()
+            if document is None:
+                continue
+            version, found = self._parsed(file, document)
+            if version > self._form.version:
+                self._target = self._files[-1]
+            if found is None:
+                complaint = f"{file.path} is of version {version}, of which this release understands nothing"
+            elif document.written > newest:
+                newest, entries = document.written, found
+        if entries is None and complaint:
+            raise StateError(complaint)
+        return entries or {}
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Replace the document. Raises `StateError` when that is not possible; the old one is then kept."""
+        document = {"version": self._form.version, **content}
+        self._target.replace(json.dumps(document, separators=(",", ":")).encode())
+
+    def _parsed(self, file: StateFile, document: Document) -> tuple[int, dict[str, Entry] | None]:
+        """Return version and entries; None for a later version that is altogether different."""
+        version = 0
+        try:
+            told = json.loads(document.content)
+            version = _version(told)
+            return version, self._entries(told, lenient=version > self._form.version)
+        except (ValueError, RecursionError) as error:
+            if version > self._form.version:
+                return version, None
+            raise file.damaged(error) from error
+
+    def _entries(self, told: Mapping[str, Any], *, lenient: bool) -> dict[str, Entry]:
+        entries = [*self._form.read(told)]
+        if None in entries and not lenient:
+            raise ValueError("an entry without the values that it must have")
+        return dict(filter(None, entries))
+
+
+def _version(told: Any) -> int:
+    version = told.get("version") if isinstance(told, dict) else None
+    if type(version) is int and version > 0:
+        return version
+    raise ValueError("not a document with a version")
+
+
+class KeptRecord(Generic[Entry]):
+    """The entries of a `Form`. Safe to use from several threads; read from disk at the first use.
+
+    `patience` is for how many seconds a reading or a flush waits for the disk. Where `writes` is False the
+    disk is only read. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        form: Form[Entry],
+        *,
+        writes: bool = True,
+        patience: float = PATIENCE_SECONDS,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._form = form
+        self._documents = Documents(directory, form, writes=writes)
+        self._writes = writes
+        self._patience = patience
+        self._clock = clock
+        self._lane = Lane(form.name)
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] | None = None
+        self._reading: Future[None] | None = None
+        self._asked_at = 0.0
+        self._pause = Backoff(clock=clock)
+        self._changes = self._saved = 0
+        self._read_errors = self._write_errors = 0
+        self._read_problem = self._write_problem = ""
+        self.status = KeptStatus()
+        """How the keeping fares: a value that is exchanged, so that nobody waits for it."""
+
+    @contextmanager
+    def entries(self) -> Iterator[dict[str, Entry] | None]:
+        """Give the entries to read and to change; None as long as the disk has not given them.
+
+        Whoever changes them says so with `changed` before the context ends.
+        """
+        if self._entries is None:
+            self._wait_for_entries()
+        with self._lock:
+            yield self._entries
+
+    def changed(self) -> None:
+        """Note that the entries, which the caller has open, are not what the disk has."""
+        self._changes += 1
+        self._publish()
+
+    def flush(self) -> None:
+        """Write what changed, if anything did, and wait for the disk at most for `patience`.
+
+        A disk that hangs holds up nobody: the next flush tries again. Failures show in `problems`.
+        """
+        with self._lock:
+            unchanged = self._entries is None or self._changes == self._saved
+            if unchanged or not self._writes or self._lane.busy:
+                return
+            self._asked_at = self._clock()
+            writing = self._lane.submit(self._write)
+        wait([writing], timeout=self._patience)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what could not be read or written, each a sentence with its consequence."""
+        with self._lock:
+            return tuple(filter(None, (self._read_problem, self._write_problem, self._silence())))
+
+    def _silence(self) -> str:
+        waited = self._clock() - self._asked_at
+        if not self._lane.busy or waited < self._patience:
+            return ""
+        consequence = self._form.unread if self._entries is None else self._form.unwritten
+        return f"{self._documents.path}: the disk has not answered for {waited:.1f} s: {consequence}"
+
+    def _wait_for_entries(self) -> None:
+        with self._lock:
+            if self._entries is None and self._pause.ready and not self._lane.busy:
+                self._asked_at = self._clock()
+                self._reading = self._lane.submit(self._read)
+            reading, left = self._reading, self._asked_at + self._patience - self._clock()
+        if reading is not None and wait([reading], timeout=max(0.0, left)).done:
+            reading.result()  # what nobody foresaw fails the caller, and is tried again
+
+    def _read(self) -> None:
+        entries: dict[str, Entry] | None = None
+        problem = ""
+        try:
+            entries = self._documents.load()
+        except StateUnreachableError as error:
+            problem = f"{error}: {self._form.unread}"
+        except StateError as error:
+            entries = {}
+            problem = f"{error}: {self._form.unread}"
+        with self._lock:
+            self._entries = entries
+            self._read_problem = problem
+            self._read_errors += bool(problem)
+            if entries is None:
+                self._pause.failed()
+            self._publish()
+
+    def _write(self) -> None:
+        with self._lock:
+            changes = self._changes
+            content = self._form.write(self._entries or {})
+        problem = ""
+        try:
+            self._documents.save(content)
+        except StateError as error:
+            problem = f"{error}: {self._form.unwritten}"
+        with self._lock:
+            self._write_problem = problem
+            self._write_errors += bool(problem)
+            if not problem:
+                self._saved = changes
+            self._publish()
+
+    def _publish(self) -> None:
+        self.status = KeptStatus(
+            records=len(self._entries or ()),
+            unsaved=self._writes and self._changes != self._saved,
+            read_errors=self._read_errors,
+            write_errors=self._write_errors,
+        )

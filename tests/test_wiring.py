@@ -1,0 +1,20 @@
+"""The parts as they are put together for the daemon and for a command beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from hostcollector.config import PathSettings, Settings
+from hostcollector.wiring import Hypervisor
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_only_the_daemon_writes_what_is_kept(tmp_path: Path, *, by_hand: bool) -> None:
+    """A collection by hand sees the same record and leaves the state directory as it is."""
+    state = tmp_path / "state"
+    parts = Hypervisor.of(Settings(paths=PathSettings(state_directory=str(state))), by_hand=by_hand)
+    assert parts.baselines.relative("vf/1", "a", {"rx": 5}) == {"rx": 0}
+    parts.identities.learn("0000:1b:00.0", "1", "GPU-1")
+    parts.baselines.flush()
+    parts.identities.flush()
+    assert state.exists() is not by_hand
