@@ -49,14 +49,17 @@ class GpuIdentities:
             return dict(records or {})
 
     def learn(self, address: str, serial: str, uuid: str) -> None:
-        """Keep what the driver says of the GPU at an address; another GPU than before is a new one."""
+        """Keep what the driver says of the GPU at an address; another GPU than before is a new one.
+
+        Of one number that the driver does not say this time the one it said before stays.
+        """
         if not serial and not uuid:
             return
         with self._kept.entries() as records:
             if records is None:
                 return
             known = records.get(address, GpuIdentity())
-            if (known.serial, known.uuid) == (serial, uuid):
+            if (serial or known.serial, uuid or known.uuid) == (known.serial, known.uuid):
                 return
             for other, record in list(records.items()):
                 if uuid and record.uuid == uuid:  # it was moved here

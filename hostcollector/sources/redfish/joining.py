@@ -1,8 +1,11 @@
 """Which PCI address each GPU of the BMC has: the operator's map, else what its driver once told; no guess.
 
-Nothing that a BMC says carries a bus number, and the numbers in its names are no order on the bus.
+Nothing that a BMC says carries a bus number, and the numbers in its names are no order on the bus. A UUID is
+one GPU's; a serial number may be that of a module with two GPUs, and says something only where it is unique.
 """
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,8 +14,14 @@ from hostcollector.gpu_identities import GpuIdentity
 from hostcollector.gpu_map import GpuMap
 from hostcollector.redfish import Gpu
 
-# What stands for "none" where a number should stand.
+# A UUID of either teller, without hyphens.
+_UUID = re.compile("[0-9a-f]{32}")
+# What stands where a serial number should stand, and is none. So is what repeats one character.
 _SHORTEST_SERIAL = 4
+_PLACEHOLDER = re.compile(
+    r"unknown|undefined|none|null|(?:not|un)(?:available|specified|applicable|set|assigned)|invalid|reserved"
+    r"|tobefilledbyoem|defaultstring|(?:system|chassis|board)?serialnumber|0?123456789"
+)
 
 
 class By(StrEnum):
@@ -51,28 +60,55 @@ def join(
     """Return the BMC's GPUs with those of the host's `addresses` that are known to be theirs."""
     names = _unique_names(gpus)
     by_name = {name: address for address, name in mapped.items() if address in addresses}
-    present = {address: it for address, it in identities.items() if address in addresses}
-    return list(_undisputed([_joined(gpu, names[gpu.path], by_name, present) for gpu in gpus]))
+    evidence = _Evidence(gpus, {address: it for address, it in identities.items() if address in addresses})
+    return list(_undisputed([_joined(gpu, names[gpu.path], by_name, evidence) for gpu in gpus]))
 
 
-def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], identities: Mapping[str, GpuIdentity]) -> Joined:
-    told = next((by_name[key] for key in (gpu.path, name) if key in by_name), "")
-    same = [address for address, identity in identities.items() if _is(gpu, identity)]
-    unmoved = [address for address in same if _is_in_place(gpu, identities[address])]
-    if told:
-        if same and told not in same:
-            doubt = f"the map says that {name} is {told}, its serial number or UUID says {same[0]}"
-            return Joined(gpu=gpu, name=name, doubt=doubt)
-        other = identities.get(told)
-        if other is not None and not same and _tells_apart(gpu, other):
-            doubt = f"the map says that {name} is {told}, whose driver told another serial number or UUID"
-            return Joined(gpu=gpu, name=name, doubt=doubt)
-        return Joined(gpu=gpu, name=name, address=told, by=By.MAP)
-    if len(unmoved) == 1 == len(same):
-        return Joined(gpu=gpu, name=name, address=unmoved[0], by=By.IDENTITY)
+class _Evidence:
+    """What the BMC and the host's drivers say of the same GPUs. `identities` are the drivers', by address."""
+
+    def __init__(self, gpus: Collection[Gpu], identities: Mapping[str, GpuIdentity]) -> None:
+        self.identities = identities
+        self._uuids = Counter(_uuid(gpu.uuid) for gpu in gpus)
+        self._serials = Counter(_serial(gpu.serial) for gpu in gpus)
+        self._told_serials = Counter(_serial(it.serial) for it in identities.values())
+
+    def same(self, gpu: Gpu) -> list[str]:
+        """Return the addresses of the GPUs that this one can be: by UUID, else by a serial number."""
+        uuid, serial = _uuid(gpu.uuid), _serial(gpu.serial)
+        found = [address for address, it in self.identities.items() if uuid and _uuid(it.uuid) == uuid]
+        if found or not serial or self._serials[serial] > 1 or self._told_serials[serial] > 1:
+            return found
+        by_serial = (item for item in self.identities.items() if _serial(item[1].serial) == serial)
+        return [address for address, it in by_serial if not uuid or not _uuid(it.uuid)]
+
+    def contradicts(self, gpu: Gpu, address: str) -> bool:
+        """Whether the GPU at an address has the UUID of another one of the BMC, or another serial number.
+
+        UUIDs that merely differ say nothing: the two tellers may write them differently.
+        """
+        told = self.identities.get(address, GpuIdentity())
+        uuid, serials = _uuid(told.uuid), {_serial(told.serial), _serial(gpu.serial)} - {""}
+        return (bool(uuid) and self._uuids[uuid] > 0) or len(serials) > 1
+
+
+def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence) -> Joined:
+    mapped = sorted({by_name[key] for key in (gpu.path, name) if key in by_name})
+    same = evidence.same(gpu)
+    unmoved = [address for address in same if _is_in_place(gpu, evidence.identities[address])]
     doubt = ""
-    if len(same) > 1:
-        doubt = f"{name} has the serial number or UUID of more than one GPU: {', '.join(sorted(same))}"
+    if len(mapped) > 1:
+        doubt = f"the map says that {name} is {' and '.join(mapped)}"
+    elif mapped and same and mapped[0] not in same:
+        doubt = f"the map says that {name} is {mapped[0]}, its serial number or UUID says {same[0]}"
+    elif mapped and not same and evidence.contradicts(gpu, mapped[0]):
+        doubt = f"the map says that {name} is {mapped[0]}, whose driver told another serial number or UUID"
+    elif mapped:
+        return Joined(gpu=gpu, name=name, address=mapped[0], by=By.MAP)
+    elif len(unmoved) == 1 == len(same):
+        return Joined(gpu=gpu, name=name, address=unmoved[0], by=By.IDENTITY)
+    elif len(same) > 1:
+        doubt = f"{name} has the UUID of more than one GPU: {', '.join(sorted(same))}"
     elif same:
         doubt = f"{name} was in another place when its driver told that it is {same[0]}: it may have moved"
     return Joined(gpu=gpu, name=name, doubt=doubt)
@@ -90,38 +126,31 @@ def _undisputed(joined: list[Joined]) -> Iterator[Joined]:
 
 
 def _unique_names(gpus: Iterable[Gpu]) -> dict[str, str]:
-    """Return the GPUs' names by path, with the system's name where two systems use the same ones."""
-    names: dict[str, list[Gpu]] = {}
-    for gpu in gpus:
-        names.setdefault(gpu.name, []).append(gpu)
+    """Return the GPUs' names by path: their Id, with the system's before it where two systems have the same.
+
+    Where one system has the same Id twice it is the path.
+    """
+    known = {(gpu.path, gpu.system, gpu.name) for gpu in gpus}
+    ids = Counter(name for _, _, name in known)
+    in_system = Counter((system, name) for _, system, name in known)
     return {
-        gpu.path: name if len(same) == 1 else f"{gpu.system}/{name}"
-        for name, same in names.items()
-        for gpu in same
+        path: name if ids[name] == 1 else f"{system}/{name}" if in_system[system, name] == 1 else path
+        for path, system, name in known
     }
-
-
-def _is(gpu: Gpu, identity: GpuIdentity) -> bool:
-    """Whether a GPU is the one that a driver told of: by serial number, else by UUID."""
-    if _counts(gpu.serial) and _counts(identity.serial):
-        return gpu.serial == identity.serial
-    return bool(_plain(gpu.uuid)) and _plain(gpu.uuid) == _plain(identity.uuid)
-
-
-def _tells_apart(gpu: Gpu, identity: GpuIdentity) -> bool:
-    """Whether both have something by which they could be the same; they are not, then."""
-    serials = _counts(gpu.serial) and _counts(identity.serial)
-    return serials or bool(_plain(gpu.uuid) and _plain(identity.uuid))
 
 
 def _is_in_place(gpu: Gpu, identity: GpuIdentity) -> bool:
     return not identity.place or (identity.baseboard, identity.place) == (gpu.baseboard, gpu.path)
 
 
-def _counts(serial: str) -> bool:
-    return len(serial) >= _SHORTEST_SERIAL
+def _serial(text: str) -> str:
+    """Return a serial number; nothing for what only fills its place."""
+    plain = re.sub(r"\W", "", text).lower()
+    filled = len(plain) < _SHORTEST_SERIAL or len(set(plain)) == 1 or _PLACEHOLDER.fullmatch(plain)
+    return "" if filled else text.strip()
 
 
-def _plain(uuid: str) -> str:
-    """Return a UUID without what the tellers put around it: ``GPU-`` and hyphens, capital letters."""
-    return uuid.lower().removeprefix("gpu-").replace("-", "")
+def _uuid(text: str) -> str:
+    """Return a UUID without what the tellers put around it; nothing for what only fills its place."""
+    plain = text.strip().lower().removeprefix("gpu-").replace("-", "")
+    return plain if _UUID.fullmatch(plain) and len(set(plain)) > 1 else ""
