@@ -12,16 +12,12 @@ from hostcollector.catalogue.possible import (
     PCIE_BYTES,
     RATIO,
     VOLTS,
-    WATTS,
     code,
-    measured,
 )
 from hostcollector.catalogue.rows import counter, gauge, info
 from hostcollector.model import Metric, Possible, Scope
 
 _GPU = ("gpu",)
-# A difference of two temperatures; -1 is possible.
-HEADROOM = measured(-200, 240, unknown=())
 
 # Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
 _COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
@@ -32,24 +28,9 @@ _COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
 # Key, which is also the name's ending; further labels; unit; what it can be; help.
 _GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
     ("health_id", (), "", code(2), "Health: 0 OK, 1 warning, 2 critical."),
-    (
-        "temperature_headroom_celsius",
-        (),
-        "celsius",
-        HEADROOM,
-        "How much warmer the GPU may get before its clocks are lowered; no temperature.",
-    ),
-    ("memory_power_watts", (), "watts", WATTS, "Power that the GPU's memory draws."),
     ("voltage_volts", (), "volts", VOLTS, "Voltage of the GPU's core."),
     ("memory_used_ratio", (), "ratio", RATIO, "Share of the device memory in use."),
     ("activity_ratio", ("unit",), "ratio", RATIO, "Share of the last interval in which the unit was active."),
-    (
-        "sram_ecc_threshold_exceeded",
-        (),
-        "",
-        FLAG,
-        "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
-    ),
 )
 
 

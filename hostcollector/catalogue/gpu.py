@@ -29,6 +29,8 @@ from hostcollector.units import BYTES_PER_KIB
 _GPU = ("gpu",)
 # A GPU or an instance of one has some memory; up to 16 TiB.
 _MEMORY = measured(1, 2**44, unknown=(2**32 - 1, (2**32 - 1) * BYTES_PER_KIB))
+# A difference of two temperatures; -1 is possible.
+HEADROOM = measured(-200, 240, unknown=())
 _BANKS = number_of(2**20)
 _SESSIONS = number_of(10_000)
 _FRAMES = measured(0, 1e6, unknown=())
@@ -107,6 +109,21 @@ _GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
         "",
         _BANKS,
         "Banks of device memory by the spare rows that they have left.",
+    ),
+    (
+        "temperature_headroom_celsius",
+        (),
+        "celsius",
+        HEADROOM,
+        "How much warmer the GPU may get before its clocks are lowered; no temperature.",
+    ),
+    ("memory_power_watts", (), "watts", WATTS, "Power that the GPU's memory draws."),
+    (
+        "sram_ecc_threshold_exceeded",
+        (),
+        "",
+        FLAG,
+        "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
     ),
     ("page_retirement_pending", (), "", FLAG, "1 if pages wait for a reset to be taken out of use."),
     ("nvlink_up", ("link",), "", FLAG, "1 if the NVLink is active."),

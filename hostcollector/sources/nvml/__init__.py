@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
+from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpus import DeviceReader, Devices, Owners, find_owners
 from hostcollector.lanes import Backoff, Clock
@@ -52,7 +53,8 @@ class Nvml(Source):
         self._baselines = baselines
         self._identities = identities
         self._call = call
-        self._cards = CardReader(baselines, call)
+        self._clock = clock
+        self._cards = CardReader(baselines, call, clock)
         self._xids: Counter[tuple[str, int]] = Counter()
         self._session: Session | None = None
         self._opening = Backoff(5.0, 60.0, clock)
@@ -64,18 +66,31 @@ class Nvml(Source):
         owners = find_owners(request.guests, all_listed=request.guests_listed)
         devices = self._devices.read(device for device in owners.by_device if ":" in device)
         session = self._opened(frozenset(_bound(devices)))
-        notes: list[str] = []
+        gaps = Gaps()
         seen: set[str] = set()
+        unnamed: Counter[str] = Counter()
         samples = [Sample(rows.NVML_UP, float(session is not None))]
         if session is not None:
             samples.append(Sample(rows.NVML_INFO, 1.0, session.versions))
-            samples.extend(self._gpus(session, request, devices, owners, seen, notes))
-        missing = unseen(devices, owners, seen)
-        samples.extend(observable(gpu, address, owner, seen=False) for gpu, address, owner in missing)
+            samples.extend(self._gpus(session, request, devices, owners, (seen, unnamed), gaps))
+        for gpu, address, owner in unseen(devices, owners, seen):
+            samples.append(observable(gpu, address, owner, seen=False))
+            # A GPU on vfio-pci is out of sight by nature; a part of one that the driver has is not.
+            if owner.uuid and gpu != address and session is not None and address in session.gpus:
+                unnamed[owner.uuid] -= 1
+                if unnamed[owner.uuid] < 0:
+                    gaps.missing("vGPU", f"{gpu} of guest {request.guests[owner.uuid].domain.name!r}")
         self._cards.keep_record(devices, owners, seen)
         self._baselines.flush()
-        notes.extend(filter(None, (self._problem, *self._baselines.problems)))
-        return Reading(samples=samples, notes=tuple(notes), partial=session is not None and bool(notes))
+        self._say(session is not None, gaps)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
+
+    def _say(self, is_open: bool, gaps: Gaps) -> None:  # noqa: FBT001 - the only one, and private
+        """Note why NVML is not asked, which is a state and no trouble while it is not open."""
+        if self._problem:
+            (gaps.note if is_open else gaps.fact)(self._problem)
+        for problem in self._baselines.problems:
+            gaps.note(problem)
 
     def close(self) -> None:
         """Close NVML."""
@@ -89,29 +104,37 @@ class Nvml(Source):
         request: Request,
         devices: Devices,
         owners: Owners,
-        seen: set[str],
-        notes: list[str],
+        told: tuple[set[str], Counter[str]],
+        gaps: Gaps,
     ) -> Iterator[Sample]:
-        """Yield the series of all GPUs; one that is lost costs its own only. Adds to `seen` and `notes`."""
+        """Yield the series of all GPUs; one that is lost costs its own only.
+
+        Adds to `gaps`, and to the names and the guests' nameless vGPUs that NVML has `told`.
+        """
         lost = 0
+        session.listener.listen_again()
         for gpu in session.gpus.values():
             try:
-                card = self._cards.read(gpu, devices, owners, request.guests)
+                card = self._cards.read(gpu, devices, owners, request.guests, gaps)
             except LostError as error:
                 lost += 1
-                notes.append(f"{gpu.address} does not answer its driver any more: {error}; it needs a reset")
+                gaps.unread(gpu.address, f"it does not answer its driver any more: {error}; it needs a reset")
                 yield Sample(rows.LOST, 1.0, (gpu.address,))
                 continue
             except ClosedError as error:
                 self._abandon(f"NVML went away: {error}")
                 return
-            seen.update(card.seen)
-            notes.extend(card.notes)
+            told[0].update(card.seen)
+            told[1].update(card.unnamed)
             yield from card.samples
             yield Sample(rows.LOST, 0.0, (gpu.address,))
             if gpu.address in session.listener.listening:
                 yield from self._cards.xids(gpu.address, self._xids)
-        self._after_losses(lost + len(session.bound - session.gpus.keys()))
+        absent = session.bound - session.gpus.keys()
+        for address in sorted(absent):
+            why = "; ".join(sorted(set(session.silent.values()))) or "its driver does not list it"
+            gaps.missing("GPU with NVIDIA's driver", address, why)
+        self._after_losses(lost + len(absent))
 
     def _opened(self, bound: frozenset[str]) -> Session | None:
         """Return NVML opened for the GPUs that have its driver now; None with `_problem` if that fails."""
@@ -123,7 +146,7 @@ class Nvml(Source):
             return None
         if self._session is None and self._opening.ready:
             try:
-                self._session = Session(bound, self._xids, self._call)
+                self._session = Session(bound, self._xids, self._call, self._clock)
             except NvmlCallError as error:
                 self._opening.failed()
                 self._problem = f"NVML is not available: {error}"

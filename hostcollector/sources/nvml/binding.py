@@ -1,11 +1,12 @@
 """The one place that touches pynvml: calls by name, with its errors sorted by what they cost.
 
-Two of its wrappers are replaced: the one of the frame buffer's usage has 32 bits for a number of 64, and the
-one of the VM's id gives the library a longer buffer than there is.
+Three of its wrappers are replaced: that of the frame buffer's usage has 32 bits for a number of 64, that of
+the VM's id gives the library a longer buffer than there is, and that of the SRAM's errors wants a pointer.
 """
 
 import ctypes
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pynvml
@@ -68,12 +69,15 @@ def handle_key(handle: Any) -> int:
     return ctypes.cast(handle, ctypes.c_void_p).value or 0
 
 
-def field_number(field: Any) -> int | None:
-    """Return the value of a field as asked for with nvmlDeviceGetFieldValues; None if it was not told."""
-    if field.nvmlReturn != pynvml.NVML_SUCCESS:
-        return None
-    member = _VALUE_MEMBERS.get(field.valueType)
-    return int(getattr(field.value, member)) if member else None
+def field_numbers(fields: Any) -> dict[tuple[int, int], int]:
+    """Return what nvmlDeviceGetFieldValues told of the fields, by id and scope; `fields` may be None."""
+    found = {}
+    for field in fields or ():
+        member = _VALUE_MEMBERS.get(field.valueType)
+        if field.nvmlReturn == pynvml.NVML_SUCCESS and member:
+            with suppress(ValueError, OverflowError):  # a floating-point field that is no number
+                found[field.fieldId, field.scopeId] = int(getattr(field.value, member))
+    return found
 
 
 def _fault(error: Any) -> NvmlCallError:
@@ -100,12 +104,20 @@ def _vm_id(instance: int) -> tuple[str, int]:
     return buffer.value.decode(errors="replace"), kind.value
 
 
+def _sram_threshold_exceeded(handle: Any) -> int:
+    """Return 1 if the SRAM has had more ECC errors than it may (from A100 and driver 550 on)."""
+    status = pynvml.c_nvmlEccSramErrorStatus_v1_t()
+    _checked("nvmlDeviceGetSramEccErrorStatus", handle, ctypes.byref(status))
+    return int(status.bThresholdExceeded)
+
+
 def _checked(function: str, *arguments: Any) -> None:
     pointer = pynvml._nvmlGetFunctionPointer(function)  # noqa: SLF001 - there is no other way to the symbol
     pynvml._nvmlCheckReturn(pointer(*arguments))  # noqa: SLF001
 
 
 _OWN: Mapping[str, Callable[..., Any]] = {
+    "nvmlDeviceGetSramEccErrorStatus": _sram_threshold_exceeded,
     "nvmlVgpuInstanceGetFbUsage": _frame_buffer_used,
     "nvmlVgpuInstanceGetVmID": _vm_id,
 }

@@ -1,12 +1,15 @@
 """Reads one physical GPU with everything on it, and relates its counters to its owner."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
+from hostcollector.gaps import Gaps
 from hostcollector.gpus import NOBODY, Devices, Owner, Owners
+from hostcollector.lanes import Clock
 from hostcollector.model import Guest, Sample
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.asking import Asker, Call
@@ -23,49 +26,62 @@ DEVICE = "nvml/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The series of one GPU and of its vGPUs; `seen` are the names that sysfs has for them."""
+    """The series of one GPU and of its vGPUs.
+
+    `seen` are the names that sysfs has for them; `unnamed` counts each guest's vGPUs without one.
+    """
 
     samples: tuple[Sample, ...]
     seen: frozenset[str]
-    notes: tuple[str, ...] = ()
+    unnamed: Counter[str] = field(default_factory=Counter)
 
 
 class CardReader:
     """Reads GPUs. Keeps what each of them does not have."""
 
-    def __init__(self, baselines: Baselines, call: Call) -> None:
+    def __init__(self, baselines: Baselines, call: Call, clock: Clock) -> None:
         self._baselines = baselines
         self._call = call
+        self._clock = clock
         self.forget()
 
     def forget(self) -> None:
         """Probe everything anew, as after NVML was opened."""
-        self._asker = Asker(self._call)
+        self._asker = Asker(self._call, self._clock)
         self._vgpus = VgpuReader(self._asker)
         self._mig: dict[str, bool | None] = {}
 
-    def read(self, gpu: Gpu, devices: Devices, owners: Owners, guests: Mapping[str, Guest]) -> Card:
-        """Return one GPU's series. Raises `LostError` and `ClosedError`."""
+    def read(
+        self, gpu: Gpu, devices: Devices, owners: Owners, guests: Mapping[str, Guest], gaps: Gaps
+    ) -> Card:
+        """Return one GPU's series. Raises `LostError` and `ClosedError`.
+
+        Notes in `gaps` what of it cannot be read, part by part, and what is left out.
+        """
         address, owner = gpu.address, owners.by_device.get(gpu.address, NOBODY)
         samples = [series.observable(address, address, owner, seen=True)]
         if not owner.uuid:
             samples.append(series.identity_sample(address, gpu.identity))
-        samples += self._mig_samples(gpu)
-        samples += self._own(gpu, owner)
-        seen, notes = {address}, []
-        vgpus = self._vgpus.read(address, gpu.handle)
+        with gaps.item(f"{address}: its MIG instances"):
+            samples += self._mig_samples(gpu, gaps)
+        with gaps.item(f"{address}: its own series"):
+            samples += self._own(gpu, owner)
+        seen, unnamed = {address}, Counter[str]()
+        vgpus = self._vgpus.read(address, gpu.handle, gaps)
         if vgpus is not None:
             samples.append(Sample(rows.VGPUS, len(vgpus), (address,)))
-            if policy := self._vgpus.scheduler(address, gpu.handle):
-                samples.append(Sample(rows.VGPU_SCHEDULER_INFO, 1.0, (address, policy)))
+            with gaps.item(f"{address}: its scheduler"):
+                if policy := self._vgpus.scheduler(address, gpu.handle):
+                    samples.append(Sample(rows.VGPU_SCHEDULER_INFO, 1.0, (address, policy)))
             joined = join(vgpus, address, devices, owners, guests)
             for vgpu in joined:
                 seen.add(vgpu.gpu)
+                unnamed[vgpu.owner.uuid] += not vgpu.named
                 samples.extend(series.vgpu_samples(vgpu, address, devices.functions.get(address)))
             if len(joined) < len(vgpus):
                 stray = len(vgpus) - len(joined)
-                notes.append(f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out")
-        return Card(samples=tuple(samples), seen=frozenset(seen), notes=tuple(notes))
+                gaps.note(f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out")
+        return Card(samples=tuple(samples), seen=frozenset(seen), unnamed=unnamed)
 
     def xids(self, address: str, counts: Mapping[tuple[str, int], int]) -> Iterator[Sample]:
         """Yield the errors that the driver reported of a GPU."""
@@ -94,7 +110,7 @@ class CardReader:
         values = self._baselines.relative(DEVICE + address, owner.stay, counters)
         return {names[name]: value for name, value in values.items()}
 
-    def _mig_samples(self, gpu: Gpu) -> Iterator[Sample]:
+    def _mig_samples(self, gpu: Gpu, gaps: Gaps) -> Iterator[Sample]:
         mode = read_mig_mode(self._asker, gpu.address, gpu.handle)
         if self._mig.setdefault(gpu.address, mode) != mode:
             # A GPU that is split answers other calls than one that is not.
@@ -103,5 +119,5 @@ class CardReader:
         if mode is not None:
             yield Sample(rows.MIG_ENABLED, float(mode), (gpu.address,))
         if mode:
-            for instance in read_mig_instances(self._asker, gpu.address, gpu.handle):
+            for instance in read_mig_instances(self._asker, gpu.address, gpu.handle, gaps):
                 yield from series.mig_samples(gpu.address, instance)

@@ -85,9 +85,9 @@ def read_nvlinks(asker: Asker, subject: str, handle: Any) -> dict[int, bool]:
     links: dict[int, bool] = {}
     for link in range(_MOST_LINKS):
         state = asker.ask(subject, "nvmlDeviceGetNvLinkState", handle, link)
-        if state is None:
-            break
-        links[link] = bool(state)
+        # There may be links behind one that the GPU does not have.
+        if state is not None:
+            links[link] = bool(state)
     return links
 
 
@@ -98,7 +98,7 @@ def read_nvlink_counters(
     if not links:
         return
     fields = (*((name, 0) for name in _NVLINK_ERRORS), *((name, binding.ALL_LINKS) for name in _NVLINK_DATA))
-    told = _numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, fields))
+    told = binding.field_numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, fields))
     for number, kind in _NVLINK_ERRORS.items():
         if (errors := told.get((number, 0))) is not None:
             yield ("nvlink_errors", (kind,)), errors
@@ -115,14 +115,10 @@ def _link_by_link(
 ) -> Iterator[tuple[Key, int]]:
     up = [link for link, is_up in links.items() if is_up]
     fields = tuple((number, link) for number in _NVLINK_LINK_DATA for link in up)
-    told = _numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, fields)) if fields else {}
+    values = asker.ask(subject, "nvmlDeviceGetFieldValues", handle, fields) if fields else None
+    told = binding.field_numbers(values)
     for number, key in _NVLINK_LINK_DATA.items():
         parts = [told[number, link] for link in up if (number, link) in told]
         # A sum that lacks a link would look like a counter that was reset.
         if parts and len(parts) == len(up):
             yield (key, ()), sum(parts)
-
-
-def _numbers(values: Any) -> dict[tuple[int, int], int]:
-    found = ((value.fieldId, value.scopeId, binding.field_number(value)) for value in values or ())
-    return {(number, scope): value for number, scope, value in found if value is not None}

@@ -62,6 +62,8 @@ _GAUGES = (
     _Row("clock_hertz", ("video",), "nvmlDeviceGetClockInfo", (3,), _from_mega),
     _Row("ecc_enabled", (), "nvmlDeviceGetEccMode", (), _first),
     _Row("page_retirement_pending", (), "nvmlDeviceGetRetiredPagesPendingStatus"),
+    _Row("temperature_headroom_celsius", (), "nvmlDeviceGetMarginTemperature"),
+    _Row("sram_ecc_threshold_exceeded", (), "nvmlDeviceGetSramEccErrorStatus"),
 )
 
 # Bits of nvmlClocksEventReasons.
@@ -76,7 +78,11 @@ _HELD = {
     0x80: "hw_power_brake",
     0x100: "display_clocks",
 }
-MEMORY_TEMPERATURE = 82
+# Fields by id and scope; the average power is in milliwatts, and its scope 2 is the memory.
+_FIELDS: tuple[tuple[tuple[int, int], str, Callable[[int], float]], ...] = (
+    ((82, 0), "memory_temperature_celsius", float),
+    ((185, 2), "memory_power_watts", _from_milli),
+)
 
 
 def read_gauges(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
@@ -90,10 +96,11 @@ def read_gauges(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, 
     yield from _clocks_held(asker, subject, handle)
     yield from _row_remapping(asker, subject, handle)
     yield from encoder(asker.ask(subject, "nvmlDeviceGetEncoderStats", handle))
-    for field_value in asker.ask(subject, "nvmlDeviceGetFieldValues", handle, (MEMORY_TEMPERATURE,)) or ():
-        celsius = binding.field_number(field_value)
-        if celsius is not None:
-            yield ("memory_temperature_celsius", ()), float(celsius)
+    wanted = tuple(field_id for field_id, *_ in _FIELDS)
+    told = binding.field_numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, wanted))
+    for field_id, key, convert in _FIELDS:
+        if field_id in told:
+            yield (key, ()), convert(told[field_id])
 
 
 def memory(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:

@@ -4,12 +4,14 @@ NVML learns which GPUs there are when it is opened, so it is opened anew when th
 """
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hostcollector.lanes import Clock
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.events import XidListener
@@ -40,14 +42,20 @@ class Gpu:
 class Session:
     """NVML, opened. `bound` are the GPUs that had NVIDIA's driver then.
 
-    Raises a `NvmlCallError` when it cannot be opened: no library, no driver, versions that do not fit.
+    `silent` are the numbers of GPUs that do not say which they are, with the reason. Raises a `NvmlCallError`
+    when it cannot be opened: no library, no driver, versions that do not fit.
     """
 
     def __init__(
-        self, bound: frozenset[str], counts: Counter[tuple[str, int]], call: Call = binding.call
+        self,
+        bound: frozenset[str],
+        counts: Counter[tuple[str, int]],
+        call: Call = binding.call,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.bound = bound
         self._call = call
+        self.silent: dict[int, str] = {}
         call("nvmlInit")
         try:
             self.versions = (self._text("nvmlSystemGetDriverVersion"), self._text("nvmlSystemGetNVMLVersion"))
@@ -56,7 +64,7 @@ class Session:
             call("nvmlShutdown")
             raise
         handles = {gpu.address: gpu.handle for gpu in self.gpus.values()}
-        self.listener = XidListener(handles, counts, call)
+        self.listener = XidListener(handles, counts, call, clock)
 
     def close(self) -> bool:
         """Close NVML; False if it is stuck, and then it is not closed."""
@@ -75,9 +83,9 @@ class Session:
                     yield Gpu(address=address, handle=handle, identity=self._identity(handle))
             except ClosedError:
                 raise
-            except NvmlCallError:
+            except NvmlCallError as error:
                 # One GPU that does not answer costs itself only.
-                continue
+                self.silent[index] = str(error)
 
     def _identity(self, handle: Any) -> Identity:
         return Identity(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from hostcollector.gaps import Gaps
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 from hostcollector.sources.nvml.readout import PERCENT, Key, encoder
@@ -49,14 +50,20 @@ class VgpuReader:
         self._asker = asker
         self._seen: dict[str, int] = {}
 
-    def read(self, subject: str, handle: Any) -> list[Vgpu] | None:
-        """Return the vGPUs of a GPU; None for one that has none to give."""
+    def read(self, subject: str, handle: Any, gaps: Gaps) -> list[Vgpu] | None:
+        """Return the vGPUs of a GPU; None for one that has none to give. `gaps` get the unreadable ones."""
         instances: Sequence[int] | None = self._asker.ask(subject, "nvmlDeviceGetActiveVgpus", handle)
         if instances is None:
             return None
         self._asker.retain(f"{subject}/vgpu", {_member(subject, instance) for instance in instances})
-        busy = self._utilization(subject, handle) if instances else {}
-        return [self._vgpu(subject, instance, busy.get(instance, {})) for instance in instances]
+        busy: dict[int, dict[Key, float]] = {}
+        with gaps.item(f"{subject}: the use of its vGPUs"):
+            busy = self._utilization(subject, handle) if instances else {}
+        vgpus = []
+        for instance in instances:
+            with gaps.item(_member(subject, instance)):
+                vgpus.append(self._vgpu(subject, instance, busy.get(instance, {})))
+        return vgpus
 
     def scheduler(self, subject: str, handle: Any) -> str:
         """Return how the GPU's time is shared out; empty where it is not told."""

@@ -31,9 +31,11 @@ typedef struct { unsigned version; int type; unsigned count; unsigned long long 
 typedef struct { unsigned year; unsigned short month, day, hour, min, sec; unsigned char status; } expiry_t;
 typedef struct { unsigned char licensed; expiry_t expiry; unsigned state; } license_t;
 typedef struct { void *device; unsigned long long type, data; unsigned gi, ci; } event_t;
+typedef struct { unsigned version; int margin; } margin_t;
+typedef struct { unsigned version; unsigned long long counts[11]; unsigned exceeded; } sram_t;
 typedef struct { unsigned policy, arr, params[2]; } scheduler_t;
 
-struct device { char bus_id[32], name[96], serial[30], uuid[96]; int lost, mig, links;
+struct device { char bus_id[32], name[96], serial[30], uuid[96]; int lost, mig; unsigned long long links;
                 unsigned long long energy, errors, nvlink_kib; };
 struct vgpu { unsigned id, type, gi; int device, licensed; char uuid[80], mdev[80], vm[80]; int vm_kind;
               unsigned long long used, size, stamp; unsigned busy; };
@@ -59,7 +61,8 @@ int fake_device(const char *bus_id, const char *name, const char *serial, const 
 void fake_counters(int device, unsigned long long energy, unsigned long long errors, unsigned long long kib) {
   devices[device].energy = energy; devices[device].errors = errors; devices[device].nvlink_kib = kib;
 }
-void fake_links(int device, int links) { devices[device].links = links; }
+void fake_links(int device, int links) { devices[device].links = (1ULL << links) - 1; }
+void fake_link_set(int device, int links) { devices[device].links = links; }
 void fake_mig(int device, int on) { devices[device].mig = on; }
 void fake_lose(int device, int lost) { devices[device].lost = lost; }
 void fake_vgpu(int device, unsigned id, unsigned type, const char *mdev, const char *vm, int vm_kind,
@@ -158,6 +161,14 @@ GIVES(nvmlDeviceGetMaxMigDeviceCount, unsigned, 7)
 GIVES(nvmlDeviceGetGpuInstanceId, unsigned, 3)
 GIVES(nvmlDeviceGetComputeInstanceId, unsigned, 0)
 int nvmlDeviceGetTemperature(struct device *d, unsigned sensor, unsigned *out) { DEVICE; *out = 61 + sensor; return OK; }
+#ifndef OLD_DRIVER
+int nvmlDeviceGetMarginTemperature(struct device *d, margin_t *io) {
+  DEVICE; if (io->version != (sizeof *io | 1 << 24)) return 25; io->margin = -3; return OK;
+}
+int nvmlDeviceGetSramEccErrorStatus(struct device *d, sram_t *io) {
+  DEVICE; if (io->version != (sizeof *io | 1 << 24)) return 25; io->exceeded = d->errors > 1000; return OK;
+}
+#endif
 int nvmlDeviceGetUtilizationRates(struct device *d, utilization_t *out) {
   DEVICE; if (d->mig) return NOT_SUPPORTED; out->gpu = 87; out->memory = 25; return OK;
 }
@@ -204,7 +215,7 @@ int nvmlDeviceGetEncoderStats(struct device *d, unsigned *sessions, unsigned *fp
   DEVICE; *sessions = 0; *fps = 0; *latency = 0; return OK;
 }
 int nvmlDeviceGetNvLinkState(struct device *d, unsigned link, unsigned *out) {
-  DEVICE; if ((int)link >= d->links) return INVALID; *out = link != 1; return OK;
+  DEVICE; if (link >= 64 || !(d->links >> link & 1)) return INVALID; *out = link != 1; return OK;
 }
 int nvmlDeviceGetFieldValues(struct device *d, int count, field_t *f) {
   DEVICE;
@@ -212,6 +223,9 @@ int nvmlDeviceGetFieldValues(struct device *d, int count, field_t *f) {
     f[i].result = OK; f[i].type = 3;
     switch (f[i].field) {
     case 82: f[i].type = 1; f[i].value.u = 70; break;
+#ifndef OLD_DRIVER
+    case 185: f[i].type = 1; f[i].value.u = 48250; f[i].result = f[i].scope == 2 ? OK : NOT_SUPPORTED; break;
+#endif
     case 38: case 45: case 52: case 59: f[i].value.ull = d->errors + f[i].field; break;
 #ifdef OLD_DRIVER
     case 138: case 139: f[i].value.ull = d->nvlink_kib + f[i].field; break;

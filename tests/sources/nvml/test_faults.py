@@ -4,6 +4,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from hostcollector.assemble import Assembler
 from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
@@ -95,10 +97,44 @@ def test_gpu_that_is_lost_from_the_start(host: NvmlHost) -> None:
     found = host.read()
     assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
     assert found[f"{PREFIX}_observable"][SECOND, SECOND, "nvml"] == 0.0
+    reading = host.reading()
+    assert (reading.missing, reading.partial) == (1, True)
+    assert any(f"not found: {SECOND} (GPU is lost" in note for note in reading.notes)
     host.nvml.lose(second, lost=False)
     host.clock.now += 61.0
     host.read()
     assert host.read()[f"{PREFIX}_power_watts"].keys() == {(GPU,), (SECOND,)}
+
+
+@pytest.mark.parametrize("function", ["nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetHandleByIndex_v2"])
+def test_gpu_that_the_driver_does_not_tell(host: NvmlHost, function: str) -> None:
+    """A GPU with NVIDIA's driver that NVML does not list is missed and named; the other one is whole."""
+    host.gpu(GPU)
+    host.nvml.fail(function, UNKNOWN, host.gpu(SECOND))
+    reading = host.reading()
+    assert table(reading.samples)[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    assert (reading.missing, reading.partial) == (1, True)
+    assert any(f"GPU with NVIDIA's driver not found: {SECOND}" in note for note in reading.notes)
+
+
+def test_gpu_that_the_driver_does_not_count(host: NvmlHost) -> None:
+    """A GPU that is bound to the driver and is in no list of it is missed too."""
+    host.gpu(GPU)
+    host.tree.add(SECOND, driver="nvidia")
+    reading = host.reading()
+    assert reading.missing == 1
+    assert any(f"{SECOND} (its driver does not list it)" in note for note in reading.notes)
+
+
+def test_mig_instance_that_does_not_say_which_it_is(host: NvmlHost) -> None:
+    """It is counted and named, and the GPU's other series stay."""
+    device = host.gpu(GPU)
+    host.nvml.mig(device, on=True)
+    host.nvml.fail("nvmlDeviceGetGpuInstanceId", UNKNOWN)
+    reading = host.reading()
+    assert table(reading.samples)[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    assert reading.missing == 1
+    assert any(note.startswith(f"{GPU}/mig2 cannot be read") for note in reading.notes)
 
 
 def test_driver_that_goes_away(host: NvmlHost) -> None:

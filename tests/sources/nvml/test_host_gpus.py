@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.fakes.nvml import NOT_SUPPORTED
+from tests.fakes.nvml import INVALID_ARGUMENT, NO_PERMISSION, NOT_SUPPORTED
 from tests.sources.nvml.conftest import NvmlHost, guest
 
 GPU, SECOND = "0000:1b:00.0", "0001:3c:00.0"
@@ -21,6 +21,9 @@ def test_gauges(host: NvmlHost) -> None:
         "power_limit_watts": 700.0,
         "temperature_celsius": 61.0,
         "memory_temperature_celsius": 70.0,
+        "memory_power_watts": 48.25,
+        "temperature_headroom_celsius": -3.0,
+        "sram_ecc_threshold_exceeded": 0.0,
         "memory_bytes": 80.0 * 2**30,
         "memory_used_bytes": 10.0 * 2**30,
         "ecc_enabled": 1.0,
@@ -109,6 +112,26 @@ def test_nvlinks(host: NvmlHost) -> None:
     assert found[f"{PREFIX}_nvlink_errors_total"] == errors
 
 
+def test_sram_that_had_too_many_errors(host: NvmlHost) -> None:
+    """The driver's own verdict: such a GPU is to be replaced."""
+    host.nvml.counters(host.gpu(GPU), errors=1001)
+    assert host.read()[f"{PREFIX}_sram_ecc_threshold_exceeded"] == {(GPU,): 1.0}
+
+
+@pytest.mark.parametrize("present", [{0, 2, 5}, {3}, {0, 17}, {1, 30}, set()])
+def test_nvlinks_with_holes(host: NvmlHost, present: set[int]) -> None:
+    """A link that a GPU does not have hides none of those behind it, and their bytes are summed."""
+    device = host.gpu(GPU)
+    host.nvml.library.fake_link_set(device, sum(1 << link for link in present))
+    host.nvml.counters(device, nvlink_kib=2**20)
+    host.read()
+    host.nvml.counters(device, nvlink_kib=2**20 + 1)
+    found = host.read()
+    assert found.get(f"{PREFIX}_nvlink_up", {}).keys() == {(GPU, str(link)) for link in present}
+    if up := present - {1}:
+        assert found[f"{PREFIX}_nvlink_receive_bytes_total"] == {(GPU,): 1024 * len(up)}
+
+
 @pytest.mark.parametrize("nvml", ["old"], indirect=True)
 def test_old_driver(host: NvmlHost) -> None:
     """Where symbols are missing their older forms serve, and nothing else is lost."""
@@ -117,6 +140,8 @@ def test_old_driver(host: NvmlHost) -> None:
     assert found[f"{PREFIX}_memory_used_bytes"] == {(GPU,): 12.0 * 2**30}
     assert found[f"{PREFIX}_clocks_held"][GPU, "sw_power_cap"] == 1.0
     assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
+    newer = ("temperature_headroom_celsius", "sram_ecc_threshold_exceeded", "memory_power_watts")
+    assert not {f"{PREFIX}_{name}" for name in newer} & found.keys()
 
 
 def test_names_that_fill_their_buffers(host: NvmlHost) -> None:
@@ -153,6 +178,31 @@ def test_every_call_is_probed_once(host: NvmlHost) -> None:
     assert found[f"{PREFIX}_temperature_celsius"].keys() == {(GPU,), (SECOND,)}
     assert host.nvml.calls("nvmlDeviceGetPowerUsage", first) == 1
     assert host.nvml.calls("nvmlDeviceGetPowerUsage", second) == 3
+
+
+@pytest.mark.parametrize("code", [NOT_SUPPORTED, INVALID_ARGUMENT, NO_PERMISSION])
+@pytest.mark.parametrize(
+    ("function", "row"),
+    [
+        ("nvmlDeviceGetPowerUsage", "power_watts"),
+        ("nvmlDeviceGetMemoryInfo_v2", "memory_used_bytes"),
+        ("nvmlDeviceGetTotalEnergyConsumption", "energy_joules_total"),
+        ("nvmlDeviceGetActiveVgpus", "vgpus"),
+        ("nvmlDeviceGetFieldValues", "memory_temperature_celsius"),
+        ("nvmlDeviceRegisterEvents", "xid_events_total"),
+        ("nvmlEventSetCreate", "xid_events_total"),
+    ],
+)
+def test_what_was_not_supported_for_a_moment_comes_back(
+    host: NvmlHost, code: int, function: str, row: str
+) -> None:
+    """A refusal is believed for some minutes and no longer; the source need not be started again."""
+    host.gpu(GPU)
+    host.nvml.fail(function, code)
+    host.read()
+    host.nvml.mend()
+    host.clock.now += 301.0
+    assert host.read()[f"{PREFIX}_{row}"]
 
 
 def test_xid_events(host: NvmlHost) -> None:

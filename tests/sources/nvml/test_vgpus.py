@@ -93,8 +93,21 @@ def test_twins_are_not_guessed(host: NvmlHost) -> None:
     names = {(A, "vgpu-00000001"): 1, (A, "vgpu-00000002"): 2}
     assert found[f"{GUEST}_memory_used_bytes"] == names
     assert {labels[:2] for labels in found[f"{GUEST}_info"]} == names.keys()
+    assert host.reading(guest(A, VF, OTHER_VF)).missing == 0
     observable = {labels[1]: value for labels, value in found[f"{GUEST}_observable"].items()}
     assert observable == {"vgpu-00000001": 1.0, "vgpu-00000002": 1.0, VF: 0.0, OTHER_VF: 0.0}
+
+
+def test_a_vgpu_that_the_driver_does_not_tell_is_missed(host: NvmlHost) -> None:
+    """The definition promises two VFs, and the driver knows of one vGPU: one is missing, by name."""
+    device = host.gpu(GPU)
+    for vf in (VF, OTHER_VF):
+        host.tree.vf(vf, GPU, current_vgpu_type="10")
+    host.nvml.vgpu(device, 1, A, type_id=10)
+    assert host.reading(guest(A, VF)).missing == 0
+    reading = host.reading(guest(A, VF, OTHER_VF))
+    assert (reading.missing, reading.partial) == (1, True)
+    assert any(note.startswith("vGPU not found: ") for note in reading.notes)
 
 
 def test_vm_by_libvirts_number(host: NvmlHost) -> None:

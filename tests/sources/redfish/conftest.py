@@ -20,6 +20,7 @@ from tests.fakes.samples import Table, table
 FIRST, SECOND = "/Systems/A/Processors/GPU_SXM_1", "/Systems/A/Processors/GPU_SXM_2"
 POWER, ENERGY, LINKS = ("power_watts", ()), ("energy_joules", ()), ("nvlink_receive_bytes", ())
 HEADROOM = ("temperature_headroom_celsius", ())
+VOLTAGE = ("voltage_volts", ())
 
 
 def gpu(path: str, serial: str = "", uuid: str = "", system: str = "A") -> Gpu:
@@ -86,7 +87,7 @@ class Host:
     ) -> None:
         """Let the BMC have told of some GPUs, just now: millijoules and bytes of each."""
         at = self.now if asked_at is None else asked_at
-        readings = Readings({POWER: 300.0, HEADROOM: 50.0}, {ENERGY: energy})
+        readings = Readings({POWER: 300.0, HEADROOM: 50.0, VOLTAGE: 0.9}, {ENERGY: energy})
         reports = Part(name=REPORTS, asked_at=at, good_for=45.0, readings={it.path: readings for it in gpus})
         ports = Part(
             name=PORTS,

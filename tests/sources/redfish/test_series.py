@@ -150,7 +150,8 @@ def test_nvidias_driver_goes_first(mapped: Host) -> None:
     """Of a GPU with that driver only those rows come from the BMC that the driver does not have."""
     mapped.tree.bind(ONE, "nvidia")
     found = mapped.read()
-    assert set(found[f"{OURS}_temperature_headroom_celsius"]) == {(ONE,), ("GPU_SXM_2",)}
+    assert set(found[f"{OURS}_voltage_volts"]) == {(ONE,), ("GPU_SXM_2",)}
+    assert set(found[f"{OURS}_temperature_headroom_celsius"]) == {("GPU_SXM_2",)}
     assert set(found[f"{OURS}_power_watts"]) == {("GPU_SXM_2",)}
     assert set(found[f"{OURS}_energy_joules_total"]) == {("GPU_SXM_2",)}
     assert found[f"{OURS}_observable"][ONE, ONE, "redfish"] == 1.0
