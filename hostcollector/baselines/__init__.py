@@ -24,6 +24,14 @@ def boot_of(root: Path) -> str:
         return ""
 
 
+def same_stay(known: str, now: str) -> bool:
+    """Whether two names of a stay can be the same one: the longer one says more, after another slash.
+
+    When a guest's QEMU started is not always known, and not knowing it makes no other owner.
+    """
+    return known == now or known.startswith(f"{now}/") or now.startswith(f"{known}/")
+
+
 class Baselines:
     """Counters relative to their owner's start. Safe to use from several threads.
 
@@ -49,14 +57,17 @@ class Baselines:
         0 for an owner that was not there before, and for a counter met for the first time. A counter that
         goes back starts at 0 again; one whose reading cannot be believed is missing from the answer, and so
         are all of them as long as the disk has not given the record. `owner` has to differ for every stay: a
-        guest that comes back after somebody else is a new owner.
+        guest that comes back after somebody else is a new owner. It may grow by parts (see `same_stay`).
         """
         with self._kept.entries() as records:
             if records is None:
                 return {}
             record = records.get(device)
-            if record is None or record.owner != owner:
+            if record is None or not same_stay(record.owner, owner):
                 record = records[device] = record.taken_over(owner) if record else Record(owner)
+                self._kept.changed()
+            elif len(owner) > len(record.owner):
+                record.owner = owner
                 self._kept.changed()
             values, moved = record.read_off(counters)
             if moved:

@@ -64,6 +64,7 @@ def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
         name=f"{prefix}_info",
         labels=_INFO_LABELS,
         help="What the VF is; driver is its own one on the host, such as vfio-pci.",
+        note="mac is what a guest's definition gives the VF; of a VF without a guest, what the card lists.",
     )
     rows["infiniband_info"] = describe(
         name=f"{prefix}_infiniband_info",

@@ -8,7 +8,7 @@ may hold for ever. Only a guest without a process makes the scan read all of the
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ _LIKELY = (b"qemu", b"kvm")
 _VHOST = b"vhost-"
 # With async-teardown QEMU clones itself, command line included, only to free its memory after its end.
 _TEARDOWN = b"cleanup/"
+
+# How long a source that only wants start times waits for the first scan.
+PATIENCE_SECONDS = 0.5
 
 HIDDEN = (
     "/proc hides the processes of other users from this account: mount it without hidepid or put the account "
@@ -48,6 +51,7 @@ class QemuProcesses:
         self._proc = str(root / "proc")
         self._clock = clock
         self._lock = threading.Lock()
+        self._found_once = threading.Event()
         self._searched_at = float("-inf")
         self._last: _Answer | None = None
         self._seen: set[int] = set()
@@ -72,7 +76,23 @@ class QemuProcesses:
                 self._scan(everything=True)
                 self._searched_at = now
             self._last = _Answer(guests, moment, self._found(guests))
+            self._found_once.set()
             return self._last.found
+
+    def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
+        """Return when the QEMUs of these guests started, in clock ticks since boot, as far as that is known.
+
+        Reads no command line, which may hang: it goes by what `find` has found. The first time it waits for
+        another source of the same collection to ask for that.
+        """
+        if not self._found_once.wait(PATIENCE_SECONDS):
+            self._found_once.set()  # no source looks for processes here
+        found = self._last.found.processes if self._last is not None else {}
+        known = ((uuid, found[uuid]) for uuid in uuids if uuid in found)
+        try:
+            return {uuid: process.start_ticks for uuid, process in known if self.is_running(process)}
+        except SourceUnavailableError:
+            return {}
 
     def is_running(self, process: QemuProcess) -> bool:
         """Whether the PID still belongs to this process; what was read of it before is then its own.

@@ -123,13 +123,18 @@ def _sriov(ingredients: Ingredients) -> Source:
 
     settings = ingredients.settings
     partitions = Partitions(settings.infiniband.partitions, ingredients.ufm)
-    return Sriov(Path(settings.paths.root), ingredients.baselines, partitions=partitions)
+    return Sriov(
+        Path(settings.paths.root),
+        ingredients.baselines,
+        partitions=partitions,
+        processes=ingredients.processes,
+    )
 
 
 def _vfio(ingredients: Ingredients) -> Source:
     from hostcollector.sources.vfio import Vfio
 
-    return Vfio(Path(ingredients.settings.paths.root), ingredients.baselines)
+    return Vfio(Path(ingredients.settings.paths.root), ingredients.baselines, ingredients.processes)
 
 
 def _nvml(ingredients: Ingredients) -> Source:
@@ -140,7 +145,7 @@ def _nvml(ingredients: Ingredients) -> Source:
         )
     from hostcollector.sources.nvml import Nvml
 
-    return Nvml(root, ingredients.baselines, ingredients.identities)
+    return Nvml(root, ingredients.baselines, ingredients.identities, processes=ingredients.processes)
 
 
 def _redfish(ingredients: Ingredients) -> Source:
@@ -155,6 +160,7 @@ def _redfish(ingredients: Ingredients) -> Source:
         ingredients.identities,
         mapped=ingredients.gpu_map,
         nvml=settings.source_enabled("nvml", default=True),
+        processes=ingredients.processes,
     )
 
 

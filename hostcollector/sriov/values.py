@@ -56,6 +56,16 @@ class Topology:
     pfs: tuple[PhysicalFunction, ...] = ()
     vfs: Mapping[str, VirtualFunction] = field(default_factory=dict)
 
+    @property
+    def representors(self) -> Mapping[str, str]:
+        """The PCI addresses of VFs by the names of the netdevs that stand for them in a switch."""
+        return {
+            netdev: pf.vfs[number]
+            for pf in self.pfs
+            for number, netdev in pf.representors.items()
+            if number in pf.vfs
+        }
+
     @classmethod
     def of(cls, pfs: tuple[PhysicalFunction, ...]) -> "Topology":
         """Return the topology of these PFs."""

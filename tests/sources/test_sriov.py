@@ -199,7 +199,7 @@ def test_a_restart_of_the_collector_leaves_no_jump(host: Host) -> None:
     assert {sample.metric.name for sample in early.samples if "host_vf_" in sample.metric.name} == {
         "hostcollector_host_vf_info_truncated"
     }
-    assert any("not all guests are known" in note for note in early.notes)
+    assert any("not all guests are listed yet" in note for note in early.notes)
     host.tell(_vf(0, 1800), _vf(1))
     assert _by_vf(host.read(_guest(A, FIRST)), name) == {"0": 800}
 
@@ -316,6 +316,22 @@ def test_every_kind_of_pass_through_finds_its_vf(host: Host) -> None:
     for owner in owners:
         guest = Guest(domain=owner(Domain(uuid=A, name="a")))
         assert _by_vf(host.read(guest), "libvirt_domain_vf_info") == {"0": 1}
+
+
+def test_a_guest_makes_no_series_by_changing_its_address(host: Host) -> None:
+    """The info has the address of the definition; what the card lists of a free VF is the host's."""
+    _card(host)
+    for byte in range(3):
+        changed = b"\x02\0\0\0\0" + bytes([byte])
+        host.tell(_vf(0, mac=changed), _vf(1, mac=changed))  # type: ignore[arg-type]
+        reading = host.read(_guest(A, FIRST))
+        infos = {labels[3] for _, labels in _series(reading, "libvirt_domain_vf_info")}
+        assert infos == {MAC}
+    free = {labels[3] for _, labels in _series(host.read(), "hostcollector_host_vf_info")}
+    assert free == {"02:00:00:00:00:02"}
+    device = HostDevice(type="pci", pci_address=FIRST)
+    nameless = Guest(domain=Domain(uuid=A, name="a", host_devices=(device,)))
+    assert {labels[3] for _, labels in _series(host.read(nameless), "libvirt_domain_vf_info")} == {""}
 
 
 def test_a_vf_below_a_shared_macvtap_stays_with_the_host(host: Host) -> None:

@@ -15,9 +15,11 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
 from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpus import DeviceReader, Devices, Owners, find_owners
+from hostcollector.gpus import DeviceReader, Devices
 from hostcollector.lanes import Backoff, Clock
 from hostcollector.model import Sample
+from hostcollector.owners import OwnerFinder, Owners
+from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
@@ -46,10 +48,12 @@ class Nvml(Source):
         baselines: Baselines,
         identities: GpuIdentities | None = None,
         *,
+        processes: QemuProcesses | None = None,
         call: Call = binding.call,
         clock: Clock = time.monotonic,
     ) -> None:
         self._devices = DeviceReader(root)
+        self._owners = OwnerFinder(processes)
         self._baselines = baselines
         self._identities = identities
         self._call = call
@@ -63,8 +67,8 @@ class Nvml(Source):
 
     def read(self, request: Request) -> Reading:
         """Return the series of the GPUs that NVML sees. That it is missing is a state, not an error."""
-        owners = find_owners(request.guests, all_listed=request.guests_listed)
-        devices = self._devices.read(device for device in owners.by_device if ":" in device)
+        owners = self._owners.find(request.guests, all_listed=request.guests_listed)
+        devices = self._devices.read(owners.functions)
         session = self._opened(frozenset(_bound(devices)))
         gaps = Gaps()
         seen: set[str] = set()

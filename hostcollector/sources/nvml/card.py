@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
 from hostcollector.gaps import Gaps
-from hostcollector.gpus import NOBODY, Devices, Owner, Owners
+from hostcollector.gpus import Devices
 from hostcollector.lanes import Clock
 from hostcollector.model import Guest, Sample
+from hostcollector.owners import NOBODY, Owner, Owners
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.asking import Asker, Call
 from hostcollector.sources.nvml.counters import read_counters, read_nvlink_counters, read_nvlinks
@@ -58,7 +59,7 @@ class CardReader:
 
         Notes in `gaps` what of it cannot be read, part by part, and what is left out.
         """
-        address, owner = gpu.address, owners.by_device.get(gpu.address, NOBODY)
+        address, owner = gpu.address, owners.of(gpu.address, held=False) or NOBODY
         samples = [series.observable(address, address, owner, seen=True)]
         if not owner.uuid:
             samples.append(series.identity_sample(address, gpu.identity))

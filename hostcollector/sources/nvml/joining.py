@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hostcollector.gpus import Devices, Owner, Owners
-from hostcollector.gpus.owners import owner_of
+from hostcollector.gpus import Devices
 from hostcollector.model import Guest
+from hostcollector.owners import Owner, Owners
 from hostcollector.sources.nvml.vgpus import Vgpu
 
 
@@ -46,7 +46,7 @@ def _owner(vgpu: Vgpu, owners: Owners, guests: Mapping[str, Guest]) -> Owner | N
         guest = guests.get(vgpu.vm)
     else:
         guest = next((guest for guest in guests.values() if str(guest.domain.id) == vgpu.vm), None)
-    by_vm = owner_of(guest.domain) if guest is not None else None
+    by_vm = owners.by_guest.get(guest.domain.uuid) if guest is not None else None
     if by_mdev is not None and by_vm is not None and by_mdev != by_vm:
         return None
     return by_mdev or by_vm

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from hostcollector.catalogue import gpu as rows
-from hostcollector.gpus import Function, Mode, Owner
+from hostcollector.gpus import Function, Mode
 from hostcollector.model import Sample
+from hostcollector.owners import Owner
 from hostcollector.sources.nvml.counters import SCALES
 from hostcollector.sources.nvml.joining import Joined
 from hostcollector.sources.nvml.mig import MigInstance

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from hostcollector.gpus import NOBODY, Devices, Owner, Owners
+from hostcollector.gpus import Devices
+from hostcollector.owners import Owner, Owners
 
 
 def unseen(devices: Devices, owners: Owners, seen: AbstractSet[str]) -> Iterator[tuple[str, str, Owner]]:
@@ -11,9 +12,7 @@ def unseen(devices: Devices, owners: Owners, seen: AbstractSet[str]) -> Iterator
     for function in devices.functions.values():
         address = function.address
         if function.is_nvidia_gpu and address not in seen:
-            owner = owners.of(address)
-            if owner is None and not function.held_for_guests and address not in owners.disputed:
-                owner = NOBODY
+            owner = owners.of(address, held=function.held_for_guests)
             shown = owner is not None and (owner.uuid or function.vgpu_type or not function.physical)
             if owner is not None and shown:
                 yield address, devices.physical(address), owner

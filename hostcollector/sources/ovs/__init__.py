@@ -14,11 +14,12 @@ from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.ovsdb import NoServerError
+from hostcollector.owners import OwnerFinder
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples
-from hostcollector.sriov import TopologyReader, find_owners
+from hostcollector.sriov import TopologyReader
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
@@ -32,6 +33,7 @@ class OpenVswitch(Source):
     def __init__(self, switch: LocalSwitch, root: Path, clock: Clock = time.monotonic) -> None:
         self._switch = switch
         self._vfs = TopologyReader(root)
+        self._owners = OwnerFinder(locator=self._vfs)
         self._clock = clock
 
     def start(self) -> None:
@@ -63,11 +65,13 @@ class OpenVswitch(Source):
         self._switch.close()
 
     def _representors(self, request: Request) -> Mapping[str, str]:
-        topology = self._vfs.read()
-        if not any(pf.representors for pf in topology.pfs):
+        """Return the guests' UUIDs by the names of the netdevs that stand for their VFs."""
+        representors = self._vfs.read().representors
+        if not representors:
             return {}
-        vfs = find_owners(request.guests, topology, self._vfs, all_listed=request.guests_listed)
-        return vfs.representors(topology)
+        owners = self._owners.find(request.guests, all_listed=request.guests_listed)
+        found = {netdev: owners.of(address) for netdev, address in representors.items()}
+        return {netdev: owner.uuid for netdev, owner in found.items() if owner is not None and owner.uuid}
 
 
 def _port_samples(owned_port: Owned) -> Iterator[Sample]:

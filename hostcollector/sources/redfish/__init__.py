@@ -14,9 +14,11 @@ from hostcollector.catalogue import bmc
 from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
-from hostcollector.gpus import NOBODY, DeviceReader
+from hostcollector.gpus import DeviceReader
 from hostcollector.lanes import Clock
 from hostcollector.model import Sample
+from hostcollector.owners import NOBODY, OwnerFinder
+from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.redfish import Answer, Client, Key, Readings
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.redfish import told
@@ -59,9 +61,11 @@ class Redfish(Source):
         *,
         mapped: FollowedFile[GpuMap] | None = None,
         nvml: bool = True,
+        processes: QemuProcesses | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self._devices = DeviceReader(root)
+        self._owners = OwnerFinder(processes)
         self._client = client
         self._baselines = baselines
         self._identities = identities
@@ -77,7 +81,7 @@ class Redfish(Source):
 
     def read(self, request: Request) -> Reading:
         """Return what the BMC said last of each GPU, at once. That it says nothing is a state with a note."""
-        host = read_gpus(self._devices, request)
+        host = read_gpus(self._devices, self._owners, request)
         if self._client is None:
             lacking = host.lacking()
             samples = [observable(address, address, owner, seen=False) for address, owner in lacking]

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.gpus import NOBODY, DeviceReader, Function, Owner, Owners, find_owners
+from hostcollector.gpus import DeviceReader, Function
+from hostcollector.owners import Owner, OwnerFinder
 from hostcollector.sources.base import Request
 
 _DRIVER = "nvidia"
@@ -36,22 +37,13 @@ class HostGpus:
         return address in self.functions and self.functions[address].driver == _DRIVER
 
 
-def read_gpus(reader: DeviceReader, request: Request) -> HostGpus:
+def read_gpus(reader: DeviceReader, finder: OwnerFinder, request: Request) -> HostGpus:
     """Return the GPUs that there are now."""
-    owners = find_owners(request.guests, all_listed=request.guests_listed)
-    devices = reader.read(device for device in owners.by_device if ":" in device)
+    owners = finder.find(request.guests, all_listed=request.guests_listed)
     functions = {
         function.address: function
-        for function in devices.functions.values()
+        for function in reader.read(owners.functions).functions.values()
         if function.is_gpu and not function.physical
     }
-    found = {address: _owner(function, owners) for address, function in functions.items()}
+    found = {it.address: owners.of(it.address, held=it.held_for_guests) for it in functions.values()}
     return HostGpus(functions, {address: owner for address, owner in found.items() if owner is not None})
-
-
-def _owner(function: Function, owners: Owners) -> Owner | None:
-    """Return whose a GPU is; one with a driver of the host is nobody's else, known guests or not."""
-    owner = owners.of(function.address)
-    if owner is None and function.address not in owners.disputed and not function.held_for_guests:
-        return NOBODY
-    return owner

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from hostcollector.catalogue import bmc, gpu
-from hostcollector.gpus import Owner
 from hostcollector.model import Metric, Sample
+from hostcollector.owners import Owner
 from hostcollector.redfish import SCALES, Answer, Readings
 from hostcollector.sources.redfish.joining import Joined
 

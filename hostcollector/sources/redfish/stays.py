@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from hostcollector.gpus import Owner
+from hostcollector.baselines import same_stay
+from hostcollector.owners import Owner
 
 
 class Stays:
@@ -21,7 +22,7 @@ class Stays:
         """Take note of who owns what now."""
         for device, owner in owners.items():
             stay, _ = self._stays.get(device, ("", 0.0))
-            if device not in self._stays or stay != owner.stay:
+            if device not in self._stays or not same_stay(stay, owner.stay):
                 self._stays[device] = owner.stay, now if self._looked else -math.inf
         for device in self._stays.keys() - owners.keys():
             del self._stays[device]

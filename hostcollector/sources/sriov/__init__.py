@@ -12,7 +12,9 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.errors import SourceError
 from hostcollector.model import Sample
+from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.partitions import Partitions
+from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.sriov.card import Card, CounterReader, notes
@@ -20,7 +22,7 @@ from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
-from hostcollector.sriov import Owners, PhysicalFunction, Topology, TopologyReader, find_owners
+from hostcollector.sriov import PhysicalFunction, Topology, TopologyReader
 
 __all__ = ["Sriov"]
 
@@ -39,8 +41,10 @@ class Sriov(Source):
         baselines: Baselines,
         route: RouteSocket | None = None,
         partitions: Partitions | None = None,
+        processes: QemuProcesses | None = None,
     ) -> None:
         self._reader = TopologyReader(root)
+        self._owners = OwnerFinder(processes, self._reader)
         self._files = VendorFiles(root)
         self._lists = VfLists(route or RouteSocket())
         self._baselines = baselines
@@ -52,7 +56,7 @@ class Sriov(Source):
         topology = self._current_topology()
         if not topology.pfs:
             return Reading(samples=(), notes=("no network card here can be split into VFs (SR-IOV)",))
-        owners = find_owners(request.guests, topology, self._reader, all_listed=request.guests_listed)
+        owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         self._lists.begin()
         samples: list[Sample] = []
         vfs: list[Described] = []
@@ -62,15 +66,19 @@ class Sriov(Source):
             counters = CounterReader(card, self._files)
             samples.extend(_card_samples(card))
             vfs.extend(self._card_vfs(card, counters, owners))
-            owned = sum(address in owners.by_address for address in card.pf.vfs.values())
+            owned = sum(address in owners.by_device for address in card.pf.vfs.values())
             remarks.extend(notes(card, counters, owned))
         samples.extend(sample for vf in vfs for sample in samples_of(vf))
         samples.extend(self._memberships.samples(vfs))
         self._baselines.flush()
-        remarks.extend(_doubts(owners))
+        remarks.extend(_doubts(owners, topology))
         remarks.extend(self._memberships.notes(vfs))
         remarks.extend(self._baselines.problems)
-        partial = any(card.truncated for card in cards) or not owners.complete or bool(owners.disputed)
+        partial = (
+            any(card.truncated for card in cards)
+            or not owners.complete
+            or bool(owners.disputed & topology.vfs.keys())
+        )
         return Reading(samples=samples, notes=tuple(remarks), partial=partial)
 
     def close(self) -> None:
@@ -112,6 +120,7 @@ class Sriov(Source):
             yield Described(
                 labels=(card.name, str(number), address),
                 owner=owner,
+                mac=owners.macs.get(address, ""),
                 listed=card.listed(number),
                 ipoib=card.ipoib,
                 counters=self._relative(DEVICE + address, owner.stay, origin, raw),
@@ -141,9 +150,9 @@ def _card_samples(card: Card) -> Iterator[Sample]:
         yield Sample(rows.VF_INFO_TRUNCATED, float(card.truncated), labels)
 
 
-def _doubts(owners: Owners) -> Iterator[str]:
+def _doubts(owners: Owners, topology: Topology) -> Iterator[str]:
     """Yield why VFs are left out although their card told of them."""
     if not owners.complete:
-        yield "not all guests are known yet: VFs that no known guest owns are left out, they may be theirs"
-    for address in sorted(owners.disputed):
-        yield f"VF {address} is named by more than one guest's definition: it is left out until one is left"
+        yield f"{owners.why_open()}: VFs that no known guest owns are left out, they may be such a guest's"
+    for address in sorted(owners.disputed & topology.vfs.keys()):
+        yield f"VF {owners.dispute(address)}"

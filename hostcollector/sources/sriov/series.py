@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from hostcollector.catalogue import vf as rows
 from hostcollector.model import Metric, Sample
+from hostcollector.owners import Owner
 from hostcollector.sources.sriov import drift
 from hostcollector.sources.sriov.vf_list import ListedVf
-from hostcollector.sriov import Owner
 from hostcollector.units import bytes_from_mbit
 
 
@@ -15,12 +15,13 @@ from hostcollector.units import bytes_from_mbit
 class Described:
     """One VF with all that was found out about it.
 
-    `labels` are PF, number and PCI address; `counters` are relative to the owner's start; `driver` is the
-    VF's own, the rest describes its PF.
+    `labels` are PF, number and PCI address; `mac` is what the owner's definition gives to the VF; `counters`
+    are relative to the owner's start; `driver` is the VF's own, the rest describes its PF.
     """
 
     labels: tuple[str, str, str]
     owner: Owner
+    mac: str
     listed: ListedVf | None
     ipoib: bool
     counters: Mapping[str, int]
@@ -41,10 +42,11 @@ def samples_of(vf: Described) -> Iterator[Sample]:
     if vf.listed is not None:
         yield from _settings(vf.listed, family, labels, uuid, ipoib=vf.ipoib)
         if not vf.ipoib:
-            mac = vf.listed.mac or ""
+            # What the card lists a guest can change as often as it likes, and each change were new series.
+            mac = vf.mac if uuid else vf.listed.mac or ""
             vlan = "" if vf.listed.vlan is None else str(vf.listed.vlan)
         if uuid:
-            for rule, broken in drift.judge(vf.listed, vf.owner.mac, ipoib=vf.ipoib):
+            for rule, broken in drift.judge(vf.listed, vf.mac, ipoib=vf.ipoib):
                 yield Sample(rows.POLICY_DRIFT, float(broken), (*labels, rule), uuid)
     about = (mac, vlan, vf.driver, vf.pf_driver, vf.pf_address, vf.ib_device)
     yield Sample(family["info"], 1.0, labels + about, uuid)

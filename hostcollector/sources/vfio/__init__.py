@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hostcollector.baselines import Baselines
-from hostcollector.gpus import NOBODY, DeviceReader, Devices, Function, Owner, Owners, find_owners
+from hostcollector.gpus import DeviceReader, Devices, Function
 from hostcollector.model import Sample
+from hostcollector.owners import Owner, OwnerFinder, Owners
+from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.vfio.health import HealthReader
 from hostcollector.sources.vfio.series import (
@@ -34,7 +36,8 @@ class Vfio(Source):
 
     name = SOURCE
 
-    def __init__(self, root: Path, baselines: Baselines) -> None:
+    def __init__(self, root: Path, baselines: Baselines, processes: QemuProcesses | None = None) -> None:
+        self._owners = OwnerFinder(processes)
         self._devices = DeviceReader(root)
         self._health = HealthReader(root)
         self._baselines = baselines
@@ -42,8 +45,8 @@ class Vfio(Source):
 
     def read(self, request: Request) -> Reading:
         """Return the series of all GPUs, vGPUs and NVSwitches, and of all PCI functions that guests have."""
-        owners = find_owners(request.guests, all_listed=request.guests_listed)
-        devices = self._devices.read(device for device in owners.by_device if ":" in device)
+        owners = self._owners.find(request.guests, all_listed=request.guests_listed)
+        devices = self._devices.read(owners.functions)
         self._forget_gone(devices)
         samples = [*self._functions(devices, owners), *_mdevs(devices, owners)]
         self._baselines.flush()
@@ -61,7 +64,7 @@ class Vfio(Source):
 
     def _functions(self, devices: Devices, owners: Owners) -> Iterator[Sample]:
         for function in devices.functions.values():
-            owner = _owner(function, owners)
+            owner = owners.of(function.address, held=function.held_for_guests)
             if owner is None or (not owner.uuid and not _of_interest(function)):
                 continue
             if function.is_gpu:
@@ -95,14 +98,6 @@ def _of_interest(function: Function) -> bool:
     return bool(function.vgpu_type) or (not function.physical and (function.is_gpu or function.is_nvswitch))
 
 
-def _owner(function: Function, owners: Owners) -> Owner | None:
-    """Return whose the function is; one with a driver of the host is nobody's else, known guests or not."""
-    owner = owners.of(function.address)
-    if owner is None and function.address not in owners.disputed and not function.held_for_guests:
-        return NOBODY
-    return owner
-
-
 def _mdevs(devices: Devices, owners: Owners) -> Iterator[Sample]:
     for mdev in devices.mdevs.values():
         owner = owners.of(mdev.uuid)
@@ -112,7 +107,7 @@ def _mdevs(devices: Devices, owners: Owners) -> Iterator[Sample]:
 
 def _missing(devices: Devices, owners: Owners) -> list[str]:
     """Return the PCI addresses that guests own and that are not there, as after falling off the bus."""
-    return [device for device in sorted(owners.by_device) if ":" in device and device not in devices.present]
+    return sorted(set(owners.functions) - devices.present)
 
 
 def _open(devices: Devices, owners: Owners) -> bool:
@@ -126,6 +121,6 @@ def _doubts(devices: Devices, owners: Owners) -> Iterator[str]:
     for device in _missing(devices, owners):
         yield f"{device} belongs to a guest and is not on the PCI bus any more"
     for device in sorted(owners.disputed):
-        yield f"{device} is named by more than one guest's definition: it is left out until one is left"
+        yield owners.dispute(device)
     if not owners.complete and _open(devices, owners):
-        yield "not all guests are known yet: devices held for guests that no known guest owns are left out"
+        yield f"{owners.why_open()}: devices held for guests that no known guest owns are left out"

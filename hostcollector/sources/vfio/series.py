@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.catalogue import pci as rows
-from hostcollector.gpus import Devices, Function, Mdev, Mode, Owner
+from hostcollector.gpus import Devices, Function, Mdev, Mode
 from hostcollector.gpus.values import vgpu_mode
 from hostcollector.model import Metric, Sample
+from hostcollector.owners import Owner
 from hostcollector.sources.vfio.health import TOTAL, Health, Link
 
 SOURCE = "vfio"
