@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz attacks bench bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz attacks hung bench bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -53,6 +53,9 @@ fuzz: venv ## hostile bytes for every parser, FUZZ_SECONDS=60 each, guided by co
 
 attacks: setup ## attacks on the page for ATTACK_SECONDS=180 each, as a table of memory and what was served
 	$(python) -m tests.bench.attacks
+
+hung: setup ## QEMUs that hang, 5 to 29 of 30, a locked guest and starts under a scraper, as tables (10 min)
+	$(python) -m tests.bench.hung
 
 bench: setup ## speed and memory with 100 guests, next to another exporter (3 min)
 	$(python) -m tests.bench

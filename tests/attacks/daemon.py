@@ -16,11 +16,9 @@ from tests.attacks.group import Group, limited
 from tests.attacks.victim import Victim
 from tests.fakes.authority import Authority
 from tests.lab.process import end, spawn, until
+from tests.lab.trees import TREE
 
 GUESTS = 100
-TREE = Path(os.environ.get("ATTACK_TREE", Path(__file__).parents[2]))
-"""Whose collector is attacked: this tree's, unless another one is to be compared with."""
-
 USER, PASSWORD = "prometheus", "correct horse"
 CLIENT = "prometheus.example"
 LAUNCHER = Path(__file__).parent / "launcher.py"

@@ -1,7 +1,7 @@
 """The attacks at full length, as a table: memory over time, probes answered, scrapes served.
 
 ``make attacks``; ATTACK_SECONDS is the length of each one (180), ATTACKS a part of the names of those to run,
-ATTACK_TREE another checkout whose collector is attacked instead.
+TREE another checkout whose collector is attacked instead.
 """
 
 import os
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.attacks.beside import Account, Answer, under
-from tests.attacks.daemon import TREE, attacked
+from tests.attacks.daemon import attacked
 from tests.attacks.group import MIB
 from tests.attacks.kinds import ATTACKS
 from tests.lab import laboratory
+from tests.lab.trees import TREE
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "180"))
 WANTED = os.environ.get("ATTACKS", "")

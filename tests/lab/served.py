@@ -99,8 +99,8 @@ class Served:
 
 
 @contextmanager
-def serving(uri: str, directory: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Served]:
-    """Run `hostcollector serve` for the block, ready to be scraped.
+def starting(uri: str, directory: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Served]:
+    """Run `hostcollector serve` for the block, from before it listens.
 
     `within` is a command that makes its surroundings and then becomes it, such as ``prlimit --nofile=64``.
     """
@@ -109,9 +109,15 @@ def serving(uri: str, directory: Path, *flags: str, within: Sequence[str] = ()) 
     log = directory / "hostcollector.log"
     command = [*within, sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}"]
     child = spawn([*command, f"--web.listen-address={address}", *flags], log)
-    served = Served(child, f"http://{address}", log)
     try:
-        until(served.ready, 30.0, f"the collector, see {log}")
-        yield served
+        yield Served(child, f"http://{address}", log)
     finally:
         end(child)
+
+
+@contextmanager
+def serving(uri: str, directory: Path, *flags: str, within: Sequence[str] = ()) -> Iterator[Served]:
+    """Do the same, and wait until it is ready to be scraped."""
+    with starting(uri, directory, *flags, within=within) as served:
+        until(served.ready, 30.0, f"the collector, see {served.log}")
+        yield served

@@ -1,0 +1,71 @@
+"""A collector that starts while libvirt holds the lock of one guest: how soon it shows the others.
+
+The guest's QEMU is frozen, which stands for uninterruptible sleep, and then destroyed: libvirt waits for its
+end with the lock held, for longer than a minute.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.process import end, spawn, until
+from tests.lab.running import RunningGuest
+from tests.lab.served import starting
+from tests.lab.trees import inside
+
+LOCKED_SECONDS = 2.0
+LOOKS = (1, 2, 5, 10, 20, 40, 60)
+"""At how many seconds after the start there is a look."""
+
+
+@contextmanager
+def frozen(guest: RunningGuest) -> Iterator[None]:
+    """Freeze a guest's QEMU for the block by a control group of its own, so that not even SIGKILL ends it."""
+    mounts = Path("/proc/self/mounts").read_text()
+    trees = re.findall(r"^\S+ (\S+) cgroup \S*\bfreezer\b", mounts, re.MULTILINE)
+    group = Path(trees[0] if trees else "/sys/fs/cgroup") / f"hostcollector-frozen-{guest.qemu.pid}"
+    file, freeze, thaw = ("freezer.state", "FROZEN", "THAWED") if trees else ("cgroup.freeze", "1", "0")
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(guest.qemu.pid))
+        (group / file).write_text(freeze)
+        until(lambda: (group / file).read_text().strip() == freeze, 5.0, f"freezing {guest.guest.name}")
+        yield
+    finally:
+        (group / file).write_text(thaw)
+        with suppress(OSError):
+            guest.kill()
+        until(lambda: not (group / "cgroup.procs").read_text(), 10.0, f"the end of {guest.guest.name}")
+        group.rmdir()
+
+
+def show(hypervisor: PrivateHypervisor, guests: Sequence[RunningGuest]) -> None:
+    """Lock the last guest, which does not survive it, start a collector, and print what it shows when."""
+    locked, others = guests[-1], guests[:-1]
+    wanted = {guest.guest.uuid for guest in others}
+    with tempfile.TemporaryDirectory() as name, frozen(locked):
+        directory = Path(name)
+        configuration = directory / "config.yml"
+        configuration.write_text(f"paths: {{state_directory: {directory / 'state'}}}\n")
+        flag = f"--config.file={configuration}"
+        order = ["virsh", "-c", hypervisor.uri, "destroy", locked.guest.name]
+        destroying = spawn(order, directory / "virsh.log")
+        try:
+            time.sleep(LOCKED_SECONDS)
+            with starting(hypervisor.uri_readonly, directory, flag, within=inside()) as served:
+                began = time.monotonic()
+                for at in LOOKS:
+                    time.sleep(max(0.0, at - (time.monotonic() - began)))
+                    seen = "no page"
+                    with suppress(OSError):
+                        page = served.page()
+                        uuids = {value for _, labels in page.series for key, value in labels if key == "uuid"}
+                        seen = f"{len(uuids & wanted)} of {len(wanted)} others"
+                    waits = "locked" if destroying.poll() is None else "no longer locked"
+                    print(f"one guest {waits}, {at} s after the collector's start: {seen}", flush=True)
+        finally:
+            end(destroying)
