@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz attacks hung bench bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz attacks hung bench bench-pairs bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -59,6 +59,9 @@ hung: setup ## QEMUs that hang, 5 to 29 of 30, a locked guest and starts under a
 
 bench: setup ## speed and memory with 100 guests, next to another exporter (3 min)
 	$(python) -m tests.bench
+
+bench-pairs: setup ## this checkout's collector against that of BASE=revision, in pairs on 100 guests (9 min)
+	$(python) -m tests.bench.pairs $(BASE)
 
 bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into README.md
 	$(python) -m tests.bench.scale

@@ -49,13 +49,16 @@ class Running:
 
 
 @contextmanager
-def ours(uri: str, *, maximum_age: float = 1.0) -> Iterator[Running]:
-    """Run the collector; `maximum_age` in seconds is for how long it serves a page again."""
+def ours(uri: str, *, maximum_age: float = 1.0, within: Sequence[str] = ()) -> Iterator[Running]:
+    """Run the collector; `maximum_age` in seconds is for how long it serves a page again.
+
+    `within` is what its command begins with.
+    """
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         configuration = directory / "config.yml"
         configuration.write_text(f"collection: {{maximum_age_seconds: {maximum_age}}}\n")
-        with serving(uri, directory, f"--config.file={configuration}") as served:
+        with serving(uri, directory, f"--config.file={configuration}", within=within) as served:
             yield Running(OURS, served.child.pid, f"{served.url}/metrics")
 
 
