@@ -2,21 +2,24 @@
 
 Every sample of a guest gets the identity labels of its guest; label values are made fit for a page; a second
 sample for the same series, one for an unknown guest and what goes over the limit are left off and counted.
+So is a value that cannot be: every sample of every source is asked for here (see `plausibility`).
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hostcollector.catalogue import ALL, collection
-from hostcollector.model import Family, Guest, Histogram, Metric, Report, Sample, Scope, Snapshot
+from hostcollector.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
+from hostcollector.plausibility import Check, Labels, PageJudge, Plausibility, Series
 
 LONGEST_LABEL = 1024
 DUPLICATE, UNKNOWN_GUEST, OVER_LIMIT = "duplicate", "unknown_guest", "over_limit"
 
-Labels = tuple[str, ...]
-Series = dict[Labels, float | Histogram]
+COLLECTOR = "collector"
+"""What the collector's own samples are counted under."""
 
 
 def clean(value: str) -> str:
@@ -28,10 +31,14 @@ def clean(value: str) -> str:
 
 
 class Assembler:
-    """Joins collections to snapshots. Keeps label sets between collections; one thread at a time."""
+    """Joins collections to snapshots. Keeps label sets and counters between them; one thread at a time.
 
-    def __init__(self, *, series_limit: int = 200_000) -> None:
+    `implausible` counts the values left out because they cannot be, by source; it may outlive the assembler.
+    """
+
+    def __init__(self, *, series_limit: int = 200_000, implausible: Counter[str] | None = None) -> None:
         self._limit = series_limit
+        self._plausibility = Plausibility(Counter() if implausible is None else implausible)
         self._label_sets: dict[str, _LabelSets] = {}
 
     def assemble(
@@ -44,20 +51,23 @@ class Assembler:
         facts: Mapping[str, str],
     ) -> Snapshot:
         """Return the snapshot of one collection. `own` are the collector's samples, `facts` for people."""
-        join = _Join(guests, self._limit, self._label_sets)
-        for report in reports:
-            join.add(report.samples)
+        judge = self._plausibility.page(taken_at, guests)
+        join = _Join(guests, judge, self._limit, self._label_sets)
+        judged = [join.add_report(report) for report in reports]
         # What explains a page that was cut off is never cut off itself.
         join.room = math.inf
         join.add(own)
+        judge.notes(COLLECTOR)
         join.add([Sample(collection.SERIES_LIMIT, self._limit), *_left_off(join.left_off)])
+        join.add(_implausible(self._plausibility.counts, reports))
+        judge.remember()
         self._label_sets = join.label_sets()
         return Snapshot(
             taken_at=taken_at,
             families=tuple(
-                Family(metric, join.families[metric]) for metric in ALL if metric in join.families
+                Family(metric, series) for metric in ALL if (series := judge.families.get(metric))
             ),
-            reports=tuple(replace(report, samples=()) for report in reports),
+            reports=tuple(judged),
             guests=tuple(sorted(guests.values(), key=lambda guest: (guest.tenant.id, guest.domain.name))),
             facts=facts,
         )
@@ -83,35 +93,80 @@ _HOST = ""
 """The owner, in place of a guest's UUID, of series that are no guest's."""
 
 
+_Plan = tuple[Series, float, float, frozenset[float], dict[Labels, float] | None, float, Check | None]
+"""A metric on one page: its series so far, then what its values are asked, as the row says it: the least and
+the most, those that mean unknown, the values of the last page and the step from them, one more check."""
+
+
 class _Join:
-    def __init__(self, guests: Mapping[str, Guest], limit: int, before: Mapping[str, _LabelSets]) -> None:
-        self.families: dict[Metric, Series] = {}
+    def __init__(
+        self, guests: Mapping[str, Guest], judge: PageJudge, limit: int, before: Mapping[str, _LabelSets]
+    ) -> None:
         self.left_off: Counter[str] = Counter({DUPLICATE: 0, UNKNOWN_GUEST: 0, OVER_LIMIT: 0})
         self.room: float = limit
+        self._judge = judge
+        self._plans: dict[Metric, _Plan] = {}
         self._guests = {
             uuid: _LabelSets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
             for uuid, guest in guests.items()
         }
         self._host = _LabelSets((), before.get(_HOST))
 
-    def add(self, samples: Iterable[Sample]) -> None:
-        families, guests, host, domain_scope = self.families, self._guests, self._host, Scope.DOMAIN
+    def add_report(self, report: Report) -> Report:
+        """Add a source's samples; return its report without them, with a note on what cannot be."""
+        self.add(report.samples)
+        return replace(report, samples=(), notes=(*report.notes, *self._judge.notes(report.source)))
+
+    def add(self, samples: Iterable[tuple[Metric, Any, Labels, str]]) -> None:
+        """Add samples. This is the hot path of a collection: tens of thousands of samples go through it."""
+        plans, guests, host, domain_scope = self._plans, self._guests, self._host, Scope.DOMAIN
+        judge, left_off, room = self._judge, self.left_off, self.room
         for metric, value, labels, uuid in samples:
             label_sets = guests.get(uuid) if metric.scope is domain_scope else host
             if label_sets is None:
-                self.left_off[UNKNOWN_GUEST] += 1
+                left_off[UNKNOWN_GUEST] += 1
                 continue
             whole = label_sets[labels]
-            series = families.get(metric)
-            if series is None:
-                series = families[metric] = {}
-            if whole in series:
-                self.left_off[DUPLICATE] += 1
-            elif self.room <= 0:
-                self.left_off[OVER_LIMIT] += 1
+            series, least, most, unknown, past, step, check = plans.get(metric) or self._plan(metric)
+            try:
+                possible = least <= value <= most
+            except TypeError:
+                possible = judge.allows(metric, value)
+            if (
+                not possible
+                or (unknown and value in unknown)
+                or (
+                    past is not None
+                    and ((before := past.pop(whole, None)) is None or not 0 <= value - before <= step)
+                    and not judge.believes(metric, whole, value, before)
+                )
+                or (check is not None and not check(whole, value))
+            ):
+                judge.refuse(metric, whole, value)
+                continue
+            if room <= 0:
+                left_off[OVER_LIMIT] += 1
+                continue
+            size = len(series)
+            series.setdefault(whole, value)
+            if len(series) > size:
+                room -= 1
             else:
-                self.room -= 1
-                series[whole] = value
+                left_off[DUPLICATE] += 1
+        self.room = room
+
+    def _plan(self, metric: Metric) -> _Plan:
+        judge, can_be = self._judge, metric.can_be
+        plan = self._plans[metric] = (
+            judge.families.setdefault(metric, {}),
+            float(can_be.least),
+            float(can_be.most),
+            can_be.unknown,
+            judge.past(metric),
+            judge.step(can_be),
+            judge.check(metric),
+        )
+        return plan
 
     def label_sets(self) -> dict[str, _LabelSets]:
         """Return what this page used; the labels of guests long gone would pile up."""
@@ -119,6 +174,11 @@ class _Join:
         for each in used.values():
             each.before = {}
         return used
+
+
+def _implausible(counts: Mapping[str, int], reports: Sequence[Report]) -> Iterator[Sample]:
+    for source in (*(report.source for report in reports), COLLECTOR):
+        yield Sample(collection.IMPLAUSIBLE_VALUES, counts.get(source, 0), (source,))
 
 
 def _left_off(counts: Mapping[str, int]) -> list[Sample]:

@@ -3,6 +3,7 @@
 import logging
 import platform
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Hypervisor:
     baselines: Baselines
     identities: GpuIdentities
     transitions: Transitions
+    implausible: Counter[str]
     started_at: float
 
     @classmethod
@@ -83,6 +85,7 @@ class Hypervisor:
             baselines=Baselines(state, Path(settings.paths.root), writes=not by_hand),
             identities=GpuIdentities(state, writes=not by_hand),
             transitions=transitions,
+            implausible=Counter(),
             started_at=time.time(),
         )
 
@@ -107,7 +110,7 @@ class Hypervisor:
         )
         return Collector(
             make_sources(ingredients),
-            Assembler(series_limit=settings.collection.series_limit),
+            Assembler(series_limit=settings.collection.series_limit, implausible=self.implausible),
             guests=lambda: tenancy.guests(self.inventory.domains),
             guests_listed=lambda: self.inventory.age is not None,
             own=self._own_samples,
