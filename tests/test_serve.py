@@ -111,7 +111,7 @@ def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
             f"ca_file: {tmp_path}/authority.pem}}\npaths: {{state_directory: {tmp_path}}}\n"
         )
         with running_daemon(tmp_path, f"--config.file={config}") as daemon:
-            wait(lambda: "hostcollector_host_redfish_up 1" in daemon.get("/metrics")[1], "the BMC's answer")
+            wait(lambda: "\nhostcollector_host_redfish_up 1" in daemon.get("/metrics")[1], "the BMC's answer")
             assert len(bmc.sessions) == 1
             assert daemon.end() == 0
         assert (bmc.logins, bmc.sessions) == (1, {})
