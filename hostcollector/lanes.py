@@ -36,6 +36,12 @@ class Lane:
         """Whether a call is in flight."""
         return self._busy_since is not None
 
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the call in flight has been so; 0 without one."""
+        since = self._busy_since
+        return 0.0 if since is None else self._clock() - since
+
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Start `call` and return its future. Raises `LaneBusyError` while a call is in flight."""
         future: Future[T] = Future()

@@ -5,7 +5,7 @@ rest of its guests are asked for again on a spare connection, so that a hung gue
 also in the very collection that meets it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,11 +19,19 @@ from hostcollector.libvirt_calls.worker import Record, Records, Worker
 POLL_SECONDS = 0.1
 
 
+# What is left alone for guests that answered last time, and for the one among them that does not any more.
+SPARE = 2
+
+
 class Shard(NamedTuple):
-    """Guests that are asked for in one call, and for which groups of statistics."""
+    """Guests that are asked for in one call, and for which groups of statistics.
+
+    The call is only made while more than `spare` workers are free.
+    """
 
     uuids: Sequence[str]
     groups: int
+    spare: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -37,18 +45,28 @@ class _Call:
 class BulkRead:
     """One collection's statistics calls, `width` at a time.
 
-    Use once: `run` returns the records that came in time. `whole` says whether a record is an answer, of
-    which there is no better one.
+    Use once: `run` returns the records that came in time, and `late` are then the guests of calls that did
+    not return although none of them was found to be to blame. `whole` says whether a record is an answer, of
+    which there is no better one. `halted` says which of some guests need not be asked again.
     """
 
     def __init__(
-        self, pool: Pool, width: int, deadline: float, clock: Clock, *, whole: Callable[[Record], bool]
+        self,
+        pool: Pool,
+        width: int,
+        deadline: float,
+        clock: Clock,
+        *,
+        whole: Callable[[Record], bool],
+        halted: Callable[[Sequence[str]], Collection[str]] = lambda _uuids: (),
     ) -> None:
         self._pool = pool
         self._width = width
         self._deadline = deadline
         self._clock = clock
         self._whole = whole
+        self._halted = halted
+        self.late: set[str] = set()
         self._calls: dict[Future[Records], _Call] = {}
         self._waiting: list[Shard] = []
         self._records: Records = {}
@@ -60,7 +78,10 @@ class BulkRead:
         while self._clock() < self._deadline:
             self._issue()
             if not self._under_way():
-                break
+                if not self._waiting:
+                    break
+                self._go_one_by_one()
+                continue
             done, _ = wait(self._calls, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._harvest(future)
@@ -74,13 +95,28 @@ class BulkRead:
         return sum(not call.given_up for call in self._calls.values())
 
     def _issue(self) -> None:
-        while self._waiting and self._under_way() < self._width:
-            worker = self._pool.take()
-            if worker is None:
+        while self._under_way() < self._width:
+            free = self._pool.free
+            shard = next((shard for shard in reversed(self._waiting) if shard.spare < free), None)
+            worker = self._pool.take(shard.spare) if shard else None
+            if shard is None or worker is None:
                 return
-            shard = self._waiting.pop()
+            self._waiting.remove(shard)
             future = worker.submit_stats(shard.uuids, shard.groups)
             self._calls[future] = _Call(worker, shard, self._clock() + BLOCKED_AFTER_SECONDS)
+
+    def _go_one_by_one(self) -> None:
+        """Take what is waiting apart: with few workers left a guest that answers must not lose its record.
+
+        Each of them may be the one that costs the last worker but one; those that follow are not asked.
+        """
+        if all(len(shard.uuids) == 1 and shard.spare < SPARE for shard in self._waiting):
+            self._waiting = []
+        self._waiting = [
+            Shard([uuid], shard.groups, min(shard.spare, SPARE - 1))
+            for shard in self._waiting
+            for uuid in shard.uuids
+        ]
 
     def _harvest(self, future: Future[Records]) -> None:
         call = self._calls.pop(future)
@@ -108,14 +144,16 @@ class BulkRead:
                 seen = sweep(self._pool, call.shard.uuids, self._deadline, self._clock, answers=answers)
             except (SourceUnavailableError, SourceTimeoutError):
                 return  # libvirt itself is in trouble: calls end with their connections or at the deadline
-            uuids, groups = call.shard
+            uuids, groups, _spare = call.shard
             culprits = [uuid for uuid in uuids if seen.blocked(uuid)]
             if culprits:
                 call.given_up = True
                 self._pool.set_aside(call.worker, culprits)
                 rest = [uuid for uuid in uuids if uuid not in culprits and uuid not in self._records]
+                halted = self._halted(rest)
+                rest = [uuid for uuid in rest if uuid not in halted]
                 # In two halves: where one guest hangs others may, and halves meet them side by side.
-                self._waiting += [Shard(half, groups) for half in (rest[::2], rest[1::2]) if half]
+                self._waiting += [Shard(half, groups, SPARE) for half in (rest[::2], rest[1::2]) if half]
             else:
                 call.check_at = now + POLL_SECONDS
 
@@ -128,3 +166,4 @@ class BulkRead:
                 self._pool.give_back(call.worker)
             else:
                 self._pool.set_aside(call.worker, call.shard.uuids)
+                self.late.update(call.shard.uuids)

@@ -39,15 +39,13 @@ def visit(
 ) -> Visit[T]:
     """Ask the guests until `deadline`. `answers` says that libvirt has just answered something else.
 
-    It ends early when not even a connection stands, or the second guest in a row holds up the question.
-    If libvirt `answers`, these are guests that are being started or ended, and nothing is known of those
-    that were not reached. Otherwise it is libvirt itself: raises `SourceTimeoutError`, and
-    `SourceUnavailableError` when libvirt is away.
+    Of guests that were not reached, because no time or no worker was left, nothing is known. Raises
+    `SourceUnavailableError` when libvirt is away, and `SourceTimeoutError` when libvirt itself is silent: no
+    connection stands, or guests hold up the question and so does one that needs no guest.
     """
     if pool.libvirt_silent and not answers:
         raise SourceTimeoutError(SILENT)
-    pool_locked = pool.locked
-    result: Visit[T] = Visit(locked=set(pool_locked.intersection(uuids)))
+    result: Visit[T] = Visit(locked=set(pool.budget.locked.intersection(uuids)))
     remaining = [uuid for uuid in uuids if uuid not in result.locked]
     while remaining and clock() < deadline:
         worker = pool.take()
@@ -57,22 +55,36 @@ def visit(
         future = call(worker, remaining, progress)
         _await_progress(future, progress, deadline, clock)
         result.found.update(dict(progress.found))
-        if future.done():
+        position = len(progress.found)
+        if future.done() or position == len(remaining):
+            wait([future])
             pool.give_back(worker)
             future.result()
             break
-        silent = not progress.begun
-        if silent or (not result.found and result.locked - pool_locked):
-            pool.set_aside(worker, () if silent else remaining[:1], locked=not silent)
-            if answers:
-                break
+        stuck_at = remaining[position : position + 1] if progress.begun else []
+        pool.set_aside(worker, stuck_at, locked=bool(stuck_at))
+        answers = answers or bool(result.found) or (bool(stuck_at) and _is_alive(pool, deadline, clock))
+        if not answers:
             raise SourceTimeoutError(SILENT)
-        position = len(progress.found)
-        stuck_at = remaining[position : position + 1]
-        pool.set_aside(worker, stuck_at or remaining, locked=True)
+        if not stuck_at or clock() >= deadline:
+            break  # which blames no guest: the time was over
         result.locked.update(stuck_at)
         remaining = remaining[position + 1 :]
     return result
+
+
+def _is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:
+    """Whether libvirt answers a question that needs no guest; taken for granted where no worker is left."""
+    worker = pool.take()
+    if worker is None:
+        return True
+    future = worker.submit_greeting()
+    wait([future], timeout=max(0.0, min(CONNECTION_PATIENCE_SECONDS, deadline - clock())))
+    if not future.done():
+        pool.set_aside(worker)
+        return False
+    pool.give_back(worker)
+    return future.exception() is None
 
 
 def _await_progress(future: Future[None], progress: Progress[T], deadline: float, clock: Clock) -> None:

@@ -51,6 +51,14 @@ class Progress(Generic[T]):
     found: dict[str, T | None] = field(default_factory=dict)
 
 
+class Definition(NamedTuple):
+    """An active guest's name and live XML; without XML, `why` says what keeps it from being read."""
+
+    name: str
+    xml: str
+    why: str = ""
+
+
 class Everything(NamedTuple):
     """The records of all active guests by UUID, and the number of guests that are shut off."""
 
@@ -96,6 +104,18 @@ class Worker:
         """Ask for the statistics of one guest after the other."""
         return self.lane.submit(lambda: self._visit(uuids, progress, partial(_record, groups=groups)))
 
+    def submit_list(self) -> Future[Sequence[str]]:
+        """Ask for the UUIDs of all active guests."""
+        return self.lane.submit(self._list)
+
+    def submit_definitions(self, uuids: Sequence[str], progress: Progress[Definition]) -> Future[None]:
+        """Ask for the definition of one guest after the other; None for one that is not active."""
+        return self.lane.submit(lambda: self._visit(uuids, progress, _definition))
+
+    def submit_greeting(self) -> Future[None]:
+        """Ask what needs no guest, to tell a guest that holds up libvirt from a libvirt that is silent."""
+        return self.lane.submit(self._greet)
+
     def tidy(self, guests: Collection[str] = ()) -> None:
         """Give back what libvirt has closed, and the handles of all but `guests`; between two calls only."""
         for uuid in self._handles.keys() - guests:
@@ -121,6 +141,21 @@ class Worker:
         except libvirt.libvirtError as error:
             raise SourceUnavailableError(f"libvirt gives no statistics: {error}") from error
         return Everything({handle.UUIDString(): record for handle, record in answer}, inactive)
+
+    def _list(self) -> Sequence[str]:
+        """Only active ones: asking anything of a guest that is shut off may open its disk images."""
+        connection = self._connected()
+        try:
+            handles = connection.raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        except libvirt.libvirtError as error:
+            raise SourceUnavailableError(f"libvirt cannot list its domains: {error}") from error
+        return [handle.UUIDString() for handle in handles]
+
+    def _greet(self) -> None:
+        try:
+            self._connected().raw.getLibVersion()
+        except libvirt.libvirtError as error:
+            raise SourceUnavailableError(f"libvirt does not tell its version: {error}") from error
 
     def _stats(self, uuids: Sequence[str], groups: int) -> Records:
         connection, handles = self._find(uuids)
@@ -178,6 +213,22 @@ class Worker:
 def _record(connection: Any, handle: Any, *, groups: int) -> Record | None:
     answer = connection.domainListGetStats([handle], groups, _FLAGS)
     return answer[0][1] if answer else None
+
+
+def _definition(connection: Any, handle: Any) -> Definition | None:
+    """Raises `SourceUnavailableError` for an error that says nothing about the guest."""
+    try:
+        if not handle.isActive():
+            return None
+        return Definition(handle.name(), str(handle.XMLDesc(0)))
+    except UnicodeError as error:
+        return Definition(handle.name(), "", str(error))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        if not connection.isAlive():
+            raise SourceUnavailableError(f"the connection to libvirt was lost: {error}") from error
+        return Definition(handle.name(), "", str(error))
 
 
 def _probe(_connection: Any, handle: Any, *, jobs: bool) -> Probe:

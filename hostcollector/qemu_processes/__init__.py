@@ -2,5 +2,6 @@
 
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.found import Found, QemuProcess
+from hostcollector.qemu_processes.halts import BETWEEN_LOOKS_SECONDS, Halts
 
-__all__ = ["Found", "QemuProcess", "QemuProcesses"]
+__all__ = ["BETWEEN_LOOKS_SECONDS", "Found", "Halts", "QemuProcess", "QemuProcesses"]

@@ -15,13 +15,14 @@ from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus import has_nvidia_device
-from hostcollector.libvirt_link import Link
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
 from hostcollector.partitions import Partitions
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.names import NAMES
 from hostcollector.stopwatch import Stage
 
@@ -31,7 +32,9 @@ class Ingredients:
     """What sources are made from: the settings and the few things that several of them share."""
 
     settings: Settings
-    link: Link
+    workers: Workers
+    monitors: Memory
+    """What is remembered of the guests' monitors."""
     counts: EventCounts
     stranger: Callable[[str], None]
     """Takes the UUID of a guest that a source saw and the request did not name."""
@@ -90,14 +93,16 @@ def _events(ingredients: Ingredients) -> Source:
 def _libvirt_state(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_state import LibvirtState
 
-    return LibvirtState(ingredients.link, ingredients.stranger)
+    return LibvirtState(ingredients.workers, ingredients.stranger)
 
 
 def _libvirt_monitor(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_monitor import LibvirtMonitor
 
     extras = ingredients.settings.libvirt.kvm_extras
-    return LibvirtMonitor(ingredients.link, kvm_extras=extras, stage=ingredients.stage)
+    return LibvirtMonitor(
+        ingredients.monitors, ingredients.processes, kvm_extras=extras, stage=ingredients.stage
+    )
 
 
 def _procfs(ingredients: Ingredients) -> Source:

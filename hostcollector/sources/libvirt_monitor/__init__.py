@@ -1,30 +1,36 @@
 """The `libvirt_monitor` source: what only the guests' QEMU monitors know, around those that hang.
 
 Every call may meet a QEMU that does not answer and then never returns (NOWAIT only steps over a monitor that
-somebody else already holds). So guests for which a call is stuck are left out, the others are read in a few
-parallel calls, a call that gets stuck is left alone while the rest is asked for again, and guests without an
-answer are probed for how long their monitor has been blocked.
+another call already holds), and each such call costs libvirtd a worker. So a reading has two rounds. The first
+asks the guests that answered last time and whose QEMU runs, in a few parallel calls; a call that gets stuck is
+left alone while the rest of its guests is asked for again. The second looks at all others without their
+monitors, in /proc and with libvirt's control state, and asks those that are neither halted nor occupied.
 """
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
 
 import libvirt
 
 from hostcollector.catalogue import collection
-from hostcollector.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
-from hostcollector.libvirt_calls.bulk import BulkRead, Shard
-from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.bulk import SPARE, BulkRead, Shard
 from hostcollector.libvirt_calls.sweep import Sweep, sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
-from hostcollector.libvirt_link import Link
 from hostcollector.model import Sample
+from hostcollector.qemu_processes import BETWEEN_LOOKS_SECONDS, QemuProcess, QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
-from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
+from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial, promises_counters
+from hostcollector.sources.libvirt_monitor.decode import Decoder
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
+from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.stopwatch import Stage, unmeasured
 from hostcollector.wording import counted
 
@@ -35,21 +41,49 @@ LEAST_WIDTH, GREATEST_WIDTH = 4, 8
 # What is left of the budget for decoding once the calls are over.
 MARGIN_SECONDS = 0.2
 
-# Pauses before a guest is asked again that somebody else was asking.
-AGAIN_AFTER_SECONDS = (0.0, 0.05, 0.1)
+# Pauses before guests are asked in the second round, and again those that another call was asking.
+SECOND_ROUND_SECONDS = (0.0, 0.05, 0.1)
 
 _BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
 
+HALTED = "QEMU is stopped, or waits for a device in the kernel (its main thread is in state T or D)"
+HANGS = "QEMU does not answer its monitor, or libvirt keeps the guest locked: look at the process (state D or T?)"
+LATE = "no answer in time: libvirt, or one of these guests' QEMUs, is slow"
+NOT_ASKED = "not asked: calls to libvirt wait for other guests, and it has no workers to spare for more"
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a reading has found so far: records, the sweep's probes, guests of `late` calls, halted QEMUs."""
+
+    request: Request
+    processes: Mapping[str, QemuProcess]
+    deadline: float
+    open: Sequence[str]
+    """The guests without a whole record."""
+    records: Records = field(default_factory=dict)
+    seen: Sweep = field(default_factory=Sweep)
+    late: set[str] = field(default_factory=set)
+    halted: Mapping[str, float] = field(default_factory=dict)
+
+    def hangs(self, uuid: str) -> bool:
+        """Whether the guest is shown not to answer: not merely unasked."""
+        return uuid in self.halted or self.seen.blocked(uuid)
+
 
 class LibvirtMonitor(Source):
-    """Reads block and balloon statistics. `kvm_extras` adds halt polling: three more round trips a guest."""
+    """Reads block and balloon statistics. `kvm_extras` adds halt polling: three more round trips a guest.
+
+    `memory` is kept over reloads.
+    """
 
     name = "libvirt_monitor"
 
     def __init__(
         self,
-        link: Link,
+        memory: Memory,
+        processes: QemuProcesses,
         *,
         kvm_extras: bool = False,
         width: int = min(max(LEAST_WIDTH, os.cpu_count() or 1), GREATEST_WIDTH),
@@ -57,7 +91,10 @@ class LibvirtMonitor(Source):
         stage: Stage = unmeasured,
     ) -> None:
         self._width = width
-        self._pool = Pool(link, name=self.name, kept=width + 1, clock=clock, stage=stage)
+        self._memory = memory
+        self._pool = memory.pool
+        self._pool.kept = width + 1
+        self._processes = processes
         self._groups = libvirt.VIR_DOMAIN_STATS_BLOCK | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
         self._stage = stage
@@ -67,95 +104,163 @@ class LibvirtMonitor(Source):
 
     def read(self, request: Request) -> Reading:
         """Return what the monitors that answer say. Raises `SourceUnavailableError` when libvirt is away."""
-        deadline = request.deadline - MARGIN_SECONDS
         self._pool.tidy(request.guests)
-        suspects = self._pool.suspects
-        free = [uuid for uuid in request.guests if uuid not in suspects]
+        deadline = request.deadline - MARGIN_SECONDS
+        reading = _Round(request, self._find(request), deadline, list(request.guests))
+        looked_at = self._clock()
+        halted = self._memory.halts.look(reading.processes, request.guests)
         with self._stage("libvirt_monitor: shards"):
-            records = self._ask(request, self._shards(request, free), deadline)
-        others = [uuid for uuid in request.guests if uuid not in records or is_partial(records[uuid])]
-        with self._stage("libvirt_monitor: sweep"):
-            answers = bool(records)
-            seen = sweep(self._pool, others, deadline, self._clock, answers=answers) if others else Sweep()
-        stepped_over = [uuid for uuid in others if uuid in records and seen.passing(uuid)]
-        records |= self._ask_again(request, stepped_over, deadline)
-        answering = [uuid for uuid, record in records.items() if not is_partial(record)]
+            self._ask_trusted(reading, halted)
+        self._pool.budget.foreign = 0
+        if reading.open:
+            with self._stage("libvirt_monitor: sweep"):
+                self._look_at_others(reading, halted, looked_at)
+                self._ask_others(reading)
+        self._memory.answered = request.guests.keys() - reading.open
         with self._stage("libvirt_monitor: decode"):
-            samples = list(self._samples(request, records, seen))
+            samples = list(self._samples(reading))
         with self._stage("libvirt_monitor: jobs"):
-            samples.extend(self._jobs.read(answering, deadline))
-        missing = [
-            request.guests[uuid].domain.name for uuid in others if uuid not in records and not seen.gone(uuid)
+            answered = [uuid for uuid in request.guests if uuid in self._memory.answered]
+            samples.extend(self._jobs.read(answered, deadline))
+        gaps = self._gaps(reading)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
+
+    def _find(self, request: Request) -> Mapping[str, QemuProcess]:
+        """Return the guests' processes; of those that cannot be seen only libvirt knows the state."""
+        try:
+            return self._processes.find(request.guests, request.taken_at).processes
+        except SourceError:
+            return {}
+
+    def _ask_trusted(self, reading: _Round, halted: Collection[str]) -> None:
+        """Ask the guests that answered last time, for which no call is stuck, and whose QEMUs run."""
+        doubted = self._pool.suspects | self._pool.budget.locked
+        trusted = [
+            uuid
+            for uuid in reading.request.guests
+            if uuid in self._memory.answered and uuid not in halted and uuid not in doubted
         ]
-        notes = tuple(_notes(missing, self._pool, self._jobs.unasked))
-        return Reading(samples=samples, notes=notes, partial=bool(missing or self._jobs.unasked))
+        due = self._balloons.due(reading.request.guests)
+        # The long calls first.
+        with_balloon = [uuid for uuid in trusted if uuid in due]
+        without = [uuid for uuid in trusted if uuid not in due]
+        shards = (*_cut(with_balloon, self._groups | _BALLOON), *_cut(without, self._groups))
+        self._ask(reading, shards)
 
-    def close(self) -> None:
-        """Close the idle connections; a stuck call ends with the process or when its guest answers."""
-        self._pool.close()
+    def _look_at_others(self, reading: _Round, halted: AbstractSet[str], looked_at: float) -> None:
+        """Find out which guests of the second round must not be asked."""
+        self._sweep(reading, reading.open)
+        halts, processes = self._memory.halts, reading.processes
+        suspects = halts.look(processes, reading.open)
+        if not suspects <= halted:
+            looked_at = self._clock()
+        if not halts.remembers(processes, suspects):
+            time.sleep(max(0.0, looked_at + BETWEEN_LOOKS_SECONDS - self._clock()))
+        reading.halted = halts.remember(processes, halts.look(processes, suspects))
 
-    def _shards(self, request: Request, free: Sequence[str]) -> list[Shard]:
-        """Return the calls to make, the long ones first: those that ask for balloons too."""
-        due = self._balloons.due(request.guests)
-        with_balloon = [uuid for uuid in free if uuid in due]
-        without = [uuid for uuid in free if uuid not in due]
-        return [*_cut(with_balloon, self._groups | _BALLOON), *_cut(without, self._groups)]
+    def _sweep(self, reading: _Round, uuids: Sequence[str]) -> None:
+        answers = bool(reading.records)
+        found = sweep(self._pool, uuids, reading.deadline, self._clock, answers=answers)
+        reading.seen.probes |= found.probes
+        reading.seen.locked |= found.locked
+        occupied = {uuid for uuid in reading.seen.probes if reading.seen.blocked(uuid)}
+        self._pool.budget.foreign = len(occupied - self._pool.suspects)
 
-    def _ask(self, request: Request, shards: Sequence[Shard], deadline: float) -> Records:
-        """Return the guests' records, each with its balloon: asked for, or known to be the same."""
-        answers = BulkRead(self._pool, self._width, deadline, self._clock, whole=has_answered).run(shards)
-        return {
-            uuid: self._balloons.completed(request.guests[uuid], record, request.taken_at)
-            for uuid, record in answers.items()
-        }
+    def _ask_others(self, reading: _Round) -> None:
+        """Ask those that may be asked, and again those that NOWAIT stepped over.
 
-    def _ask_again(self, request: Request, stepped_over: Sequence[str], deadline: float) -> Records:
-        """Return what guests say that NOWAIT stepped over although their monitors are as good as free.
-
-        Somebody else asked them in that very moment: often it was our own call of an earlier collection,
-        which goes through the rest of its guests once the one that it was stuck at answers.
+        Another call was asking the latter in that very moment: often it was the collector's own of an earlier
+        reading, which goes through the rest of its guests once the one that it was stuck at answers.
         """
-        answers: Records = {}
-        for pause in AGAIN_AFTER_SECONDS:
-            if missing := [uuid for uuid in stepped_over if uuid not in answers]:
-                time.sleep(pause)
-                try:
-                    again = self._ask(request, [Shard(missing, self._groups | _BALLOON)], deadline)
-                except (SourceUnavailableError, SourceDeniedError):
-                    break  # what the others said stands
-                answers |= {uuid: record for uuid, record in again.items() if not is_partial(record)}
-        return answers
+        asked: set[str] = set()
+        for pause in SECOND_ROUND_SECONDS:
+            wanted = [
+                uuid
+                for uuid in reading.open
+                if reading.seen.probes.get(uuid) is not None
+                and not reading.hangs(uuid)
+                and (uuid not in asked or uuid in reading.records)
+            ]
+            if not wanted:
+                break
+            time.sleep(pause)
+            asked.update(wanted)
+            try:
+                self._ask(reading, list(_cut(wanted, self._groups | _BALLOON, SPARE)))
+            except (SourceUnavailableError, SourceDeniedError):
+                if not reading.records:
+                    raise
+                break  # what the others said stands
+        if silent := [uuid for uuid in reading.open if uuid in asked and uuid not in reading.records]:
+            self._sweep(reading, silent)
 
-    def _samples(self, request: Request, records: Records, seen: Sweep) -> Iterator[Sample]:
-        for uuid in request.guests:
-            record = records.get(uuid)
+    def _ask(self, reading: _Round, shards: Sequence[Shard]) -> None:
+        """Read the shards; each record gets its balloon, which was asked for or is known to be the same."""
+        halted = partial(self._memory.halts.look, reading.processes)
+        bulk = BulkRead(
+            self._pool, self._width, reading.deadline, self._clock, whole=has_answered, halted=halted
+        )
+        guests, taken_at = reading.request.guests, reading.request.taken_at
+        whole = set()
+        for uuid, record in bulk.run(shards).items():
+            reading.records[uuid] = self._balloons.completed(guests[uuid], record, taken_at)
+            if not is_partial(reading.records[uuid], guests[uuid]):
+                whole.add(uuid)
+        reading.open = [uuid for uuid in reading.open if uuid not in whole]
+        reading.late |= bulk.late
+
+    def _samples(self, reading: _Round) -> Iterator[Sample]:
+        still_open = set(reading.open)
+        for uuid in reading.request.guests:
+            record = reading.records.get(uuid)
             if record is not None:
-                yield from self._decoder.decode(uuid, record, request.taken_at)
-            partial = record is None or is_partial(record)
-            if record is not None or not seen.gone(uuid):
-                yield Sample(collection.TIMED_OUT, float(record is None), (), uuid)
-                yield Sample(collection.STATS_PARTIAL, float(partial), (), uuid)
-            # Who has just answered has a free monitor; only the others were asked.
-            probe = seen.probes.get(uuid) if partial else FREE
-            if probe is not None:
-                blocked = probe.seconds if probe.state == CONTROL_OCCUPIED else 0.0
-                yield Sample(collection.MONITOR_STATE, probe.state, (), uuid)
-                yield Sample(collection.MONITOR_BLOCKED, blocked, (), uuid)
-        yield Sample(collection.LIBVIRT_STUCK_CALLS, self._pool.stuck_calls)
+                yield from self._decoder.decode(uuid, record, reading.request.taken_at)
+            yield from _condition(reading, uuid, whole=uuid not in still_open)
         yield Sample(collection.UNKNOWN_FIELDS, len(self._decoder.unknown_fields))
 
+    def _gaps(self, reading: _Round) -> Gaps:
+        gaps = Gaps()
+        for uuid, guest in reading.request.guests.items():
+            name = f"guest {guest.domain.name!r}"
+            if uuid not in reading.records and not reading.seen.gone(uuid):
+                gaps.unread(name, _why(reading, uuid))
+            if not promises_counters(guest):
+                gaps.fact(f"{name} has no disk that QEMU counts for: their data passes QEMU by")
+        if unasked := self._jobs.unasked:
+            gaps.note(f"{counted(unasked, 'guest')} could not be asked for a job: libvirt is slow")
+        if stuck := self._pool.stuck_calls:
+            gaps.fact(f"{stuck} calls to libvirt have not returned; they end when their guests answer")
+        return gaps
 
-def _cut(uuids: Sequence[str], groups: int) -> Iterator[Shard]:
+
+def _why(reading: _Round, uuid: str) -> str:
+    """Return why the guest has no record; only one that is shown to hang is blamed."""
+    if uuid in reading.halted:
+        return HALTED
+    if reading.seen.blocked(uuid):
+        return HANGS
+    return LATE if uuid in reading.late else NOT_ASKED
+
+
+def _condition(reading: _Round, uuid: str, *, whole: bool) -> Iterator[Sample]:
+    """Yield whether the guest's monitor answered, and what is known of the monitor."""
+    silent = uuid not in reading.records
+    if not (silent and reading.seen.gone(uuid)):
+        timed_out = silent and (reading.hangs(uuid) or uuid in reading.late)
+        yield Sample(collection.TIMED_OUT, float(timed_out), (), uuid)
+        yield Sample(collection.STATS_PARTIAL, float(not whole), (), uuid)
+    # One that has just answered has a free monitor; only the others were looked at.
+    probe = FREE if whole else reading.seen.probes.get(uuid)
+    if probe is not None:
+        yield Sample(collection.MONITOR_STATE, probe.state, (), uuid)
+    blocked = [] if probe is None else [probe.seconds if probe.state == CONTROL_OCCUPIED else 0.0]
+    if not whole and uuid in reading.halted:
+        blocked.append(reading.halted[uuid])
+    if blocked:
+        yield Sample(collection.MONITOR_BLOCKED, max(blocked), (), uuid)
+
+
+def _cut(uuids: Sequence[str], groups: int, spare: int = 0) -> Iterator[Shard]:
     count = -(-len(uuids) // GUESTS_PER_CALL)
     for start in range(count):
-        yield Shard(uuids[start::count], groups)
-
-
-def _notes(missing: Sequence[str], pool: Pool, unasked: int) -> Iterator[str]:
-    if missing:
-        names = ", ".join(repr(name) for name in missing[:10]) + (" ..." if len(missing) > 10 else "")
-        yield f"no answer from the monitor of {names}: look at these guests' QEMU processes (state D or T?)"
-    if unasked:
-        yield f"{counted(unasked, 'guest')} could not be asked for a job: libvirt is slow"
-    if pool.stuck_calls:
-        yield f"{pool.stuck_calls} calls to libvirt have not returned; they end when their guests answer"
+        yield Shard(uuids[start::count], groups, spare)

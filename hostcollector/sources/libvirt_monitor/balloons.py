@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hostcollector.lanes import Clock
 from hostcollector.libvirt_calls.worker import Record
 from hostcollector.model import Guest
-from hostcollector.sources.libvirt_monitor.decode import is_partial, lacks_counters
+from hostcollector.sources.libvirt_monitor.completeness import is_partial, lacks_counters, promises_counters
 
 # How long a driver that QEMU does not ask may take to be noticed.
 UNASKED_SECONDS = 10.0
@@ -34,13 +34,14 @@ class Balloons:
     def due(self, guests: Mapping[str, Guest]) -> frozenset[str]:
         """Return the guests to ask, and forget those that are gone.
 
-        One without a disk always is: its balloon alone tells a whole record from one of a busy monitor.
+        One without counters of a disk always is: its balloon alone tells a whole record from one of a busy
+        monitor.
         """
         now = self._clock()
         self._kept = {
             uuid: kept
             for uuid, kept in self._kept.items()
-            if guests.get(uuid) is kept.guest and now < kept.due_at and kept.guest.domain.disks
+            if guests.get(uuid) is kept.guest and now < kept.due_at and _tells_by_disks(kept.guest)
         }
         return frozenset(guests.keys() - self._kept.keys())
 
@@ -48,14 +49,18 @@ class Balloons:
         """Return the record with the guest's balloon, which was asked for or is known to be the same."""
         uuid = guest.domain.uuid
         kept = self._kept.get(uuid)
-        if kept is not None and not lacks_counters(record):
+        if kept is not None and not lacks_counters(record, guest):
             return kept.fields | record
-        if not is_partial(record):
+        if not is_partial(record, guest):
             fields = {key: value for key, value in record.items() if key.startswith("balloon.")}
             self._kept[uuid] = _Kept(guest, fields, self._clock() + _same_for(guest, fields, taken_at))
         else:
             self._kept.pop(uuid, None)
         return record
+
+
+def _tells_by_disks(guest: Guest) -> bool:
+    return bool(guest.domain.disks) and promises_counters(guest)
 
 
 def _same_for(guest: Guest, fields: Record, taken_at: float) -> float:

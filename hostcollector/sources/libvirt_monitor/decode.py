@@ -53,28 +53,6 @@ class Decoder:
         yield from _latency(uuid, record)
 
 
-def is_partial(record: Mapping[str, Any]) -> bool:
-    """Whether libvirt could not ask the monitor: with a busy job it gives names and sizes but no counters.
-
-    The resident size is the one balloon field that libvirt adds whenever it held the job.
-    """
-    return "balloon.rss" not in record or lacks_counters(record)
-
-
-def has_answered(record: Mapping[str, Any]) -> bool:
-    """Whether the monitor was asked for the record at all, for its balloon, its disks or both."""
-    return "balloon.rss" in record or _has_counters(record)
-
-
-def lacks_counters(record: Mapping[str, Any]) -> bool:
-    """Whether the guest has disks and the record none of their counters."""
-    return bool(record.get("block.count", 0) > 0) and not _has_counters(record)
-
-
-def _has_counters(record: Mapping[str, Any]) -> bool:
-    return any(key.endswith(".rd.reqs") for key in record)
-
-
 def _balloon(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
     current = record.get("balloon.current")
     if current is not None:

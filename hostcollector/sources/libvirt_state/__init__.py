@@ -13,12 +13,11 @@ from concurrent.futures import Future, wait
 import libvirt
 
 from hostcollector.catalogue import host
-from hostcollector.errors import SourceTimeoutError
+from hostcollector.errors import LaneBusyError, SourceTimeoutError
 from hostcollector.lanes import Clock
-from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.visit import SILENT, visit
 from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
-from hostcollector.libvirt_link import Link
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.libvirt_state.states import samples_of, state_of
@@ -26,9 +25,6 @@ from hostcollector.sources.libvirt_state.states import samples_of, state_of
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF
 # The call takes milliseconds. One that takes this long waits for something.
 PATIENCE_SECONDS = 2.0
-# Besides the call for all: one for each guest that holds one up, and one for the rest. With those of the
-# monitor lane libvirtd has 16 of its 20 workers waiting at the very worst.
-MOST_SPARE_CALLS = 5
 # What is left of the budget once the calls are over.
 MARGIN_SECONDS = 0.2
 
@@ -36,19 +32,22 @@ ALL_HELD_UP = "libvirt keeps so many guests locked that no call is left: are the
 
 
 class LibvirtState(Source):
-    """Reads all guests' states in one call. `stranger` is told of guests that the inventory does not know."""
+    """Reads all guests' states in one call. `stranger` is told of guests that the inventory does not know.
+
+    `workers` are kept over reloads: a call that is stuck goes on to be the only one of its kind.
+    """
 
     name = "libvirt_state"
 
     def __init__(
         self,
-        link: Link,
+        workers: Workers,
         stranger: Callable[[str], None] = lambda _uuid: None,
         *,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._worker = Worker(link, self.name, clock=clock)
-        self._pool = Pool(link, name=self.name, kept=1, most=MOST_SPARE_CALLS, clock=clock)
+        self._worker = workers.everything
+        self._pool = workers.states
         self._stranger = stranger
         self._clock = clock
 
@@ -73,17 +72,15 @@ class LibvirtState(Source):
                     return reading
         return self._whole(request, answer.result())
 
-    def close(self) -> None:
-        """Close the connections; a stuck call ends with the process or when libvirt answers."""
-        self._worker.close()
-        self._pool.close()
-
     def _ask_for_everything(self) -> Future[Everything] | None:
         """Make the one call for all; None while that of an earlier collection is under way."""
         if self._worker.lane.busy:
             return None
         self._worker.tidy()
-        return self._worker.submit_everything(_GROUPS)
+        try:
+            return self._worker.submit_everything(_GROUPS)
+        except LaneBusyError:
+            return None  # another collector was quicker, in the middle of a reload
 
     def _around(self, request: Request, deadline: float) -> Reading:
         """Ask guest by guest, those that have been there for long first."""

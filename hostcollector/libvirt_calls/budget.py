@@ -1,0 +1,93 @@
+"""The collector's share of libvirtd's workers: one account for all its connections."""
+
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+LIBVIRTD_WORKERS = 20
+"""The default of `max_workers` in libvirtd.conf and virtqemud.conf."""
+NEVER_TAKEN = 2
+SINGLE_CALLS = 3
+POOLED_CALLS = 14
+MONITOR_CALLS = 10
+STATE_CALLS = 4
+DEFINITION_CALLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Why a worker does not return: the guests it may be waiting for, none when libvirt itself is silent.
+
+    `locked` says that not even a probe returned, so that the guests cannot be probed either.
+    """
+
+    suspects: frozenset[str] = frozenset()
+    locked: bool = False
+
+
+@dataclass(slots=True)
+class Account:
+    """What one pool occupies: workers that are `taken` for a call under way, and those that are stuck."""
+
+    most: int
+    taken: int = 0
+    stuck: Collection[Stuck] = field(default_factory=list)
+
+
+class Budget:
+    """How many of libvirtd's workers the collector may occupy. Made once for the process, kept over reloads.
+
+    A call that waits for a guest occupies a worker of libvirtd until the guest answers, also when the
+    connection and the process that made it have ended. libvirtd has 20 by default, for all its clients:
+
+    * 3 single calls, never two of a kind: the list of guests, the versions, the states of all guests;
+    * 14 for calls around guests that hold one up, of which at most 10 are for monitors (statistics, control
+      states, jobs), 4 for states and 4 for definitions.
+
+    That is 17 at the very worst; 3 are left to whoever manages the guests. Of the 10 for monitors only 8 are
+    risked for guests that did not answer last time. Calls of other clients that are stuck in guests
+    (`foreign`; those of the collector's own earlier processes are among them) are counted too: with them the
+    collector stops at 18, and the last 2 are never taken.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """Held by whoever reads or changes an account: after a reload two collectors ask for a moment."""
+        self.foreign = 0
+        """Guests whose monitors were last seen occupied by calls that are not this process's."""
+        self._accounts: list[Account] = []
+
+    def open(self, most: int) -> Account:
+        """Open an account for a pool that may occupy up to `most` workers."""
+        account = Account(most)
+        self._accounts.append(account)
+        return account
+
+    def free(self, account: Account, *, for_monitors: bool = True) -> int:
+        """Return how many more workers the account's pool may occupy.
+
+        The calls of others do not count for what waits for no monitor: they are known by such looks only.
+        """
+        occupied = sum(one.taken + len(one.stuck) for one in self._accounts)
+        foreign = self.foreign if for_monitors else 0
+        beside_others = LIBVIRTD_WORKERS - NEVER_TAKEN - SINGLE_CALLS - foreign
+        room = min(POOLED_CALLS, beside_others) - occupied
+        return min(account.most - account.taken - len(account.stuck), room)
+
+    @property
+    def stuck_calls(self) -> int:
+        """Calls that were given up and have not returned, those for an earlier collector included."""
+        with self.lock:
+            return sum(len(account.stuck) for account in self._accounts)
+
+    @property
+    def locked(self) -> frozenset[str]:
+        """Guests whose lock libvirt holds: a call of one of the pools is stuck there, and one is enough."""
+        with self.lock:
+            return frozenset(
+                uuid
+                for account in self._accounts
+                for stuck in account.stuck
+                if stuck.locked
+                for uuid in stuck.suspects
+            )

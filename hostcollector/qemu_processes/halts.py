@@ -1,0 +1,53 @@
+"""QEMUs that do not run: stopped by a signal or a debugger, or waiting for a device in the kernel.
+
+Such a QEMU does not answer its monitor. The kernel tells it for one small file per guest, and no call to
+libvirt has to get stuck to find out.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hostcollector.kernel_files import read_record
+from hostcollector.lanes import Clock
+from hostcollector.qemu_processes.found import QemuProcess
+
+# Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).
+_HALTED = frozenset(b"TtD")
+# QEMU waits for a disk in the kernel now and then: only one that does so at both of two looks is halted.
+BETWEEN_LOOKS_SECONDS = 0.1
+
+
+class Halts:
+    """Remembers since when which QEMUs below `root` have been seen halted."""
+
+    def __init__(self, root: Path = Path("/"), clock: Clock = time.monotonic) -> None:
+        self._proc = str(root / "proc")
+        self._clock = clock
+        self._since: dict[QemuProcess, float] = {}
+
+    def look(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> frozenset[str]:
+        """Return the UUIDs of the guests `among` all whose QEMU's main thread does not run at this moment."""
+        return frozenset(uuid for uuid in among if uuid in processes and self._halted(processes[uuid]))
+
+    def remembers(self, processes: Mapping[str, QemuProcess], halted: Iterable[str]) -> bool:
+        """Whether the guests' QEMUs were all halted last time too."""
+        return all(processes[uuid] in self._since for uuid in halted)
+
+    def remember(self, processes: Mapping[str, QemuProcess], halted: Iterable[str]) -> dict[str, float]:
+        """Return for how many seconds the guests have been seen halted, and forget all others."""
+        now = self._clock()
+        seen = {uuid: processes[uuid] for uuid in halted}
+        self._since = {process: self._since.get(process, now) for process in seen.values()}
+        return {uuid: now - self._since[process] for uuid, process in seen.items()}
+
+    def _halted(self, process: QemuProcess) -> bool:
+        # The thread's own file: the kernel sums up all threads for that of the process.
+        path = f"{self._proc}/{process.pid}/task/{process.pid}/stat"
+        try:
+            line = read_record(path)
+        except OSError:
+            return False  # it has ended, or this account may not look
+        # A name may hold spaces and parentheses: it ends at the last one.
+        state = line[line.rfind(b")") + 2 :][:1]
+        return bool(state) and state[0] in _HALTED
