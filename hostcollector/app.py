@@ -71,18 +71,18 @@ def collecting(
 
     `patience` is for how many seconds background sources may take for their first answers.
     """
-    hypervisor = Hypervisor.of(settings, by_hand=True)
+    hypervisor = Hypervisor.of(settings, by_hand=True, stage=stage)
     collector = hypervisor.collector(settings, stage)
-    hypervisor.inventory.start()
+    hypervisor.start()
     collector.start()
     try:
-        hypervisor.inventory.wait_until_verified(FIRST_LISTING_SECONDS)
+        hypervisor.inventory.wait_until_ready(FIRST_LISTING_SECONDS)
         collector.settle(patience)
         yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
     finally:
         collector.close()
         collector.wait_closed(FAREWELL_SECONDS)
-        hypervisor.inventory.close()
+        hypervisor.close()
 
 
 def is_libvirt_up(snapshot: Snapshot) -> bool:

@@ -44,8 +44,8 @@ class Collection:
 
     @property
     def ready(self) -> bool:
-        """Whether the inventory has been listed once."""
-        return self.hypervisor.inventory.age is not None
+        """Whether the inventory has found guests once."""
+        return self.hypervisor.inventory.ready
 
     def snapshot(self, budget: float) -> Future[Snapshot]:
         """Return the collection that may take `budget` seconds."""
@@ -71,7 +71,7 @@ class Daemon:
         server = web.Server(self._site(collection), address, door=self.door, sockets=self.sockets)
         signals = self._listen_for_signals()
         await server.start()
-        hypervisor.inventory.start()
+        hypervisor.start()
         collection.collector.start()
         self._introduce(server)
         watchdog = asyncio.create_task(self._watch())
@@ -84,7 +84,7 @@ class Daemon:
             watchdog.cancel()
             await server.close()
             await _closed(collection.collector)
-            hypervisor.inventory.close()
+            hypervisor.close()
 
     def _listen_for_signals(self) -> asyncio.Queue[signal.Signals]:
         signals: asyncio.Queue[signal.Signals] = asyncio.Queue()

@@ -17,6 +17,11 @@ class EventCounts:
         with self._lock:
             self._counts.setdefault(uuid, Counter())[event, detail] += 1
 
+    def forget(self, uuid: str) -> None:
+        """Forget the domain, which has ended: if it comes back, its series begin anew."""
+        with self._lock:
+            self._counts.pop(uuid, None)
+
     def keep_only(self, uuids: frozenset[str]) -> None:
         """Forget the domains that are not among `uuids`: their series end with them."""
         with self._lock:

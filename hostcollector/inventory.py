@@ -1,36 +1,33 @@
 """Which domains exist: kept by libvirt's events, verified by a full listing now and then.
 
 One thread owns the inventory. Events arrive in libvirt's event loop, where no call may be made, so they only
-queue; the thread reads the XML. Readers get an immutable mapping that is replaced, never changed. During an
-outage of libvirt the known domains stay, so that the sources that need no libvirt go on.
+queue. Events and listings alike only say which guests to look at; a guest stays on that list until it was
+looked at, whatever fails meanwhile. Readers get an immutable mapping that is replaced, never changed. During
+an outage of libvirt the known domains stay, so that the sources that need no libvirt go on.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
 from hostcollector import domain_xml
-from hostcollector.errors import DomainXmlError, SourceDeniedError, SourceUnavailableError
+from hostcollector.errors import DomainXmlError, SourceError
 from hostcollector.event_counts import EventCounts
-from hostcollector.lanes import Clock, Lane
-from hostcollector.libvirt_link import (
-    Connection,
-    DomainEvent,
-    Link,
-    ListedDomain,
-    Slot,
-    Versions,
-    find_active,
-    list_active,
-    read_xml,
-    subscribe,
-)
+from hostcollector.lanes import Clock
+from hostcollector.libvirt_calls.visit import visit
+from hostcollector.libvirt_calls.worker import Definition, Progress, Worker
+from hostcollector.libvirt_calls.workers import Workers
+from hostcollector.libvirt_link import Connection, DomainEvent, Slot, Versions, subscribe
 from hostcollector.model import Domain
 
-# After these the domain is gone; after every other event its XML may have changed.
-_ENDING = frozenset({"stopped", "undefined"})
+logger = logging.getLogger("hostcollector")
+
+# After this the domain is gone; after every other event its XML may have changed, or it may be gone too.
+_ENDING = "stopped"
 # These say nothing new about the definition and can come many times a second.
 _UNCHANGED_BY = frozenset(
     {
@@ -39,40 +36,57 @@ _UNCHANGED_BY = frozenset(
         "io_error",
         "watchdog",
         "memory_failure",
+        "reboot",
         "resumed",
         "suspended",
     }
 )
 RETRY_SECONDS = 1.0
+# A listing takes milliseconds, but waits for the lock of each guest: after this the guests are looked at
+# without it, one by one.
+LISTING_PATIENCE_SECONDS = 2.0
+LOOKS_SECONDS = 30.0
+"""After so long looking at guests, events are taken in first."""
 
 StateListener = Callable[[str | None], None]
 
 
 class Inventory:
-    """The active domains by UUID. `on_state` hears None when libvirt answers, else why it does not."""
+    """The active domains by UUID. `on_state` hears None when libvirt answers, else why it does not.
+
+    `running` gives the UUIDs that the host's QEMU processes name: where to look when libvirt's own list waits
+    for a guest.
+    """
 
     def __init__(
         self,
-        link: Link,
+        workers: Workers,
         counts: EventCounts,
         *,
         listing_interval: float = 300.0,
         clock: Clock = time.monotonic,
         on_state: StateListener = lambda _why: None,
+        running: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._link = link
-        self._slot = Slot(link, clock)
+        self._workers = workers
+        self._slot = Slot(workers.link, clock)
         self._counts = counts
         self._listing_interval = listing_interval
         self._clock = clock
         self._on_state = on_state
-        self._queue: SimpleQueue[DomainEvent | Connection | str | None] = SimpleQueue()
-        self._connection: Connection | None = None
+        self._running = running
         self._thread = threading.Thread(target=self._keep, name="inventory", daemon=True)
-        self._versions_lane = Lane("libvirt-versions", clock)
-        self._stopping = False
-        self._verified = threading.Event()
+        self._arrived: SimpleQueue[DomainEvent | str] = SimpleQueue()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._connection: Connection | None = None
+        self._listing: Future[Sequence[str]] | None = None
+        self._due = float("-inf")
+        self._to_look_at: dict[str, None] = {}
+        self._unverified: frozenset[str] | None = None
+        self._ready = threading.Event()
         self._verified_at: float | None = None
+        self._unreadable: set[str] = set()
         self.domains: Mapping[str, Domain] = MappingProxyType({})
         self.versions: Versions | None = None
 
@@ -82,108 +96,162 @@ class Inventory:
 
     def close(self) -> None:
         """Ask the thread to end; does not wait for a libvirt that does not answer."""
-        self._stopping = True
-        self._versions_lane.close()
-        self._queue.put(None)
+        self._stop.set()
+        self._wake.set()
 
     def look_at(self, uuid: str) -> None:
-        """Look whether the domain exists: somebody saw it whom no event announced."""
-        self._queue.put(uuid)
+        """Look whether the domain exists: a source saw it and no event announced it."""
+        self._arrive(uuid)
 
-    def wait_until_verified(self, timeout: float) -> bool:
-        """Wait for the first full listing; says whether there has been one."""
-        return self._verified.wait(timeout)
+    def wait_until_ready(self, timeout: float) -> bool:
+        """Wait until `ready`, and return that."""
+        return self._ready.wait(timeout)
+
+    @property
+    def ready(self) -> bool:
+        """Whether guests have been found once: all of them, or those that libvirt does not keep locked."""
+        return self._ready.is_set()
 
     @property
     def age(self) -> float | None:
         """Seconds since the last full listing; None before the first."""
         return None if self._verified_at is None else self._clock() - self._verified_at
 
+    def _arrive(self, item: DomainEvent | str) -> None:
+        self._arrived.put(item)
+        self._wake.set()
+
     def _keep(self) -> None:
-        while not self._stopping:
+        while not self._stop.is_set():
+            self._wake.clear()
             try:
-                self._follow(self._slot.get())
-            except (SourceUnavailableError, SourceDeniedError) as error:
-                self._on_state(str(error))
-                self._pause()
+                pause = self._follow()
+            except SourceError as error:
+                self._fail(str(error))
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: it outlives whatever comes
+                self._fail(f"unforeseen error in the inventory: {error!r}")
+            else:
+                self._on_state(None)
+                self._wake.wait(pause)
         self._slot.drop()
 
-    def _pause(self) -> None:
-        """Wait before the next try; what is queued now is outdated by the listing that will follow."""
-        try:
-            self._queue.get(timeout=RETRY_SECONDS)
-        except Empty:
-            return
+    def _fail(self, why: str) -> None:
+        """Say why, and list again in a moment: what happens meanwhile is announced to no connection."""
+        self._on_state(why)
+        self._due = float("-inf")
+        self._stop.wait(RETRY_SECONDS)
 
-    def _follow(self, connection: Connection) -> None:
-        """Verify when that is due, and handle what arrives in between; returns to check the connection."""
+    def _follow(self) -> float:
+        """Take in what has arrived, look at those guests, and return the seconds until more is due."""
+        connection = self._slot.get()
         if connection is not self._connection:
+            connection.on_lost = self._wake.set
+            subscribe(connection, self._arrive)
+            self._due = float("-inf")
             self._connection = connection
-            connection.on_lost = lambda: self._queue.put(connection)
-            subscribe(connection, self._queue.put)
-            self._verify(connection)
             self._ask_versions(connection)
-            self._on_state(None)
-        age = self.age
-        due = 0.0 if age is None else self._listing_interval - age
-        if due <= 0:
-            self._verify(connection)
-            return
-        try:
-            item = self._queue.get(timeout=due)
-        except Empty:
-            return
-        if isinstance(item, DomainEvent):
-            self._handle(connection, item)
-        elif isinstance(item, str):
-            self._refresh(connection, item)
+        self._take_events()
+        self._list()
+        self._look()
+        if self._to_look_at or self._listing is not None:
+            return RETRY_SECONDS
+        return max(0.0, self._due - self._clock())
 
     def _ask_versions(self, connection: Connection) -> None:
         """Ask in a lane of its own: the daemon may run QEMU's binary for seconds before it knows."""
 
         def ask() -> None:
-            self.versions = self._link.versions(connection)
+            self.versions = self._workers.link.versions(connection)
 
-        if not self._versions_lane.busy:
-            self._versions_lane.submit(ask)
+        if not self._workers.versions.busy:
+            self._workers.versions.submit(ask)
 
-    def _verify(self, connection: Connection) -> None:
-        """Replace the inventory by what libvirt lists now."""
-        listed = list_active(connection)
-        self._publish({domain.uuid: _read(connection, domain) for domain in listed})
-        self._verified_at = self._clock()
-        self._verified.set()
+    def _take_events(self) -> None:
+        """Count the events that have arrived, drop guests that ended, and note once each whom to look at."""
+        domains = dict(self.domains)
+        while True:
+            try:
+                item = self._arrived.get_nowait()
+            except Empty:
+                break
+            if isinstance(item, str):
+                self._to_look_at[item] = None
+            elif item.event == _ENDING:
+                domains.pop(item.uuid, None)
+                self._to_look_at.pop(item.uuid, None)
+                self._counts.forget(item.uuid)
+            else:
+                if item.event != "undefined":
+                    self._counts.add(item.uuid, item.event, item.detail)
+                if item.event not in _UNCHANGED_BY or item.uuid not in domains:
+                    self._to_look_at[item.uuid] = None
+        if domains.keys() != self.domains.keys():
+            self._publish(domains)
 
-    def _handle(self, connection: Connection, event: DomainEvent) -> None:
-        if event.event in _ENDING:
-            if event.event == "undefined" and find_active(connection, event.uuid) is not None:
-                return  # a running domain became transient, or is being renamed
-            self._publish({uuid: domain for uuid, domain in self.domains.items() if uuid != event.uuid})
+    def _list(self) -> None:
+        """Note all guests to look at when a listing is due; those of /proc where it waits for a guest."""
+        worker = self._workers.listing
+        fresh = self._listing is None and self._clock() >= self._due and not worker.lane.busy
+        if fresh:
+            worker.tidy()
+            self._listing = worker.submit_list()
+            self._listing.add_done_callback(lambda _done: self._wake.set())
+            wait([self._listing], timeout=LISTING_PATIENCE_SECONDS)
+        if self._listing is None:
             return
-        self._counts.add(event.uuid, event.event, event.detail)
-        if event.event in _UNCHANGED_BY and event.uuid in self.domains:
-            return
-        self._refresh(connection, event.uuid)
+        if self._listing.done():
+            listing, self._listing = self._listing, None
+            self._unverified = frozenset(listing.result())
+            self._due = self._clock() + self._listing_interval
+            self._to_look_at |= dict.fromkeys((*self._unverified, *self.domains))
+        elif fresh:
+            self._to_look_at |= dict.fromkeys((*self.domains, *self._running()))
 
-    def _refresh(self, connection: Connection, uuid: str) -> None:
-        """Read one domain again, if it is there."""
-        listed = find_active(connection, uuid)
-        if listed is not None:
-            self._publish({**self.domains, uuid: _read(connection, listed)})
+    def _look(self) -> None:
+        """Look at guests; those whose lock libvirt holds stay to be looked at, and known as they were."""
+
+        def call(worker: Worker, uuids: Sequence[str], progress: Progress[Definition]) -> Future[None]:
+            return worker.submit_definitions(uuids, progress)
+
+        if self._to_look_at:
+            pool = self._workers.definitions
+            pool.tidy(())  # a guest that was started again has another handle
+            deadline = self._clock() + LOOKS_SECONDS
+            found = visit(pool, list(self._to_look_at), call, deadline, self._clock).found
+            domains = dict(self.domains)
+            for uuid, definition in found.items():
+                del self._to_look_at[uuid]
+                if definition is None:
+                    domains.pop(uuid, None)
+                else:
+                    domains[uuid] = self._read(uuid, definition)
+            self._publish(domains)
+        unknown = (self._unverified or frozenset()) - self.domains.keys()
+        if self._unverified is not None and self._to_look_at.keys().isdisjoint(unknown):
+            self._unverified = None
+            self._verified_at = self._clock()
+        if self.domains or self._verified_at is not None:
+            self._ready.set()
+
+    def _read(self, uuid: str, definition: Definition) -> Domain:
+        """Return the domain as its XML describes it, or as a name and a UUID when the XML is unreadable."""
+        why = definition.why
+        try:
+            domain = domain_xml.parse(definition.xml) if definition.xml else None
+        except DomainXmlError as error:
+            domain, why = None, str(error)
+        except Exception as error:  # noqa: BLE001 - one definition must not cost the others theirs
+            domain, why = None, repr(error)
+        if domain is not None and domain.uuid == uuid:
+            self._unreadable.discard(uuid)
+            return domain
+        why = why or "it is the XML of another guest"
+        if uuid not in self._unreadable:
+            self._unreadable.add(uuid)
+            logger.warning("the definition of guest %r cannot be read: %s", definition.name, why)
+        return Domain(uuid=uuid, name=definition.name, complete=False, remarks=(why,))
 
     def _publish(self, domains: Mapping[str, Domain]) -> None:
         self.domains = MappingProxyType(dict(domains))
-        self._counts.keep_only(frozenset(domains))
-
-
-def _read(connection: Connection, listed: ListedDomain) -> Domain:
-    """Return the domain as its XML describes it, or as a name and a UUID when the XML is unreadable."""
-    try:
-        domain = domain_xml.parse(read_xml(connection, listed))
-    except DomainXmlError as error:
-        return _unread(listed, str(error))
-    return domain if domain.uuid == listed.uuid else _unread(listed, "it is the XML of another guest")
-
-
-def _unread(listed: ListedDomain, why: str) -> Domain:
-    return Domain(uuid=listed.uuid, name=listed.name, complete=False, remarks=(why,))
+        self._unreadable &= domains.keys()
+        self._counts.keep_only(frozenset((*domains, *self._to_look_at)))

@@ -19,13 +19,15 @@ from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap, follow
 from hostcollector.inventory import Inventory
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
 from hostcollector.log import Transitions
 from hostcollector.model import Report, Sample, SourceState
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
-from hostcollector.qemu_processes import QemuProcesses
+from hostcollector.qemu_processes import Halts, QemuProcesses
+from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.registry import Ingredients, make_sources
 from hostcollector.stopwatch import Stage, unmeasured
 from hostcollector.tenancy import (
@@ -44,9 +46,11 @@ logger = logging.getLogger("hostcollector")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypervisor:
-    """The parts that outlive a reload: the link to libvirt, the inventory, the events that it counted."""
+    """The parts that outlive a reload: all that calls libvirt, the inventory, the events that it counted."""
 
-    link: Link
+    workers: Workers
+    processes: QemuProcesses
+    monitors: Memory
     inventory: Inventory
     counts: EventCounts
     baselines: Baselines
@@ -56,8 +60,8 @@ class Hypervisor:
     started_at: float
 
     @classmethod
-    def of(cls, settings: Settings, *, by_hand: bool = False) -> "Hypervisor":
-        """Build the parts; nothing is opened before the inventory starts.
+    def of(cls, settings: Settings, *, by_hand: bool = False, stage: Stage = unmeasured) -> "Hypervisor":
+        """Build the parts; nothing is opened before `start`.
 
         `by_hand` is for a command beside a daemon: it reads what the daemon keeps and writes nothing.
         """
@@ -74,20 +78,38 @@ class Hypervisor:
             keepalive_interval=settings.libvirt.keepalive_interval_seconds,
             keepalive_count=settings.libvirt.keepalive_count,
         )
+        workers = Workers(link, stage=stage)
+        root, state = Path(settings.paths.root), Path(settings.paths.state_directory)
+        processes = QemuProcesses(root)
         counts = EventCounts()
-        interval = settings.libvirt.listing_interval_seconds
-        inventory = Inventory(link, counts, listing_interval=interval, on_state=tell)
-        state = Path(settings.paths.state_directory)
+        inventory = Inventory(
+            workers,
+            counts,
+            listing_interval=settings.libvirt.listing_interval_seconds,
+            on_state=tell,
+            running=processes.named,
+        )
         return cls(
-            link=link,
+            workers=workers,
+            processes=processes,
+            monitors=Memory(workers.monitors, Halts(root)),
             inventory=inventory,
             counts=counts,
-            baselines=Baselines(state, Path(settings.paths.root), writes=not by_hand),
+            baselines=Baselines(state, root, writes=not by_hand),
             identities=GpuIdentities(state, writes=not by_hand),
             transitions=transitions,
             implausible=Counter(),
             started_at=time.time(),
         )
+
+    def start(self) -> None:
+        """Begin to keep the inventory."""
+        self.inventory.start()
+
+    def close(self) -> None:
+        """End the inventory and the connections to libvirt, without waiting for one that does not answer."""
+        self.inventory.close()
+        self.workers.close()
 
     def collector(self, settings: Settings, stage: Stage = unmeasured) -> Collector:
         """Build a collector on these parts. Raises `ConfigError` when a map file is wrong."""
@@ -96,10 +118,11 @@ class Hypervisor:
         tenancy = make_tenancy(settings, self.transitions, ovn)
         ingredients = Ingredients(
             settings=settings,
-            link=self.link,
+            workers=self.workers,
+            monitors=self.monitors,
             counts=self.counts,
             stranger=self.inventory.look_at,
-            processes=QemuProcesses(Path(settings.paths.root)),
+            processes=self.processes,
             switch=switch,
             ovn=ovn,
             ufm=UfmClient(settings.ufm) if settings.ufm.url else None,
@@ -130,7 +153,8 @@ class Hypervisor:
     def _own_samples(self) -> list[Sample]:
         samples = [
             Sample(collection.BUILD_INFO, 1.0, (__version__, platform.python_version())),
-            Sample(collection.LIBVIRT_CONNECTIONS, self.link.connects),
+            Sample(collection.LIBVIRT_CONNECTIONS, self.workers.link.connects),
+            Sample(collection.LIBVIRT_STUCK_CALLS, self.workers.stuck_calls),
         ]
         if self.inventory.age is not None:
             samples.append(Sample(collection.INVENTORY_AGE, self.inventory.age))

@@ -2,15 +2,18 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
-from hostcollector.model import Histogram, Metric
-from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
+from hostcollector.model import Disk, Domain, Guest, Histogram, Metric
+from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial
+from hostcollector.sources.libvirt_monitor.decode import Decoder
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
+GUEST = Guest(domain=Domain(uuid=UUID, name="vm", disks=(Disk(target="vda", type="file"),)))
 # As libvirt 9.0 gives them for a guest whose balloon driver reports.
 WHOLE = {
     "balloon.current": 1024,
@@ -48,14 +51,35 @@ def test_a_whole_record_is_decoded_in_base_units() -> None:
     assert values[memory.CURRENT_BALLOON, ()] == values[memory.ACTUAL_BALLOON, ()] == 1024 * 1024
     assert values[memory.USED_PERCENT, ()] == 75.0
     assert values[memory.AGE, ()] == 5.0
-    assert not is_partial(WHOLE)
+    assert not is_partial(WHOLE, GUEST)
 
 
 def test_a_partial_record_has_no_counters_at_all() -> None:
     """A busy monitor makes counters absent: a zero would look like a reset."""
     metrics = {metric for metric, _ in _decode(BUSY)}
     assert metrics == {memory.USAGE, memory.MAXIMUM, memory.ACTUAL_BALLOON, memory.CURRENT_BALLOON}
-    assert is_partial(BUSY)
+    assert is_partial(BUSY, GUEST)
+
+
+@pytest.mark.parametrize(
+    ("types", "whole"),
+    [
+        (("vhostuser",), True),
+        (("vhostvdpa",), True),
+        (("vhostuser", "vhostvdpa"), True),
+        (("vhostuser", "block"), False),
+        (("network",), False),
+        (("",), False),
+        ((), False),
+    ],
+)
+def test_only_disks_that_pass_qemu_by_may_lack_counters(types: tuple[str, ...], *, whole: bool) -> None:
+    """QEMU never counts for such disks; for any other one missing counters mean a busy monitor."""
+    disks = tuple(Disk(target=f"vd{number}", type=type_) for number, type_ in enumerate(types))
+    guest = Guest(domain=Domain(uuid=UUID, name="vm", disks=disks))
+    record = {"balloon.current": 1024, "balloon.rss": 4096, "block.count": 1, "block.0.name": "vda"}
+    assert is_partial(record, guest) is not whole
+    assert is_partial(BUSY, guest)
 
 
 def test_a_record_tells_whether_the_monitor_was_asked() -> None:

@@ -130,10 +130,9 @@ LIBVIRT_CONNECTIONS = _own_counter(
     help="Times that a connection to libvirt was opened.",
 )
 LIBVIRT_STUCK_CALLS = _own_gauge(
-    source="libvirt_monitor",
     name="hostcollector_libvirt_stuck_calls",
     can_be=_MANY,
-    help="Calls to libvirt that have not returned because a guest's monitor does not answer.",
+    help="Calls to libvirt that wait for a guest, or for libvirt itself, and were given up.",
 )
 UNKNOWN_FIELDS = _own_gauge(
     source="libvirt_monitor",
@@ -161,7 +160,7 @@ TIMED_OUT = gauge(
     name="libvirt_domain_timed_out",
     can_be=FLAG,
     source="libvirt_monitor",
-    help="1 if the guest's monitor statistics could not be read in this collection.",
+    help="1 if the guest's monitor did not answer in time, or is known not to; 0 for one that was not asked.",
 )
 MONITOR_STATE = gauge(
     name="libvirt_domain_monitor_state",
@@ -175,7 +174,7 @@ MONITOR_BLOCKED = gauge(
     can_be=DURATION,
     source="libvirt_monitor",
     unit="seconds",
-    help="How long the guest's monitor has been occupied by the same command; 0 when it is free.",
+    help="How long the guest's monitor has been occupied by one command, or its QEMU seen halted; else 0.",
 )
 STATS_PARTIAL = gauge(
     name="libvirt_domain_stats_partial",

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from hostcollector.lanes import Lane
+
 LIBVIRTD_WORKERS = 20
 """The default of `max_workers` in libvirtd.conf and virtqemud.conf."""
 NEVER_TAKEN = 2
@@ -18,9 +20,11 @@ DEFINITION_CALLS = 4
 class Stuck:
     """Why a worker does not return: the guests it may be waiting for, none when libvirt itself is silent.
 
-    `locked` says that not even a probe returned, so that the guests cannot be probed either.
+    `locked` says that not even a probe returned, so that the guests cannot be probed either. `lane` is busy
+    until the call returns.
     """
 
+    lane: Lane
     suspects: frozenset[str] = frozenset()
     locked: bool = False
 
@@ -31,7 +35,12 @@ class Account:
 
     most: int
     taken: int = 0
-    stuck: Collection[Stuck] = field(default_factory=list)
+    set_aside: Collection[Stuck] = field(default_factory=list)
+
+    @property
+    def stuck(self) -> list[Stuck]:
+        """Those whose call has not returned yet."""
+        return [stuck for stuck in self.set_aside if stuck.lane.busy]
 
 
 class Budget:

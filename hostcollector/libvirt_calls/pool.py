@@ -37,24 +37,25 @@ class Pool:
         self._idle: list[Worker] = []
         self._made = 0
         self._stuck: dict[Worker, Stuck] = {}
-        self._account.stuck = self._stuck.values()
+        self._account.set_aside = self._stuck.values()
 
     @property
     def stuck_calls(self) -> int:
         """Calls that were given up and have not returned."""
-        return len(self._stuck)
+        with self.budget.lock:
+            return len(self._account.stuck)
 
     @property
     def suspects(self) -> frozenset[str]:
         """Guests for which a call is stuck, or may be."""
         with self.budget.lock:
-            return frozenset().union(*(stuck.suspects for stuck in self._stuck.values()))
+            return frozenset().union(*(stuck.suspects for stuck in self._account.stuck))
 
     @property
     def libvirt_silent(self) -> bool:
         """Whether a worker waits for libvirt itself."""
         with self.budget.lock:
-            return any(not stuck.suspects for stuck in self._stuck.values())
+            return any(not stuck.suspects for stuck in self._account.stuck)
 
     @property
     def free(self) -> int:
@@ -86,7 +87,7 @@ class Pool:
         """Leave a worker alone whose call is stuck because of one of `suspects`."""
         with self.budget.lock:
             self._account.taken -= 1
-            self._stuck[worker] = Stuck(frozenset(suspects), locked)
+            self._stuck[worker] = Stuck(worker.lane, frozenset(suspects), locked)
 
     def tidy(self, guests: Collection[str]) -> None:
         """Welcome back stuck workers whose call has returned, and close idle ones that are too many.

@@ -216,7 +216,7 @@ def _record(connection: Any, handle: Any, *, groups: int) -> Record | None:
 
 
 def _definition(connection: Any, handle: Any) -> Definition | None:
-    """Raises `SourceUnavailableError` for an error that says nothing about the guest."""
+    """Return the definition. Raises `SourceUnavailableError` when the connection was lost."""
     try:
         if not handle.isActive():
             return None

@@ -6,17 +6,12 @@ values.
 
 from hostcollector.libvirt_link.connection import Connection, Link, Slot, Versions
 from hostcollector.libvirt_link.events import DomainEvent, subscribe
-from hostcollector.libvirt_link.listing import ListedDomain, find_active, list_active, read_xml
 
 __all__ = [
     "Connection",
     "DomainEvent",
     "Link",
-    "ListedDomain",
     "Slot",
     "Versions",
-    "find_active",
-    "list_active",
-    "read_xml",
     "subscribe",
 ]

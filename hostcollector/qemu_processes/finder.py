@@ -94,6 +94,12 @@ class QemuProcesses:
         except SourceUnavailableError:
             return {}
 
+    def named(self) -> frozenset[str]:
+        """Return the UUIDs that processes name, proven or not. May hang and raises as `find` does."""
+        with self._lock:
+            self._scan(everything=False)
+            return frozenset(claim.uuid for claim in self._claims.values())
+
     def is_running(self, process: QemuProcess) -> bool:
         """Whether the PID still belongs to this process; what was read of it before is then its own.
 

@@ -6,6 +6,7 @@ over it; controlInfo tells how long the monitor has been occupied, unless the gu
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ class FakeDomain:
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
         self.calls = 0
+        self.counts = True
+        """Whether QEMU counts what the disk does."""
         self._monitor = threading.Event()
         self._monitor.set()
         self._unlocked = threading.Event()
@@ -38,6 +41,7 @@ class FakeDomain:
         self._occupied_since: float | None = None
         self._met = 0
         self._ended = False
+        self.xml = f"<domain type='kvm' id='1'><name>{uuid[-4:]}</name><uuid>{uuid}</uuid></domain>"
 
     def meet(self) -> None:
         """Let the next call find that somebody else is asking the monitor in that moment."""
@@ -68,6 +72,22 @@ class FakeDomain:
     def UUIDString(self) -> str:  # noqa: N802 - libvirt's name
         """Return the UUID, without asking anybody."""
         return self.uuid
+
+    def name(self) -> str:
+        """Return the name, which the handle knows."""
+        return self.uuid[-4:]
+
+    def isActive(self) -> int:  # noqa: N802 - libvirt's name
+        """Return whether it runs; needs the lock."""
+        self._unlocked.wait()
+        return int(not self._ended)
+
+    def XMLDesc(self, _flags: int) -> str:  # noqa: N802 - libvirt's name
+        """Return the definition; needs the lock."""
+        self._unlocked.wait()
+        if self._ended:
+            raise gone()
+        return self.xml
 
     def controlInfo(self, _flags: int) -> tuple[int, int, int]:  # noqa: N802 - libvirt's name
         """Return state, details and milliseconds; needs the lock, not the monitor."""
@@ -108,6 +128,8 @@ class FakeDomain:
         self._occupied_since = time.monotonic()
         self._monitor.wait()
         self._occupied_since = None
+        if not self.counts:
+            return record | {"balloon.rss": 1}
         return record | {"balloon.rss": 1, "block.0.rd.reqs": 1, "block.0.rd.bytes": 512}
 
 
@@ -130,9 +152,29 @@ class FakeConnection:
     def close(self) -> None:
         """Have nothing to close."""
 
+    def domainEventRegisterAny(  # noqa: N802
+        self, _domain: None, kind: int, callback: Callable[..., None], _opaque: object
+    ) -> int:
+        """Let the daemon call back for events of that kind."""
+        self._daemon.callbacks.setdefault(kind, []).append(callback)
+        return len(self._daemon.callbacks)
+
+    def domainEventDeregisterAny(self, _callback: int) -> None:  # noqa: N802
+        """Forget the callback."""
+
     def listAllDomains(self, _flags: int) -> Sequence[FakeDomain]:  # noqa: N802
-        """Return the guests."""
-        return self._domains
+        """Return the guests, for which each one's lock is taken."""
+        self._daemon.called("listAllDomains")
+        return [domain.looked_up() for domain in list(self._domains)]
+
+    def getVersion(self) -> int:  # noqa: N802
+        """Return QEMU's version."""
+        return 7_002_000
+
+    def getLibVersion(self) -> int:  # noqa: N802
+        """Return libvirt's version, for which no guest is needed."""
+        self._daemon.called("getLibVersion")
+        return 9_000_000
 
     def isAlive(self) -> int:  # noqa: N802
         """Return whether libvirt has not hung up."""
@@ -140,6 +182,7 @@ class FakeConnection:
 
     def lookupByUUIDString(self, uuid: str) -> FakeDomain:  # noqa: N802
         """Return the guest, once its lock is free."""
+        self._daemon.called("lookupByUUIDString")
         for domain in list(self._domains):
             if domain.uuid == uuid:
                 return domain.looked_up()
@@ -149,6 +192,7 @@ class FakeConnection:
         self, domains: Sequence[FakeDomain], groups: int, _flags: int
     ) -> list[tuple[FakeDomain, dict[str, Any]]]:
         """Visit the guests one after the other; nothing is returned before the last one has answered."""
+        self._daemon.called("domainListGetStats")
         if groups & libvirt.VIR_DOMAIN_STATS_STATE:
             return [(domain, domain.state()) for domain in domains]
         return [(domain, domain.stats()) for domain in domains]
@@ -173,6 +217,29 @@ class FakeLibvirt:
         self.domains = [FakeDomain(f"00000000-0000-4000-8000-{number:012d}") for number in range(guests)]
         self.opened = 0
         self.hung_up = False
+        self.callbacks: dict[int, list[Callable[..., None]]] = {}
+        self.calls: Counter[str] = Counter()
+        self.failing: dict[str, int] = {}
+        """How many of the next calls by that name fail, on a connection that lives on."""
+        self._speaks = threading.Event()
+        self._speaks.set()
+
+    def called(self, name: str) -> None:
+        """Count the call, which waits while the daemon is silent and fails if it is to."""
+        self.calls[name] += 1
+        self._speaks.wait()
+        if self.failing.get(name):
+            self.failing[name] -= 1
+            raise libvirt.libvirtError(f"{name} fails")
+
+    def silence(self) -> None:
+        """Let every call wait, as a daemon that is stopped does, until all is freed."""
+        self._speaks.clear()
+
+    def happens(self, domain: FakeDomain, kind: int, *details: int) -> None:
+        """Tell whoever listens of an event: its kind (``VIR_DOMAIN_EVENT_ID_LIFECYCLE``) and its details."""
+        for callback in self.callbacks.get(kind, ()):
+            callback(None, domain, *details, None)
 
     def open(self, _uri: str) -> FakeConnection:
         """Stand in for `libvirt.openReadOnly`."""
@@ -180,6 +247,7 @@ class FakeLibvirt:
         return FakeConnection(self)
 
     def free(self) -> None:
-        """Free every guest."""
+        """Free every guest, and the daemon."""
+        self._speaks.set()
         for domain in self.domains:
             domain.free()

@@ -71,8 +71,12 @@ class Procfs:
         *,
         comm: str = "qemu-system-x86",
         starttime: int = 1000,
+        state: str = "S",
     ) -> None:
-        """Add a QEMU process as libvirt starts it; `threads` are the names of all but its main one."""
+        """Add a QEMU process as libvirt starts it; `threads` are the names of all but its main one.
+
+        `state` is that of its main thread.
+        """
         escaped = name.replace(",", ",,")
         arguments = (
             "/usr/bin/qemu-system-x86_64",
@@ -81,8 +85,8 @@ class Procfs:
             "-uuid",
             uuid,
         )
-        self.process(pid, comm, arguments, starttime=starttime)
-        self.thread(f"proc/{pid}/task/{pid}", pid, comm)
+        self.process(pid, comm, arguments, starttime=starttime, state=state)
+        self.thread(f"proc/{pid}/task/{pid}", pid, comm, state=state)
         for tid, thread in (threads or {}).items():
             self.thread(f"proc/{pid}/task/{tid}", tid, thread)
 
@@ -95,9 +99,10 @@ class Procfs:
         *,
         flags: int = 0x00400100,
         processor: int = 0,
+        state: str = "S",
     ) -> None:
         """Add or replace a thread, by its directory below the root."""
-        self.write(f"{directory}/stat", stat_line(tid, comm, flags=flags, processor=processor))
+        self.write(f"{directory}/stat", stat_line(tid, comm, state=state, flags=flags, processor=processor))
         self.write(f"{directory}/schedstat", f"{schedstat}\n")
         status = STATUS.format(comm=comm, cpus="0-3") + SWITCHES.format(voluntary=7, involuntary=3)
         self.write(f"{directory}/status", status)

@@ -2,16 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hostcollector.catalogue import block, collection, guest
-from hostcollector.libvirt_calls.pool import MOST_WORKERS
+from hostcollector.libvirt_calls.budget import LIBVIRTD_WORKERS, MONITOR_CALLS, NEVER_TAKEN, SINGLE_CALLS
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
-from hostcollector.model import Domain, Guest, Histogram, Metric
+from hostcollector.model import Disk, Domain, Guest, Histogram, Metric
+from hostcollector.qemu_processes import Halts, QemuProcesses
 from hostcollector.sources.base import Reading, Request
-from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LibvirtMonitor
+from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LEAST_WIDTH, LibvirtMonitor
+from hostcollector.sources.libvirt_monitor.memory import Memory
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
+from tests.fakes.procfs import Procfs
 
 GUESTS = 20
 
@@ -25,11 +30,31 @@ def daemon() -> Iterator[FakeLibvirt]:
 
 
 @pytest.fixture
-def source(daemon: FakeLibvirt) -> Iterator[LibvirtMonitor]:
+def procfs(daemon: FakeLibvirt, tmp_path: Path) -> Procfs:
+    """Give a /proc in which the QEMU of each guest sleeps, as one does that waits for work."""
+    procfs = Procfs(tmp_path)
+    for number, domain in enumerate(daemon.domains):
+        procfs.qemu(1000 + number, domain.uuid, domain.name())
+    return procfs
+
+
+@pytest.fixture
+def workers(daemon: FakeLibvirt) -> Iterator[Workers]:
+    """Give the workers on that daemon."""
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    yield workers
+    workers.close()
+
+
+@pytest.fixture
+def source(workers: Workers, procfs: Procfs) -> LibvirtMonitor:
     """Give the source on that daemon."""
-    monitor = LibvirtMonitor(Link("test:///default", opener=daemon.open))
-    yield monitor
-    monitor.close()
+    return _source(workers, procfs)
+
+
+def _source(workers: Workers, procfs: Procfs, width: int = LEAST_WIDTH) -> LibvirtMonitor:
+    memory = Memory(workers.monitors, Halts(procfs.root))
+    return LibvirtMonitor(memory, QemuProcesses(procfs.root), width=width)
 
 
 def _read(source: LibvirtMonitor, daemon: FakeLibvirt, budget: float = 8.0) -> Reading:
@@ -73,7 +98,7 @@ def test_every_guest_is_read_when_all_answer(source: LibvirtMonitor, daemon: Fak
 
 @pytest.mark.parametrize("hung", [1, 5, 8])
 def test_hung_guests_cost_only_themselves_already_when_they_are_met(
-    hung: int, source: LibvirtMonitor, daemon: FakeLibvirt
+    hung: int, source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
 ) -> None:
     """Also the collection that meets several hung guests for the first time has all the others complete."""
     victims = daemon.domains[:hung]
@@ -84,39 +109,44 @@ def test_hung_guests_cost_only_themselves_already_when_they_are_met(
         timed_out = {uuid for uuid, value in _values(reading, collection.TIMED_OUT).items() if value}
         assert timed_out == {domain.uuid for domain in victims}
         assert reading.partial
-        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] <= MOST_WORKERS
+        assert workers.stuck_calls <= MONITOR_CALLS
     # The first collection probed them before they hung.
     blocked = _values(_read(source, daemon), collection.MONITOR_BLOCKED)
     assert all(blocked[domain.uuid] > 0.5 for domain in victims)
     assert [domain.calls for domain in victims] == [1] * hung
 
 
-def test_the_widest_source_leaves_workers_for_the_rest(daemon: FakeLibvirt) -> None:
+def test_the_widest_source_leaves_workers_for_the_rest(
+    daemon: FakeLibvirt, workers: Workers, procfs: Procfs
+) -> None:
     """Also with a hung guest in each of its calls at once the others are complete."""
-    monitor = LibvirtMonitor(Link("test:///default", opener=daemon.open), width=GREATEST_WIDTH)
+    monitor = _source(workers, procfs, width=GREATEST_WIDTH)
     victims = daemon.domains[:3]
     for domain in victims:
         domain.stick()
     assert _complete(_read(monitor, daemon)) == _all_but(daemon, *victims)
-    monitor.close()
 
 
-def test_a_hung_guest_comes_back_complete(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+def test_a_hung_guest_comes_back_complete(
+    source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
+) -> None:
     """Once it answers, its stuck call is forgotten and the guest is read again; no worker is lost."""
     daemon.domains[3].stick()
     _read(source, daemon)
     daemon.free()
-    reading = _read_until_complete(source, daemon)
-    assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] == 0
-    assert daemon.opened <= MOST_WORKERS
+    _read_until_complete(source, daemon)
+    assert workers.stuck_calls == 0
+    assert daemon.opened <= MONITOR_CALLS
 
 
-def test_a_guest_whose_lock_is_held_is_left_alone(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
-    """A guest that does not even answer the probe costs two stuck calls, not two per collection."""
+def test_a_guest_whose_lock_is_held_is_left_alone(
+    source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
+) -> None:
+    """A guest that does not even answer the probe costs one stuck call, not one per collection."""
     daemon.domains[7].lock()
     for reading in [_read(source, daemon) for _ in range(3)]:
         assert _complete(reading) == _all_but(daemon, daemon.domains[7])
-        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] == 2
+        assert workers.stuck_calls == 1
         assert daemon.domains[7].uuid not in _values(reading, collection.MONITOR_STATE)
 
 
@@ -150,14 +180,16 @@ def test_a_guest_that_was_stepped_over_while_its_monitor_is_free_is_asked_again(
     assert set(_values(reading, collection.STATS_PARTIAL).values()) == {0.0}
 
 
-def test_the_deadline_holds_when_everything_hangs(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
+def test_the_deadline_holds_when_everything_hangs(
+    source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
+) -> None:
     """With all guests hung the source still answers in time, with a bounded number of stuck calls."""
     for domain in daemon.domains:
         domain.stick()
     for _ in range(2):
         reading = _read(source, daemon, budget=2.5)
         assert _complete(reading) == set()
-        assert _values(reading, collection.LIBVIRT_STUCK_CALLS)[""] <= MOST_WORKERS
+        assert workers.stuck_calls <= MONITOR_CALLS
 
 
 def test_a_guest_that_is_gone_leaves_no_mark(source: LibvirtMonitor, daemon: FakeLibvirt) -> None:
@@ -177,3 +209,140 @@ def test_a_guest_that_answers_again_has_its_job_at_once(source: LibvirtMonitor, 
     daemon.free()
     reading = _read_until_complete(source, daemon)
     assert set(_values(reading, guest.JOB_TYPE)) == _all_but(daemon)
+
+
+def _halt(procfs: Procfs, daemon: FakeLibvirt, *hung: FakeDomain, state: str = "T") -> None:
+    for number, domain in enumerate(daemon.domains):
+        if domain in hung:
+            domain.stick()
+            procfs.qemu(1000 + number, domain.uuid, domain.name(), state=state)
+
+
+@pytest.mark.parametrize("state", ["T", "t", "D"])
+@pytest.mark.parametrize("hung", [5, 9, 10, 15, GUESTS - 1])
+def test_halted_qemus_are_not_asked_however_many_there_are(
+    hung: int, state: str, source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs, workers: Workers
+) -> None:
+    """No call gets stuck; the halted ones are marked with for how long, the others are complete."""
+    victims = daemon.domains[-hung:]
+    _halt(procfs, daemon, *victims, state=state)
+    for reading in (_read(source, daemon), _read(source, daemon)):
+        assert _complete(reading) == _all_but(daemon, *victims)
+        timed_out = {uuid for uuid, value in _values(reading, collection.TIMED_OUT).items() if value}
+        assert timed_out == {domain.uuid for domain in victims}
+        assert workers.stuck_calls == 0
+    blocked = _values(reading, collection.MONITOR_BLOCKED)
+    assert all(blocked[domain.uuid] > 0 for domain in victims)
+    assert reading.missing == hung
+    assert "state T or D" in reading.notes[0]
+    assert [domain.calls for domain in victims] == [0] * hung
+
+
+def test_a_qemu_that_waits_for_a_disk_for_a_moment_is_asked(
+    source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """State D at one look is ordinary: only a QEMU that is in it at the next look too is left out."""
+    domain = daemon.domains[4]
+    procfs.qemu(1004, domain.uuid, domain.name(), state="D")
+    monkeypatch.setattr(time, "sleep", lambda _seconds: procfs.qemu(1004, domain.uuid, domain.name()))
+    reading = _read(source, daemon)
+    assert _complete(reading) == _all_but(daemon)
+    assert not reading.partial
+
+
+def test_halted_qemus_are_known_as_such_over_a_reload(
+    source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs, workers: Workers
+) -> None:
+    """The successor goes on to say for how long they have been halted, and asks none of them."""
+    _halt(procfs, daemon, *daemon.domains[:10])
+    memory = Memory(workers.monitors, Halts(procfs.root))
+    _read(LibvirtMonitor(memory, QemuProcesses(procfs.root)), daemon)
+    time.sleep(0.3)
+    reading = _read(LibvirtMonitor(memory, QemuProcesses(procfs.root)), daemon)
+    assert _complete(reading) == _all_but(daemon, *daemon.domains[:10])
+    assert _values(reading, collection.MONITOR_BLOCKED)[daemon.domains[0].uuid] >= 0.3
+    assert workers.stuck_calls == 0
+
+
+def test_reloads_and_restarts_add_no_stuck_calls(daemon: FakeLibvirt, procfs: Procfs) -> None:
+    """Guests in which an earlier process's call is stuck are occupied: the next process asks the others."""
+    victims = daemon.domains[:6]
+    for domain in victims:
+        domain.stick()
+    everyone = []
+    for _ in range(4):
+        workers = Workers(Link("test:///default", opener=daemon.open))
+        everyone.append(workers)
+        for _ in range(2):
+            assert _complete(_read(_source(workers, procfs), daemon)) == _all_but(daemon, *victims)
+    assert [workers.stuck_calls for workers in everyone] == [6, 0, 0, 0]
+    assert [domain.calls for domain in victims] == [1] * 6
+    for workers in everyone:
+        workers.close()
+
+
+@pytest.mark.parametrize("hung", [9, 12, 15, GUESTS - 1])
+def test_more_guests_that_hang_unseen_than_workers_take_nobody_else_s_series_for_good(
+    hung: int, source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
+) -> None:
+    """A QEMU that hangs while it seems to run costs a worker; those that answered are read with the last."""
+    assert _complete(_read(source, daemon)) == _all_but(daemon)
+    victims = daemon.domains[:hung]
+    for domain in victims:
+        domain.stick()
+    readings = [_read(source, daemon) for _ in range(3)]
+    assert workers.stuck_calls < MONITOR_CALLS
+    read = [_complete(reading) for reading in readings]
+    assert read[0] <= read[1] <= read[2] <= _all_but(daemon, *victims)
+    blamed = {uuid for uuid, value in _values(readings[2], collection.TIMED_OUT).items() if value}
+    assert blamed <= {domain.uuid for domain in victims}
+
+
+def test_a_guest_that_was_not_asked_is_not_blamed(
+    source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
+) -> None:
+    """Its series are incomplete, the reading is partial and says why; its own monitor is not said to hang."""
+    workers.budget.foreign = 99
+    for domain in daemon.domains[:-1]:
+        domain.occupy()
+    time.sleep(0.8)
+    reading = _read(source, daemon)
+    innocent = daemon.domains[-1].uuid
+    assert _values(reading, collection.TIMED_OUT)[innocent] == 0
+    assert _values(reading, collection.STATS_PARTIAL)[innocent] == 1
+    assert _values(reading, collection.MONITOR_BLOCKED)[innocent] == 0
+    assert reading.partial
+    assert any("was not asked" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize("occupied", [6, 13])
+def test_the_last_two_workers_of_libvirt_are_never_taken(
+    occupied: int, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """Calls of other clients count: however many guests hang, so many calls of ours and theirs are stuck."""
+    for domain in daemon.domains[:occupied]:
+        domain.occupy()
+    time.sleep(0.8)
+    for domain in daemon.domains[occupied:]:
+        domain.stick()
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    _read(_source(workers, procfs), daemon)
+    assert occupied + workers.stuck_calls + SINGLE_CALLS <= LIBVIRTD_WORKERS - NEVER_TAKEN
+    workers.close()
+
+
+def test_a_guest_without_counted_disks_is_asked_once_and_whole(
+    source: LibvirtMonitor, daemon: FakeLibvirt
+) -> None:
+    """A vhost-user disk never has counters: that is a fact, and no trouble."""
+    domain = daemon.domains[0]
+    domain.counts = False
+    disks = (Disk(target="vda", type="vhostuser"),)
+    guests = {domain.uuid: Guest(domain=Domain(uuid=domain.uuid, name="vm", disks=disks))}
+    for asked in (1, 2):
+        reading = source.read(Request(guests=guests, deadline=time.monotonic() + 5, taken_at=time.time()))
+        assert domain.calls == asked
+        assert not reading.partial
+        assert _values(reading, collection.STATS_PARTIAL) == {domain.uuid: 0}
+        assert set(_values(reading, guest.JOB_TYPE)) == {domain.uuid}
+        assert reading.notes == ("guest 'vm' has no disk that QEMU counts for: their data passes QEMU by",)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hostcollector.catalogue import guest
-from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Histogram
 from hostcollector.sources.libvirt_monitor.jobs import LOOK_SECONDS, Jobs
@@ -29,9 +29,9 @@ def clock() -> Clock:
 @pytest.fixture
 def jobs(daemon: FakeLibvirt, clock: Clock) -> Iterator[Jobs]:
     """Give the jobs of that daemon's guest."""
-    pool = Pool(Link("test:///default", opener=daemon.open), name="libvirt_monitor", kept=1)
-    yield Jobs(pool, clock)
-    pool.close()
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    yield Jobs(workers.monitors, clock)
+    workers.close()
 
 
 def _read(jobs: Jobs, daemon: FakeLibvirt) -> list[float | Histogram]:

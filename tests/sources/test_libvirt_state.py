@@ -7,6 +7,7 @@ import pytest
 
 from hostcollector.catalogue import guest, host
 from hostcollector.errors import SourceTimeoutError, SourceUnavailableError
+from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
 from hostcollector.model import Domain, Guest, Metric
 from hostcollector.sources.base import Reading, Request
@@ -33,9 +34,9 @@ def strangers() -> list[str]:
 @pytest.fixture
 def source(daemon: FakeLibvirt, strangers: list[str]) -> Iterator[LibvirtState]:
     """Give the source on that daemon."""
-    state = LibvirtState(Link("test:///default", opener=daemon.open), strangers.append)
-    yield state
-    state.close()
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    yield LibvirtState(workers, strangers.append)
+    workers.close()
 
 
 def _read(source: LibvirtState, domains: list[FakeDomain], budget: float = 8.0) -> Reading:
@@ -96,11 +97,31 @@ def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
 
 def test_a_silent_libvirt_is_no_page_without_states(source: LibvirtState, daemon: FakeLibvirt) -> None:
     """When nothing answers the source fails, and says what to look at."""
-    for domain in daemon.domains:
-        domain.lock()
+    daemon.silence()
     for _ in range(2):
         with pytest.raises(SourceTimeoutError, match="does not answer"):
-            _read(source, daemon.domains, budget=3.0)
+            _read(source, daemon.domains, budget=4.0)
+
+
+def test_a_libvirt_that_keeps_everyone_locked_is_not_called_silent(
+    source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """It answers what needs no guest: the guests hold up the calls, and that is what is said."""
+    for domain in daemon.domains:
+        domain.lock()
+    with pytest.raises(SourceTimeoutError, match="keeps so many guests locked"):
+        _read(source, daemon.domains)
+
+
+@pytest.mark.parametrize("locked", [2, 3])
+def test_locked_guests_in_front_of_all_others_cost_their_own_state_only(
+    locked: int, source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """Also when the first questions of all hang, libvirt is asked on."""
+    for domain in daemon.domains[:locked]:
+        domain.lock()
+    reading = _read(source, daemon.domains)
+    assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains[locked:]}
 
 
 def test_a_libvirt_that_hangs_up_in_the_middle_does_not_make_guests_gone(

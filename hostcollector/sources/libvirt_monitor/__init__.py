@@ -1,10 +1,11 @@
 """The `libvirt_monitor` source: what only the guests' QEMU monitors know, around those that hang.
 
 Every call may meet a QEMU that does not answer and then never returns (NOWAIT only steps over a monitor that
-another call already holds), and each such call costs libvirtd a worker. So a reading has two rounds. The first
-asks the guests that answered last time and whose QEMU runs, in a few parallel calls; a call that gets stuck is
-left alone while the rest of its guests is asked for again. The second looks at all others without their
-monitors, in /proc and with libvirt's control state, and asks those that are neither halted nor occupied.
+another call already holds), and each such call costs libvirtd a worker. So a reading has two rounds. The
+first asks the guests that answered last time and whose QEMU runs, in a few parallel calls; a call that gets
+stuck is left alone while the rest of its guests is asked for again. The second looks at all others without
+their monitors, in /proc and with libvirt's control state, and asks those that are neither halted nor
+occupied.
 """
 
 import os
@@ -47,10 +48,12 @@ SECOND_ROUND_SECONDS = (0.0, 0.05, 0.1)
 _BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
 
-HALTED = "QEMU is stopped, or waits for a device in the kernel (its main thread is in state T or D)"
-HANGS = "QEMU does not answer its monitor, or libvirt keeps the guest locked: look at the process (state D or T?)"
-LATE = "no answer in time: libvirt, or one of these guests' QEMUs, is slow"
-NOT_ASKED = "not asked: calls to libvirt wait for other guests, and it has no workers to spare for more"
+HALTED = "its QEMU is stopped or waits for a device in the kernel (state T or D of the main thread)"
+HANGS = (
+    "QEMU does not answer its monitor, or libvirt keeps the guest locked: look at the process (state D or T?)"
+)
+LATE = "no answer in time: libvirt, or one of these QEMUs, is slow"
+NOT_ASKED = "it was not asked: calls wait for other guests, and libvirt has no workers to spare for more"
 
 
 @dataclass(slots=True)

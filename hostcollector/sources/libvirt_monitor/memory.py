@@ -9,7 +9,7 @@ from hostcollector.qemu_processes import Halts
 
 @dataclass(slots=True)
 class Memory:
-    """The workers for monitors, the QEMUs that are halted, and the guests whose monitors `answered` last time.
+    """The workers for monitors, the QEMUs that are halted, and the guests that `answered` last time.
 
     Made once for the process: the guests behind it stay the same over reloads, and so do stuck calls.
     """
