@@ -17,7 +17,7 @@ from types import MappingProxyType
 from hostcollector import domain_xml
 from hostcollector.errors import DomainXmlError, SourceError
 from hostcollector.event_counts import EventCounts
-from hostcollector.lanes import Clock
+from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_calls.visit import visit
 from hostcollector.libvirt_calls.worker import Definition, Progress, Worker
 from hostcollector.libvirt_calls.workers import Workers
@@ -75,6 +75,7 @@ class Inventory:
         self._clock = clock
         self._on_state = on_state
         self._running = running
+        self._processes = Lane("inventory-processes", clock)
         self._thread = threading.Thread(target=self._keep, name="inventory", daemon=True)
         self._arrived: SimpleQueue[DomainEvent | str] = SimpleQueue()
         self._wake = threading.Event()
@@ -98,6 +99,7 @@ class Inventory:
         """Ask the thread to end; does not wait for a libvirt that does not answer."""
         self._stop.set()
         self._wake.set()
+        self._processes.close()
 
     def look_at(self, uuid: str) -> None:
         """Look whether the domain exists: a source saw it and no event announced it."""
@@ -205,7 +207,9 @@ class Inventory:
             self._due = self._clock() + self._listing_interval
             self._to_look_at |= dict.fromkeys((*self._unverified, *self.domains))
         elif fresh:
-            self._to_look_at |= dict.fromkeys((*self.domains, *self._running()))
+            nobody: Collection[str] = ()
+            running = self._processes.attempt(self._running, nobody, seconds=LISTING_PATIENCE_SECONDS)
+            self._to_look_at |= dict.fromkeys((*self.domains, *running))
 
     def _look(self) -> None:
         """Look at guests; those whose lock libvirt holds stay to be looked at, and known as they were."""

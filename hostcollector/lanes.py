@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from hostcollector.errors import LaneBusyError, LaneClosedError
+from hostcollector.errors import LaneBusyError, LaneClosedError, SourceError
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -54,6 +54,16 @@ class Lane:
             self._start()
         self._inbox.put((future, call))
         return future
+
+    def attempt(self, call: Callable[[], T], otherwise: T, *, seconds: float) -> T:
+        """Return what `call` returns within `seconds`, else `otherwise`.
+
+        That is also the answer where the source cannot be read, and while an earlier call has not returned.
+        """
+        try:
+            return self.submit(call).result(seconds)
+        except (LaneBusyError, LaneClosedError, SourceError, TimeoutError):
+            return otherwise
 
     def close(self, last: Callable[[], object] | None = None) -> None:
         """Let the thread end once the call in flight, if any, and then `last` are done. Does not wait."""

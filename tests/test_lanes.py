@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from hostcollector.errors import LaneBusyError, LaneClosedError
+from hostcollector.errors import LaneBusyError, LaneClosedError, SourceUnavailableError
 from hostcollector.lanes import Backoff, Lane
 
 
@@ -43,6 +43,27 @@ def test_what_a_call_raises_is_its_result() -> None:
         lane.submit(fail).result(timeout=5)
     assert lane.submit(lambda: 1).result(timeout=5) == 1
     lane.close()
+
+
+def test_an_attempt_gives_something_else_for_what_does_not_come() -> None:
+    """That is so for a call that takes too long, for those after it, and for a source that cannot be read."""
+    lane = Lane("attempts")
+    release = threading.Event()
+
+    def fail() -> int:
+        raise SourceUnavailableError("away")
+
+    def hang() -> int:
+        release.wait()
+        return 1
+
+    assert lane.attempt(lambda: 1, 2, seconds=5) == 1
+    assert lane.attempt(fail, 2, seconds=5) == 2
+    assert lane.attempt(hang, 2, seconds=0.01) == 2
+    assert lane.attempt(lambda: 1, 2, seconds=5) == 2
+    release.set()
+    lane.close()
+    assert lane.attempt(lambda: 1, 2, seconds=5) == 2
 
 
 def test_a_lane_does_not_hold_on_to_what_its_last_call_returned() -> None:

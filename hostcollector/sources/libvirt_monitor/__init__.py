@@ -18,9 +18,9 @@ from functools import partial
 import libvirt
 
 from hostcollector.catalogue import collection
-from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
+from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_calls.bulk import SPARE, BulkRead, Shard
 from hostcollector.libvirt_calls.sweep import Sweep, sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
@@ -44,6 +44,9 @@ MARGIN_SECONDS = 0.2
 
 # Pauses before guests are asked in the second round, and again those that another call was asking.
 SECOND_ROUND_SECONDS = (0.0, 0.05, 0.1)
+
+# For finding the guests' QEMU processes in /proc, which takes milliseconds.
+FINDING_SECONDS = 0.5
 
 _BALLOON = libvirt.VIR_DOMAIN_STATS_BALLOON
 _KVM_GROUPS = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
@@ -98,6 +101,8 @@ class LibvirtMonitor(Source):
         self._pool = memory.pool
         self._pool.kept = width + 1
         self._processes = processes
+        self._lane = Lane("libvirt_monitor-processes", clock)
+        self._found: Mapping[str, QemuProcess] = {}
         self._groups = libvirt.VIR_DOMAIN_STATS_BLOCK | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
         self._stage = stage
@@ -128,12 +133,21 @@ class LibvirtMonitor(Source):
         gaps = self._gaps(reading)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
+    def close(self) -> None:
+        """End the lane; the workers stay for the source's successor."""
+        self._lane.close()
+
     def _find(self, request: Request) -> Mapping[str, QemuProcess]:
-        """Return the guests' processes; of those that cannot be seen only libvirt knows the state."""
-        try:
+        """Return the guests' processes; of those that cannot be seen only libvirt knows the state.
+
+        In a lane of its own: the command line of a process that hangs may hang whoever reads it.
+        """
+
+        def find() -> Mapping[str, QemuProcess]:
             return self._processes.find(request.guests, request.taken_at).processes
-        except SourceError:
-            return {}
+
+        self._found = self._lane.attempt(find, self._found, seconds=FINDING_SECONDS)
+        return self._found
 
     def _ask_trusted(self, reading: _Round, halted: Collection[str]) -> None:
         """Ask the guests that answered last time, for which no call is stuck, and whose QEMUs run."""
