@@ -40,13 +40,23 @@ class Gaps:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for the status page and `diagnose`: troubles first, then missing and unread items."""
+        """Sentences for the status page and `diagnose`: troubles, missing and unread items, then facts."""
+        return (*self.troubles, *self.facts)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What is so by nature."""
+        return tuple(self._facts)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """The notes without the facts."""
         missing = (
             f"{kind} not found: {_named(names)}" + (f" ({why})" if why else "")
             for (kind, why), names in self._missing.items()
         )
         unread = (f"{_named(paths)} cannot be read: {why}" for why, paths in self._unread.items())
-        return (*self._troubles, *missing, *unread, *self._facts)
+        return (*self._troubles, *missing, *unread)
 
     def missing(self, kind: str, name: str, why: str = "") -> None:
         """Record that the item `name` of a `kind` ("link", "vCPU thread") was promised and not found."""

@@ -5,7 +5,7 @@ Only reads, few requests at a time, in the background; an account that may log i
 
 from hostcollector.redfish.client import Client
 from hostcollector.redfish.meanings import SCALES
-from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Gpu, Key, Part, Readings
+from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Gpu, Key, Met, Part, Readings
 
 __all__ = [
     "PORTS",
@@ -16,6 +16,7 @@ __all__ = [
     "Client",
     "Gpu",
     "Key",
+    "Met",
     "Part",
     "Readings",
 ]

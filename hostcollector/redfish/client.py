@@ -3,25 +3,31 @@
 import os
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from hostcollector.config import RedfishSettings
 from hostcollector.lanes import Clock
 from hostcollector.redfish.conversation import Access, Conversation
 from hostcollector.redfish.rounds import Pace, Rounds
 from hostcollector.redfish.values import Answer
-from hostcollector.rest import Http, Limits, Poller, Service, Target
+from hostcollector.rest import Http, Limits, Poller, Service, Target, concealed
 
 SERVICE = Service(name="BMC", section="redfish")
 
 DEFAULT_LIMITS = Limits(
     request_seconds=10.0,
-    visit_seconds=120.0,
+    visit_seconds=240.0,
+    visit_bytes=128 * 1024 * 1024,
     connections=2,
     first_pause=5.0,
     longest_pause=300.0,
     login_pause=300.0,
 )
 """A BMC is a small computer: few questions at once, and time to answer them."""
+
+
+# A walk over the resources, the reports, the ports, the GPUs, and what is on its way when time is up.
+_PARTS_OF_A_VISIT = 5
 
 
 class Client(Poller[Answer]):
@@ -52,21 +58,28 @@ class _Talks:
     def __init__(self, settings: RedfishSettings, limits: Limits, clock: Clock) -> None:
         self._connections = limits.connections
         self._access: Access | None = None
-        pace = Pace(reports=settings.interval_seconds, ports=settings.ports_interval_seconds)
+        pace = Pace(
+            reports=settings.interval_seconds,
+            ports=settings.ports_interval_seconds,
+            patience=limits.visit_seconds / _PARTS_OF_A_VISIT,
+        )
         self._rounds = Rounds(pace, clock)
 
     @property
     def secrets(self) -> Collection[str]:
         """The session's token."""
-        return {self._access.token} if self._access else ()
+        return {self._access.token} if self._access and self._access.token else ()
 
     async def ask(self, http: Http, target: Target) -> Answer:
         """Ask what is due. Raises `SourceError`."""
         asked = self._conversation(http, target)
         try:
-            return await self._rounds.next(asked)
+            answer = await self._rounds.next(asked)
         finally:
             self._access = asked.access
+        # Also what a BMC puts into the names of its resources may be what it was sent.
+        secrets = target.secrets.union(self.secrets)
+        return replace(answer, problems=tuple(concealed(problem, secrets) for problem in answer.problems))
 
     def forget(self) -> None:
         """Forget nothing: another session would take another one of the BMC's few places."""

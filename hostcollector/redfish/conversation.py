@@ -15,15 +15,19 @@ from hostcollector.rest import (
     Http,
     LoginRefusedError,
     NoSuchPathError,
+    NotAllowedError,
     Reply,
     Target,
     TokenRefusedError,
+    complaint_of,
 )
 
 ROOT = "/redfish/v1/"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 """Where sessions are made if the service root does not say."""
 
+# What a BMC says that has no sessions; any other refusal is one of the account.
+_NO_SESSIONS = (404, 405, 501)
 _LONGEST_TOKEN = 4096
 _CREATED = (200, 201)
 _DELETED = (200, 202, 204)
@@ -31,9 +35,12 @@ _DELETED = (200, 202, 204)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A session at the BMC: `location` is the resource to delete at its end; empty if it was not told."""
+    """A session at the BMC: `location` is the resource to delete at its end; empty if it was not told.
 
-    token: str = field(repr=False)
+    Without a `token` the password goes with each question: the BMC has no sessions.
+    """
+
+    token: str = field(default="", repr=False)
     location: str = ""
 
 
@@ -52,7 +59,8 @@ class Conversation:
         """Return the service root, which is told without a login. Raises `SourceError`."""
         document = await self._http.get(ROOT, {})
         if not isinstance(document, dict) or "RedfishVersion" not in document:
-            raise SourceMalformedError(f"{ROOT} is not a Redfish service; see redfish.url")
+            said = complaint_of(document, self._target.secrets)
+            raise SourceMalformedError(f"{ROOT} is not a Redfish service; see redfish.url{said}")
         return document
 
     async def get(self, path: str) -> Any:
@@ -60,17 +68,26 @@ class Conversation:
         async with self._turns:
             access = self.access or await self._log_in(None)
             try:
-                return await self._http.get(path, _headers(access))
-            except TokenRefusedError:
-                access = await self._log_in(access)
-                return await self._http.get(path, _headers(access))
+                return await self._asked(path, access)
+            except TokenRefusedError as error:
+                if not access.token:
+                    raise LoginRefusedError(self._refusal(error)) from error
+                return await self._asked(path, await self._log_in(access))
+
+    async def _asked(self, path: str, access: Access) -> Any:
+        """Return a resource. Raises `SourceError`; also for an error that came as if it were an answer."""
+        document = await self._http.get(path, self._headers(access))
+        if isinstance(document, dict) and "error" in document:
+            said = complaint_of(document, self._target.secrets.union({access.token}))
+            raise SourceMalformedError(f"{path} answered with an error as if it were a resource{said}")
+        return document
 
     async def end(self) -> None:
         """Give the session back, if there is one. Raises `SourceError`."""
         access, self.access = self.access, None
         if access is not None and access.location:
             with suppress(TokenRefusedError, NoSuchPathError):  # it is gone already
-                await self._http.ask("DELETE", access.location, _headers(access), good=_DELETED)
+                await self._http.ask("DELETE", access.location, self._headers(access), good=_DELETED)
 
     async def _log_in(self, refused: Access | None) -> Access:
         """Return a session that is not the `refused` one; of several askers the first one makes it."""
@@ -92,7 +109,10 @@ class Conversation:
         body = {"UserName": self._target.user, "Password": self._target.password}
         try:
             reply = await self._http.ask("POST", path, {}, body, good=_CREATED)
-        except (TokenRefusedError, NoSuchPathError) as error:
+        except (TokenRefusedError, NoSuchPathError, NotAllowedError) as error:
+            if isinstance(error, NoSuchPathError) and error.status in _NO_SESSIONS:
+                self.access = Access()
+                return self.access
             raise LoginRefusedError(self._refusal(error)) from error
         except BusyError as error:
             raise BusyError(f"{error}; it may have no session left", error.pause) from error
@@ -113,6 +133,11 @@ class Conversation:
         location = urlsplit(reply.headers.get("Location", "")).path
         return Access(token=token, location=location or _own_path(reply))
 
+    def _headers(self, access: Access) -> dict[str, str]:
+        if access.token:
+            return {"X-Auth-Token": access.token}
+        return {"Authorization": f"Basic {self._target.basic}"}
+
     def _refusal(self, why: object) -> str:
         return f"{self._target.user!r} is not let in: {why}"
 
@@ -125,7 +150,3 @@ def _own_path(reply: Reply) -> str:
         if isinstance(path, str) and path.startswith("/"):
             return path
     return ""
-
-
-def _headers(access: Access) -> dict[str, str]:
-    return {"X-Auth-Token": access.token}

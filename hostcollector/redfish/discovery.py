@@ -1,131 +1,144 @@
-"""Finds the GPUs of a BMC, their sensors and the metric reports about them, by its links: no name is assumed.
+"""Finds the GPUs of a BMC, what belongs to them and the metric reports about them, by its links.
 
-DMTF's schemas (ComputerSystem, Processor, Chassis, Sensor, MetricReport) say which links there are.
+DMTF's schemas (ComputerSystem, Processor, Chassis, Sensor, Port, MetricReport) say which links there are. No
+name is assumed, and what cannot be read costs itself.
 """
 
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.redfish import sensors
-from hostcollector.redfish.atlas import Atlas, Found, Place
-from hostcollector.redfish.links import link, links, resource, text
-from hostcollector.redfish.meanings import Kind
+from hostcollector.errors import SourceError, SourceMalformedError
+from hostcollector.redfish.atlas import Atlas, Place
+from hostcollector.redfish.links import Resource, canonical, last_part, link, text
+from hostcollector.redfish.meanings import Hint, Kind
 from hostcollector.redfish.problems import noted
-from hostcollector.redfish.tally import entries
-from hostcollector.redfish.together import together
+from hostcollector.redfish.reports import names_in
+from hostcollector.redfish.surroundings import add_memories, add_ports, add_sensors, add_sources
 from hostcollector.redfish.values import Gpu
+from hostcollector.redfish.walk import Walk
+from hostcollector.rest import NoSuchPathError
 
-Get = Callable[[str], Coroutine[Any, Any, Any]]
-Resource = dict[str, Any]
+# DSP0268, Processor: an accelerator may be a GPU of any maker; an FPGA or a DSP has a type of its own.
+_TYPES = frozenset({"gpu", "accelerator"})
+_MOST_GPUS = 256
+_LONGEST_TYPE = 24
 
 
-async def discover(get: Get, root: Resource) -> Atlas:
+async def discover(walk: Walk, root: Resource) -> Atlas:
     """Return where everything is; `root` is the service root. Raises `SourceError`."""
-    atlas = Atlas(product=text(root, "Product"), version=text(root, "RedfishVersion"))
+    atlas = Atlas(product=text(root, "Product"), version=text(root, "RedfishVersion"), gaps=walk.gaps)
     processors: dict[str, Resource] = {}
-    for system_path in await _members(get, link(root, "Systems")):
-        system = resource(await get(system_path), system_path)
-        for path in await _members(get, link(system, "Processors")):
-            with noted(atlas.skipped):
-                processor = resource(await get(path), path)
-                if processor.get("ProcessorType") == "GPU":
-                    processors[path] = processor
-                    atlas.gpus[path] = _gpu(path, processor, system)
+    for path, system in (await walk.resources(await walk.members(link(root, "Systems")))).items():
+        with noted(walk.gaps, link(system, "Processors") or path):
+            members = await walk.members(link(system, "Processors"))
+            for at, processor in (await walk.resources(members)).items():
+                _sort_in(atlas, at, processor, system, processors)
     if not atlas.gpus:
-        why = "; ".join(atlas.skipped) or "none of the BMC's systems has a processor of the type GPU"
-        raise SourceMalformedError(why)
-
-    async def explore(path: str) -> None:
-        _add_metrics(atlas, path, processors[path])
-        with noted(atlas.skipped):
-            await _add_memory_and_sensors(get, atlas, path, processors)
-
-    await together(explore(path) for path in processors)
-    await _find_reports(get, atlas, root)
+        raise _nothing_found(atlas)
+    for path, processor in processors.items():
+        _add_metrics(atlas, path, processor)
+    told = await _reports(walk, atlas, root)
+    mentioned = {canonical(name) for names in told.values() for name in names}
+    await add_memories(walk, atlas, processors)
+    await add_sensors(walk, atlas, processors, root, mentioned)
+    await add_sources(walk, atlas)
+    atlas.forget_meanings()
+    _classify(atlas, told)
+    await add_ports(walk, atlas, processors)
     return atlas
 
 
 def identified(gpu: Gpu, processor: Resource) -> Gpu:
-    """Return a GPU with what its resource says of it now."""
-    return replace(
-        gpu,
-        model=text(processor, "Model"),
-        serial=text(processor, "SerialNumber"),
-        uuid=text(processor, "UUID"),
-        firmware=text(processor, "FirmwareVersion"),
-    )
+    """Return a GPU with what its resource says of it now; what it leaves blank is as it was."""
+    status = processor.get("Status")
+    told = {
+        "model": text(processor, "Model"),
+        "serial": text(processor, "SerialNumber"),
+        "uuid": text(processor, "UUID"),
+        "firmware": text(processor, "FirmwareVersion"),
+        "state": text(status, "State"),
+    }
+    return replace(gpu, **{name: value for name, value in told.items() if value})
+
+
+def _sort_in(
+    atlas: Atlas, path: str, processor: Resource, system: Resource, processors: dict[str, Resource]
+) -> None:
+    """Take note of a processor: a GPU, one of another type, or a socket without one."""
+    kind = text(processor, "ProcessorType")
+    if kind.casefold() not in _TYPES:
+        atlas.others[kind[:_LONGEST_TYPE] or "no type"] += 1
+    elif text(processor.get("Status"), "State") == "Absent":
+        atlas.empty += 1
+    elif len(atlas.gpus) >= _MOST_GPUS:
+        atlas.gaps.unread(path, f"there are more than {_MOST_GPUS} GPUs")
+    else:
+        processors[path] = processor
+        atlas.gpus[path] = _gpu(path, processor, system)
 
 
 def _gpu(path: str, processor: Resource, system: Resource) -> Gpu:
     gpu = Gpu(
         path=path,
-        name=text(processor, "Id") or path.rpartition("/")[2],
+        name=text(processor, "Id") or last_part(path),
         system=text(system, "Id"),
         baseboard=text(system, "SerialNumber") or text(system, "UUID") or text(system, "@odata.id"),
     )
     return identified(gpu, processor)
 
 
+def _nothing_found(atlas: Atlas) -> SourceError:
+    others = ", ".join(sorted(atlas.others))
+    seen = f" (it has {others})" if others else ""
+    sockets = f", and {atlas.empty} of its sockets for GPUs are empty" if atlas.empty else ""
+    nothing = f"none of the BMC's systems has a processor of the type GPU{seen}{sockets}"
+    return SourceMalformedError("; ".join((*atlas.gaps.notes, nothing)))
+
+
 def _add_metrics(atlas: Atlas, path: str, processor: Resource) -> None:
     """Add what a GPU links to directly."""
-    atlas.places[path] = Place(gpu=path, kind=Kind.PROCESSOR)
+    atlas.add(path, Place(gpu=path, kind=Kind.PROCESSOR))
     if metrics := link(processor, "Metrics"):
-        atlas.places[metrics] = Place(gpu=path, kind=Kind.METRICS)
+        atlas.add(metrics, Place(gpu=path, kind=Kind.METRICS))
     if environment := link(processor, "EnvironmentMetrics"):
-        atlas.places[environment] = Place(gpu=path, kind=Kind.ENVIRONMENT)
-        atlas.environments[path] = environment
+        atlas.add(environment, Place(gpu=path, kind=Kind.ENVIRONMENT))
     if ports := link(processor, "Ports"):
-        atlas.ports[ports] = path
-    if summary := link(processor.get("MemorySummary"), "Metrics"):
-        atlas.places[summary] = Place(gpu=path, kind=Kind.MEMORY_METRICS)
+        atlas.add_ports(ports, path)
 
 
-async def _add_memory_and_sensors(get: Get, atlas: Atlas, path: str, processors: dict[str, Resource]) -> None:
-    listed = list(links(processors[path].get("Links"), "Memory"))
-    memories = {one: resource(await get(one), one) for one in listed}
-    if len(memories) == 1:  # what several of them say is not the GPU's
-        ((memory_path, memory),) = memories.items()
-        atlas.places[memory_path] = Place(gpu=path, kind=Kind.MEMORY)
-        if metrics := link(memory, "Metrics"):
-            atlas.places[metrics] = Place(gpu=path, kind=Kind.MEMORY_METRICS)
-    chassis = _chassis(processors[path])
-    # One that several GPUs are in has sensors of no one of them.
-    if chassis and [_chassis(other) for other in processors.values()].count(chassis) == 1:
-        atlas.places[chassis] = Place(gpu=path, kind=Kind.CHASSIS)
-        paths = await _members(get, link(resource(await get(chassis), chassis), "Sensors"))
-        documents = await together(get(sensor) for sensor in paths)
-        found = {at: resource(document, at) for at, document in zip(paths, documents, strict=True)}
-        names = {text(memory, "Id") for memory in memories.values()} - {""}
-        for sensor, meaning in sensors.meanings(found, names).items():
-            atlas.sensors[sensor] = Found(gpu=path, meaning=meaning)
-
-
-def _chassis(processor: Resource) -> str:
-    """Return the chassis that the GPU is in: its link, or what its PCIe device lies in."""
-    linked = processor.get("Links")
-    return link(linked, "Chassis") or link(linked, "PCIeDevice").partition("/PCIeDevices/")[0]
-
-
-async def _find_reports(get: Get, atlas: Atlas, root: Resource) -> None:
-    """Find out which reports say something of the GPUs, by reading each of them once."""
+async def _reports(walk: Walk, atlas: Atlas, root: Resource) -> dict[str, list[str]]:
+    """Return the properties that each metric report tells of; nothing where there are no reports."""
+    told: dict[str, list[str]] = {}
     service = link(root, "TelemetryService")
-    if not service:
-        raise SourceMalformedError("the BMC has no TelemetryService: its firmware is too old")
+    with noted(walk.gaps, service):
+        try:
+            listed = link(await walk.resource(service), "MetricReports") if service else ""
+            paths = await walk.members(listed)
+        except NoSuchPathError:
+            return told
+        for path in paths:
+            if walk.is_over:
+                walk.gaps.unread(path, "there was no time left for it: the BMC is slow")
+                continue
+            atlas.doubtful.add(path)
+            with noted(walk.gaps, path):
+                told[path] = names_in(await walk.document(path))
+                # One that a BMC has not filled yet may tell of anything.
+                atlas.doubtful.discard(path)
+                atlas.unfinished = atlas.unfinished or not told[path]
+    return told
+
+
+def _classify(atlas: Atlas, told: dict[str, list[str]]) -> None:
+    """Take note of which reports say something of the GPUs, and of what."""
     reports, port_reports = [], []
-    for path in await _members(get, link(resource(await get(service), service), "MetricReports")):
-        with noted(atlas.skipped):
-            meant = (atlas.meaning(name) for name, _ in entries(await get(path)))
-            found = [one for one in meant if one is not None]
-            if any(not one.port for one in found):
-                reports.append(path)
-            elif found:
-                port_reports.append(path)
-    if not reports:
-        raise SourceMalformedError("none of the BMC's metric reports says anything of its GPUs")
+    for path, names in told.items():
+        found = [one for one in map(atlas.meaning, names) if one is not None]
+        atlas.reported.update(one.row for one in found if not isinstance(one.meaning, Hint))
+        for one in found:
+            if one.port and one.counts:
+                atlas.counting[one.gpu].add(one.port)
+        if any(not one.port for one in found):
+            reports.append(path)
+        elif found:
+            port_reports.append(path)
     atlas.reports, atlas.port_reports = tuple(reports), tuple(port_reports)
-
-
-async def _members(get: Get, path: str) -> list[str]:
-    return list(links(resource(await get(path), path), "Members")) if path else []

@@ -50,7 +50,16 @@ class Counted:
     labels: tuple[str, ...] = ()
 
 
-Meanings = Mapping[str, Meaning | Counted]
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A rate, in any unit: while it is above 0 the counter of the row `key` cannot stand at 0."""
+
+    key: str
+    read: Callable[[str], float | None] = texts.number
+    labels: tuple[str, ...] = ()
+
+
+Meanings = Mapping[str, Meaning | Counted | Hint]
 
 
 def _pcie_errors() -> dict[str, Meaning | Counted]:
@@ -72,6 +81,7 @@ def _utilization() -> dict[str, Meaning | Counted]:
         "/BandwidthPercent": "gpu",
         "/Oem/Nvidia/SMUtilizationPercent": "sm",
         "/Oem/Nvidia/NVDecUtilizationPercent": "decoder",
+        "/Oem/Nvidia/NVEncUtilizationPercent": "encoder",
         "/Oem/Nvidia/NVJpgUtilizationPercent": "jpeg",
         "/Oem/Nvidia/NVOfaUtilizationPercent": "ofa",
     }
@@ -163,6 +173,8 @@ TABLES: Mapping[Kind, Meanings] = {
         ),
         "/Oem/Nvidia/PCIeRXBytes": Counted("pcie_receive_bytes"),
         "/Oem/Nvidia/PCIeTXBytes": Counted("pcie_transmit_bytes"),
+        "/Oem/Nvidia/PCIeRawRxBandwidthGbps": Hint("pcie_receive_bytes"),
+        "/Oem/Nvidia/PCIeRawTxBandwidthGbps": Hint("pcie_transmit_bytes"),
         "/Oem/Nvidia/SRAMECCErrorThresholdExceeded": Meaning("sram_ecc_threshold_exceeded", texts.truth),
         "/PCIeErrors/ReplayCount": Counted("pcie_replays"),
         **_pcie_errors(),
@@ -171,6 +183,8 @@ TABLES: Mapping[Kind, Meanings] = {
     },
     Kind.ENVIRONMENT: {
         "/PowerLimitWatts/SetPoint": Meaning("power_limit_watts", texts.number),
+        "/PowerWatts/Reading": Meaning("power_watts", texts.number),
+        "/EnergyJoules/Reading": Counted("energy_joules", texts.milli),
     },
     Kind.MEMORY: {
         "/Oem/Nvidia/RowRemappingFailed": Meaning("row_remapping_failed", texts.truth),
@@ -192,3 +206,9 @@ TABLES: Mapping[Kind, Meanings] = {
     Kind.PORT_METRICS: _nvlink(),
 }
 """By the kind of resource. What is counted per NVLink is shown as the sum of all links of the GPU."""
+
+FOLDED: Mapping[Kind, Meanings] = {
+    kind: {pointer.casefold(): meaning for pointer, meaning in table.items()}
+    for kind, table in TABLES.items()
+}
+"""The same, for pointers in whatever case a firmware writes them."""

@@ -3,19 +3,27 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hostcollector.errors import SourceMalformedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.rest import BusyError
+from hostcollector.errors import SourceDeniedError, SourceError
+from hostcollector.gaps import Gaps
+from hostcollector.rest import BusyError, NotAllowedError
+
+# What taking apart a document raises that is not what it claims to be.
+_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @contextmanager
-def noted(problems: list[str]) -> Iterator[None]:
-    """Add what goes wrong inside to `problems` and go on after it.
+def noted(gaps: Gaps, path: str) -> Iterator[None]:
+    """Record that the resource at `path` could not be read, whatever it was, and go on after it.
 
-    A `BusyError` is raised still: it is the whole BMC that wants its peace. So is a refused login.
+    A `BusyError` is raised still: it is the whole BMC that wants its peace. So is a login that is refused.
     """
     try:
         yield
     except BusyError:
         raise
-    except (SourceUnavailableError, SourceMalformedError, SourceTimeoutError) as error:
-        problems.append(str(error))
+    except SourceError as error:
+        if isinstance(error, SourceDeniedError) and not isinstance(error, NotAllowedError):
+            raise
+        gaps.unread(path, str(error).removeprefix(path).lstrip(": "))
+    except _UNEXPECTED as error:
+        gaps.unread(path, error)

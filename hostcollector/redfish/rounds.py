@@ -1,126 +1,197 @@
 """Rounds of questions: the metric reports in each, ports and the GPUs themselves now and then."""
 
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hostcollector.errors import SourceUnavailableError
+from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
 from hostcollector.redfish.atlas import Atlas
 from hostcollector.redfish.conversation import Conversation
 from hostcollector.redfish.discovery import discover, identified
+from hostcollector.redfish.links import resource
 from hostcollector.redfish.problems import noted
+from hostcollector.redfish.resources import link_resources, quick_resources, slow_resources
 from hostcollector.redfish.tally import Tally
 from hostcollector.redfish.together import together
-from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Part
+from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Met, Part
+from hostcollector.redfish.walk import Walk
 from hostcollector.rest import NoSuchPathError
+from hostcollector.wording import counted
 
 # A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
 # for so many seconds, as a slow BMC takes for a round.
 _PATIENCE, _LEAST_SECONDS = 3, 30.0
+# By how many seconds a report's values may differ in age: some are taken now and then only.
+_LEAST_OLD_SECONDS = 300.0
+_MOST_PROBLEMS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds between rounds, between looks at the ports and GPUs, and between discoveries."""
+    """Seconds between rounds, between looks at the ports and GPUs, and between discoveries.
+
+    `patience` is how long a discovery, or a look at ports and GPUs, may take.
+    """
 
     reports: float
     ports: float
     discovery: float = 3600.0
+    patience: float = 50.0
 
 
 class Rounds:
-    """Remembers what was found, so that most rounds are a few questions. `clock` is monotonic."""
+    """Remembers what was found, so that most rounds are a few questions.
 
-    def __init__(self, pace: Pace, clock: Clock) -> None:
+    `clock` is monotonic, `wall` says seconds since 1970.
+    """
+
+    def __init__(self, pace: Pace, clock: Clock, wall: Clock = time.time) -> None:
         self._pace = pace
         self._clock = clock
+        self._wall = wall
         self._atlas: Atlas | None = None
         self._discovered_at = 0.0
+        self._next_discovery, self._retry = pace.discovery, pace.ports
         self._something_moved = False
         self._slow: tuple[Part, ...] = ()
         self._slow_at: float | None = None
+        self._slow_gaps = Gaps()
+        self._senseless: dict[str, dict[str, str]] = {}
 
     async def next(self, asked: Conversation) -> Answer:
-        """Ask what is due. Raises `SourceError` if no report came, or the BMC wants its peace."""
-        atlas = await self._explored(asked)
-        problems: list[str] = []
-        reports = await self._part(REPORTS, atlas, asked, atlas.reports, problems)
-        if len(problems) == len(atlas.reports):
-            raise SourceUnavailableError("; ".join(problems))
-        problems.extend(atlas.skipped)
+        """Ask what is due. Raises `SourceError` if nothing came, or the BMC wants its peace."""
+        gaps = Gaps()
+        atlas = await self._explored(asked, gaps)
+        paths = (*atlas.reports, *quick_resources(atlas))
+        reports = await self._part(REPORTS, atlas, asked, paths, gaps)
         if self._slow_at is None or self._clock() - self._slow_at >= self._pace.ports:
-            self._slow_at = self._clock()
+            self._slow_at, self._slow_gaps = self._clock(), Gaps()
             self._slow = (
-                await self._part(PORTS, atlas, asked, atlas.port_reports, problems),
-                await self._resources(atlas, asked, problems),
+                await self._part(
+                    PORTS, atlas, asked, (*atlas.port_reports, *link_resources(atlas)), self._slow_gaps
+                ),
+                await self._part(RESOURCES, atlas, asked, slow_resources(atlas), self._slow_gaps),
             )
+        self._note_senseless(gaps)
+        return self._answer(atlas, (reports, *self._slow), gaps)
+
+    def _answer(self, atlas: Atlas, parts: tuple[Part, ...], gaps: Gaps) -> Answer:
+        every = (gaps, atlas.gaps, self._slow_gaps)
+        troubles = [note for one in every for note in one.troubles]
+        more = len(troubles) - _MOST_PROBLEMS
+        problems = (
+            *troubles[:_MOST_PROBLEMS],
+            *((f"and {counted(more, 'trouble')} more",) if more > 0 else ()),
+        )
         return Answer(
             product=atlas.product,
             version=atlas.version,
             gpus=dict(atlas.gpus),
-            parts=(reports, *self._slow),
-            problems=tuple(problems),
+            parts=parts,
+            problems=problems,
+            facts=tuple(fact for one in every for fact in one.facts),
+            met=Met(
+                others=dict(Counter(atlas.others).most_common(8)),
+                empty=atlas.empty,
+                unread=sum(one.count for one in every),
+                senseless=sum(map(len, self._senseless.values())),
+            ),
         )
 
-    async def _explored(self, asked: Conversation) -> Atlas:
+    async def _explored(self, asked: Conversation, gaps: Gaps) -> Atlas:
+        """Return where everything is; what was found before stands while the BMC does not show it again."""
+        known = self._atlas
+        if known is not None and self._clock() - self._discovered_at < self._until_discovery():
+            return known
+        self._discovered_at = self._clock()
+        if known is None:
+            self._atlas = await self._discovered(asked)
+            return self._atlas
+        with noted(gaps, "another walk over the BMC's resources"):
+            found = await self._discovered(asked)
+            found.keep_reports(known)
+            known = self._atlas = found
+        return known
+
+    def _until_discovery(self) -> float:
         # Not at once when something is missing: a discovery is a hundred questions.
-        pace = self._pace.ports if self._something_moved else self._pace.discovery
-        if self._atlas is None or self._clock() - self._discovered_at >= pace:
-            self._atlas = await discover(asked.get, await asked.root())
-            self._discovered_at = self._clock()
-            self._something_moved = bool(self._atlas.skipped)
-            self._slow, self._slow_at = (), None
-        return self._atlas
+        return self._pace.ports if self._something_moved else self._next_discovery
+
+    async def _discovered(self, asked: Conversation) -> Atlas:
+        walk = Walk(asked.get, Gaps(), clock=self._clock, seconds=self._pace.patience)
+        atlas = await discover(walk, await asked.root())
+        if atlas.gaps or atlas.unfinished:
+            # What is missing is looked for again, ever more rarely: it may be missing for good.
+            self._next_discovery, self._retry = self._retry, min(2 * self._retry, self._pace.discovery)
+        else:
+            self._next_discovery, self._retry = self._pace.discovery, self._pace.ports
+        self._something_moved = False
+        self._slow, self._slow_at = (), None
+        return atlas
 
     async def _part(
-        self, name: str, atlas: Atlas, asked: Conversation, paths: Iterable[str], problems: list[str]
+        self, name: str, atlas: Atlas, asked: Conversation, paths: Iterable[str], gaps: Gaps
     ) -> Part:
-        """Ask for metric reports; what was found elsewhere before leads to a new discovery."""
-        started, tally = self._clock(), Tally(atlas)
-
-        async def add(path: str) -> None:
-            tally.add_report(await asked.get(path))
-
-        await self._all(add, paths, problems)
+        """Ask for metric reports and resources. Raises `SourceError` if none of a round's first part came."""
         every = self._pace.reports if name == REPORTS else self._pace.ports
-        return Part(name=name, asked_at=started, good_for=_good_for(every), readings=tally.readings())
-
-    async def _resources(self, atlas: Atlas, asked: Conversation, problems: list[str]) -> Part:
-        """Ask for the GPUs and their environments."""
-        started, tally = self._clock(), Tally(atlas)
-
-        async def add(path: str) -> None:
-            document = await asked.get(path)
-            tally.add_resource(path, document)
-            self._identify(atlas, path, document)
-
-        await self._all(add, (*atlas.gpus, *atlas.environments.values()), problems)
-        return Part(
-            name=RESOURCES,
-            asked_at=started,
-            good_for=_good_for(self._pace.ports),
-            readings=tally.readings(),
+        good_for = max(_PATIENCE * every, _LEAST_SECONDS)
+        started = self._clock()
+        tally = Tally(
+            atlas,
+            gaps,
+            now=self._wall(),
+            patience=max(good_for, _LEAST_OLD_SECONDS),
         )
+        listed = tuple(dict.fromkeys(paths))
+        documents = await self._documents(asked, listed, gaps, started)
+        added = 0
+        for path in listed:
+            with noted(gaps, path):
+                if path in documents:
+                    self._add(atlas, tally, path, documents[path])
+                    added += 1
+        if listed and not added and name == REPORTS:
+            raise SourceUnavailableError("; ".join(gaps.troubles))
+        self._senseless[name] = tally.senseless
+        return Part(name=name, asked_at=started, good_for=good_for, readings=tally.readings())
 
-    def _identify(self, atlas: Atlas, path: str, document: Any) -> None:
+    def _add(self, atlas: Atlas, tally: Tally, path: str, document: Any) -> None:
+        if path in atlas.reports or path in atlas.port_reports:
+            tally.add_report(path, document)
+            return
+        found = resource(document, path)
         gpu = atlas.gpus.get(path)
         if gpu is not None:
-            atlas.gpus[path] = identified(gpu, document)
+            atlas.gpus[path] = identified(gpu, found)
+        tally.add_resource(path, found)
 
-    async def _all(
-        self, add: Callable[[str], Awaitable[None]], paths: Iterable[str], problems: list[str]
-    ) -> None:
+    async def _documents(
+        self, asked: Conversation, paths: Iterable[str], gaps: Gaps, started: float
+    ) -> dict[str, Any]:
+        """Return what came of the questions, each on its own."""
+        found = {}
+
         async def one(path: str) -> None:
-            with noted(problems):
+            if self._clock() - started > self._pace.patience:
+                gaps.unread(path, "there was no time left for it: the BMC is slow")
+                return
+            with noted(gaps, path):
                 try:
-                    await add(path)
+                    found[path] = await asked.get(path)
                 except NoSuchPathError:
                     self._something_moved = True
                     raise
 
         await together(one(path) for path in paths)
+        return found
 
-
-def _good_for(interval: float) -> float:
-    return max(_PATIENCE * interval, _LEAST_SECONDS)
+    def _note_senseless(self, gaps: Gaps) -> None:
+        """Say that values were not what they should be, with one of them."""
+        values = [item for part in self._senseless.values() for item in part.items()]
+        if values:
+            where, text = values[0]
+            gaps.note(f"{counted(len(values), 'value')} not understood, such as {text!r} of {where}")

@@ -5,6 +5,7 @@ A report writes every value as text: ``232.168000``, ``PT0S``, ``true``, ``OK``,
 
 import math
 import re
+from dataclasses import dataclass
 
 from hostcollector.units import NANOSECONDS_PER_SECOND
 
@@ -17,7 +18,11 @@ _MILLI = 1000
 _PERCENT = 100
 _MEGA = 10**6
 _MEBI = 2**20
-_HEALTH = {"OK": 0.0, "Warning": 1.0, "Critical": 2.0}
+_HEALTH = {"ok": 0.0, "warning": 1.0, "critical": 2.0}
+# LinkStatus in the words of DMTF's schema Port and in those that NVIDIA's reports have instead.
+_UP = frozenset({"linkup", "up", "ok"})
+_DOWN = frozenset({"linkdown", "nolink", "down", "starting", "training", "critical"})
+_NOTHING = frozenset({"", "nan", "-nan", "na", "n/a", "none", "null", "unknown"})
 # The schemas' numbers are 64 bits wide at most.
 _LARGEST = 2**64
 
@@ -63,19 +68,25 @@ def mebibytes(text: str) -> float | None:
 
 def truth(text: str) -> float | None:
     """Return 1 or 0 for true or false."""
-    return {"true": 1.0, "false": 0.0}.get(text.lower())
+    return {"true": 1.0, "false": 0.0}.get(text.strip().lower())
 
 
 def health(text: str) -> float | None:
     """Return 0, 1 or 2 for OK, Warning or Critical."""
-    return _HEALTH.get(text)
+    return _HEALTH.get(text.strip().lower())
 
 
 def link_up(text: str) -> float | None:
     """Return whether a link's ``LinkStatus`` says that it is up; None for a text that is not one."""
-    if text in ("LinkUp", "Up"):
+    word = text.strip().lower()
+    if word in _UP:
         return 1.0
-    return 0.0 if text in ("LinkDown", "NoLink", "Down", "Starting", "Training") else None
+    return 0.0 if word in _DOWN else None
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text says that there is no value, and is not one that could not be understood."""
+    return text.strip().lower() in _NOTHING
 
 
 def nanoseconds(text: str) -> int | None:
@@ -86,6 +97,35 @@ def nanoseconds(text: str) -> int | None:
     *whole, fraction = match.groups()
     seconds = sum(int(part or 0) * size for part, size in zip(whole, _SECONDS_OF, strict=True))
     return seconds * NANOSECONDS_PER_SECOND + int((fraction or "0").ljust(9, "0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """Reads a number in another unit: `times` so many base units, divided by `per`, and `plus` an offset."""
+
+    times: float = 1.0
+    per: float = 1.0
+    plus: float = 0.0
+
+    def __call__(self, text: str) -> float | None:
+        """Return the number in the base unit."""
+        value = number(text)
+        return None if value is None else value * self.times / self.per + self.plus
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledMilli:
+    """Reads thousandths of a number in another unit that only grows."""
+
+    times: int = 1
+    per: int = 1
+
+    def __call__(self, text: str) -> int | None:
+        """Return thousandths of the base unit."""
+        value = number(text)
+        if value is None or not 0 <= value < _LARGEST:
+            return None
+        return round(value * _MILLI * self.times / self.per)
 
 
 def _scaled(text: str, factor: int) -> int | None:

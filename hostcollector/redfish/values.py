@@ -11,8 +11,9 @@ Key = tuple[str, tuple[str, ...]]
 class Gpu:
     """A GPU as the BMC knows it; empty text for what it does not say. Nothing of it is a PCI address.
 
-    `path` is the resource, which tells it from all others of this BMC; `name` its Id (``GPU_SXM_1``).
-    `baseboard` is the serial number of the system that it is a processor of, or what stands for that.
+    `path` is the resource, which tells it from all others of this BMC; `name` its Id (``GPU_SXM_1``);
+    `baseboard` the serial number of the system that it is a processor of, or what takes its place; `state` is
+    that of DMTF's Status (``Enabled``, ``Absent``).
     """
 
     path: str
@@ -23,6 +24,7 @@ class Gpu:
     serial: str = ""
     uuid: str = ""
     firmware: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,30 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What the walk over the BMC's links met: `others` are processors that are no GPUs, by their type.
+
+    `empty` are sockets for GPUs without one, `unread` what could not be read, `senseless` how many values of
+    the last round were not what they should be, such as a number.
+    """
+
+    others: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
+    unread: int = 0
+    senseless: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Everything that the BMC has said last. `problems` are single questions that it did not answer."""
+    """Everything that the BMC has said last. `problems` are what it did not answer or not well."""
 
     product: str = ""
     version: str = ""
     gpus: Mapping[str, Gpu] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     problems: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    met: Met = field(default_factory=Met)
 
 
 REPORTS, PORTS, RESOURCES = "reports", "ports", "resources"

@@ -14,6 +14,7 @@ from hostcollector import domain_xml, gpu_map, nova, tenant_map
 from hostcollector.config import read_bytes, read_web_bytes
 from hostcollector.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.exposition import accepts_gzip, choose_format
+from hostcollector.gaps import Gaps
 from hostcollector.kernel_files import ProcessStat
 from hostcollector.ovsdb.framing import Framer
 from hostcollector.ovsdb.row import ColumnKind, changed_row, read_row
@@ -23,6 +24,7 @@ from hostcollector.redfish.atlas import Atlas, Place
 from hostcollector.redfish.links import resource
 from hostcollector.redfish.meanings import Kind
 from hostcollector.redfish.tally import Tally
+from hostcollector.rest import complaint_of
 from hostcollector.rtnetlink.route_socket import _messages
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
@@ -92,12 +94,14 @@ def _ovsdb_row(data: bytes) -> None:
 def _redfish(data: bytes) -> None:
     with suppress(ValueError, RecursionError, SourceMalformedError):
         told = json.loads(data)
-        tally = Tally(_ATLAS)
+        tally = Tally(_ATLAS, Gaps(), now=2e9, patience=300.0)
         with suppress(SourceMalformedError):
-            tally.add_report(told)
-        for path in _ATLAS.places:
-            tally.add_resource(path, told)
-        sensors.meanings({"/sensor": resource(told, "/sensor")}, ("DRAM_0",))
+            tally.add_report("/report", told)
+        complaint_of(told)
+        document = {"@odata.id": "/", **told} if isinstance(told, dict) else told
+        for kind in Kind:
+            tally.add_resource(f"/{kind}", resource(document, f"/{kind}"))
+        sensors.meanings({"/sensor": resource(document, "/sensor")}, ("DRAM_0",), Gaps())
         tally.readings()
 
 
@@ -143,7 +147,10 @@ _METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
 )
 _XML = xml_of(Guest(name="fuzz", title="a title", metadata=_METADATA, workload=None), Path("/nowhere"), None)
 
-_ATLAS = Atlas(places={f"/{kind}": Place(gpu="/gpu", kind=kind) for kind in Kind}, ports={"/Ports": "/gpu"})
+_ATLAS = Atlas()
+_ATLAS.add_ports("/Ports", "/gpu")
+for _kind in Kind:
+    _ATLAS.add(f"/{_kind}", Place(gpu="/gpu", kind=_kind))
 _REDFISH = (
     {
         "MetricValues": [

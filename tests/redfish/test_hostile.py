@@ -1,6 +1,7 @@
 """A BMC that answers with anything at all."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -8,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.errors import SourceError, SourceMalformedError
+from hostcollector.gaps import Gaps
 from hostcollector.redfish.atlas import Atlas
 from hostcollector.redfish.discovery import discover
+from hostcollector.redfish.links import resource
 from hostcollector.redfish.tally import Tally
+from hostcollector.redfish.walk import Walk
 
 PATHS = ("/a", "/b", "/c", "/d")
 NAMES = (
@@ -53,15 +57,16 @@ def test_nothing_but_an_error_of_ours(documents: dict[str, Any], root: dict[str,
 
     async def explore() -> Atlas:
         with suppress(SourceError):
-            return await discover(get, root)
+            walk = Walk(get, Gaps(), clock=time.monotonic, seconds=60.0)
+            return await discover(walk, root)
         return Atlas()
 
-    tally = Tally(asyncio.run(explore()))
+    tally = Tally(asyncio.run(explore()), Gaps(), now=2e9, patience=300.0)
     for path, document in documents.items():
         with suppress(SourceMalformedError):
-            tally.add_report(document)
+            tally.add_report(path, document)
         with suppress(SourceMalformedError):
-            tally.add_resource(path, document)
+            tally.add_resource(path, resource(document, path))
     for readings in tally.readings().values():
         assert all(value == value for value in readings.gauges.values())  # noqa: PLR0124 - not a nan
         assert all(raw >= 0 for raw in readings.counters.values())

@@ -12,6 +12,7 @@ from pathlib import Path
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import bmc
 from hostcollector.followed_file import FollowedFile
+from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus import DeviceReader
@@ -24,7 +25,7 @@ from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join
-from hostcollector.sources.redfish.notes import doubts, not_configured, nothing_recent
+from hostcollector.sources.redfish.notes import doubts, found, not_configured, nothing_recent
 from hostcollector.sources.redfish.series import (
     SOURCE,
     bmc_samples,
@@ -89,18 +90,25 @@ class Redfish(Source):
         now = self._clock()
         self._watch(host, now)
         answer, failure = told.last_answer(self._client)
+        gaps = Gaps()
         if answer is None or not told.stands(answer.parts[0], now):
-            samples, notes = self._nothing(host), [nothing_recent(answer, failure, now)]
+            samples = self._nothing(host)
+            gaps.note(nothing_recent(answer, failure, now))
         else:
             joined = self._joined(answer, host)
-            samples = [Sample(bmc.REDFISH_UP, 1.0), *self._everything(answer, joined, host, now)]
-            notes = list(doubts(answer, failure, joined, host.functions))
+            samples = [Sample(bmc.REDFISH_UP, 1.0), *self._everything(answer, joined, host, now, gaps)]
+            for doubt in doubts(answer, failure, joined, host.functions):
+                gaps.note(doubt)
+            for fact in (found(answer, joined), *answer.facts):
+                gaps.fact(fact)
         if answer is not None:
             samples.extend(bmc_samples(answer, now))
         self._baselines.flush()
         self._identities.flush()
-        notes.extend((*self._baselines.problems, *self._identities.problems))
-        return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+        for problem in (*self._baselines.problems, *self._identities.problems):
+            gaps.note(problem)
+        missing = gaps.count + (answer.met.unread if answer is not None else 0)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=missing)
 
     def settle(self, seconds: float) -> None:
         """Wait for the first answer or failure."""
@@ -139,7 +147,7 @@ class Redfish(Source):
         return [Sample(bmc.REDFISH_UP, 0.0), *unseen]
 
     def _everything(
-        self, answer: Answer, joined: list[Joined], host: HostGpus, now: float
+        self, answer: Answer, joined: list[Joined], host: HostGpus, now: float, gaps: Gaps
     ) -> Iterator[Sample]:
         """Yield the series of all GPUs of which it is known whose they are, and which ones are told of."""
         seen = set()
@@ -162,6 +170,10 @@ class Redfish(Source):
                 seen.add(one.address)
         for address, owner in host.concerned():
             yield observable(address, address, owner, seen=address in seen)
+        known = {one.address for one in joined} - seen
+        for address, _ in host.lacking():
+            if address in known and answer.parts[0].asked_at > self._stays.since(address):
+                gaps.missing("GPU", address, "the BMC knows it and tells nothing of it")
 
     def _relative(self, one: Joined, stay: str, raw: Mapping[Key, int]) -> dict[Key, int]:
         """Return the counters since the owner came. Those of another GPU of the BMC are other counters."""

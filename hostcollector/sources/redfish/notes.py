@@ -43,5 +43,19 @@ def doubts(answer: Answer, failure: str, joined: list[Joined], gpus: Mapping[str
         )
 
 
+def found(answer: Answer, joined: list[Joined]) -> str:
+    """Return in one line what the walk over the BMC's links found, and what it did not."""
+    met = answer.met
+    types = ", ".join(f"{count} {kind}" for kind, count in sorted(met.others.items()))
+    others = sum(met.others.values())
+    empty = f", {counted(met.empty, 'empty socket')}" if met.empty else ""
+    mapped = sum(bool(one.address) for one in joined)
+    return (
+        f"on the BMC: {counted(len(joined), 'GPU')} found{empty}, {mapped} of known PCI address, "
+        f"{counted(others, 'processor')} of other types{f' ({types})' if types else ''}, "
+        f"{counted(met.unread, 'resource')} not read, {counted(met.senseless, 'value')} not understood"
+    )
+
+
 def _named(names: list[str]) -> str:
     return ", ".join(sorted(names)[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")

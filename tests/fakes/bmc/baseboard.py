@@ -3,6 +3,7 @@
 Written from the names and shapes in public schemas and captures; every number is made up here.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,8 +61,11 @@ class Baseboard:
         ]
 
     def document(self, path: str) -> Document | None:
-        """Return what is at a path; None for nothing."""
-        path = path.rstrip("/")
+        """Return what is at a path; None for nothing. Each has its id, as in every resource (DSP0266)."""
+        found = self._found(path.rstrip("/"))
+        return None if found is None else {"@odata.id": path, **found}
+
+    def _found(self, path: str) -> Document | None:
         fixed = self._fixed().get(path)
         if fixed is not None:
             return fixed
@@ -126,6 +130,7 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
     path, chassis = f"{SYSTEM}/Processors/{gpu.name}", f"{ROOT}/Chassis/HGX_{gpu.name}"
     memory = f"{SYSTEM}/Memory/{gpu.name}_DRAM_0"
     sensors = _sensors(gpu)
+    memory_document = {"Id": f"{gpu.name}_DRAM_0", "Metrics": {"@odata.id": f"{memory}/MemoryMetrics"}}
     return {
         path: {
             "Id": gpu.name,
@@ -153,13 +158,15 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
             "TemperatureCelsius": {"Reading": gpu.headroom, "DataSourceUri": f"{chassis}/Sensors/TEMP_1"},
             "PowerLimitWatts": {"SetPoint": 1000, "AllowableMax": 1000, "AllowableMin": 200},
         },
-        memory: {
-            "Id": f"{gpu.name}_DRAM_0",
-            "Metrics": {"@odata.id": f"{memory}/MemoryMetrics"},
-        },
+        f"{memory}/MemoryMetrics": _nested(_memory_texts(gpu)),
+        memory: {**memory_document, **_nested(_row_texts(gpu))},
+        f"{path}/ProcessorMetrics": _nested(_processor_texts(gpu)),
         chassis: {"Id": f"HGX_{gpu.name}", "Sensors": {"@odata.id": f"{chassis}/Sensors"}},
         f"{chassis}/Sensors": _members(*sensors),
-        **{sensor: about for sensor, (about, _) in sensors.items()},
+        **{
+            sensor: {**about, "Reading": None if gpu.lost else reading}
+            for sensor, (about, reading) in sensors.items()
+        },
     }
 
 
@@ -192,9 +199,7 @@ def _environment(gpu: BmcGpu) -> Iterator[Document]:
         yield {**_value(sensor, "nan" if gpu.lost else f"{reading:.6f}"), "Oem": oem}
 
 
-def _processor(gpu: BmcGpu) -> Iterator[Document]:
-    metrics = f"{SYSTEM}/Processors/{gpu.name}/ProcessorMetrics#"
-    memory = f"{SYSTEM}/Memory/{gpu.name}_DRAM_0#/Oem/Nvidia"
+def _processor_texts(gpu: BmcGpu) -> dict[str, str]:
     errors = str(gpu.errors)
     texts = {
         "/OperatingSpeedMHz": "1965",
@@ -214,10 +219,21 @@ def _processor(gpu: BmcGpu) -> Iterator[Document]:
         "/PCIeErrors/ReplayCount": errors,
         "/BandwidthPercent": "87.5",
     }
-    for pointer, text in texts.items():
-        yield _value(metrics + pointer, "nan" if gpu.lost else text)
-    yield _value(f"{memory}/RowRemappingFailed", "NA" if gpu.lost else "false")
-    yield _value(f"{memory}/RowRemappingPending", "NA" if gpu.lost else "true")
+    return dict.fromkeys(texts, "nan") if gpu.lost else texts
+
+
+def _row_texts(gpu: BmcGpu) -> dict[str, str]:
+    oem = "/Oem/Nvidia"
+    texts = {f"{oem}/RowRemappingFailed": "false", f"{oem}/RowRemappingPending": "true"}
+    return dict.fromkeys(texts, "NA") if gpu.lost else texts
+
+
+def _processor(gpu: BmcGpu) -> Iterator[Document]:
+    metrics = f"{SYSTEM}/Processors/{gpu.name}/ProcessorMetrics#"
+    for pointer, text in _processor_texts(gpu).items():
+        yield _value(metrics + pointer, text)
+    for pointer, text in _row_texts(gpu).items():
+        yield _value(f"{SYSTEM}/Memory/{gpu.name}_DRAM_0#{pointer}", text)
 
 
 def _gpm(gpu: BmcGpu) -> Iterator[Document]:
@@ -226,8 +242,7 @@ def _gpm(gpu: BmcGpu) -> Iterator[Document]:
         yield _value(f"{metrics}/{name}Percent", "nan" if gpu.lost else "25.000000")
 
 
-def _memory(gpu: BmcGpu) -> Iterator[Document]:
-    metrics = f"{SYSTEM}/Memory/{gpu.name}_DRAM_0/MemoryMetrics#"
+def _memory_texts(gpu: BmcGpu) -> dict[str, str]:
     texts = {
         "/LifeTime/CorrectableECCErrorCount": str(2 * gpu.errors),
         "/LifeTime/UncorrectableECCErrorCount": "0",
@@ -236,8 +251,32 @@ def _memory(gpu: BmcGpu) -> Iterator[Document]:
         "/Oem/Nvidia/RowRemapping/MaxAvailablityBankCount": "6400",
         "/CapacityUtilizationPercent": "12.5",
     }
+    return dict.fromkeys(texts, "nan") if gpu.lost else texts
+
+
+def _memory(gpu: BmcGpu) -> Iterator[Document]:
+    metrics = f"{SYSTEM}/Memory/{gpu.name}_DRAM_0/MemoryMetrics#"
+    for pointer, text in _memory_texts(gpu).items():
+        yield _value(metrics + pointer, text)
+
+
+def _nested(texts: dict[str, str]) -> Document:
+    """Return a resource with the values that a report writes as texts under pointers."""
+    document: Document = {}
     for pointer, text in texts.items():
-        yield _value(metrics + pointer, "nan" if gpu.lost else text)
+        *parents, name = pointer.split("/")[1:]
+        inner = document
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[name] = _value_of(text)
+    return document
+
+
+def _value_of(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None if text in ("nan", "NA") else text
 
 
 def _health(gpu: BmcGpu) -> Iterator[Document]:

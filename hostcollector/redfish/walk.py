@@ -1,0 +1,113 @@
+"""Goes along the links of a BMC: each resource on its own, lists page by page, and not for ever."""
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+from urllib.parse import urljoin
+
+from hostcollector.gaps import Gaps
+from hostcollector.lanes import Clock
+from hostcollector.redfish.links import Resource, address, canonical, links, resource, text
+from hostcollector.redfish.problems import noted
+from hostcollector.redfish.together import together
+
+Get = Callable[[str], Coroutine[Any, Any, Any]]
+
+# Of hostile or broken answers no more than this is followed.
+_MOST_MEMBERS = 4096
+_MOST_PAGES = 256
+_NEXT = "Members@odata.nextLink"
+_COUNT = "Members@odata.count"
+
+
+class Walk:
+    """Asks with `get`, which raises `SourceError`; what could not be read is in `gaps`.
+
+    After `seconds` nothing more is begun: what has been found by then is better than nothing. `clock` is
+    monotonic.
+    """
+
+    def __init__(self, get: Get, gaps: Gaps, *, clock: Clock, seconds: float) -> None:
+        self.gaps = gaps
+        self._get = get
+        self._clock = clock
+        self._ends_at = clock() + seconds
+
+    async def document(self, path: str) -> Any:
+        """Return what is at a path, of any shape. Raises `SourceError`."""
+        return await self._get(path)
+
+    async def resource(self, path: str) -> Resource:
+        """Return a resource. Raises `SourceError`."""
+        return resource(await self._get(path), path)
+
+    async def resources(self, paths: Iterable[str]) -> dict[str, Resource]:
+        """Return those of the resources that can be read, in the order of their paths."""
+        found: dict[str, Resource] = {}
+
+        async def read(path: str) -> None:
+            if self.is_over:
+                self.gaps.unread(path, "there was no time left for it: the BMC is slow")
+                return
+            with noted(self.gaps, path):
+                found[path] = await self.resource(path)
+
+        listed = list(dict.fromkeys(paths))
+        await together(read(path) for path in listed)
+        return {path: found[path] for path in listed if path in found}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time for anything more."""
+        return self._clock() >= self._ends_at
+
+    async def members(self, path: str) -> list[str]:
+        """Return the members of a collection, all pages of it; none for an empty path.
+
+        Raises `SourceError` for a collection whose first page cannot be read; further ones are noted.
+        """
+        if not path:
+            return []
+        page = await self.resource(path)
+        found, asked, strange = dict.fromkeys(links(page, "Members")), {path}, _strange(page)
+        count = page.get(_COUNT)
+        while (onward := _next(page, path)) and len(found) < _MOST_MEMBERS:
+            if onward in asked or len(asked) >= _MOST_PAGES or self.is_over:
+                self.gaps.unread(onward, "the pages of the list do not end")
+                break
+            asked.add(onward)
+            page = {}
+            with noted(self.gaps, onward):
+                page = await self.resource(onward)
+            found.update(dict.fromkeys(links(page, "Members")))
+            strange += _strange(page)
+        told = _once(found)
+        self._doubt(path, told, strange, count if type(count) is int else 0)
+        return told[:_MOST_MEMBERS]
+
+    def _doubt(self, path: str, told: list[str], strange: int, count: int) -> None:
+        if strange:
+            self.gaps.unread(f"{path} (members)", f"{strange} of its members are no links")
+        elif len(told) > _MOST_MEMBERS:
+            self.gaps.unread(f"{path} (members)", f"it has more than {_MOST_MEMBERS}")
+        elif count > len(told):
+            self.gaps.unread(f"{path} (members)", f"it gives {len(told)} of its {count}")
+
+
+def _next(page: Resource, path: str) -> str:
+    """Return the next page of a list; empty for none. That it is on the BMC is seen to where it is asked."""
+    told = text(page, _NEXT) or text(page.get(_NEXT), "@odata.id")
+    try:
+        return address(urljoin(path, told)) if told else ""
+    except ValueError:
+        return ""
+
+
+def _strange(page: Resource) -> int:
+    """Return how many members are no links."""
+    members = page.get("Members")
+    return len(members) - len(list(links(page, "Members"))) if isinstance(members, list) else 0
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    """Return paths without other spellings of the same ones."""
+    return list({canonical(path): path for path in reversed(list(paths))}.values())[::-1]
