@@ -6,6 +6,7 @@ A collection reads thousands of them, so no `Path` is built for each.
 import os
 
 _LONGEST = 4096  # sysfs gives a page at most
+_MOST_DIGITS = 20
 
 
 def text(path: str) -> str:
@@ -27,8 +28,15 @@ def text(path: str) -> str:
 
 def number(path: str) -> int | None:
     """Return a file that holds an unsigned number; None where it holds none (``N/A`` ...)."""
-    value = text(path)
-    return int(value) if value.isascii() and value.isdecimal() else None
+    return number_in(text(path))
+
+
+def number_in(value: str) -> int | None:
+    """Return an unsigned number of at most 64 bits; None for any other text."""
+    if not (value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS):
+        return None
+    found = int(value)
+    return found if found < 2**64 else None
 
 
 def entries(directory: str) -> list[str]:

@@ -36,6 +36,12 @@ _GAUGES: tuple[tuple[str, tuple[str, ...], Possible, str], ...] = (
         FLAG,
         "1 if the link is below what both ends can do, in speed or in width; idle GPUs lower the speed.",
     ),
+    (
+        "uplink_degraded",
+        ("switch_port", "aspect"),
+        FLAG,
+        "The same of the link above a switch, for which the switch's upper port stands.",
+    ),
     ("power_state_id", (), code(4), "Power state: 0 D0, 1 D1, 2 D2, 3 D3hot, 4 D3cold."),
     (
         "runtime_active",

@@ -19,13 +19,27 @@ def integer(text: bytes) -> int:
 
 
 def cpu_count(text: bytes) -> int:
-    """Return how many CPUs a list such as ``0-3,8`` names. Raises `SourceMalformedError`."""
-    count = 0
+    """Return how many CPUs a list such as ``0-3,8`` names. Raises `SourceMalformedError`.
+
+    The kernel ends an empty list with a line break too: a file without any is not written by it.
+    """
+    if not text:
+        raise SourceMalformedError("not a list of CPUs: the file is empty")
+    return sum(map(len, _ranges(text)))
+
+
+def members(text: bytes) -> set[int]:
+    """Return the numbers that a list such as ``0-3,8`` names. Raises `SourceMalformedError`."""
+    return {number for numbers in _ranges(text) for number in numbers}
+
+
+def _ranges(text: bytes) -> list[range]:
+    ranges = []
     for part in text.strip().split(b",") if text.strip() else ():
         first, dash, last = part.partition(b"-")
         low = integer(first)
         high = integer(last) if dash else low
         if not low <= high < _MOST_CPUS:
-            raise SourceMalformedError(f"not a list of CPUs: {text[:40]!r}")
-        count += high - low + 1
-    return count
+            raise SourceMalformedError(f"not a list of CPUs or nodes: {text[:40]!r}")
+        ranges.append(range(low, high + 1))
+    return ranges

@@ -1,20 +1,22 @@
 """The `host` source: what the hypervisor has to share out, so that over-commitment can be computed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hostcollector.catalogue import host
 from hostcollector.errors import SourceMalformedError, SourceUnavailableError
-from hostcollector.kernel_files import cpu_count, integer, read
-from hostcollector.model import Metric, Sample
+from hostcollector.gaps import Gaps
+from hostcollector.kernel_files import cpu_count, integer, members, read
+from hostcollector.model import Guest, Metric, Sample
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.units import bytes_from_kib
 
-_NODE = re.compile(r"node(\d+)")
-_POOL = re.compile(r"hugepages-(\d+)kB")
+_NODE = re.compile(r"node(\d{1,5})")
+_POOL = re.compile(r"hugepages-(\d{1,12})kB")
 # A node's lines begin with "Node 0 ".
-_MEMORY_LINE = re.compile(rb"^(?:Node \d+ )?(\w+): +(\d+) kB$", re.MULTILINE)
+_MEMORY_LINE = re.compile(rb"^(?:Node \d+ )?(\w+): +(\d{1,20}) kB$", re.MULTILINE)
 
 _HOST_MEMORY = {b"MemTotal": host.MEMORY_TOTAL, b"MemAvailable": host.MEMORY_AVAILABLE}
 _NODE_MEMORY = {b"MemTotal": host.NODE_MEMORY_TOTAL, b"MemFree": host.NODE_MEMORY_FREE}
@@ -32,56 +34,85 @@ class Host(Source):
         self._nodes = root / "sys/devices/system/node"
         self._pools = root / "sys/kernel/mm/hugepages"
 
-    def read(self, request: Request) -> Reading:  # noqa: ARG002 - it is about no guest
+    def read(self, request: Request) -> Reading:
         """Return what can be read. Raises `SourceUnavailableError` when that is nothing."""
-        samples: list[Sample] = []
-        problems: list[str] = []
-        for part in (
-            _cpus(self._cpus, host.CPUS_ONLINE, ()),
-            _memory(self._meminfo, _HOST_MEMORY, ()),
-            self._numa(),
-        ):
-            try:
-                samples += part
-            except OSError as error:
-                problems.append(f"{error.filename} cannot be read: {error.strerror}")
-            except SourceMalformedError as error:
-                problems.append(str(error))
+        gaps = Gaps()
+        samples = [
+            *_cpus(self._cpus, host.CPUS_ONLINE, (), gaps, least=1),
+            *_memory(self._meminfo, _HOST_MEMORY, (), gaps),
+            *self._numa(request, gaps),
+        ]
         if not samples:
-            raise SourceUnavailableError("; ".join(problems))
-        return Reading(samples=samples, notes=tuple(problems), partial=bool(problems))
+            raise SourceUnavailableError("; ".join(gaps.notes))
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
-    def _numa(self) -> Iterator[Sample]:
+    def _numa(self, request: Request, gaps: Gaps) -> Iterator[Sample]:
         """Yield the nodes; a kernel without NUMA has none, and its huge pages belong to no node."""
-        nodes = list(_numbered(self._nodes, _NODE))
-        for number, directory in nodes:
-            yield from _cpus(directory / "cpulist", host.NODE_CPUS, (number,))
-            yield from _memory(directory / "meminfo", _NODE_MEMORY, (number,))
-            yield from _hugepages(directory / "hugepages", number)
+        nodes = dict(_numbered(self._nodes, _NODE, gaps))
+        for number, directory in nodes.items():
+            yield from _cpus(directory / "cpulist", host.NODE_CPUS, (number,), gaps)
+            yield from _memory(directory / "meminfo", _NODE_MEMORY, (number,), gaps)
+            yield from _hugepages(directory / "hugepages", number, gaps)
         if not nodes:
-            yield from _hugepages(self._pools, "")
+            yield from _hugepages(self._pools, "", gaps)
+        if nodes or self._nodes.is_dir():
+            self._miss(request, nodes, gaps)
+
+    def _miss(self, request: Request, nodes: Collection[str], gaps: Gaps) -> None:
+        """Note the nodes that are online, or that guests are bound to, and that are not there."""
+        with gaps.item(str(self._nodes / "online")), suppress(FileNotFoundError):
+            for number in sorted(members(read(str(self._nodes / "online")))):
+                if str(number) not in nodes:
+                    gaps.missing("NUMA node", str(number), "the kernel says that it is online")
+        for guest in request.guests.values():
+            with gaps.item(f"the NUMA nodes {guest.domain.numa_nodes!r} of guest {guest.domain.name!r}"):
+                for number in _bound(guest):
+                    if str(number) not in nodes:
+                        gaps.missing("NUMA node", f"{number} of guest {guest.domain.name!r}")
 
 
-def _cpus(path: Path, metric: Metric, labels: tuple[str, ...]) -> Iterator[Sample]:
-    yield Sample(metric, cpu_count(read(str(path))), labels)
+def _bound(guest: Guest) -> list[int]:
+    """Return the nodes that a guest's memory is bound to. Raises `SourceMalformedError`."""
+    # libvirt's notation has exclusions too ("0-3,^2"); it writes none in a live definition.
+    nodes = guest.domain.numa_nodes
+    return sorted(members(nodes.encode())) if nodes and "^" not in nodes else []
 
 
-def _memory(path: Path, metrics: dict[bytes, Metric], labels: tuple[str, ...]) -> Iterator[Sample]:
-    for key, kibibytes in _MEMORY_LINE.findall(read(str(path))):
-        if key in metrics:
-            yield Sample(metrics[key], bytes_from_kib(integer(kibibytes)), labels)
+def _cpus(
+    path: Path, metric: Metric, labels: tuple[str, ...], gaps: Gaps, *, least: int = 0
+) -> Iterator[Sample]:
+    """Yield the count of a list of CPUs; one with fewer than `least` is none."""
+    with gaps.item(str(path)):
+        count = cpu_count(read(str(path)))
+        if count < least:
+            raise SourceMalformedError("an empty list of CPUs")
+        yield Sample(metric, count, labels)
 
 
-def _hugepages(directory: Path, node: str) -> Iterator[Sample]:
-    for kibibytes, pool in _numbered(directory, _POOL):
+def _memory(
+    path: Path, metrics: dict[bytes, Metric], labels: tuple[str, ...], gaps: Gaps
+) -> Iterator[Sample]:
+    with gaps.item(str(path)):
+        found = dict(_MEMORY_LINE.findall(read(str(path))))
+        for key, metric in metrics.items():
+            with gaps.item(f"{path}, {key.decode()}"):
+                if key not in found:
+                    raise SourceMalformedError("no such line")
+                yield Sample(metric, bytes_from_kib(integer(found[key])), labels)
+
+
+def _hugepages(directory: Path, node: str, gaps: Gaps) -> Iterator[Sample]:
+    for kibibytes, pool in _numbered(directory, _POOL, gaps):
         labels = (node, str(bytes_from_kib(int(kibibytes))))
         for file, metric in _POOL_FILES.items():
-            yield Sample(metric, integer(read(str(pool / file))), labels)
+            with gaps.item(str(pool / file)):
+                yield Sample(metric, integer(read(str(pool / file))), labels)
 
 
-def _numbered(directory: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
+def _numbered(directory: Path, pattern: re.Pattern[str], gaps: Gaps) -> Iterator[tuple[str, Path]]:
     """Yield the number in the name and the path of each entry that matches; none without the directory."""
-    if directory.is_dir():
-        for path in sorted(directory.iterdir()):
-            if match := pattern.fullmatch(path.name):
-                yield match[1], path
+    with gaps.item(str(directory)):
+        if directory.is_dir():
+            for path in sorted(directory.iterdir()):
+                if match := pattern.fullmatch(path.name):
+                    yield match[1], path

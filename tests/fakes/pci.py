@@ -42,13 +42,16 @@ class PciTree:
         port: str = "",
         **files: str,
     ) -> Path:
-        """Add a function below a port, with what a kernel shows of it; `files` replace single ones."""
+        """Add a function below a port, with what a kernel shows of it; `files` replace single ones.
+
+        `port` may be a path of ports that begins with ones which are there.
+        """
         above = self._sys / "devices/pci0000:3a"
         if port:
             above /= port
             if not above.is_dir():
-                self._function(above, {"class": "0x060400", "vendor": MELLANOX, "device": "0x1979"})
-                self.links(port)
+                self.function(above, {"class": "0x060400", "vendor": MELLANOX, "device": "0x1979"})
+                self.links(above.name)
         path = above / address
         about = {
             "class": pci_class,
@@ -57,7 +60,7 @@ class PciTree:
             "numa_node": "1",
             "power_state": "D0",
         }
-        self._function(path, {**about, "reset_method": "flr bus", **files})
+        self.function(path, {**about, "reset_method": "flr bus", **files})
         for name in FORBIDDEN:
             (path / name).write_bytes(b"\xff" * 64)
         self.runtime(address, "active")
@@ -129,7 +132,8 @@ class PciTree:
         """Let a device fall off the bus."""
         (self._sys / "bus/pci/devices" / address).unlink()
 
-    def _function(self, path: Path, files: dict[str, str]) -> None:
+    def function(self, path: Path, files: dict[str, str]) -> None:
+        """Add a bare function at a place in the tree."""
         path.mkdir(parents=True)
         for name, value in files.items():
             write(path / name, value)

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hostcollector.catalogue import host
 from hostcollector.errors import SourceUnavailableError
-from hostcollector.model import Histogram, Metric
+from hostcollector.model import Domain, Guest, Histogram, Metric
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.host import Host
 
@@ -57,7 +60,7 @@ def test_every_numa_node_is_shown_with_its_huge_pages(tmp_path: Path) -> None:
         tmp_path,
         {
             "sys/devices/system/cpu/online": "0-3,8-11\n",
-            f"{nodes}/online": "0-1,10\n",
+            f"{nodes}/online": "0,10\n",
             f"{nodes}/node0/cpulist": "0-3,8-11\n",
             f"{nodes}/node0/meminfo": NODE_MEMORY.format(0, 2048, 1024),
             f"{nodes}/node10/cpulist": "\n",
@@ -91,16 +94,117 @@ def test_without_numa_the_huge_pages_belong_to_no_node(tmp_path: Path) -> None:
 def test_one_malformed_file_costs_its_own_series(tmp_path: Path) -> None:
     """The rest is there, and the page says what is wrong."""
     write(tmp_path, {"sys/devices/system/cpu/online": "all\n", "proc/meminfo": "MemTotal:  1024 kB\n"})
+    online, meminfo = (tmp_path / path for path in ("sys/devices/system/cpu/online", "proc/meminfo"))
     reading = Host(tmp_path).read(REQUEST)
     assert series(reading, host.CPUS_ONLINE) == {}
     assert series(reading, host.MEMORY_TOTAL) == {(): 1048576}
-    assert reading.notes == ("not a number: b'all'",)
+    assert reading.notes == (
+        f"{online} cannot be read: not a number: b'all'",
+        f"{meminfo}, MemAvailable cannot be read: no such line",
+    )
+    assert (reading.partial, reading.missing) == (True, 2)
+
+
+NODES = "sys/devices/system/node"
+MEMINFO = NODE_MEMORY.format(1, 2048, 1024)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "gaps"),
+    [
+        ("node1/meminfo", None, 1),
+        ("node1/meminfo", "", 2),
+        ("node1/meminfo", MEMINFO.replace("2048", "9" * 30), 1),
+        ("node1/meminfo", MEMINFO.replace("2048", "-1"), 1),
+        ("node1/meminfo", MEMINFO.replace(" kB", " MB"), 2),
+        ("node1/cpulist", None, 1),
+        ("node1/cpulist", "", 1),
+        ("node1/cpulist", "3-0\n", 1),
+        ("node1/cpulist", "0-99999999999\n", 1),
+        ("node1/hugepages/hugepages-2048kB/nr_hugepages", "-1\n", 1),
+        ("node1/hugepages/hugepages-2048kB/nr_hugepages", "9" * 40, 1),
+        ("node1/hugepages/hugepages-2048kB/free_hugepages", None, 1),
+        ("online", "0-2,7\n", 1),
+        ("online", "all\n", 1),
+    ],
+)
+def test_a_bad_file_of_a_node_costs_itself(path: str, content: str | None, gaps: int, tmp_path: Path) -> None:
+    """The node's other series and both healthy nodes are whole; the file is named. None: it is unreadable."""
+    files = {"sys/devices/system/cpu/online": "0-2\n", f"{NODES}/online": "0-2\n"}
+    for node in range(3):
+        files[f"{NODES}/node{node}/cpulist"] = f"{node}\n"
+        files[f"{NODES}/node{node}/meminfo"] = NODE_MEMORY.format(node, 2048, 1024)
+        files |= pool(f"{NODES}/node{node}/hugepages", 2048, 4, 1)
+    files |= {"proc/meminfo": "MemTotal: 4 kB\nMemAvailable: 2 kB\n"}
+    write(tmp_path, files)
+    good = {sample[:3] for sample in Host(tmp_path).read(REQUEST).samples}
+    bad = tmp_path / NODES / path
+    if content is None:
+        bad.unlink()
+        bad.mkdir()
+    else:
+        bad.write_text(content)
+    reading = Host(tmp_path).read(REQUEST)
+    left = {sample[:3] for sample in reading.samples}
+    assert left <= good
+    assert 0 < len(good - left) <= 2 or path == "online"
+    assert {labels[0] for _, _, labels in good - left} <= {"1"}
+    assert (reading.missing, reading.partial) == (gaps, True)
+    assert any(bad.parent.name in note for note in reading.notes) or "7" in str(content)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "0-\n", "-1\n", "0,,2\n"])
+def test_a_host_without_a_processor_is_not_believed(content: str, tmp_path: Path) -> None:
+    """An empty list is no count of 0: something runs this."""
+    write(tmp_path, {"sys/devices/system/cpu/online": content, "proc/meminfo": "MemTotal:  1024 kB\n"})
+    reading = Host(tmp_path).read(REQUEST)
+    assert series(reading, host.CPUS_ONLINE) == {}
     assert reading.partial
+
+
+def test_a_node_that_a_guest_is_bound_to_is_missed_and_named(tmp_path: Path) -> None:
+    """A definition that promises node 1 on a host that has node 0 only."""
+    write(
+        tmp_path,
+        {
+            "sys/devices/system/cpu/online": "0\n",
+            "proc/meminfo": "MemTotal: 4 kB\nMemAvailable: 2 kB\n",
+            f"{NODES}/node0/cpulist": "0\n",
+            f"{NODES}/node0/meminfo": NODE_MEMORY.format(0, 2, 1),
+        },
+    )
+    guests = {
+        name: Guest(domain=Domain(uuid=name, name=name, numa_nodes=nodes))
+        for name, nodes in (("one", "0-1"), ("two", "0"), ("three", ""), ("odd", "x"))
+    }
+    reading = Host(tmp_path).read(Request(guests=guests, deadline=0.0, taken_at=0.0))
+    assert reading.missing == 2
+    assert reading.notes[0] == "NUMA node not found: 1 of guest 'one'"
+    assert "'odd'" in reading.notes[1]
+
+
+@given(st.lists(st.integers(0, 9), unique=True, max_size=4), st.binary(max_size=60))
+def test_one_bad_node_among_good_ones_loses_only_itself(good: list[int], bad: bytes) -> None:
+    """Whatever a node's files hold."""
+    with TemporaryDirectory() as directory:
+        root = Path(directory)
+        files = {"sys/devices/system/cpu/online": "0\n"}
+        for node in good:
+            files[f"{NODES}/node{node}/cpulist"] = "1-2\n"
+            files[f"{NODES}/node{node}/meminfo"] = NODE_MEMORY.format(node, 2, 1)
+        write(root, files)
+        for name in ("cpulist", "meminfo", "hugepages/hugepages-4kB/nr_hugepages"):
+            (root / NODES / "node77" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / NODES / "node77" / name).write_bytes(bad)
+        reading = Host(root).read(REQUEST)
+    nodes = {(str(node),) for node in good}
+    assert nodes <= series(reading, host.NODE_MEMORY_FREE).keys() <= nodes | {("77",)}
+    assert nodes <= series(reading, host.NODE_CPUS).keys() <= nodes | {("77",)}
 
 
 def test_a_root_with_nothing_in_it_is_an_error(tmp_path: Path) -> None:
     """It names what was looked for."""
-    with pytest.raises(SourceUnavailableError, match="cpu/online cannot be read"):
+    with pytest.raises(SourceUnavailableError, match=r"cpu/online, .*meminfo cannot be read"):
         Host(tmp_path).read(REQUEST)
 
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hostcollector.model import Scope
 from hostcollector.sources.base import Reading, Request
@@ -166,3 +169,69 @@ def test_ports_belong_to_the_host(tmp_path: Path) -> None:
     samples = _read(tmp_path).samples
     assert samples
     assert all(sample.metric.scope is Scope.HOST and not sample.uuid for sample in samples)
+
+
+def test_counters_that_a_driver_does_not_keep_are_a_fact(tmp_path: Path) -> None:
+    """Said once for all ports with the same text; the reading is whole."""
+    for name in ("mlx5_0", "mlx5_1"):
+        _port(_device(tmp_path, name), counters={"port_rcv_errors": "N/A (no PMA)", "link_downed": "0"})
+    reading = _read(tmp_path)
+    assert (reading.partial, reading.missing) == (False, 0)
+    assert reading.notes == ("no value in some counters of mlx5_0/1, mlx5_1/1: the driver says N/A (no PMA)",)
+
+
+@pytest.mark.parametrize("value", ["-1", "9" * 21, "18446744073709551616", "1.5", "0x10", "1 2"])
+def test_a_counter_that_is_no_number_costs_itself(value: str, tmp_path: Path) -> None:
+    """Its file is named, and the port's other counters are there."""
+    _port(_device(tmp_path), counters={"port_rcv_packets": "7", "link_downed": value})
+    reading = _read(tmp_path)
+    assert _values(tmp_path)["port_packets_received_total"] == 7
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert reading.notes[0].startswith("port mlx5_0/1: counters/link_downed cannot be read: it says")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("state", "ACTIVE"),
+        ("phys_state", "5 LinkUp"),
+        ("rate", "fast"),
+        ("state", "9999: X"),
+        ("rate", "-1 Gb/sec"),
+    ],
+)
+def test_a_state_that_is_none_costs_itself(file: str, said: str, tmp_path: Path) -> None:
+    """The port's counters stay, and the note quotes what the file says."""
+    port = _port(_device(tmp_path), counters={"port_rcv_packets": "7"})
+    _write(port / file, said)
+    reading = _read(tmp_path)
+    assert _values(tmp_path)["port_packets_received_total"] == 7
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert reading.notes == (f"port mlx5_0/1: {file} cannot be read: it says {said!r}",)
+
+
+def test_a_device_without_ports_is_missed_and_named(tmp_path: Path) -> None:
+    """A card whose ports are gone is not one that never had any."""
+    _device(tmp_path)
+    _port(_device(tmp_path, "mlx5_1"))
+    reading = _read(tmp_path)
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert reading.notes == ("port not found: mlx5_0 (the device has none)",)
+
+
+@given(
+    st.binary(max_size=30),
+    st.sampled_from(["counters/x", "counters/link_downed", "rate", "state", "hw_counters/y"]),
+)
+def test_one_bad_file_among_good_ones_loses_only_itself(bad: bytes, file: str) -> None:
+    """Whatever it holds, the other counters of the port are read."""
+    with TemporaryDirectory() as directory:
+        root = Path(directory)
+        port = _port(
+            _device(root), counters={"port_rcv_packets": "7", "zeta": "1"}, hw_counters={"a": "1", "z": "2"}
+        )
+        (port / file).write_bytes(bad)
+        found = {(sample.metric.name, sample.labels): sample.value for sample in _read(root).samples}
+    assert found[f"{PREFIX}port_packets_received_total", PORT] == 7
+    assert found[f"{PREFIX}hardware_events_total", (*PORT, "a")] == 1
+    assert found[f"{PREFIX}hardware_events_total", (*PORT, "z")] == 2

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hostcollector.baselines import Baselines
+from hostcollector.gaps import MOST_NAMED, Gaps
 from hostcollector.gpus import DeviceReader, Devices, Function
 from hostcollector.model import Sample
 from hostcollector.owners import Owner, OwnerFinder, Owners
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.sources.vfio.health import HealthReader
+from hostcollector.sources.vfio.health import Health, HealthReader
 from hostcollector.sources.vfio.series import (
     SOURCE,
     Described,
@@ -28,6 +29,7 @@ __all__ = ["Vfio"]
 DEVICE = "pci/"
 """What the names of PCI functions begin with among the baselines."""
 
+_POWER = ("0", "1", "2", "3hot", "3cold")
 _DEVICE_END, _PORT_END = "device", "port"
 
 
@@ -48,13 +50,15 @@ class Vfio(Source):
         owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         devices = self._devices.read(owners.functions)
         self._forget_gone(devices)
-        samples = [*self._functions(devices, owners), *_mdevs(devices, owners)]
+        gaps = Gaps()
+        samples = [*self._functions(devices, owners, gaps), *_mdevs(devices, owners, gaps)]
         self._baselines.flush()
-        notes = (*_doubts(devices, owners), *self._baselines.problems)
         if not devices.functions:
-            notes = ("no GPU here, and no guest has a PCI device of the host", *notes)
-        lacking = _missing(devices, owners) or owners.disputed or _open(devices, owners)
-        return Reading(samples=samples, notes=notes, partial=bool(lacking))
+            gaps.fact("no GPU here, and no guest has a PCI device of the host")
+        _doubt(devices, owners, gaps)
+        for problem in self._baselines.problems:
+            gaps.note(problem)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def _forget_gone(self, devices: Devices) -> None:
         # An empty bus is a /sys that could not be read, not a host without devices.
@@ -62,14 +66,24 @@ class Vfio(Source):
             self._present = devices.present
             self._baselines.retain(DEVICE, {DEVICE + address for address in devices.present})
 
-    def _functions(self, devices: Devices, owners: Owners) -> Iterator[Sample]:
+    def _functions(self, devices: Devices, owners: Owners, gaps: Gaps) -> Iterator[Sample]:
+        oddities: dict[str, list[str]] = {}
         for function in devices.functions.values():
             owner = owners.of(function.address, held=function.held_for_guests)
             if owner is None or (not owner.uuid and not _of_interest(function)):
                 continue
-            if function.is_gpu:
-                yield from gpu_samples(function, owner, devices)
-            yield from function_samples(self._described(function, owner))
+            with gaps.item(f"PCI function {function.address}"):
+                if function.is_gpu:
+                    yield from gpu_samples(function, owner, devices)
+                described = self._described(function, owner)
+                yield from function_samples(described)
+                for file in described.health.unread:
+                    gaps.unread(file, "a line that is no count of errors")
+                for oddity in _oddities(described.health):
+                    oddities.setdefault(oddity, []).append(function.address)
+        for oddity, addresses in oddities.items():
+            more = f" and {len(addresses) - MOST_NAMED} more" if len(addresses) > MOST_NAMED else ""
+            gaps.fact(f"{', '.join(addresses[:MOST_NAMED])}{more}: {oddity}")
 
     def _described(self, function: Function, owner: Owner) -> Described:
         health = self._health.read(function.address, is_vf=bool(function.physical))
@@ -98,16 +112,21 @@ def _of_interest(function: Function) -> bool:
     return bool(function.vgpu_type) or (not function.physical and (function.is_gpu or function.is_nvswitch))
 
 
-def _mdevs(devices: Devices, owners: Owners) -> Iterator[Sample]:
+def _mdevs(devices: Devices, owners: Owners, gaps: Gaps) -> Iterator[Sample]:
     for mdev in devices.mdevs.values():
         owner = owners.of(mdev.uuid)
         if owner is not None and mdev.parent in devices.functions:
-            yield from mdev_samples(mdev, owner, devices)
+            with gaps.item(f"mediated device {mdev.uuid}"):
+                yield from mdev_samples(mdev, owner, devices)
 
 
-def _missing(devices: Devices, owners: Owners) -> list[str]:
-    """Return the PCI addresses that guests own and that are not there, as after falling off the bus."""
-    return sorted(set(owners.functions) - devices.present)
+def _oddities(health: Health) -> Iterator[str]:
+    """Yield why the link is not shown, or not whole: facts about the device, said once."""
+    if health.link.doubts:
+        yield f"the link is not told ({', '.join(health.link.doubts)}): such a device does not answer"
+    elif health.runtime_active is False:
+        state = "" if health.power_state is None else f" (D{_POWER[health.power_state]})"
+        yield f"it sleeps{state}: its link is not asked for, which would wake it"
 
 
 def _open(devices: Devices, owners: Owners) -> bool:
@@ -116,11 +135,16 @@ def _open(devices: Devices, owners: Owners) -> bool:
     return any(owners.of(device) is None for device in (*held, *devices.mdevs))
 
 
-def _doubts(devices: Devices, owners: Owners) -> Iterator[str]:
-    """Yield why devices are left out."""
-    for device in _missing(devices, owners):
-        yield f"{device} belongs to a guest and is not on the PCI bus any more"
+def _doubt(devices: Devices, owners: Owners, gaps: Gaps) -> None:
+    """Note why devices are left out, and which ones that guests have are not there."""
+    for device in sorted(owners.by_device):
+        if ":" in device and device not in devices.present:
+            gaps.missing("PCI function of a guest", device, "it is not on the PCI bus any more")
+        elif ":" in device and device not in devices.functions:
+            gaps.unread(f"PCI function {device}", "sysfs does not say what it is")
+        elif ":" not in device and device not in devices.mdevs:
+            gaps.missing("mediated device of a guest", device)
     for device in sorted(owners.disputed):
-        yield owners.dispute(device)
+        gaps.note(owners.dispute(device))
     if not owners.complete and _open(devices, owners):
-        yield f"{owners.why_open()}: devices held for guests that no known guest owns are left out"
+        gaps.note(f"{owners.why_open()}: devices held for guests that no known guest owns are left out")

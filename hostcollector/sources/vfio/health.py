@@ -7,20 +7,21 @@ awake anyway. Config space, resources and ROM are never opened.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
-from hostcollector.sysfs import number, target, text
+from hostcollector.sysfs import number_in, target, text
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-_SPEED = re.compile(r"([0-9]+(?:\.[0-9]+)?) GT/s\b.*")
+_SPEED = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?) GT/s\b.*")
 # A device that does not answer reads as all ones, which is no width.
 _WIDTHS = frozenset({1, 2, 4, 8, 12, 16, 32})
 _GIGA = 10**9
 _POWER_STATES = {"D0": 0, "D1": 1, "D2": 2, "D3hot": 3, "D3cold": 4}
 _SEVERITIES = ("correctable", "nonfatal", "fatal")
-_AER_LINE = re.compile(r"(\w+) (\d+)")
+_AER_LINE = re.compile(r"(\w+) ([0-9]{1,20})")
 _TOTAL = "TOTAL_ERR_"
 
 TOTAL = "total"
@@ -29,19 +30,34 @@ TOTAL = "total"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A PCIe link in transfers per second and lane, and in lanes; None where it is not told."""
+    """A PCIe link in transfers per second and lane, and in lanes; None where it is not told.
+
+    `doubts` are the values that files hold and that are none, such as a width of 63.
+    """
 
     speed: float | None
     width: int | None
     maximum_speed: float | None
     maximum_width: int | None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def degraded(self) -> Mapping[str, bool]:
+        """Whether the link is below what both of its ends can do, by aspect, as far as that is known."""
+        aspects = {"speed": (self.speed, self.maximum_speed), "width": (self.width, self.maximum_width)}
+        return {
+            aspect: now < maximum
+            for aspect, (now, maximum) in aspects.items()
+            if now is not None and maximum is not None
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """What sysfs tells of one function. Errors are raw counts by (severity, kind).
 
-    `runtime_active` and `power_state` are None where the kernel does not know.
+    `runtime_active` and `power_state` are None where the kernel does not know. `uplinks` are the links higher
+    up, by the switch port at their lower end. `unread` are the files with a line that is none.
     """
 
     runtime_active: bool | None
@@ -52,6 +68,8 @@ class Health:
     upstream_port: str
     errors: Mapping[tuple[str, str], int] = field(default_factory=dict)
     upstream_errors: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    uplinks: Mapping[str, Link] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 class HealthReader:
@@ -64,55 +82,88 @@ class HealthReader:
         """Return the health of a function. A VF has no link of its own: its PF has it."""
         path = f"{self._pci}/{address}"
         runtime = text(f"{path}/power/runtime_status")
-        port = _upstream_port(path)
-        port_path = f"{self._pci}/{port}" if port and not is_vf else ""
+        above = _ports_above(path)
+        ports = [] if is_vf else [f"{self._pci}/{port}" for port in above]
+        awake = runtime == "active"
+        unread: list[str] = []
         return Health(
-            runtime_active=runtime == "active" if runtime in ("active", "suspended") else None,
+            runtime_active=awake if runtime in ("active", "suspended") else None,
             power_state=_POWER_STATES.get(text(f"{path}/power_state")),
-            link=_NO_LINK if is_vf else _link(path, port_path, awake=runtime == "active"),
+            link=_NO_LINK if is_vf else _link(path, *ports[:1], awake=awake),
             iommu_group=target(f"{path}/iommu_group"),
             reset_method=text(f"{path}/reset_method"),
-            upstream_port=port,
-            errors=dict(_errors(path)),
-            upstream_errors=dict(_errors(port_path)) if port_path else {},
+            upstream_port=above[0] if above else "",
+            errors=dict(_errors(path, unread)),
+            upstream_errors=dict(_errors(ports[0], unread)) if ports else {},
+            uplinks=dict(_uplinks(ports, awake=awake)),
+            unread=tuple(unread),
         )
 
 
 _NO_LINK = Link(speed=None, width=None, maximum_speed=None, maximum_width=None)
 
 
-def _upstream_port(path: str) -> str:
-    above = os.path.realpath(path).split("/")[-2]
-    return above if _ADDRESS.fullmatch(above) else ""
+def _ports_above(path: str) -> list[str]:
+    """Return the ports between a function and the root complex, the nearest first."""
+    above = os.path.realpath(path).split("/")[-2::-1]
+    return list(takewhile(_ADDRESS.fullmatch, above))
 
 
-def _link(path: str, port_path: str, *, awake: bool) -> Link:
-    """Return the link; its maxima are what both of its ends can do."""
-    ends = [path, port_path] if port_path else [path]
-    speeds = [speed for end in ends if (speed := _speed(f"{end}/max_link_speed")) is not None]
-    widths = [width for end in ends if (width := _width(f"{end}/max_link_width")) is not None]
+def _uplinks(ports: Sequence[str], *, awake: bool) -> Iterator[tuple[str, Link]]:
+    """Yield the links above the function's own one: from each switch's upper port to the port above it.
+
+    The ports alternate: a switch's lower port or the root's, a switch's upper port, and so on. While a
+    function is awake everything above it is.
+    """
+    for lower, upper in zip(ports[1::2], ports[2::2], strict=False):
+        yield lower.rpartition("/")[2], _link(lower, upper, awake=awake)
+
+
+def _link(path: str, *port: str, awake: bool) -> Link:
+    """Return the link between a function and the port above; its maxima are what both of its ends can do."""
+    doubts: list[str] = []
+    ends = (path, *port)
+    speeds = [speed for end in ends if (speed := _speed(f"{end}/max_link_speed", doubts)) is not None]
+    widths = [width for end in ends if (width := _width(f"{end}/max_link_width", doubts)) is not None]
     return Link(
-        speed=_speed(f"{path}/current_link_speed") if awake else None,
-        width=_width(f"{path}/current_link_width") if awake else None,
+        speed=_speed(f"{path}/current_link_speed", doubts) if awake else None,
+        width=_width(f"{path}/current_link_width", doubts) if awake else None,
         maximum_speed=min(speeds, default=None),
         maximum_width=min(widths, default=None),
+        doubts=tuple(doubts),
     )
 
 
-def _speed(path: str) -> float | None:
-    match = _SPEED.fullmatch(text(path))
+def _speed(path: str, doubts: list[str]) -> float | None:
+    said = text(path)
+    match = _SPEED.fullmatch(said)
+    if said and not match:
+        doubts.append(_doubt(path, said))
     return float(match[1]) * _GIGA if match else None
 
 
-def _width(path: str) -> int | None:
-    width = number(path)
-    return width if width in _WIDTHS else None
+def _width(path: str, doubts: list[str]) -> int | None:
+    said = text(path)
+    width = number_in(said)
+    if width in _WIDTHS:
+        return width
+    if said:
+        doubts.append(_doubt(path, said))
+    return None
 
 
-def _errors(path: str) -> Iterator[tuple[tuple[str, str], int]]:
+def _doubt(path: str, said: str) -> str:
+    return f"{path.rpartition('/')[2]} {said[:40]}"
+
+
+def _errors(path: str, unread: list[str]) -> Iterator[tuple[tuple[str, str], int]]:
     """Yield the AER counters; there are none where the firmware keeps error handling to itself."""
     for severity in _SEVERITIES:
-        for line in text(f"{path}/aer_dev_{severity}").splitlines():
-            if match := _AER_LINE.fullmatch(line.strip()):
+        file = f"{path}/aer_dev_{severity}"
+        lines = [line.strip() for line in text(file).splitlines()]
+        for line in filter(None, lines):
+            if match := _AER_LINE.fullmatch(line):
                 kind = TOTAL if match[1].startswith(_TOTAL) else match[1]
                 yield (severity, kind), int(match[2])
+            elif file not in unread:
+                unread.append(file)

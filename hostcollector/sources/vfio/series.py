@@ -43,6 +43,9 @@ def function_samples(device: Described) -> Iterator[Sample]:
     if health.power_state is not None:
         yield Sample(family["power_state_id"], health.power_state, labels, uuid)
     yield from _link(health.link, family, labels, uuid)
+    for port, link in health.uplinks.items():
+        for aspect, degraded in link.degraded.items():
+            yield Sample(family["uplink_degraded"], float(degraded), (*labels, port, aspect), uuid)
     seen = {key for key, count in health.errors.items() if count}
     yield from _errors(device.errors, seen, (family["errors"], family["errors_by_kind"]), labels, uuid)
     seen = {key for key, count in health.upstream_errors.items() if count}
@@ -59,12 +62,8 @@ def _link(link: Link, family: Mapping[str, Metric], labels: tuple[str, ...], uui
     ):
         if value is not None:
             yield Sample(family[key], value, labels, uuid)
-    for aspect, now, maximum in (
-        ("speed", link.speed, link.maximum_speed),
-        ("width", link.width, link.maximum_width),
-    ):
-        if now is not None and maximum is not None:
-            yield Sample(family["link_degraded"], float(now < maximum), (*labels, aspect), uuid)
+    for aspect, degraded in link.degraded.items():
+        yield Sample(family["link_degraded"], float(degraded), (*labels, aspect), uuid)
 
 
 def _errors(

@@ -1,8 +1,12 @@
 """PCI health of passed-through devices, read without touching them."""
 
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes.pci import (
     FORBIDDEN,
@@ -11,6 +15,7 @@ from tests.fakes.pci import (
     opened,
     write,
 )
+from tests.fakes.samples import table
 from tests.sources.vfio.conftest import Host, guest
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
@@ -142,3 +147,87 @@ def test_without_native_error_reporting(host: Host) -> None:
     found = host.read(guest(A, GPU))
     assert not [name for name in found if "aer" in name]
     assert "libvirt_domain_pci_link_width" in found
+
+
+SWITCH_PORT, ROOT_PORT = "0000:3a:10.0", "0000:3a:00.0"
+
+
+def behind_switch(host: Host, width: int = 16) -> None:
+    """Put a GPU behind a switch, whose upper port has a link of this width."""
+    host.tree.add(ROOT_PORT, pci_class="0x060400", driver="pcieport")
+    upper = host.tree.device(ROOT_PORT) / SWITCH_PORT
+    host.tree.function(upper, {"class": "0x060400"})
+    host.tree.links(SWITCH_PORT, width=width)
+    host.tree.add(GPU, port=f"{ROOT_PORT}/{SWITCH_PORT}/{PORT}")
+
+
+@pytest.mark.parametrize(("width", "degraded"), [(16, 0.0), (8, 1.0), (1, 1.0)])
+def test_link_above_a_switch(host: Host, width: int, degraded: float) -> None:
+    """A GPU's own link to its switch is whole; that of the switch to the root may not be."""
+    behind_switch(host, width=width)
+    found = host.read(guest(A, GPU))
+    assert found["libvirt_domain_pci_link_degraded"][A, GPU, "width"] == 0.0
+    assert found["libvirt_domain_pci_uplink_degraded"] == {
+        (A, GPU, SWITCH_PORT, "speed"): 0.0,
+        (A, GPU, SWITCH_PORT, "width"): degraded,
+    }
+
+
+def test_link_above_a_switch_of_a_sleeping_device(host: Host) -> None:
+    """The ports above may sleep too: their links are not asked for then."""
+    behind_switch(host)
+    host.tree.runtime(GPU, "suspended")
+    with opened() as paths:
+        found = host.read(guest(A, GPU))
+    assert "libvirt_domain_pci_uplink_degraded" not in found
+    assert not [path for path in paths if path.endswith(LINK_NOW)]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("current_link_width", "63"),
+        ("current_link_width", "255"),
+        ("current_link_width", "0"),
+        ("current_link_width", "9" * 30),
+        ("current_link_speed", "Unknown"),
+        ("current_link_speed", "Unknown speed"),
+        ("max_link_speed", "Unknown"),
+        ("max_link_width", "255"),
+    ],
+)
+def test_link_that_is_none_is_said_once_and_is_no_trouble(host: Host, file: str, said: str) -> None:
+    """The value is absent, and a note tells why: for all such devices together, and not as a gap."""
+    for address in (GPU, SECOND):
+        host.tree.add(address)
+        write(host.tree.device(address) / file, said)
+    reading = host.reading(guest(A, GPU, SECOND))
+    assert (reading.partial, reading.missing) == (False, 0)
+    (note,) = reading.notes
+    assert note.startswith(f"{GPU}, {SECOND}: the link is not told ({file} {said[:40]})")
+
+
+def test_sleep_is_said_once(host: Host) -> None:
+    """A device that is off has no link to show, by nature."""
+    host.tree.add(GPU, power_state="D3cold")
+    host.tree.runtime(GPU, "suspended")
+    reading = host.reading(guest(A, GPU))
+    assert (reading.partial, reading.missing) == (False, 0)
+    assert reading.notes == (f"{GPU}: it sleeps (D3cold): its link is not asked for, which would wake it",)
+
+
+@given(st.text(alphabet="RxEr TLP_0189-\n", max_size=40))
+def test_one_bad_line_among_good_ones_loses_only_itself(bad: str) -> None:
+    """Whatever stands between the counts of errors."""
+    with TemporaryDirectory() as directory:
+        made = Host(Path(directory))
+        made.tree.add(GPU)
+        made.read(guest(A, GPU))
+        write(made.tree.device(GPU) / "aer_dev_fatal", f"DLP 3\n{bad}\nTOTAL_ERR_FATAL 3")
+        reading = made.reading(guest(A, GPU))
+    found = table(reading.samples)
+    lines = [line.strip() for line in bad.splitlines()]
+    is_bad = [line for line in lines if line and not re.fullmatch(r"\w+ [0-9]+", line)]
+    assert reading.partial == bool(is_bad)
+    assert (A, GPU, "fatal", "DLP") in found["libvirt_domain_pci_aer_errors_by_kind_total"]
+    assert (A, GPU, "fatal") in found["libvirt_domain_pci_aer_errors_total"]

@@ -109,6 +109,7 @@ def test_device_off_the_bus(host: Host) -> None:
     assert {labels[1] for labels in table(reading.samples)["libvirt_domain_gpu_info"]} == {SECOND}
     assert reading.partial
     assert any(GPU in note and "not on the PCI bus" in note for note in reading.notes)
+    assert reading.missing == 1
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,13 @@ def test_sriov_vgpu(host: Host) -> None:
     info = (A, "0000:3b:00.4", GPU, "NVIDIA", "NVIDIA H100-1-10C", "1", "mig-vgpu")
     assert found["libvirt_domain_gpu_info"] == {info: 1.0}
     assert {labels[0] for labels in found["hostcollector_host_gpu_info"]} == {GPU}
+
+
+def test_mdev_that_is_not_there(host: Host) -> None:
+    """A vGPU that the definition names and the kernel does not have is missed and named."""
+    reading = host.reading(guest(A, "12345678-0000-4000-8000-00000000abcd"))
+    assert (reading.missing, reading.partial) == (1, True)
+    assert "mediated device of a guest not found: 12345678" in reading.notes[0]
 
 
 def test_model_names(host: Host) -> None:
