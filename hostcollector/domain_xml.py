@@ -210,6 +210,7 @@ def _nic(element: ET.Element) -> Nic:
         vlans=tuple(vlan for vlan in vlans if vlan is not None),
         mtu=_number(_attribute(element, "mtu", "size")),
         pci_address=_pci_address(element.find("source/address")),
+        trusts_guest=element.get("trustGuestRxFilters") == "yes",
     )
 
 

@@ -145,7 +145,8 @@ class Nic:
 
     `target` is the host's netdev (empty for passed-through and vhost-user interfaces without one),
     `source_mode` how a macvtap uses its device (``passthrough`` ...), `pci_address` the host's PCI function
-    of a passed-through one (``0000:3b:00.2``).
+    of a passed-through one (``0000:3b:00.2``). With `trusts_guest` the host follows the guest where
+    that changes its MAC address and filters.
     """
 
     type: str
@@ -164,6 +165,7 @@ class Nic:
     vlans: tuple[int, ...] = ()
     mtu: int | None = None
     pci_address: str = ""
+    trusts_guest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ decode, and loses long lists of VFs, whose 16-bit length wraps. `diagnose` asks 
 """
 
 from hostcollector.rtnetlink.counters import LinkCounters, link_counters
+from hostcollector.rtnetlink.description import LinkDescription, link_description
 from hostcollector.rtnetlink.messages import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
 from hostcollector.rtnetlink.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
 
@@ -14,9 +15,11 @@ __all__ = [
     "MESSAGE",
     "NLA_TYPE_MASK",
     "LinkCounters",
+    "LinkDescription",
     "LinkGoneError",
     "MessageTooLongError",
     "RouteSocket",
     "aligned",
     "link_counters",
+    "link_description",
 ]

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.lanes import Clock
 from hostcollector.rtnetlink.counters import LinkCounters, link_counters
+from hostcollector.rtnetlink.description import LinkDescription, link_description
 from hostcollector.rtnetlink.messages import (
     ATTRIBUTE,
     IFLA_EXT_MASK,
@@ -20,9 +21,11 @@ from hostcollector.rtnetlink.messages import (
     LINK,
     MESSAGE,
     NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
+    RTEXT_FILTER_SKIP_STATS,
     RTM_GETLINK,
     RTM_GETSTATS,
     RTM_NEWLINK,
@@ -32,6 +35,8 @@ from hostcollector.rtnetlink.messages import (
 )
 
 _ERROR = slice(MESSAGE.size, MESSAGE.size + 4)
+# How often a dump is asked for while links come and go beside it.
+_DUMPS = 3
 # struct ifreq with an index in it: 16 bytes of name, then a union of 24 bytes.
 _IFNAMSIZ, _SIOCGIFINDEX = 16, 0x8933
 _IFREQ = Struct(f"={_IFNAMSIZ}si20x")
@@ -81,6 +86,7 @@ class RouteSocket:
         self._clock = clock
         self._socket: SocketLike | None = None
         self._sequence = 0
+        self._interrupted = False
         self._probe = bytearray(1)
 
     def link(self, index: int, mask: int, deadline: float) -> bytes:
@@ -92,9 +98,13 @@ class RouteSocket:
             return message
         raise SourceUnavailableError(f"the kernel says nothing about the link with index {index}")
 
+    def description(self, index: int, deadline: float) -> LinkDescription:
+        """Return what the kernel says of the link with this index. Raises like `link`."""
+        return link_description(self.link(index, RTEXT_FILTER_SKIP_STATS, deadline))
+
     def links(self, mask: int, deadline: float) -> dict[int, bytes]:
         """Return the messages about all links by index. Raises like `link`."""
-        messages = self._ask(_link_question(0, mask), deadline, many=True)
+        messages = self._dump(_link_question(0, mask), deadline)
         return {LINK.unpack_from(message, MESSAGE.size)[2]: message for message in messages}
 
     def counters(self, deadline: float) -> dict[int, LinkCounters]:
@@ -102,9 +112,9 @@ class RouteSocket:
         return dict(filter(None, map(link_counters, self.statistics(deadline))))
 
     def statistics(self, deadline: float) -> Iterator[bytes]:
-        """Yield the statistics messages of all links (Linux 4.7 and later). Raises like `link`."""
+        """Yield the statistics of all links (Linux 4.7 and later), of some twice. Raises like `link`."""
         question = _Question(RTM_GETSTATS, RTM_NEWSTATS, STATISTICS.pack(0, 0, _bit(IFLA_STATS_LINK_64)))
-        return self._ask(question, deadline, many=True)
+        return self._dump(question, deadline)
 
     def index(self, name: str) -> int | None:
         """Return the index of the link with this name; None when there is none, or can be none.
@@ -129,6 +139,17 @@ class RouteSocket:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _dump(self, question: "_Question", deadline: float) -> Iterator[bytes]:
+        """Yield the answers of a whole dump; one that the kernel calls interrupted may lack links: once more.
+
+        What an earlier one told stands where a later one does not tell of it.
+        """
+        for _ in range(_DUMPS):
+            self._interrupted = False
+            yield from self._ask(question, deadline, many=True)
+            if not self._interrupted:
+                return
 
     def _ask(self, question: "_Question", deadline: float, *, many: bool = False) -> Iterator[bytes]:
         try:
@@ -160,9 +181,10 @@ class RouteSocket:
         Raises `OSError` when the socket itself fails.
         """
         while True:
-            for kind, sequence, message in _messages(self._receive(deadline)):
+            for kind, flags, sequence, message in _messages(self._receive(deadline)):
                 if sequence != self._sequence:
                     continue  # the late answer to a question that was given up
+                self._interrupted = self._interrupted or bool(flags & NLM_F_DUMP_INTR)
                 if kind == NLMSG_ERROR or (kind == NLMSG_DONE and any(message[_ERROR])):
                     raise _typed(_kernel_error(message))
                 if kind == NLMSG_DONE:
@@ -211,14 +233,14 @@ def _bit(attribute: int) -> int:
     return 1 << attribute - 1
 
 
-def _messages(datagram: bytearray) -> Iterator[tuple[int, int, bytes]]:
-    """Yield type, sequence number and bytes of each message; one that is cut short has what there is."""
+def _messages(datagram: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield type, flags, sequence number and bytes of each message; one cut short has what there is."""
     position = 0
     while position + MESSAGE.size <= len(datagram):
-        length, kind, _, sequence, _ = MESSAGE.unpack_from(datagram, position)
+        length, kind, flags, sequence, _ = MESSAGE.unpack_from(datagram, position)
         if length < MESSAGE.size:
             return
-        yield kind, sequence, bytes(datagram[position : position + length])
+        yield kind, flags, sequence, bytes(datagram[position : position + length])
         position += aligned(length)
 
 

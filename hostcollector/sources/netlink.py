@@ -1,20 +1,26 @@
 """The `netlink` source: traffic of the guests' taps and macvtaps, from the guests' point of view.
 
 One dump of the counters of all links (RTM_GETSTATS), not of the links themselves with everything that the
-kernel knows about them.
+kernel knows about them. What a link is, the kernel is asked once for each one: a name alone makes no link a
+guest's, and the direction of its counters is that of its kind.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from hostcollector.catalogue import interface
+from hostcollector.gaps import Gaps
 from hostcollector.model import Guest, Nic, Sample
-from hostcollector.rtnetlink import LinkCounters, RouteSocket
+from hostcollector.rtnetlink import LinkCounters, LinkDescription, LinkGoneError, RouteSocket
 from hostcollector.sources.base import Reading, Request, Source
 
 # Interfaces whose traffic does not pass a netdev of the host, even if their definition names one.
 _WITHOUT_NETDEV = frozenset({"hostdev", "vdpa", "vhostuser"})
-
+# What QEMU can hold the other end of (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
+_TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})
+_TAPS = frozenset({_TAP})
+_KINDS = {"direct": _MACVTAPS, "bridge": _TAPS, "network": _TAPS}
+_NO_SUCH_LINK = "no link of that name in this network namespace"
 
 # In the order of `LinkCounters`.
 _RECEIVED = (
@@ -33,7 +39,20 @@ _TRANSMITTED = (
 
 class _Port(NamedTuple):
     uuid: str
+    guest: str
     nic: Nic
+
+    @property
+    def named(self) -> str:
+        return f"{self.nic.target!r} of guest {self.guest!r}"
+
+
+class _Link(NamedTuple):
+    """A link that is this interface's, by its number."""
+
+    nic: Nic
+    number: int
+    macvtap: bool
 
 
 class Route(Protocol):
@@ -41,6 +60,9 @@ class Route(Protocol):
 
     def index(self, name: str) -> int | None:
         """Return the index of the link with this name, None when there is none. Raises `SourceError`."""
+
+    def description(self, index: int, deadline: float) -> LinkDescription:
+        """Return what the link with this index is. Raises `LinkGoneError` or another `SourceError`."""
 
     def counters(self, deadline: float) -> Mapping[int, LinkCounters]:
         """Return the counters of all links of this network namespace by index. Raises `SourceError`."""
@@ -50,34 +72,86 @@ class Route(Protocol):
 
 
 class Netlink(Source):
-    """Reads the links' counters from `route`."""
+    """Reads the links' counters from `route`.
+
+    `macs_are_set` is False where libvirt cannot give a tap the address of its guest: in a session, whose taps
+    QEMU's bridge helper makes.
+    """
 
     name = "netlink"
 
-    def __init__(self, route: Route | None = None) -> None:
+    def __init__(self, route: Route | None = None, *, macs_are_set: bool = True) -> None:
         self._route = route or RouteSocket()
+        self._macs_are_set = macs_are_set
+        self._links: dict[str, _Link] = {}
 
     def read(self, request: Request) -> Reading:
         """Return the counters of all guests' interfaces that are links of the host. Raises `SourceError`."""
-        ports, notes = _ports(request.guests)
+        gaps = Gaps()
+        ports = _ports(request.guests, gaps)
         # The index first: a name may pass to another guest's link, an index is never given twice.
-        indexes = {target: index for target in ports if (index := self._route.index(target)) is not None}
-        counters = self._route.counters(request.deadline) if indexes else {}
-        samples = [
-            sample
-            for target, index in indexes.items()
-            if index in counters
-            for sample in _samples(ports[target], counters[index])
-        ]
-        return Reading(samples=samples, notes=notes, partial=bool(notes))
+        links = {target: self._link(port, request.deadline, gaps) for target, port in ports.items()}
+        self._links = {target: link for target, link in links.items() if link is not None}
+        counters = self._route.counters(request.deadline) if self._links else {}
+        samples: list[Sample] = []
+        for target, link in self._links.items():
+            port = ports[target]
+            if link.number in counters:
+                samples.extend(_samples(port, counters[link.number], macvtap=link.macvtap))
+            else:
+                gaps.missing("link", port.named, "it has gone, or the kernel lists it without counters")
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
         """Close the socket."""
         self._route.close()
 
+    def _link(self, port: _Port, deadline: float, gaps: Gaps) -> _Link | None:
+        """Return an interface's link; None, with the reason among the gaps, if no link can be it."""
+        nic = port.nic
+        index = self._route.index(nic.target)
+        if index is None:
+            gaps.missing("link", port.named, _NO_SUCH_LINK)
+            return None
+        known = self._links.get(nic.target)
+        if known is not None and known.number == index and known.nic is nic:
+            return known
+        try:
+            link = self._route.description(index, deadline)
+        except LinkGoneError:
+            gaps.missing("link", port.named, _NO_SUCH_LINK)
+            return None
+        if why := self._why_not(nic, link):
+            gaps.missing("link", port.named, f"the one of that name is {why}")
+            return None
+        return _Link(nic, index, macvtap=link.kind in _MACVTAPS)
 
-def _ports(guests: Mapping[str, Guest]) -> tuple[dict[str, _Port], tuple[str, ...]]:
-    """Return the interfaces by their links' names, and a note for each name that two guests have.
+    def _why_not(self, nic: Nic, link: LinkDescription) -> str:
+        """Return why the link cannot be the interface's; empty where nothing speaks against it."""
+        if link.kind not in _KINDS.get(nic.type, _TAPS | _MACVTAPS):
+            return f"no tap or macvtap as the definition says, but {link.kind or 'none that is virtual'}"
+        if link.kind == _TAP and not link.ethernet:
+            return "a tunnel without Ethernet frames"
+        # Of `ethernet` interfaces somebody else may have made the link, with any address.
+        if self._macs_are_set and nic.type in _KINDS and not nic.trusts_guest and not _has_mac(link, nic.mac):
+            return f"another interface's: its address is {link.mac}"
+        return ""
+
+
+def _has_mac(link: LinkDescription, mac: str) -> bool:
+    """Whether a link has the address of a guest's interface, as libvirt gives it to the link.
+
+    A macvtap has the very address. A tap has it with another first byte, so that its bridge does not take
+    that address for its own (libvirt: virNetDevTapCreateInBridgePort).
+    """
+    if not mac or not link.mac:
+        return True
+    same = slice(None) if link.kind in _MACVTAPS else slice(2, None)
+    return link.mac[same] == mac.lower()[same]
+
+
+def _ports(guests: Mapping[str, Guest], gaps: Gaps) -> dict[str, _Port]:
+    """Return the interfaces by their links' names; notes each name that two guests have.
 
     That happens when a link's name passes to another guest before the inventory knows that the first one is
     gone. Whose the counters are is then unknown, and showing one tenant the other's is worse than a gap.
@@ -87,19 +161,18 @@ def _ports(guests: Mapping[str, Guest]) -> tuple[dict[str, _Port], tuple[str, ..
     for uuid, guest in guests.items():
         for nic in guest.domain.nics:
             if nic.target and nic.type not in _WITHOUT_NETDEV:
-                port = ports.setdefault(nic.target, _Port(uuid, nic))
+                port = ports.setdefault(nic.target, _Port(uuid, guest.domain.name, nic))
                 if port.uuid != uuid:
                     disputed.add(nic.target)
-    notes = tuple(f"two guests name the interface {target!r}: neither is read" for target in sorted(disputed))
-    return {target: port for target, port in ports.items() if target not in disputed}, notes
+    for target in sorted(disputed):
+        gaps.note(f"two guests name the interface {target!r}: neither is read")
+    return {target: port for target, port in ports.items() if target not in disputed}
 
 
-def _samples(port: _Port, counters: LinkCounters) -> Iterator[Sample]:
-    uuid, nic = port
-    label = (nic.target,)
+def _samples(port: _Port, counters: LinkCounters, *, macvtap: bool) -> Iterator[Sample]:
+    label = (port.nic.target,)
     # What comes out of a tap was put in by the guest. A macvtap is a port of its own, on the guest's side.
-    macvtap = nic.type == "direct"
     figures = zip(counters[::2], counters[1::2], _RECEIVED, _TRANSMITTED, strict=True)
     for rx, tx, received, transmitted in figures:
-        yield Sample(received, rx if macvtap else tx, label, uuid)
-        yield Sample(transmitted, tx if macvtap else rx, label, uuid)
+        yield Sample(received, rx if macvtap else tx, label, port.uuid)
+        yield Sample(transmitted, tx if macvtap else rx, label, port.uuid)

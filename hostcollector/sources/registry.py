@@ -117,10 +117,10 @@ def _cgroup(ingredients: Ingredients) -> Source:
     return Cgroup(ingredients.processes)
 
 
-def _netlink(_: Ingredients) -> Source:
+def _netlink(ingredients: Ingredients) -> Source:
     from hostcollector.sources.netlink import Netlink
 
-    return Netlink()
+    return Netlink(macs_are_set="session" not in ingredients.settings.libvirt.uri)
 
 
 def _sriov(ingredients: Ingredients) -> Source:

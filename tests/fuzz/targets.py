@@ -25,6 +25,7 @@ from hostcollector.redfish.links import resource
 from hostcollector.redfish.meanings import Kind
 from hostcollector.redfish.tally import Tally
 from hostcollector.rest import complaint_of
+from hostcollector.rtnetlink import LINK, MESSAGE, link_description
 from hostcollector.rtnetlink.route_socket import _messages
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
@@ -75,8 +76,10 @@ def _tenant_map(data: bytes) -> None:
 
 
 def _netlink(data: bytes) -> None:
-    for _kind, _sequence, message in _messages(bytearray(data)):
+    for _kind, _flags, _sequence, message in _messages(bytearray(data)):
         parse(message)
+        if len(message) >= MESSAGE.size + LINK.size:
+            link_description(message)
 
 
 def _ovsdb_stream(data: bytes) -> None:

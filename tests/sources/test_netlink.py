@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from hostcollector.catalogue import interface
 from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
 from hostcollector.kernel_files import names
 from hostcollector.model import Domain, Guest, Nic
-from hostcollector.rtnetlink import LinkCounters, RouteSocket
+from hostcollector.rtnetlink import LinkCounters, LinkDescription, LinkGoneError, RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.netlink import Netlink
 from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message
@@ -61,15 +62,31 @@ def request(**nics: list[Nic]) -> Request:
     return Request(guests=guests, deadline=time.monotonic() + 10, taken_at=0.0)
 
 
-class _Links:
-    """Stands in for the kernel: the same counters for each of these links. tap7 has index 7, and so on."""
+TAP = LinkDescription(name="", kind="tun", mac="fe:54:00:aa:00:01", ethernet=True)
+MACVTAP = TAP._replace(kind="macvtap", mac="52:54:00:aa:00:01")
+MAC = "52:54:00:AA:00:01"
 
-    def __init__(self, indexes: Sequence[int]) -> None:
+
+class _Links:
+    """Stands in for the kernel: the same counters for each of these links. tap7 has index 7, and so on.
+
+    Each link is what `link` says; the one that is None goes as soon as its index is known.
+    """
+
+    def __init__(self, indexes: Sequence[int], link: LinkDescription | None = TAP) -> None:
         self.indexes = indexes
+        self.link = link
         self.asked = 0
+        self.described = 0
 
     def index(self, name: str) -> int | None:
         return int(name.removeprefix("tap")) if name.startswith("tap") else None
+
+    def description(self, _index: int, _deadline: float) -> LinkDescription:
+        self.described += 1
+        if self.link is None:
+            raise LinkGoneError("gone")
+        return self.link
 
     def counters(self, _deadline: float) -> dict[int, LinkCounters]:
         self.asked += 1
@@ -79,15 +96,28 @@ class _Links:
         pass
 
 
-def read(indexes: tuple[int, ...], **nics: list[Nic]) -> Reading:
-    """Read where the links with these indexes exist."""
-    return Netlink(_Links(indexes)).read(request(**nics))
+def read(indexes: tuple[int, ...], link: LinkDescription | None = TAP, **nics: list[Nic]) -> Reading:
+    """Read where the links with these indexes exist and each is such a one."""
+    return Netlink(_Links(indexes, link)).read(request(**nics))
+
+
+class _Loopback(RouteSocket):
+    """This machine's kernel, whose loopback is taken for a macvtap: it can be read without being root."""
+
+    def description(self, index: int, deadline: float) -> LinkDescription:
+        return super().description(index, deadline)._replace(kind="macvtap", mac="")
 
 
 def read_for_real(**nics: list[Nic]) -> Reading:
     """Read from this machine's kernel, once."""
     with closing(Netlink()) as source:
         return source.read(request(**nics))
+
+
+def read_loopback() -> Reading:
+    """Read the loopback, once."""
+    with closing(Netlink(_Loopback())) as source:
+        return source.read(request(a=[Nic(type="direct", target="lo")]))
 
 
 def figures(reading: Reading, target: str, uuid: str = A) -> list[object]:
@@ -106,22 +136,111 @@ def test_what_a_tap_sends_the_guest_receives(kind: str) -> None:
 
 def test_a_macvtap_counts_as_the_guest_does() -> None:
     """It is a port of the lower device, with the guest behind it."""
-    reading = read((7,), a=[Nic(type="direct", target="tap7")])
-    assert figures(reading, "tap7") == [10, 11, 12, 13, 20, 21, 22, 23]
+    for kind in ("macvtap", "ipvtap"):
+        reading = read((7,), MACVTAP._replace(kind=kind), a=[Nic(type="direct", target="tap7", mac=MAC)])
+        assert figures(reading, "tap7") == [10, 11, 12, 13, 20, 21, 22, 23]
+        assert not reading.partial
 
 
-def test_interfaces_without_a_link_are_absent() -> None:
-    """No name, no such link, a link that vanished since, a passed-through or vhost-user interface."""
+@pytest.mark.parametrize(("link", "received"), [(TAP, 20), (MACVTAP, 10)])
+def test_the_direction_is_that_of_the_kernels_kind(link: LinkDescription, received: int) -> None:
+    """An interface of type ethernet may be either, whoever made it and with whatever address."""
+    nic = Nic(type="ethernet", target="tap7", mac="52:54:00:bb:00:02")
+    reading = read((7,), link, a=[nic])
+    assert figures(reading, "tap7")[0] == received
+    assert not reading.partial
+
+
+def test_interfaces_that_have_no_link_are_absent() -> None:
+    """No name, a passed-through or vhost-user interface: nothing is missing."""
     nics = [
         Nic(type="bridge"),
-        Nic(type="bridge", target="vnet9"),
-        Nic(type="bridge", target="tap8"),
         Nic(type="hostdev", target="tap7"),
+        Nic(type="vdpa", target="tap7"),
         Nic(type="vhostuser", target="tap7"),
     ]
     reading = read((7,), a=nics)
     assert list(reading.samples) == []
+    assert (reading.partial, reading.missing, reading.notes) == (False, 0, ())
+
+
+def test_a_link_that_is_not_there_is_missing() -> None:
+    """No such name, or gone since: each is counted and named with its guest, and the others are read."""
+    nics = [Nic(type="bridge", target=target) for target in ("vnet9", "tap8", "tap7")]
+    reading = read((7,), a=nics)
+    assert len(reading.samples) == 8
+    assert (reading.partial, reading.missing) == (True, 2)
+    assert reading.notes == (
+        "link not found: 'vnet9' of guest 'a' (no link of that name in this network namespace)",
+        "link not found: 'tap8' of guest 'a' (it has gone, or the kernel lists it without counters)",
+    )
+    gone = read((7,), None, a=nics[2:])
+    assert (list(gone.samples), gone.missing) == ([], 1)
+
+
+WRONG = {
+    "a veth of a container": ("bridge", MAC, TAP._replace(kind="veth")),
+    "a dummy": ("ethernet", MAC, TAP._replace(kind="dummy")),
+    "a network card": ("ethernet", MAC, TAP._replace(kind="", mac="3c:ec:ef:00:00:01")),
+    "a bridge": ("network", MAC, TAP._replace(kind="bridge")),
+    "a macvlan": ("direct", MAC, MACVTAP._replace(kind="macvlan")),
+    "a tap where a macvtap is defined": ("direct", MAC, TAP),
+    "a macvtap where a tap is defined": ("bridge", MAC, MACVTAP),
+    "a tunnel of IP packets": ("bridge", MAC, TAP._replace(mac="", ethernet=False)),
+    "another guest's tap": ("bridge", "52:54:00:bb:00:02", TAP),
+    "another guest's macvtap": ("direct", "52:54:00:bb:00:02", MACVTAP),
+    "a macvtap with a tap's address": ("direct", MAC, MACVTAP._replace(mac="fe:54:00:aa:00:01")),
+}
+
+
+@pytest.mark.parametrize(("kind", "mac", "link"), WRONG.values(), ids=WRONG)
+def test_a_name_alone_makes_no_link_the_guests(kind: str, mac: str, link: LinkDescription) -> None:
+    """A link of the name that the definition has, and of another kind or with another's address."""
+    reading = read((7,), link, a=[Nic(type=kind, target="tap7", mac=mac)])
+    assert list(reading.samples) == []
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert "'tap7' of guest 'a' (the one of that name is " in reading.notes[0]
+
+
+RIGHT = {
+    "a tap by libvirt": ("bridge", MAC, TAP),
+    "a tap with the guest's own address": ("network", MAC, TAP._replace(mac=MAC.lower())),
+    "a definition without an address": ("bridge", "", TAP),
+    "a macvtap": ("direct", MAC.lower(), MACVTAP),
+    "an address of a multicast look": ("bridge", "ff:54:00:aa:00:01", TAP),
+}
+
+
+@pytest.mark.parametrize(("kind", "mac", "link"), RIGHT.values(), ids=RIGHT)
+def test_a_link_with_the_guests_address_is_the_guests(kind: str, mac: str, link: LinkDescription) -> None:
+    """A tap has it with another first byte, a macvtap as it is."""
+    reading = read((7,), link, a=[Nic(type=kind, target="tap7", mac=mac)])
+    assert len(reading.samples) == 8
     assert not reading.partial
+
+
+def test_where_the_address_may_differ_it_does_not_count() -> None:
+    """A guest that may change its own address, and a session, whose taps the bridge helper makes."""
+    nic = Nic(type="bridge", target="tap7", mac="52:54:00:bb:00:02")
+    assert read((7,), a=[replace(nic, trusts_guest=True)]).samples
+    assert Netlink(_Links((7,)), macs_are_set=False).read(request(a=[nic])).samples
+
+
+def test_what_a_link_is_is_asked_once() -> None:
+    """Anew for another index, another definition, and one that was not the guest's: that may change."""
+    links = _Links((7, 8))
+    source = Netlink(links)
+    nic = Nic(type="bridge", target="tap7", mac=MAC)
+    for _ in range(3):
+        assert source.read(request(a=[nic])).samples
+    assert links.described == 1
+    links.index = lambda _: 8  # type: ignore[method-assign,assignment] # the name is another link's now
+    assert source.read(request(a=[nic])).samples
+    assert links.described == 2
+    other = replace(nic, mac="52:54:00:bb:00:02")
+    for _ in range(2):
+        assert not source.read(request(a=[other])).samples
+    assert links.described == 4
 
 
 def test_one_link_is_shown_once() -> None:
@@ -143,7 +262,7 @@ def test_a_name_goes_by_its_present_index() -> None:
     """The same name on another link is another series of numbers."""
     links = _Links((9,))
     indexes = iter((7, 9))
-    links.index = lambda _: next(indexes)  # type: ignore[method-assign,assignment] # it moves between two reads
+    links.index = lambda _: next(indexes)  # type: ignore[method-assign,assignment] # it moves
     source = Netlink(links)
     nics = [Nic(type="bridge", target="vnet0")]
     assert list(source.read(request(a=nics)).samples) == []
@@ -159,12 +278,11 @@ def test_a_name_that_no_link_can_have_is_absent(name: str) -> None:
 
 def test_the_real_loopback_counts_what_goes_through_it() -> None:
     """The kernel's counters of this machine, without being root."""
-    nics = [Nic(type="direct", target="lo")]
-    before = figures(read_for_real(a=nics), "lo")[1]
+    before = figures(read_loopback(), "lo")[1]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(10):
             sender.sendto(b"x", ("127.0.0.1", 9))
-    after = figures(read_for_real(a=nics), "lo")[1]
+    after = figures(read_loopback(), "lo")[1]
     assert isinstance(before, int)
     assert isinstance(after, int)
     assert after - before >= 10
@@ -172,7 +290,7 @@ def test_the_real_loopback_counts_what_goes_through_it() -> None:
 
 def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
     """The socket is one for all reads and closed with the source."""
-    source = Netlink()
+    source = Netlink(_Loopback())
     before = sorted(names("/proc/self/fd"))
     for _ in range(3):
         assert source.read(request(a=[Nic(type="direct", target="lo")])).samples
@@ -203,7 +321,7 @@ def no_free_file_descriptor() -> Iterator[None]:
 def test_links_are_found_without_a_free_file_descriptor() -> None:
     """They are looked up over the socket that is open; one that cannot be opened is an error, not a gap."""
     nics = [Nic(type="direct", target="lo")]
-    with closing(Netlink()) as source, closing(Netlink()) as unopened:
+    with closing(Netlink(_Loopback())) as source, closing(Netlink()) as unopened:
         assert source.read(request(a=nics)).samples
         with no_free_file_descriptor():
             assert source.read(request(a=nics)).samples
@@ -333,3 +451,52 @@ def test_two_hundred_real_links_are_read_in_one_dump() -> None:
         return len({sample.labels for sample in reading.samples})
 
     assert in_a_network_of_its_own(work) == 200
+
+
+@pytest.mark.lab
+def test_real_links_are_told_apart_by_what_the_kernel_says() -> None:
+    """A tap is a tap, a veth under a guest's name is none, and a macvtap counts as its guest does."""
+
+    def work() -> Reading:
+        links = (
+            "link add vnet1 type veth peer name other",
+            "link add link other name mv0 address 52:54:00:aa:00:01 type macvtap mode bridge",
+            "tuntap add dev vnet2 mode tun",
+            "link add vnet3 type bridge",
+        )
+        for link in links:
+            subprocess.run(["ip", *link.split()], check=True)
+        with tap("vnet0"):
+            subprocess.run(["ip", "link", "set", "vnet0", "address", "fe:54:00:aa:00:02"], check=True)
+            taps = [Nic(type="bridge", target=f"vnet{n}", mac="52:54:00:aa:00:02") for n in range(4)]
+            mv0 = Nic(type="ethernet", target="mv0", mac=MAC)
+            return read_for_real(a=[*taps, mv0])
+
+    reading = in_a_network_of_its_own(work)
+    assert {sample.labels for sample in reading.samples} == {("vnet0",), ("mv0",)}
+    assert reading.missing == 3
+    for word in ("but veth", "without Ethernet", "but bridge"):
+        assert any(word in note for note in reading.notes)
+
+
+@pytest.mark.lab
+def test_what_goes_through_a_real_macvtap_is_counted_from_its_guests_side() -> None:
+    """What the lower device gets for it the guest receives, also where the definition says ethernet."""
+
+    def work() -> Reading:
+        for link in (
+            "link add low type veth peer name far",
+            "link add link low name mv0 address 52:54:00:aa:00:01 type macvtap mode bridge",
+            "link set low up",
+            "link set far up",
+            "link set mv0 up",
+        ):
+            subprocess.run(["ip", *link.split()], check=True)
+        frame = bytes.fromhex("525400aa0001") + b"\x02" + bytes(5) + b"\x08\x00"
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as far:
+            far.bind(("far", 0))
+            for _ in range(5):
+                far.send(frame.ljust(60, b"\0"))
+        return read_for_real(a=[Nic(type="ethernet", target="mv0", mac=MAC)])
+
+    assert figures(in_a_network_of_its_own(work), "mv0")[:2] == [5 * 60, 5]

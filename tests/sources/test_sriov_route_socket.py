@@ -3,16 +3,24 @@
 import errno
 import socket
 import time
+from contextlib import closing
 
 import pytest
 
 from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.rtnetlink import LinkGoneError, MessageTooLongError, RouteSocket
+from hostcollector.rtnetlink import (
+    LinkDescription,
+    LinkGoneError,
+    MessageTooLongError,
+    RouteSocket,
+    link_description,
+)
 from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import Vf, error_message, link_message
 
 WITH_STATISTICS, WITHOUT = 1, 9
+NLM_F_DUMP_INTR = 0x10
 
 
 def _soon() -> float:
@@ -53,6 +61,40 @@ def test_a_dump_is_read_to_its_end() -> None:
         assert sorted(route.links(WITH_STATISTICS, _soon())) == [2, 3, 4]
         assert parse(route.link(3, WITHOUT, _soon())).total == 1
     assert [(question.dump, question.mask) for question in kernel.questions] == [(True, 1), (False, 9)]
+
+
+@pytest.mark.parametrize(("interruptions", "asked"), [(0, 1), (1, 2), (2, 3), (9, 3)])
+def test_an_interrupted_dump_is_asked_for_again(interruptions: int, asked: int) -> None:
+    """It may lack links. What one of the dumps told of stands, and links that never rest are not waited for."""
+    dumps: list[int] = []
+
+    def second(question: Question) -> bytes:
+        dumps.append(question.sequence)
+        flags = question.flags | (NLM_F_DUMP_INTR if len(dumps) <= interruptions else 0)
+        # It is left out of the first dump: the kernel has gone past its place.
+        index = 2 if len(dumps) == 1 and interruptions else 3
+        return link_message([], index=index, sequence=question.sequence, flags=flags)
+
+    with LinkKernel({2: _link, 3: second}) as kernel:
+        found = RouteSocket(kernel.connect).links(WITHOUT, _soon())
+    assert sorted(found) == [2, 3]
+    assert len(kernel.questions) == asked
+
+
+def test_the_kernel_says_what_a_link_is() -> None:
+    """Name, kind and address; a link whose message lacks them has none."""
+    with LinkKernel({2: _link}) as kernel:
+        route = RouteSocket(kernel.connect)
+        described = route.description(2, _soon())
+        assert described == LinkDescription(
+            name="enp1s0", kind="mlx5", mac="00:00:00:00:00:00", ethernet=True
+        )
+    bare = link_message(None, hardware_type=65534)
+    for cut in range(32, len(bare)):
+        assert not link_description(bare[:cut]).ethernet
+    with closing(RouteSocket()) as real:
+        loopback = real.description(socket.if_nametoindex("lo"), _soon())
+    assert (loopback.name, loopback.kind, loopback.ethernet) == ("lo", "", False)
 
 
 def test_the_late_answer_to_an_older_question_is_not_taken() -> None:
