@@ -65,7 +65,7 @@ def test_a_dump_is_read_to_its_end() -> None:
 
 @pytest.mark.parametrize(("interruptions", "asked"), [(0, 1), (1, 2), (2, 3), (9, 3)])
 def test_an_interrupted_dump_is_asked_for_again(interruptions: int, asked: int) -> None:
-    """It may lack links. What one of the dumps told of stands, and links that never rest are not waited for."""
+    """It may lack links. What one of the dumps told of stands; links that never rest are not waited for."""
     dumps: list[int] = []
 
     def second(question: Question) -> bytes:
