@@ -10,7 +10,7 @@ from hostcollector import log, profile, web
 from hostcollector.allocator import share_one_arena
 from hostcollector.config import Settings
 from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
-from hostcollector.errors import HostcollectorError
+from hostcollector.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
 from hostcollector.stopwatch import Stage, Stopwatch, unmeasured
@@ -37,6 +37,12 @@ def serve(load_settings: LoadSettings) -> int:
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
         asyncio.run(Daemon(load_settings, settings, door, sockets).run())
+    except ConfigUnreachableError as error:
+        # Another start may succeed, which systemd does not try after a wrong configuration.
+        logger.error("%s", error)
+        return 1
+    except ConfigError:
+        raise
     except HostcollectorError as error:
         logger.error("%s", error)
         return 1

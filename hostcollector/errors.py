@@ -29,6 +29,10 @@ class ConfigError(HostcollectorError):
         super().__init__(f"{origin}: " + "; ".join(self.problems))
 
 
+class ConfigUnreachableError(ConfigError):
+    """A file of the configuration does not answer, which says nothing about what is in it."""
+
+
 class CertificateError(HostcollectorError):
     """Files for TLS cannot be used; carries every problem found, each with its key of the web-config."""
 

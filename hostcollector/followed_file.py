@@ -1,18 +1,35 @@
-"""An operator's file that is read again when it changes."""
+"""An operator's file that is read again when it changes, in a lane: nobody waits for a disk that hangs."""
 
+import logging
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from hostcollector.errors import ConfigError
+from hostcollector.errors import ConfigError, ConfigUnreachableError, LaneBusyError
+from hostcollector.lanes import Lane
+from hostcollector.log import Transitions
+
+logger = logging.getLogger("hostcollector")
 
 Content = TypeVar("Content")
+
+FIRST_PATIENCE_SECONDS = 20.0
+"""How long the first reading may take: the largest map that is read takes a quarter of it."""
+
+PATIENCE_SECONDS = 0.1
+"""How long a collection waits for a look at the file."""
+
+Stamp = tuple[int, int, int] | None
 
 
 class FollowedFile(Generic[Content]):
     """A file that `read` understands. The first reading raises `ConfigError`; later ones keep the old one.
 
-    `complain` hears the errors of later readings, once per change of the file; `what` names the content.
+    `what` names the content. That later changes cannot be read, and that they can be again, is told to
+    `transitions`, each new trouble once. Looks at the file run in `lane`, which others may use for the same
+    path.
     """
 
     def __init__(
@@ -20,31 +37,83 @@ class FollowedFile(Generic[Content]):
         path: Path,
         read: Callable[[Path], Content],
         what: str,
-        complain: Callable[[str], None] = lambda _text: None,
+        transitions: Transitions | None = None,
+        *,
+        lane: Lane | None = None,
+        patience: float = PATIENCE_SECONDS,
+        first_patience: float = FIRST_PATIENCE_SECONDS,
     ) -> None:
         self._path = path
         self._read = read
         self._what = what
-        self._complain = complain
-        self._stamp = self._look()
-        self.current = read(path)
+        self._transitions = transitions or Transitions(logger)
+        self._lane = lane or Lane(what)
+        self._patience = patience
+        self._told = self._problem = ""
+        self._flight: Future[tuple[Stamp, Content | None, str] | None] | None = None
+        self._stamp, self.current = self._first(time.monotonic() + first_patience)
 
     def changed(self) -> bool:
-        """Read the file again if it changed since the last look; says whether the content is a new one."""
-        stamp = self._look()
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
-        try:
-            self.current = self._read(self._path)
-        except ConfigError as error:
-            self._complain(f"the old {self._what} stays in use: {error}")
-            return False
-        return True
+        """Look whether the file changed since the last look; says whether the content is a new one.
 
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
+        A look that takes longer than `patience` goes on, and a later call says what it found.
+        """
+        if self._flight is None:
+            try:
+                self._flight = self._lane.submit(self._look)
+            except LaneBusyError:
+                return False
+        if not wait([self._flight], timeout=self._patience).done:
+            self._tell(f"{self._path} does not answer")
+            return False
+        flight, self._flight = self._flight, None
+        if error := flight.exception():
+            self._tell(f"{self._path} cannot be read: {error!r}")
+            return False
+        found = flight.result()
+        if found is not None:
+            self._stamp, content, self._problem = found
+            self.current = content if content is not None else self.current
+        self._tell(self._problem)
+        return found is not None and not self._problem
+
+    def _first(self, deadline: float) -> tuple[Stamp, Content]:
+        flight: Future[tuple[Stamp, Content]] | None = None
+        while flight is None and time.monotonic() < deadline:
+            try:
+                flight = self._lane.submit(lambda: (_stamp(self._path), self._read(self._path)))
+            except LaneBusyError:
+                time.sleep(self._patience)
+        if flight is None or not wait([flight], timeout=max(0.0, deadline - time.monotonic())).done:
+            raise ConfigUnreachableError(
+                str(self._path), ["does not answer: is it on a file system that hangs?"]
+            )
+        return flight.result()
+
+    def _look(self) -> tuple[Stamp, Content | None, str] | None:
+        """Return what is new: the stamp, and the content or why it cannot be read; None where nothing is."""
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        try:
+            return stamp, self._read(self._path), ""
+        except ConfigError as error:
+            return stamp, None, str(error)
+
+    def _tell(self, problem: str) -> None:
+        if problem == self._told:
+            return
+        self._told = problem
+        if problem:
+            self._transitions.forget(self._what)  # another trouble than the last one is news
+            self._transitions.failed(self._what, f"the old one stays in use: {problem}")
+        else:
+            self._transitions.succeeded(self._what)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

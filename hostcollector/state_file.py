@@ -125,13 +125,17 @@ class StateFile:
 
 
 def _read(name: str, directory: int) -> Document:
-    with os.fdopen(os.open(name, _OLD, dir_fd=directory), "rb") as file:
-        status = os.fstat(file.fileno())
+    descriptor = os.open(name, _OLD, dir_fd=directory)
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.ENXIO, "it is not a regular file")
         if status.st_uid not in {0, os.geteuid(), os.fstat(directory).st_uid}:
             raise PermissionError(errno.EPERM, f"it belongs to the account {status.st_uid}")
-        content = file.read(LARGEST + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST:
         raise PermissionError(errno.EPERM, f"it is larger than {LARGEST} bytes")
     return Document(content, status.st_mtime_ns)

@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 from hostcollector import nova
 from hostcollector.config import XPathRule
 from hostcollector.domain_metadata import OWN_NAMESPACE
+from hostcollector.followed_file import FollowedFile
 from hostcollector.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.ovn_ports import OvnPorts
-from hostcollector.tenant_map import TenantMapFile
+from hostcollector.tenant_map import LONGEST_ID, TenantMap
 
 Resolver = Callable[[Domain], Tenant | None]
 
@@ -24,9 +25,6 @@ class Changing(Protocol):
 
     def changed(self) -> bool:
         """Say whether answers may differ from those before the last call."""
-
-
-LONGEST_ID = 256
 
 
 def from_own_metadata(domain: Domain) -> Tenant | None:
@@ -61,7 +59,7 @@ def from_xpath(rules: Sequence[XPathRule]) -> Resolver:
     return resolve
 
 
-def from_map(tenants: TenantMapFile) -> Resolver:
+def from_map(tenants: FollowedFile[TenantMap]) -> Resolver:
     """Return the resolver for the operator's map file of UUIDs and name patterns."""
 
     def resolve(domain: Domain) -> Tenant | None:

@@ -1,24 +1,33 @@
-"""The operator's map file: UUIDs and name patterns to tenants, read again when it changes.
+"""The operator's map file: UUIDs and name patterns to tenants.
 
 uuids:
   7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55: acme
 names:
   - {pattern: "i-2-*-VM", tenant: globex, name: Globex Ltd}
+
+Values are taken as they are written: a tenant ``101`` or ``2026-13-45`` is that text, quoted or not.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import yaml
 
-from hostcollector.errors import ConfigError
-from hostcollector.followed_file import FollowedFile
+from hostcollector.config import read_map
+from hostcollector.config.document import Place, UnfitError, described, entries, kind, quoted
+from hostcollector.config.sections import Read, known, leaf, list_of
 
-Complain = Callable[[str], None]
+LONGEST_ID = 256
+"""Characters of a tenant's id or name."""
+
+# As libvirt writes it, and as other tools do: without dashes, in braces, in upper case.
+_UUID = re.compile(
+    r"(?P<brace>\{)?(?P<digits>[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?(brace)\})"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,71 +46,91 @@ class TenantMap:
     names: tuple[tuple[str, MappedTenant], ...] = ()
 
     def lookup(self, uuid: str, name: str) -> MappedTenant | None:
-        """Return the tenant for a domain, or None."""
+        """Return the tenant for a domain, or None.
+
+        Patterns are the shell's: ``*``, ``?`` and ``[...]``; ``[[]`` is a bracket.
+        """
         exact = self.uuids.get(uuid.lower())
         if exact:
             return exact
         return next((tenant for pattern, tenant in self.names if fnmatchcase(name, pattern)), None)
 
 
-class TenantMapFile(FollowedFile[TenantMap]):
-    """A map file that is followed. The first reading raises `ConfigError`; later ones keep the old map.
-
-    `complain` hears the errors of later readings, once per change of the file.
-    """
-
-    def __init__(self, path: Path, complain: Complain = lambda _text: None) -> None:
-        super().__init__(path, read, "tenant map", complain)
-
-
 def read(path: Path) -> TenantMap:
-    """Read a map file. Raises `ConfigError` with every problem in it."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(str(path), [f"cannot be read: {error}"]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(str(path), [f"is not YAML: {error}"]) from error
-    problems: list[str] = []
-    content = document if document is not None else {}
-    if not isinstance(content, dict):
-        raise ConfigError(str(path), ["must be a mapping with the keys uuids and names"])
-    problems += [
-        f"{key}: unknown key; known are uuids and names" for key in content if key not in ("uuids", "names")
-    ]
-    result = TenantMap(
-        MappingProxyType(_uuids(content.get("uuids") or {}, problems)),
-        tuple(_names(content.get("names") or [], problems)),
-    )
-    if problems:
-        raise ConfigError(str(path), problems)
-    return result
+    """Read a map file. Raises `ConfigError` with every problem in it, each with its line."""
+    return read_map(path, _tenants) or TenantMap(MappingProxyType({}))
 
 
-def _uuids(section: Any, problems: list[str]) -> dict[str, MappedTenant]:
-    if not isinstance(section, dict):
-        problems.append("uuids: must be a mapping of UUID to tenant")
-        return {}
-    found = {}
-    for uuid, tenant in section.items():
-        if isinstance(uuid, str) and isinstance(tenant, str) and tenant:
-            found[uuid.lower()] = MappedTenant(id=tenant)
+def _tenants(root: yaml.Node, place: Place) -> TenantMap:
+    found = known(root, place, {"uuids": _uuids, "names": _names})
+    return TenantMap(MappingProxyType(found.get("uuids", {})), found.get("names", ()))
+
+
+def _uuids(node: yaml.Node, place: Place) -> dict[str, MappedTenant]:
+    found: dict[str, MappedTenant] = {}
+    lines: dict[str, int] = {}
+    for key, key_node, value in entries(node, place):
+        here = place.key(key)
+        uuid = _canonical(key)
+        if uuid is None:
+            here.refuse(key_node, "not a UUID such as 7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55")
+        elif uuid in lines:
+            here.refuse(key_node, f"the same UUID as in line {lines[uuid]}")
         else:
-            problems.append(f"uuids.{uuid}: must be text (quote it), the tenant too")
+            lines[uuid] = key_node.start_mark.line + 1
+            try:
+                found[uuid] = MappedTenant(id=_label(value))
+            except UnfitError as error:
+                here.refuse(value, str(error))
     return found
 
 
-def _names(section: Any, problems: list[str]) -> list[tuple[str, MappedTenant]]:
-    if not isinstance(section, list):
-        problems.append("names: must be a list of {pattern, tenant, name}")
-        return []
-    found = []
-    for index, entry in enumerate(section):
-        keys = entry.keys() if isinstance(entry, dict) else set()
-        if not {"pattern", "tenant"} <= keys <= {"pattern", "tenant", "name"}:
-            problems.append(f"names[{index}]: must have pattern and tenant, and may have name")
-        elif not all(isinstance(value, str) and value for value in entry.values()):
-            problems.append(f"names[{index}]: every value must be text that is not empty")
-        else:
-            found.append((entry["pattern"], MappedTenant(id=entry["tenant"], name=entry.get("name", ""))))
-    return found
+def _names(node: yaml.Node, place: Place) -> tuple[tuple[str, MappedTenant], ...]:
+    if kind(node) == "null":
+        return ()
+    found: list[tuple[str, MappedTenant]] = []
+    lines: dict[str, int] = {}
+    for index, entry in enumerate(list_of(_name)(node, place)):
+        if entry is None:
+            continue
+        line = node.value[index].start_mark.line + 1
+        if entry[0] in lines:
+            place.item(index).refuse(node.value[index], f"the same pattern as in line {lines[entry[0]]}")
+        lines.setdefault(entry[0], line)
+        found.append(entry)
+    return tuple(found)
+
+
+def _name(node: yaml.Node, place: Place) -> tuple[str, MappedTenant] | None:
+    noted = len(place.problems)
+    found = known(node, place, _NAME)
+    missing = [key for key in ("pattern", "tenant") if key not in found]
+    if len(place.problems) > noted:
+        return None
+    if missing:
+        raise UnfitError(f"{' and '.join(missing)} missing")
+    return found["pattern"], MappedTenant(id=found["tenant"], name=found.get("name", ""))
+
+
+def _canonical(key: str) -> str | None:
+    """Return a UUID as libvirt writes it, None for what is none."""
+    form = _UUID.fullmatch(key.lower())
+    if form is None:
+        return None
+    digits = form["digits"].replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _label(node: yaml.Node) -> str:
+    """Return text that can be a label's value as it is written: a repaired one could be another tenant's."""
+    if not isinstance(node, yaml.ScalarNode) or kind(node) == "null" or not node.value:
+        raise UnfitError(f"expected text, not {described(node)}")
+    text: str = node.value
+    if len(text) > LONGEST_ID:
+        raise UnfitError(f"longer than {LONGEST_ID} characters")
+    if not text.isprintable() or text != text.strip():
+        raise UnfitError(f"expected text without control characters and outer blanks, not {quoted(text)}")
+    return text
+
+
+_NAME: Mapping[str, Read] = {"pattern": leaf(_label), "tenant": leaf(_label), "name": leaf(_label)}

@@ -4,21 +4,22 @@ import logging
 import platform
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from hostcollector import __version__
+from hostcollector import __version__, gpu_map, tenant_map
 from hostcollector.assemble import Assembler
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
-from hostcollector.config import ResolverName, Settings
+from hostcollector.config import ResolverName, Settings, TenancySettings
 from hostcollector.event_counts import EventCounts
 from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpu_map import GpuMap, follow
 from hostcollector.inventory import Inventory
+from hostcollector.lanes import Lane
 from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
 from hostcollector.log import Transitions
@@ -39,9 +40,11 @@ from hostcollector.tenancy import (
     from_own_metadata,
     from_xpath,
 )
-from hostcollector.tenant_map import TenantMapFile
+from hostcollector.tenant_map import TenantMap
 
 logger = logging.getLogger("hostcollector")
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class Hypervisor:
     identities: GpuIdentities
     transitions: Transitions
     implausible: Counter[str]
+    map_lanes: dict[str, Lane] = field(default_factory=dict)
     started_at: float
 
     @classmethod
@@ -115,7 +119,9 @@ class Hypervisor:
         """Build a collector on these parts. Raises `ConfigError` when a map file is wrong."""
         switch = LocalSwitch(settings.ovs)
         ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
-        tenancy = make_tenancy(settings, self.transitions, ovn)
+        mapped = ResolverName.MAP in settings.tenancy.resolvers
+        tenants = self._followed(settings.tenancy.map_file if mapped else None, tenant_map.read, "tenant map")
+        tenancy = make_tenancy(settings.tenancy, tenants, ovn)
         ingredients = Ingredients(
             settings=settings,
             workers=self.workers,
@@ -129,7 +135,7 @@ class Hypervisor:
             baselines=self.baselines,
             stage=stage,
             identities=self.identities,
-            gpu_map=make_gpu_map(settings, self.transitions),
+            gpu_map=self._followed(settings.redfish.gpu_map_file, gpu_map.read, "map of GPUs"),
         )
         return Collector(
             make_sources(ingredients),
@@ -142,6 +148,16 @@ class Hypervisor:
             on_report=self._log,
             stage=stage,
         )
+
+    def _followed(
+        self, path: str | None, read: Callable[[Path], Content], what: str
+    ) -> FollowedFile[Content] | None:
+        """Return a map file that was read, None where there is none. Raises `ConfigError`."""
+        if path is None:
+            return None
+        # One lane for each path, also after a reload: a disk that hangs holds one thread, and no more.
+        lane = self.map_lanes.setdefault(path, Lane(what))
+        return FollowedFile(Path(path), read, what, self.transitions, lane=lane)
 
     def _log(self, report: Report) -> None:
         subject = f"source {report.source}"
@@ -180,25 +196,17 @@ class Hypervisor:
         }
 
 
-def make_tenancy(settings: Settings, transitions: Transitions, ovn: OvnPorts | None = None) -> Tenancy:
-    """Build the resolvers in configured order. Raises `ConfigError` when the map file is wrong."""
-    path = settings.tenancy.map_file
-    map_file = None
-    if path is not None and ResolverName.MAP in settings.tenancy.resolvers:
-        map_file = TenantMapFile(Path(path), lambda why: transitions.failed("tenant map", why))
+def make_tenancy(
+    settings: TenancySettings, map_file: FollowedFile[TenantMap] | None, ovn: OvnPorts | None
+) -> Tenancy:
+    """Build the resolvers in configured order."""
     known: dict[ResolverName, Resolver | None] = {
         ResolverName.METADATA: from_own_metadata,
         ResolverName.NOVA: from_nova,
-        ResolverName.XPATH: from_xpath(settings.tenancy.xpath),
+        ResolverName.XPATH: from_xpath(settings.xpath),
         ResolverName.MAP: from_map(map_file) if map_file else None,
         ResolverName.OVN: from_ovn(ovn) if ovn else None,
     }
-    chosen = (known[name] for name in settings.tenancy.resolvers)
+    chosen = (known[name] for name in settings.resolvers)
     changing = [answers for answers in (map_file, ovn) if answers]
     return Tenancy([resolver for resolver in chosen if resolver], *changing)
-
-
-def make_gpu_map(settings: Settings, transitions: Transitions) -> FollowedFile[GpuMap] | None:
-    """Read the map of GPUs where there is one. Raises `ConfigError` when it is wrong."""
-    path = settings.redfish.gpu_map_file
-    return follow(Path(path), lambda why: transitions.failed("map of GPUs", why)) if path else None

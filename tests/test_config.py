@@ -280,6 +280,89 @@ def test_what_does_not_fit_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu:///system",
+        "qemu:///session",
+        "qemu+unix:///system",
+        "qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
+        "QEMU:///system",
+        "qemu:///embed?root=/var/lib/vm",
+        "test:///default",
+        "test:////tmp/host.xml",
+    ],
+)
+def test_a_libvirt_of_this_machine_is_taken(uri: str) -> None:
+    """Whatever driver it has, and wherever its socket lies."""
+    assert read(yaml.safe_dump({"libvirt": {"uri": uri}})).libvirt.uri == uri
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu+ssh://kvm7.example/system",
+        "qemu+ssh:///system",
+        "qemu+tls://kvm7.example/system",
+        "qemu+tcp://127.0.0.1/system",
+        "qemu+libssh2://root:s3cret@kvm7.example/system",
+        "qemu+ext:///system?command=/usr/bin/ssh",
+        "qemu://kvm7.example/system",
+        "qemu://localhost/system",
+        "qemu://kvm7.example",
+        "qemu://[::1]:16514/system",
+        "qemu+unix://kvm7.example/system",
+        "esx://root@vcenter.example/dc/host",
+        "QEMU+SSH://kvm7.example/system",
+    ],
+)
+def test_a_libvirt_of_another_machine_is_refused_with_the_reason(uri: str) -> None:
+    """Its guests would be joined with this machine's processes and interfaces."""
+    (problem,) = problems(yaml.safe_dump({"libvirt": {"uri": uri}}))
+    assert "the libvirt of this machine, such as qemu:///system" in problem
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize("uri", ["hail", "qemu", "qemu:/system", "/system", "://system", "1qemu:///system"])
+def test_what_is_no_uri_is_refused(uri: str) -> None:
+    """An alias of libvirt.conf may lead anywhere."""
+    assert "expected a libvirt connection URI" in problems(yaml.safe_dump({"libvirt": {"uri": uri}}))[0]
+
+
+_GUID = "0c:42:a1:03:00:ab:cd:ef"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tenancy: {resolvers: [" + "nova," * 90_000 + "]}",
+        "x: [" + "".join(f"&a{number} 1," for number in range(90_000)) + "]",
+        "? a\n" * 90_000,
+        f"infiniband: {{partitions: [{{pkey: 0x1, full: &l [{f'{_GUID},' * 3000}]}},"
+        + "{pkey: 0x2, full: *l}," * 3000
+        + "]}",
+        "a0: &a0 [x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 30)),
+    ],
+    ids=["list", "anchors", "keys", "aliases", "aliases of aliases"],
+)
+def test_more_than_a_configuration_can_have_is_refused_at_once(text: str) -> None:
+    """What would take minutes to read is not read; aliases count as what they stand for."""
+    (problem,) = problems(text)
+    assert problem.startswith("more than 40000 values (line ")
+
+
+def test_a_list_of_problems_has_an_end() -> None:
+    """The first hundred of them are named."""
+    found = problems("tenancy: {resolvers: [" + "nvoa," * 1000 + "]}")
+    assert (len(found), found[-1]) == (101, "and more: these are the first")
+
+
+def test_an_alias_of_what_is_small_is_taken() -> None:
+    """A list that stands twice may be written once."""
+    settings = read("ndfc: {url: 'https://n', user: u, fabrics: &f [a, b], switches: *f}")
+    assert settings.ndfc.switches == ("a", "b")
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "vm",
@@ -387,7 +470,7 @@ def test_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         (tmp_path / "missing.yml", "cannot be read: No such file or directory"),
         (tmp_path, "cannot be read: Is a directory"),
         (binary, "not UTF-8: byte 3 is 0xff"),
-        (Path("/dev/zero"), "larger than 1048576 bytes; is this the configuration?"),
+        (Path("/dev/zero"), "larger than 1048576 bytes; is this the right file?"),
     ):
         with pytest.raises(ConfigError) as caught:
             read_file(path, SOURCES)

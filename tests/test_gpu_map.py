@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.errors import ConfigError
-from hostcollector.gpu_map import follow, read
+from hostcollector.gpu_map import read
 
 
 def test_addresses_to_names(tmp_path: Path) -> None:
@@ -28,6 +28,10 @@ def test_an_empty_file_names_none(tmp_path: Path) -> None:
         ("1b:00.0: GPU_SXM_1", "not a PCI address such as 0000:1b:00.0"),
         ("0000:1b:00.0: [a]", "expected the BMC's name of the GPU, not a list"),
         ("0000:1b:00.0:", "expected the BMC's name of the GPU"),
+        ("0000:1b:00.0: ~", "expected the BMC's name of the GPU, not nothing"),
+        ('0000:1b:00.0: "a\\nb"', "without control characters"),
+        ("0000:1b:00.0: !!int abc", "the tag 'tag:yaml.org,2002:int' means nothing here"),
+        ("0000:1b:00.0: a\n0000:1B:00.0: b", "given twice, in upper and lower case (line 2)"),
         ("0000:1b:00.0: a\n0000:1b:00.0: b", "given twice"),
         ("0000:1b:00.0: a\n0000:2b:00.0: a", "stands for another address already (line 2)"),
         ("- a", "expected a mapping"),
@@ -41,23 +45,3 @@ def test_mistakes(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(file)
     assert problem in str(caught.value)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A map that was configured has to be there."""
-    with pytest.raises(ConfigError, match="cannot be read"):
-        follow(tmp_path / "map", lambda why: None)
-
-
-def test_mistakes_of_later_changes_are_told_once(tmp_path: Path) -> None:
-    """The old map stays in use, and whoever is told hears it once per change."""
-    file = tmp_path / "map"
-    file.write_text("0000:1b:00.0: GPU_SXM_1")
-    said: list[str] = []
-    followed = follow(file, said.append)
-    file.write_text("nonsense")
-    assert [followed.changed(), followed.changed()] == [False, False]
-    assert (len(said), followed.current) == (1, {"0000:1b:00.0": "GPU_SXM_1"})
-    assert said[0].startswith("the old map of GPUs stays in use")
-    file.write_text("0000:1b:00.0: GPU_SXM_2")
-    assert followed.changed()

@@ -61,6 +61,38 @@ def test_systemd_is_told(tmp_path: Path) -> None:
     assert messages.startswith("READY=1\nSTATUS=serving http://127.0.0.1:")
 
 
+@pytest.mark.parametrize("content", [None, "uuids: {not-a-uuid: acme}", "uuids: {a: !!int b}", "[" * 5000])
+def test_a_map_that_cannot_be_used_ends_the_start_with_2(tmp_path: Path, content: str | None) -> None:
+    """Also one that is not there: trying again makes neither better, and systemd is told so."""
+    file, tenants = tmp_path / "config.yml", tmp_path / "tenants.yml"
+    file.write_text(f"tenancy: {{map_file: {tenants}}}\n")
+    if content is not None:
+        tenants.write_text(content)
+    command = [sys.executable, "-m", "hostcollector", "serve", f"--config.file={file}"]
+    run = subprocess.run(
+        [*command, f"--libvirt.uri={NOWHERE}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 2
+    assert f"{tenants} cannot be used:" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_map_that_was_broken_does_not_end_the_daemon(tmp_path: Path) -> None:
+    """Neither a scrape nor a reload fails for it, and each new mistake in it is logged."""
+    file, tenants = tmp_path / "config.yml", tmp_path / "tenants.yml"
+    file.write_text(f"tenancy: {{map_file: {tenants}}}\ncollection: {{maximum_age_seconds: 0}}\n")
+    tenants.write_text("uuids: {}")
+    with running_daemon(tmp_path, f"--config.file={file}") as daemon:
+        for mistake in ("!!timestamp", "!!bool"):
+            tenants.write_text(f"uuids: {{x: {mistake} abc}}")
+            assert daemon.get("/metrics")[0] == 200
+            assert mistake.removeprefix("!!") in daemon.log.read_text()
+        daemon.child.send_signal(signal.SIGHUP)
+        wait(lambda: "the old configuration stays in use" in daemon.log.read_text(), "the complaint")
+        assert daemon.get("/metrics")[0] == 200
+        assert daemon.end() == 0
+
+
 def test_a_wrong_configuration_is_refused_at_start_and_ignored_on_reload(tmp_path: Path) -> None:
     """At the start every mistake ends it with status 2; on SIGHUP the old settings stay in use."""
     file = tmp_path / "config.yml"

@@ -10,6 +10,7 @@ from hostcollector.config import (
     LogLevel,
     Overrides,
     Settings,
+    libvirt_uri_complaint,
     parse_address,
     read_file,
     telemetry_path_complaint,
@@ -103,8 +104,8 @@ def _add_choice(group: argparse._ArgumentGroup, flag: str, words: list[str], def
 
 
 def _uri(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError("expected a libvirt connection URI")
+    if complaint := libvirt_uri_complaint(text):
+        raise argparse.ArgumentTypeError(complaint)
     return text
 
 

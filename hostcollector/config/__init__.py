@@ -2,7 +2,14 @@
 
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.reading import read_bytes, read_file, read_web_bytes, read_web_file
+from hostcollector.config.reading import (
+    line_in_file,
+    read_bytes,
+    read_file,
+    read_map,
+    read_web_bytes,
+    read_web_file,
+)
 from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 from hostcollector.config.settings import (
     CollectionSettings,
@@ -24,7 +31,7 @@ from hostcollector.config.settings import (
     WebSettings,
     XPathRule,
 )
-from hostcollector.config.values import telemetry_path_complaint
+from hostcollector.config.values import libvirt_uri_complaint, telemetry_path_complaint
 from hostcollector.config.web_config import (
     ClientAuthType,
     HttpServerConfig,
@@ -61,11 +68,14 @@ __all__ = [
     "WebConfig",
     "WebSettings",
     "XPathRule",
+    "libvirt_uri_complaint",
+    "line_in_file",
     "parse_address",
     "parse_remote",
     "parse_remotes",
     "read_bytes",
     "read_file",
+    "read_map",
     "read_web_bytes",
     "read_web_file",
     "telemetry_path_complaint",

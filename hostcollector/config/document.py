@@ -1,7 +1,8 @@
 """YAML text to a tree of nodes that still know their lines; nothing is constructed from it.
 
 Staying with nodes keeps duplicate keys visible, gives every problem its line, and leaves no way for a
-document to run a constructor or to unfold aliases into more than the file holds.
+document to run a constructor. How much there is to read is bounded before anything is read: values are
+counted as often as aliases repeat them.
 """
 
 from collections.abc import Iterator
@@ -9,12 +10,22 @@ from dataclasses import dataclass, field
 
 import yaml
 
+MOST_PROBLEMS = 100
+"""Problems of one document that are named; whoever gave the wrong file needs no more."""
+
+MOST_VALUES = 40_000
+"""Values in a document, keys included: what takes about a second to read."""
+
 _SHOWN = 60
 _TAG = "tag:yaml.org,2002:"
 
 
 class UnfitError(Exception):
     """A value does not fit its key; the message says what was expected. Never leaves the package."""
+
+
+class TooManyProblemsError(Exception):
+    """The list of problems is full. Never leaves the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,9 @@ class Place:
         return Place(f"{self.path}[{index}]", self.problems)
 
     def refuse(self, node: yaml.Node, message: str) -> None:
-        """Note a problem with the value at this place."""
+        """Note a problem with the value at this place. Raises `TooManyProblemsError` when there is no end."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise TooManyProblemsError
         where = f"{self.path}: " if self.path else ""
         self.problems.append(f"{where}{message} (line {node.start_mark.line + 1})")
 
@@ -44,10 +57,42 @@ def quoted(text: str) -> str:
     return ascii(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
-def compose(text: str) -> yaml.Node | None:
-    """Return the document's root, None for an empty one. Raises `UnfitError` for what is not YAML."""
+class _Bounded(yaml.SafeLoader):
+    """A loader that gives up where a document has too many values, and takes no tags."""
+
+    def __init__(self, text: str, most_values: int) -> None:
+        super().__init__(text)
+        self._most_values = most_values
+        self._values = 0
+        self._values_in: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node, as SafeLoader does. Raises `UnfitError` with the line."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        before = self._values
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise UnfitError(f"the tag {quoted(tag)} means nothing here: write the value alone (line {line})")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if isinstance(event, yaml.AliasEvent):
+            self._values += self._values_in.get(id(node), 1)
+        else:
+            self._values += 1
+            self._values_in[id(node)] = self._values - before
+        if self._values > self._most_values:
+            raise UnfitError(f"more than {self._most_values} values (line {line})")
+        return node
+
+
+def compose(text: str, most_values: int = MOST_VALUES) -> yaml.Node | None:
+    """Return the document's root, None for an empty one. Raises `UnfitError` for what cannot be read."""
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Bounded(text, most_values)
+        try:
+            root: yaml.Node | None = loader.get_single_node()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -59,6 +104,19 @@ def compose(text: str) -> yaml.Node | None:
     except (ValueError, OverflowError) as error:
         # The scanner's own int() and chr() calls on directives and escapes are unguarded.
         raise UnfitError(f"not valid YAML: {quoted(str(error))}") from None
+    return root
+
+
+def line_of(root: yaml.Node | None, path: str) -> int | None:
+    """Return the line of the key at a dotted path, None where the document has no such key."""
+    node, line = root, None
+    for name in path.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((key, value) for key, value in pairs if key.value == name), None)
+        if found is None:
+            return None
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 def kind(node: yaml.Node) -> str:

@@ -7,7 +7,7 @@ import yaml
 from hostcollector import ib_names
 from hostcollector.config import values
 from hostcollector.config.document import Place, UnfitError
-from hostcollector.config.sections import Read, known, leaf, list_of
+from hostcollector.config.sections import Read, known, leaf, list_of, repeated
 from hostcollector.config.settings import InfinibandSettings, PartitionSettings
 
 PARTITION: Mapping[str, Read] = {
@@ -25,9 +25,7 @@ def infiniband(node: yaml.Node, place: Place) -> InfinibandSettings:
 
 def _partitions(node: yaml.Node, place: Place) -> tuple[PartitionSettings | None, ...]:
     found: tuple[PartitionSettings | None, ...] = list_of(_partition)(node, place)
-    keys = [each.pkey for each in found if each]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
+    if twice := repeated(each.pkey for each in found if each):
         raise UnfitError(f"given twice: {', '.join(map(ib_names.pkey, twice))}")
     return found
 

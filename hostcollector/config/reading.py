@@ -1,12 +1,23 @@
 """Configuration files to settings: strict, and every problem at once."""
 
+import os
+import stat
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import yaml
 
-from hostcollector.config.document import Place, UnfitError, compose
+from hostcollector.config.document import (
+    MOST_VALUES,
+    Place,
+    TooManyProblemsError,
+    UnfitError,
+    compose,
+    line_of,
+)
 from hostcollector.config.schema import read_settings
 from hostcollector.config.settings import Settings
 from hostcollector.config.web_config import WebConfig
@@ -15,8 +26,20 @@ from hostcollector.errors import ConfigError
 
 T = TypeVar("T")
 
-LONGEST_FILE = 1024 * 1024
-"""Bytes; no configuration comes near it, a file given by mistake does."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a file may hold: `size` in bytes, and `values` of YAML, keys included."""
+
+    size: int
+    values: int
+
+
+CONFIGURATION = Limits(1024 * 1024, MOST_VALUES)
+"""No configuration comes near it, a file given by mistake does."""
+
+MAP = Limits(4 * 1024 * 1024, 250_000)
+"""A map of 80,000 guests; reading it takes some 5 s and 120 MB."""
 
 
 def read_file(path: Path | None, source_names: Collection[str]) -> Settings:
@@ -52,26 +75,53 @@ def read_web_bytes(content: bytes, origin: str) -> WebConfig:
     return _read(content, origin, read_web_config) or WebConfig()
 
 
-def _content(path: Path) -> bytes:
+def read_map(path: Path, read: Callable[[yaml.Node, Place], T]) -> T | None:
+    """Return what `read` makes of a map file, None of an empty one.
+
+    Raises `ConfigError` with every problem of the file, each with its line.
+    """
+    return _read(_content(path, MAP, regular=True), str(path), read, MAP)
+
+
+def line_in_file(path: Path, key: str) -> int | None:
+    """Return the line of a dotted key in a YAML file, None where it has none (any more)."""
+    with suppress(ConfigError, UnicodeDecodeError, UnfitError):
+        return line_of(compose(_content(path).decode()), key)
+    return None
+
+
+def _content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:
+    """Return the file, a byte more than may be. A `regular` one has to be no pipe, which nobody may fill."""
     try:
-        with path.open("rb") as file:
-            return file.read(LONGEST_FILE + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
+        try:
+            if regular and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(str(path), ["cannot be read: not a regular file"])
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(limits.size + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
 
 
-def _read(content: bytes, origin: str, read: Callable[[yaml.Node, Place], T]) -> T | None:
+def _read(
+    content: bytes, origin: str, read: Callable[[yaml.Node, Place], T], limits: Limits = CONFIGURATION
+) -> T | None:
     """Return what `read` makes of a document, None for an empty one."""
-    if len(content) > LONGEST_FILE:
-        raise ConfigError(origin, [f"larger than {LONGEST_FILE} bytes; is this the configuration?"])
+    if len(content) > limits.size:
+        raise ConfigError(origin, [f"larger than {limits.size} bytes; is this the right file?"])
     place = Place()
+    found = None
     try:
-        root = compose(content.decode())
+        root = compose(content.decode(), limits.values)
         found = None if root is None else read(root, place)
     except UnicodeDecodeError as error:
         raise ConfigError(origin, [f"not UTF-8: byte {error.start} is {content[error.start]:#04x}"]) from None
     except UnfitError as error:
         raise ConfigError(origin, [str(error)]) from None
+    except TooManyProblemsError:
+        raise ConfigError(origin, [*place.problems, "and more: these are the first"]) from None
     if place.problems:
         raise ConfigError(origin, place.problems)
     return found

@@ -9,7 +9,7 @@ from hostcollector.config import values
 from hostcollector.config.document import Place, UnfitError, entries, quoted
 from hostcollector.config.infiniband import infiniband
 from hostcollector.config.remote import Transport
-from hostcollector.config.sections import Check, Read, known, leaf, list_of, section
+from hostcollector.config.sections import Check, Read, known, leaf, list_of, repeated, section
 from hostcollector.config.services import NDFC, REDFISH, UFM, service
 from hostcollector.config.settings import (
     CollectionSettings,
@@ -33,7 +33,7 @@ from hostcollector.config.settings import (
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*")
 
 LIBVIRT: Mapping[str, Check] = {
-    "uri": values.text,
+    "uri": values.libvirt_uri,
     "keepalive_interval_seconds": values.whole_number(1, 3600),
     "keepalive_count": values.whole_number(1, 100),
     "listing_interval_seconds": values.whole_number(10, 86400),
@@ -94,8 +94,7 @@ def read_settings(root: yaml.Node, place: Place, source_names: Collection[str]) 
 
 def _resolvers(node: yaml.Node, place: Place) -> tuple[ResolverName, ...]:
     names: tuple[ResolverName, ...] = list_of(leaf(values.choice(ResolverName)))(node, place)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if twice := repeated(names):
         raise UnfitError(f"given twice: {', '.join(twice)}")
     return names
 

@@ -1,12 +1,15 @@
 """How mappings and lists of a document are read: by a table of the keys that there are, and strictly."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from hostcollector.config.document import Place, UnfitError, described, entries
+
+T = TypeVar("T")
 
 Check = Callable[[yaml.Node], Any]
 """What takes a single value."""
@@ -55,6 +58,11 @@ def list_of(read: Read) -> Read:
         return tuple(found)
 
     return check
+
+
+def repeated(found: Iterable[T]) -> list[T]:
+    """Return what is in a list more than once, in the order of its first standing there."""
+    return [each for each, times in Counter(found).items() if times > 1]
 
 
 def _unknown(key: str, known: Collection[str]) -> str:

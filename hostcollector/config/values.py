@@ -20,6 +20,9 @@ RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
 
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
 _PORT = re.compile(r":[0-9]+\Z")
+_URI = re.compile(
+    r"[a-z][a-z0-9.-]*(\+(?P<transport>[a-z0-9.-]+))?://(?P<host>[^/?#]*)[/?#]?.*", re.IGNORECASE
+)
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -34,6 +37,31 @@ def text(node: yaml.Node) -> str:
     if not value.isprintable():
         raise UnfitError(f"expected text without control characters, not {quoted(value)}")
     return value
+
+
+def libvirt_uri(node: yaml.Node) -> str:
+    """Return the URI of a libvirt on this machine."""
+    if complaint := libvirt_uri_complaint(uri := text(node)):
+        raise UnfitError(complaint)
+    return uri
+
+
+def libvirt_uri_complaint(uri: str) -> str:
+    """Return why a libvirt connection URI cannot be used, empty if it can.
+
+    The rules of libvirt's URIs: ``driver[+transport]://[user@][host][:port]/path``; a host or another
+    transport than ``unix`` leads to another machine, and a name without ``://`` is an alias for any URI.
+    """
+    form = _URI.fullmatch(uri)
+    if form is None or not uri.isprintable():
+        return f"expected a libvirt connection URI such as qemu:///system, not {quoted(uri)}"
+    if form["host"] or form["transport"] not in {None, "unix"}:
+        # The text is not repeated: a password may stand in it.
+        return (
+            "expected the libvirt of this machine, such as qemu:///system, not one that is reached over the "
+            "network: processes, interfaces and devices are this machine's, and would be shown as that one's"
+        )
+    return ""
 
 
 def boolean(node: yaml.Node) -> bool:

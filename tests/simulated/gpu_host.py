@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hostcollector import gpu_map
 from hostcollector.assemble import Assembler
 from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.config import RedfishSettings
+from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpu_map import follow
 from hostcollector.model import Domain, Guest, HostDevice, Snapshot, Tenant
 from hostcollector.redfish import Client
 from hostcollector.redfish.client import DEFAULT_LIMITS
@@ -90,7 +91,7 @@ class GpuHost:
             ports_interval_seconds=ports_interval,
         )
         baselines, identities = Baselines(state, root, patience=30), GpuIdentities(state, patience=30)
-        mapped = follow(state / "gpus.yml", lambda why: None)
+        mapped = FollowedFile(state / "gpus.yml", gpu_map.read, "map of GPUs")
         self.client = Client(settings, limits=self._limits, clock=self.now)
         self.redfish = Redfish(root, self.client, baselines, identities, mapped=mapped, clock=self.now)
         sources = (Nvml(root, baselines, identities), Vfio(root, baselines), self.redfish)

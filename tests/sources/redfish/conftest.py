@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector import gpu_map
 from hostcollector.baselines import Baselines
 from hostcollector.config import RedfishSettings
 from hostcollector.errors import SourceUnavailableError
+from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpu_map import follow
 from hostcollector.model import Domain, Guest, HostDevice
 from hostcollector.redfish import PORTS, REPORTS, Answer, Client, Gpu, Part, Readings
 from hostcollector.sources.base import Reading, Request
@@ -77,7 +78,9 @@ class Host:
             self.told if client else None,
             Baselines(self.path / "state", self.tree.root, patience=30),
             self.identities,
-            mapped=follow(self.path / "map", lambda why: None) if mapped is not None else None,
+            mapped=FollowedFile(self.path / "map", gpu_map.read, "map of GPUs")
+            if mapped is not None
+            else None,
             nvml=nvml,
             clock=lambda: self.now,
         )
