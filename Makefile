@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz attacks hung bench bench-pairs bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -50,6 +50,9 @@ soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memo
 fuzz: venv ## hostile bytes for every parser, FUZZ_SECONDS=60 each, guided by coverage where atheris installs
 	@.venv/bin/pip install --quiet --no-deps --require-hashes -r lock/fuzz.txt || echo "There is no atheris here."
 	$(python) -m tests.fuzz $(or $(FUZZ_SECONDS),60)
+
+corpus: venv ## domain XMLs and Redfish trees below DIR=folder through the readers, and what was lost of each
+	@$(python) -m tests.corpus $(DIR)
 
 attacks: setup ## attacks on the page for ATTACK_SECONDS=180 each, as a table of memory and what was served
 	$(python) -m tests.bench.attacks
