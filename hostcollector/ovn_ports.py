@@ -4,7 +4,8 @@ Only this chassis' rows are asked for, so that a thousand hypervisors do not eac
 chassis this is, the local switch knows.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +29,7 @@ COLUMNS = {
 MOST_REMEMBERED = 10_000
 
 _NETWORK_PREFIX = "neutron-"
+_MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +172,10 @@ def read_ports(replica: Replica) -> Mapping[str, LogicalPort]:
 def _port(row: Row, network: Row, ours: frozenset[str]) -> LogicalPort:
     ids, network_ids = row.texts("external_ids"), network.texts("external_ids")
     name = network_ids.get("name", "")
-    addresses = sorted(row.members("mac"))
     return LogicalPort(
         name=row.text("logical_port"),
         type=row.text("type"),
-        mac=addresses[0].partition(" ")[0].lower() if addresses else "",
+        mac=_mac(row.members("mac")),
         up=row.flag("up"),
         bound=row.text("chassis") in ours,
         project_id=ids.get("neutron:project_id", ""),
@@ -182,6 +183,12 @@ def _port(row: Row, network: Row, ours: frozenset[str]) -> LogicalPort:
         network_id=name.removeprefix(_NETWORK_PREFIX) if name.startswith(_NETWORK_PREFIX) else "",
         vni=network.number("tunnel_key"),
     )
+
+
+def _mac(addresses: Iterable[str]) -> str:
+    """Return the first MAC address; ports without one have words in its place: unknown, router, dynamic."""
+    words = (address.partition(" ")[0].lower() for address in sorted(addresses))
+    return next(filter(_MAC.fullmatch, words), "")
 
 
 def _includes(column: str, chassis: list[str]) -> Clause:

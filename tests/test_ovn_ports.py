@@ -118,6 +118,33 @@ def test_only_what_concerns_this_chassis_is_asked_for(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "mac"),
+    [
+        (["FA:16:3E:00:00:01 10.0.0.1"], "fa:16:3e:00:00:01"),
+        (["fa:16:3e:00:00:01"], "fa:16:3e:00:00:01"),
+        (["unknown", "fa:16:3e:00:00:01 10.0.0.1"], "fa:16:3e:00:00:01"),
+        (["fa:16:3e:00:00:02 10.0.0.2", "fa:16:3e:00:00:01 dynamic"], "fa:16:3e:00:00:01"),
+        (["fa:16:3e:00:00:01 10.0.0.1 fd00::1"], "fa:16:3e:00:00:01"),
+        (["unknown"], ""),
+        (["router"], ""),
+        (["dynamic"], ""),
+        (["dynamic 10.0.0.7"], ""),
+        (["unknown dynamic"], ""),
+        (["10.0.0.1"], ""),
+        (["fa:16:3e:00:00"], ""),
+        (["fa:16:3e:00:00:01:02"], ""),
+        ([""], ""),
+        ([], ""),
+    ],
+)
+def test_what_stands_in_place_of_an_address_is_none(tmp_path: Path, addresses: list[str], mac: str) -> None:
+    """Ports without port security are unknown, and those of routers and dynamic ones have words too."""
+    with following(Cloud({**PORT, "mac": ["set", addresses]}), tmp_path) as (ports, _):
+        (port,) = ports.current().values()
+    assert port.mac == mac
+
+
 def test_a_guests_port_is_on_the_page(tmp_path: Path) -> None:
     """Joined by the definition's port or by what was plugged; other ports are counted only."""
     second = {**PORT, "logical_port": "lp-2", "chassis": ["set", []], "up": False}
