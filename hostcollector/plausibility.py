@@ -13,6 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from hostcollector.catalogue.possible import AHEAD_SECONDS
 from hostcollector.model import Given, Guest, Histogram, Kind, Metric, Possible, Scope
 
 BELIEVED_BACK = 2
@@ -30,8 +31,6 @@ MOST_NAMED = 5
 _OTHER_THREADS = 64
 # Of a guest whose definition could not be read.
 _MOST_VCPUS = 4096
-# Clocks are read at different moments of a collection.
-_AHEAD_SECONDS = 5.0
 # Where the UUID is in the labels of a guest's series.
 _UUID = 2
 
@@ -207,7 +206,7 @@ class PageJudge:
 
     def _is_past(self, labels: Labels, value: float) -> bool:
         del labels
-        return value <= self._taken_at + _AHEAD_SECONDS
+        return value <= self._taken_at + AHEAD_SECONDS
 
     def _is_within(self, whole: Metric, labels: Labels, value: float) -> bool:
         """Whether `value` is at most what `whole` is on this page, or was on the last one."""

@@ -1,9 +1,11 @@
 """Each owner of reusable hardware starts at 0 and is never shown what somebody else used."""
 
+import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +23,10 @@ def _baselines(directory: Path, boot: str = "first") -> Baselines:
     return Baselines(directory / "state", directory / "root", patience=30)
 
 
-def _read(baselines: Baselines, owner: str, rx: int, tx: int) -> Mapping[str, int]:
-    return baselines.relative(VF, owner, {"rx": rx, "tx": tx})
+def _read(baselines: Baselines, owner: str, rx: int, tx: int) -> Mapping[str, float]:
+    """Return the counters that can be believed."""
+    values = baselines.relative(VF, owner, {"rx": rx, "tx": tx})
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def test_a_pair_met_without_a_record_starts_at_0(tmp_path: Path) -> None:
@@ -71,11 +75,11 @@ def test_records_of_another_boot_are_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_reset_goes_on_from_0(tmp_path: Path) -> None:
-    """Counters that went back count from there; nothing is ever negative."""
+    """Counters that went back count from there, once they are read again; nothing is ever negative."""
     baselines = _baselines(tmp_path)
     _read(baselines, "a", 1000, 1000)
     assert _read(baselines, "a", 5000, 1001) == {"rx": 4000, "tx": 1}
-    assert _read(baselines, "a", 30, 0) == {"rx": 0, "tx": 0}
+    assert _read(baselines, "a", 30, 0) == {}
     assert _read(baselines, "a", 50, 2) == {"rx": 20, "tx": 2}
 
 
@@ -84,7 +88,9 @@ def test_a_reset_during_a_restart_is_seen(tmp_path: Path) -> None:
     before = _baselines(tmp_path)
     _read(before, "a", 1000, 1000)
     before.flush()
-    assert _read(_baselines(tmp_path), "a", 7, 1001) == {"rx": 0, "tx": 1}
+    after = _baselines(tmp_path)
+    assert _read(after, "a", 7, 1001) == {"tx": 1}
+    assert _read(after, "a", 9, 1002) == {"rx": 2, "tx": 2}
 
 
 def test_zeros_out_of_nowhere_are_left_out(tmp_path: Path) -> None:
@@ -107,10 +113,82 @@ def test_a_failed_read_at_the_take_over_leaks_nothing(tmp_path: Path) -> None:
 
 
 def test_zeros_that_were_never_more_are_counters(tmp_path: Path) -> None:
-    """Hardware that has not counted yet shows 0, and its first packet counts."""
+    """Hardware that has not counted yet shows 0, and its first packet counts from the second reading on."""
     baselines = _baselines(tmp_path)
     assert _read(baselines, "a", 0, 0) == {"rx": 0, "tx": 0}
+    assert _read(baselines, "a", 0, 0) == {"rx": 0, "tx": 0}
     assert _read(baselines, "a", 1, 0) == {"rx": 1, "tx": 0}
+
+
+WILD, ALL_ONES = 2**62, 2**64 - 1
+_LEFT_OUT = math.nan
+
+
+@pytest.mark.parametrize(
+    ("readings", "shown"),
+    [
+        ([100, ALL_ONES, 200, 300], [0, _LEFT_OUT, 100, 200]),
+        ([5, ALL_ONES, 6], [0, _LEFT_OUT, 1]),
+        ([ALL_ONES, 200, 300], [_LEFT_OUT, 0, 100]),
+        ([2**32 - 1, 200, 300], [_LEFT_OUT, 0, 100]),
+        ([-1, 200, 300], [_LEFT_OUT, 0, 100]),
+        ([100, (2**64 - 1) * 1024, 200], [0, _LEFT_OUT, 100]),
+        ([100, ALL_ONES - 3, 200], [0, _LEFT_OUT, 100]),
+        ([100, WILD, 200, 300], [0, _LEFT_OUT, 100, 200]),
+        ([100, WILD, WILD + 1, 200, 300], [0, _LEFT_OUT, _LEFT_OUT, 100, 200]),
+        # What stays is believed, and the leap is not the owner's.
+        ([100, 300, WILD, WILD + 1, WILD + 7], [0, 200, _LEFT_OUT, _LEFT_OUT, 207]),
+        ([0, 900, 910], [0, 0, 10]),
+        ([0, 0, 900, 910], [0, 0, 900, 910]),
+        ([WILD, 200, 300, 301], [0, _LEFT_OUT, 100, 101]),
+        ([1000, 1500, 5, 1600], [0, 500, _LEFT_OUT, 600]),
+        ([1000, 1500, 0, 1600], [0, 500, _LEFT_OUT, 600]),
+        ([1000, 1500, 0, 0, 0, 1600], [0, 500, _LEFT_OUT, _LEFT_OUT, _LEFT_OUT, 600]),
+        ([1000, 1500, 5, 20, 30], [0, 500, _LEFT_OUT, 15, 25]),
+        # The same number again within a minute is no second reading.
+        ([1000, 1500, 5, 5, 5, 5, 5, 6], [0, 500, *[_LEFT_OUT] * 4, 0, 1]),
+        ([1000, WILD, WILD, WILD, WILD, 1100], [0, *[_LEFT_OUT] * 4, 100]),
+        ([1000, 1500, 20, 5, 30], [0, 500, _LEFT_OUT, _LEFT_OUT, 25]),
+        ([1000, 1500, WILD, 5, 1600], [0, 500, _LEFT_OUT, _LEFT_OUT, 600]),
+    ],
+)
+def test_a_wild_reading_is_left_out_and_the_next_one_goes_on(readings: list[int], shown: list[float]) -> None:
+    """Up or down, the first one included: the baseline survives it."""
+    record = Record("a")
+    values = [record.read_off({"rx": raw}, 15.0 * n, {})[0]["rx"] for n, raw in enumerate(readings, 1)]
+    assert values == pytest.approx(shown, nan_ok=True)
+
+
+def test_a_wild_reading_after_a_restart_is_left_out() -> None:
+    """No counter grew further than it can since the host's boot."""
+    record = Record.restored("a", {"rx": 100})
+    values = [record.read_off({"rx": raw}, 3600.0 + n, {})[0]["rx"] for n, raw in enumerate([WILD, 200])]
+    assert values == pytest.approx([_LEFT_OUT, 100], nan_ok=True)
+
+
+def test_a_wild_reading_at_the_take_over_is_no_baseline() -> None:
+    """The next owner starts at 0 at once, and counts from the first reading that can be."""
+    record = Record("a")
+    record.read_off({"rx": 100}, 1.0, {})
+    record = record.taken_over("b")
+    shown = [record.read_off({"rx": raw}, 2.0 + n, {})[0]["rx"] for n, raw in enumerate([WILD, 150, 160])]
+    assert shown == [0, 0, 10]
+
+
+def test_a_slow_counter_leaps_sooner() -> None:
+    """The greatest rate is the counter's own where it is told."""
+    record = Record("a")
+    for at, raw in ((1.0, 100), (2.0, 2**40)):
+        record.read_off({"rx": raw}, at, {"rx": 1e9})
+    assert record.read_off({"rx": 200}, 3.0, {"rx": 1e9})[0] == {"rx": 100}
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Not a number: the page leaves it off, counts it and names it in the source's note."""
+    baselines = _baselines(tmp_path)
+    _read(baselines, "a", 1000, 1000)
+    values = baselines.relative(VF, "a", {"rx": 0, "tx": 1001})
+    assert values == pytest.approx({"rx": math.nan, "tx": 1}, nan_ok=True)
 
 
 def test_counters_that_come_later_start_at_0(tmp_path: Path) -> None:
@@ -189,15 +267,15 @@ def test_nobody_is_ever_shown_more_than_its_own_time_saw(sequence: list[tuple[st
     record = Record("nobody")
     grown: dict[str, int] = {}
     last: dict[str, int] = {}
-    for owner, raw in sequence:
+    for at, (owner, raw) in enumerate(sequence):
         if owner != record.owner:
             record = record.taken_over(owner)
             grown, last = dict.fromkeys(raw, 0), dict(raw)
         for name, value in raw.items():
             grown[name] += max(0, value - last[name])
         last = dict(raw)
-        values, _ = record.read_off(raw)
-        assert all(0 <= value <= grown[name] for name, value in values.items())
+        values, _ = record.read_off(raw, float(at), {})
+        assert all(math.isnan(value) or 0 <= value <= grown[name] for name, value in values.items())
 
 
 steps = st.lists(
@@ -212,22 +290,22 @@ def test_every_owner_sees_its_own_use(
 ) -> None:
     """Through changes, resets, failed reads and restarts: never more than it used, and in calm all of it."""
     record, raw, used, calm = Record("nobody"), 0, 0, False
-    for what, owner, amount in steps:
+    for at, (what, owner, amount) in enumerate(steps):
         if what == "use":
             raw, used = raw + amount, used + amount
         elif what == "change" and owner != record.owner:
-            # Read at once, so that what the owner before used last is not in question.
+            # Read at once, so that what the owner before used last is not in question; nor is a reset.
             record = record.taken_over(owner)
-            used, calm = 0, raw > 0
+            used, calm = 0, 0 < raw >= record.last.get("rx", 0)
         elif what == "reset":
             raw, calm = 0, False
         elif what == "restart":
             record = Record.restored(record.owner, record.baseline)
             calm = calm and bool(record.baseline)
-        values, _ = record.read_off({"rx": 0 if what == "fail" else raw})
+        values, _ = record.read_off({"rx": 0 if what == "fail" else raw}, float(at), {})
         if what == "fail":
             calm = calm and raw == 0
             continue
-        assert 0 <= values.get("rx", 0) <= used
+        assert math.isnan(values["rx"]) or 0 <= values["rx"] <= used
         if calm:
             assert values == {"rx": used}

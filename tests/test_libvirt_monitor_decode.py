@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector import catalogue
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
 from hostcollector.model import Disk, Domain, Guest, Histogram, Metric
@@ -90,11 +91,50 @@ def test_a_record_tells_whether_the_monitor_was_asked() -> None:
     assert not has_answered(BUSY)
 
 
+REPORTED = {
+    row
+    for row in catalogue.rows_of(memory)
+    if row not in {memory.USAGE, memory.MAXIMUM, memory.ACTUAL_BALLOON, memory.CURRENT_BALLOON}
+}
+
+
 def test_a_balloon_that_never_reported_has_no_age() -> None:
-    """last-update 0 means never: neither a time stamp in 1970 nor an age of half a century is shown."""
-    metrics = {metric for metric, _ in _decode({**WHOLE, "balloon.last-update": 0})}
-    assert memory.LAST_UPDATE not in metrics
-    assert memory.AGE not in metrics
+    """last-update 0 means never: nothing of the guest's driver, and no age of half a century."""
+    record = {key: value for key, value in BUSY.items() if key.startswith("balloon.")}
+    assert {metric for metric, _ in _decode({**record, "balloon.last-update": 0})}.isdisjoint(REPORTED)
+
+
+@pytest.mark.parametrize("updated", [0, 1700000005 + 3600, -1, 2**64 - 1, None])
+def test_figures_without_an_age_are_left_out(updated: int | None) -> None:
+    """A report at no time, or in the future: only that time is given on, which no row allows."""
+    record = {**WHOLE, "balloon.swap_in": 1, "balloon.major_fault": 2, "balloon.last-update": updated}
+    if updated is None:
+        del record["balloon.last-update"]
+    values = {metric: value for (metric, _), value in _decode(record).items() if metric in REPORTED}
+    assert values == {memory.LAST_UPDATE: updated or 0}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"balloon.available": (2**64 - 1) // 1024},
+        {"balloon.available": 2049},
+        {"balloon.available": -1},
+        {"balloon.usable": 1001},
+        {"balloon.usable": (2**64 - 1) // 1024},
+        {"balloon.usable": -1},
+        {"balloon.available": 0},
+    ],
+)
+def test_no_share_is_made_of_what_cannot_be(lie: dict[str, object]) -> None:
+    """The guest writes these figures: more than its memory, more usable than there is, less than none."""
+    assert (memory.USED_PERCENT, ()) not in _decode({**WHOLE, **lie})
+
+
+def test_a_histogram_of_absurdly_many_bins_is_left_out() -> None:
+    """More bins than the record has fields are none."""
+    record = {"block.0.name": "vda", "block.0.latency_histogram.read.bin.count": 2**32 - 1}
+    assert _decode(record) == {}
 
 
 def test_latency_bins_become_a_cumulative_histogram() -> None:

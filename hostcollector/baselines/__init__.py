@@ -5,13 +5,16 @@ stood at when it came; the record of that is kept on disk, so that a restart of 
 Knows devices and owners as opaque names; whose they are is the business of the sources.
 """
 
+import time
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from hostcollector.baselines.file import FILE_NAME, form
 from hostcollector.baselines.record import Record
 from hostcollector.kept_record import PATIENCE_SECONDS, KeptRecord, KeptStatus
+from hostcollector.lanes import Clock
 
 __all__ = ["FILE_NAME", "Baselines", "boot_of"]
 
@@ -39,6 +42,7 @@ class Baselines:
     Records of another boot are not believed: no owner outlives the host's boot, and the hardware may have
     counted for others meanwhile. Where `writes` is False (a collection by hand, beside a daemon) the record
     on disk stays as it is. `patience` is for how many seconds the disk is waited for.
+    `clock` gives seconds since the host's boot.
     """
 
     def __init__(
@@ -48,16 +52,25 @@ class Baselines:
         *,
         writes: bool = True,
         patience: float = PATIENCE_SECONDS,
+        clock: Clock = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._kept = KeptRecord(directory, form(partial(boot_of, root)), writes=writes, patience=patience)
 
-    def relative(self, device: str, owner: str, counters: Mapping[str, int]) -> Mapping[str, int]:
+    def relative(
+        self,
+        device: str,
+        owner: str,
+        counters: Mapping[str, int],
+        fastest: Mapping[str, float] = MappingProxyType({}),
+    ) -> Mapping[str, float]:
         """Return what `owner` has used of `device` so far, by the device's raw `counters`.
 
-        0 for an owner that was not there before, and for a counter met for the first time. A counter that
-        goes back starts at 0 again; one whose reading cannot be believed is missing from the answer, and so
-        are all of them as long as the disk has not given the record. `owner` has to differ for every stay: a
-        guest that comes back after somebody else is a new owner. It may grow by parts (see `same_stay`).
+        0 for an owner that was not there before, and for a counter met for the first time. A counter whose
+        reading cannot be believed is NaN (see `Record.read_off`), so that it is left off the page, counted
+        and noted. `fastest` is by how much a raw counter grows in a second at most. The answer is empty as
+        long as the disk has not given the record. `owner` has to differ for every stay: a guest that comes
+        back after another one is a new owner. It may grow by parts (see `same_stay`).
         """
         with self._kept.entries() as records:
             if records is None:
@@ -69,7 +82,7 @@ class Baselines:
             elif len(owner) > len(record.owner):
                 record.owner = owner
                 self._kept.changed()
-            values, moved = record.read_off(counters)
+            values, moved = record.read_off(counters, self._clock(), fastest)
             if moved:
                 self._kept.changed()
             return values

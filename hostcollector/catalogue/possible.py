@@ -9,10 +9,28 @@ from collections.abc import Iterable
 from hostcollector.model import Given, Metric, Possible
 from hostcollector.units import BYTES_PER_KIB, NANOSECONDS_PER_SECOND
 
+AHEAD_SECONDS = 60.0
+"""How far a time may be ahead of a collection's: it takes a while, and clocks are set."""
+
 # A negative number, read as an unsigned one of 64 bits, is above this.
 _MOST_IN_64_BITS = 2**64 - 2**40
 # What a counter of 64 bits shows when it is one of 32 bits at its end, or signed and at either end.
 _ALL_ONES = (2**32 - 1, 2**63 - 1, 2**63)
+_UNKNOWN_COUNTS = frozenset((*_ALL_ONES, *(one * BYTES_PER_KIB for one in _ALL_ONES)))
+
+
+def is_unknown_count(raw: int) -> bool:
+    """Whether a raw count means "not known": negative, or all ones, in units of one or of 1,024."""
+    return (
+        raw < 0
+        or raw in _UNKNOWN_COUNTS
+        or any(_MOST_IN_64_BITS * unit <= raw < 2**64 * unit for unit in (1, BYTES_PER_KIB))
+    )
+
+
+def fastest(row: Metric, scale: float = 1) -> float:
+    """Return by how much a counter grows in a second at most, in raw counts of which `scale` make a unit."""
+    return scale * (row.can_be.per_second or 0.0)
 
 
 def measured(

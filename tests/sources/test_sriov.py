@@ -109,8 +109,8 @@ def _by_vf(reading: Reading, name: str) -> dict[str, object]:
 
 
 def _traffic(reading: Reading, prefix: str = "libvirt_domain_vf") -> dict[str, dict[str, object]]:
-    """Return the counters by name and VF number."""
-    names = {sample.metric.name for sample in reading.samples}
+    """Return the counters that can be believed by name and VF number."""
+    names = {sample.metric.name for sample in reading.samples if sample.value == sample.value}
     return {
         name.removeprefix(f"{prefix}_").removesuffix("_total"): _by_vf(reading, name)
         for name in names

@@ -7,11 +7,20 @@ from typing import Any
 
 from hostcollector.catalogue import block, cpu, memory
 from hostcollector.catalogue.libvirt_fields import Field, field_of, normalised
+from hostcollector.catalogue.possible import AHEAD_SECONDS
 from hostcollector.model import Histogram, Sample
 from hostcollector.units import bytes_from_kib, seconds_from_ns
 
 # Fields that do not map one to one stand in their own functions below.
 _SPECIAL = frozenset({block.LATENCY, memory.LAST_UPDATE, cpu.PERF_EVENTS})
+# What the guest's balloon driver reports; libvirt and QEMU know the rest of the balloon's fields themselves.
+_REPORTED = frozenset(
+    f"balloon.{name}"
+    for name in (
+        *("available", "unused", "usable", "disk_caches", "swap_in", "swap_out"),
+        *("major_fault", "minor_fault", "hugetlb_pgalloc", "hugetlb_pgfail"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,15 @@ class Decoder:
         return frozenset(normalised(key)[0] for key, plan in self._plans.items() if plan.field is None)
 
     def decode(self, uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
-        """Yield the samples of one guest's record. What the record lacks is absent."""
+        """Yield the samples of one guest's record. What the record lacks is absent.
+
+        So is what the balloon's driver reported at no known time: nobody can tell how old it is.
+        """
         plans = self._plans
+        dated = is_dated(record, taken_at)
         for key, value in record.items():
+            if not dated and key in _REPORTED:
+                continue
             plan = plans.get(key)
             if plan is None:
                 plan = plans[key] = _Plan(field_of(key), normalised(key)[1])
@@ -49,25 +64,43 @@ class Decoder:
                     yield Sample(field.metric, field.convert(value), (label,), uuid)
             else:
                 yield Sample(field.metric, field.convert(value), (), uuid)
-        yield from _balloon(uuid, record, taken_at)
+        yield from _balloon(uuid, record)
+        yield from _reported(uuid, record, taken_at) if dated else _undated(uuid, record)
         yield from _latency(uuid, record)
 
 
-def _balloon(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
+def is_dated(record: Mapping[str, Any], taken_at: float) -> bool:
+    """Whether it is known when the balloon's driver reported: 0 means never, and none is of the future."""
+    updated: float = record.get("balloon.last-update", 0)
+    return 0 < updated <= taken_at + AHEAD_SECONDS
+
+
+def _balloon(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
     current = record.get("balloon.current")
     if current is not None:
         yield Sample(memory.ACTUAL_BALLOON, bytes_from_kib(current), (), uuid)
         yield Sample(memory.CURRENT_BALLOON, bytes_from_kib(current), (), uuid)
+
+
+def _reported(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
+    """Yield what is made of the driver's report. A share of more memory than the guest has is none."""
     caches = record.get("balloon.disk_caches")
     if caches is not None:
         yield Sample(memory.DISK_CACHES, bytes_from_kib(caches), (), uuid)
     available, usable = record.get("balloon.available"), record.get("balloon.usable")
-    if available and usable is not None and usable <= available:
+    most = record.get("balloon.maximum", available)
+    if available and usable is not None and 0 <= usable <= available <= most:
         yield Sample(memory.USED_PERCENT, 100 * (available - usable) / available, (), uuid)
-    updated = record.get("balloon.last-update")
-    if updated:
+    updated = record["balloon.last-update"]
+    yield Sample(memory.LAST_UPDATE, updated, (), uuid)
+    yield Sample(memory.AGE, max(0.0, taken_at - updated), (), uuid)
+
+
+def _undated(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
+    """Yield the time that is none, where it costs the driver's report: it is left out and noted."""
+    updated = record.get("balloon.last-update", 0)
+    if updated or not _REPORTED.isdisjoint(record):
         yield Sample(memory.LAST_UPDATE, updated, (), uuid)
-        yield Sample(memory.AGE, max(0.0, taken_at - updated), (), uuid)
 
 
 def _latency(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
@@ -78,9 +111,11 @@ def _latency(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
             continue
         prefix = key.removesuffix(".count")
         name = record.get(f"block.{normalised(key)[1]}.name")
+        if name is None or not 0 < count <= len(record):
+            continue
         starts = [record.get(f"{prefix}.{position}.start") for position in range(count)]
         values = [record.get(f"{prefix}.{position}.value") for position in range(count)]
-        if name is None or not count or None in starts or None in values:
+        if None in starts or None in values:
             continue
         operation = key.removesuffix(suffix).rpartition(".")[2]
         yield Sample(block.LATENCY, _histogram(starts[1:], values), (name, operation), uuid)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
+from hostcollector.catalogue.possible import fastest
 from hostcollector.gaps import Gaps
 from hostcollector.gpus import Devices
 from hostcollector.lanes import Clock
@@ -14,7 +15,7 @@ from hostcollector.model import Guest, Sample
 from hostcollector.owners import NOBODY, Owner, Owners
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.asking import Asker, Call
-from hostcollector.sources.nvml.counters import read_counters, read_nvlink_counters, read_nvlinks
+from hostcollector.sources.nvml.counters import SCALES, read_counters, read_nvlink_counters, read_nvlinks
 from hostcollector.sources.nvml.joining import join
 from hostcollector.sources.nvml.mig import read_mig_instances, read_mig_mode
 from hostcollector.sources.nvml.readout import Key, read_gauges
@@ -105,10 +106,11 @@ class CardReader:
         yield from series.gauge_samples(subject, gauges, owner)
         yield from series.counter_samples(subject, self._relative(subject, owner, counters), owner)
 
-    def _relative(self, address: str, owner: Owner, raw: Mapping[Key, int]) -> Mapping[Key, int]:
+    def _relative(self, address: str, owner: Owner, raw: Mapping[Key, int]) -> Mapping[Key, float]:
         names = {"/".join((key, *labels)): (key, labels) for key, labels in raw}
         counters = {name: raw[key] for name, key in names.items()}
-        values = self._baselines.relative(DEVICE + address, owner.stay, counters)
+        speeds = {name: fastest(rows.GUEST[key], SCALES.get(key, 1)) for name, (key, _) in names.items()}
+        values = self._baselines.relative(DEVICE + address, owner.stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}
 
     def _mig_samples(self, gpu: Gpu, gaps: Gaps) -> Iterator[Sample]:

@@ -22,7 +22,7 @@ def gauge_samples(gpu: str, gauges: Mapping[Key, float], owner: Owner) -> Iterat
         yield Sample(family[key], value, (gpu, *labels), owner.uuid)
 
 
-def counter_samples(gpu: str, counters: Mapping[Key, int], owner: Owner) -> Iterator[Sample]:
+def counter_samples(gpu: str, counters: Mapping[Key, float], owner: Owner) -> Iterator[Sample]:
     """Yield the counters of a GPU, which are relative to its owner's start, in base units."""
     family = rows.GUEST if owner.uuid else rows.HOST
     for (key, labels), value in counters.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import bmc
+from hostcollector.catalogue.possible import fastest
 from hostcollector.followed_file import FollowedFile
 from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
@@ -20,13 +21,14 @@ from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.owners import NOBODY, OwnerFinder
 from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.redfish import Answer, Client, Key, Readings
+from hostcollector.redfish import SCALES, Answer, Client, Key
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join
 from hostcollector.sources.redfish.notes import doubts, found, not_configured, nothing_recent
 from hostcollector.sources.redfish.series import (
+    GUEST,
     SOURCE,
     bmc_samples,
     gpu_samples,
@@ -162,7 +164,7 @@ class Redfish(Source):
                 readings = only_bmc(readings)
             stay = owner.stay if one.address else _UNMAPPED
             relative = self._relative(one, stay, readings.counters)
-            yield from gpu_samples(one.shown_as, Readings(readings.gauges, relative), owner)
+            yield from gpu_samples(one.shown_as, readings.gauges, relative, owner)
             tells = told.tells(answer, one.gpu.path, since)
             if not one.address:
                 yield observable(one.name, "", NOBODY, seen=tells)
@@ -175,9 +177,10 @@ class Redfish(Source):
             if address in known and answer.parts[0].asked_at > self._stays.since(address):
                 gaps.missing("GPU", address, "the BMC knows it and tells nothing of it")
 
-    def _relative(self, one: Joined, stay: str, raw: Mapping[Key, int]) -> dict[Key, int]:
+    def _relative(self, one: Joined, stay: str, raw: Mapping[Key, int]) -> dict[Key, float]:
         """Return the counters since the owner came. Those of another GPU of the BMC are other counters."""
         names = {"/".join((one.name, key, *labels)): (key, labels) for key, labels in raw}
         counters = {name: raw[key] for name, key in names.items()}
-        values = self._baselines.relative(DEVICE + one.shown_as, stay, counters)
+        speeds = {name: fastest(GUEST[key], SCALES.get(key, 1)) for name, (key, _) in names.items()}
+        values = self._baselines.relative(DEVICE + one.shown_as, stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}

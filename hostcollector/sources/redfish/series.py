@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from hostcollector.catalogue import bmc, gpu
 from hostcollector.model import Metric, Sample
 from hostcollector.owners import Owner
-from hostcollector.redfish import SCALES, Answer, Readings
+from hostcollector.redfish import SCALES, Answer, Key, Readings
 from hostcollector.sources.redfish.joining import Joined
 
 SOURCE = "redfish"
@@ -22,12 +22,14 @@ def only_bmc(readings: Readings) -> Readings:
     )
 
 
-def gpu_samples(name: str, readings: Readings, owner: Owner) -> Iterator[Sample]:
-    """Yield the series of a GPU in base units; its counters are relative to its owner's start."""
+def gpu_samples(
+    name: str, gauges: Mapping[Key, float], counters: Mapping[Key, float], owner: Owner
+) -> Iterator[Sample]:
+    """Yield the series of a GPU: gauges in base units, counters as counted since its owner's start."""
     family = GUEST if owner.uuid else HOST
-    for (key, labels), value in readings.gauges.items():
+    for (key, labels), value in gauges.items():
         yield Sample(family[key], value, (name, *labels), owner.uuid)
-    for (key, labels), raw in readings.counters.items():
+    for (key, labels), raw in counters.items():
         scale = SCALES.get(key)
         yield Sample(family[key], raw if scale is None else raw / scale, (name, *labels), owner.uuid)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
+from hostcollector.catalogue.possible import fastest
 from hostcollector.errors import SourceError
 from hostcollector.model import Sample
 from hostcollector.owners import OwnerFinder, Owners
@@ -131,12 +132,12 @@ class Sriov(Source):
                 ib_device=pf.ib_device,
             )
 
-    def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, int]:
+    def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, float]:
         """Return the counters since the owner's start; those of another origin have their own baselines."""
-        if not origin:
-            # Also when nothing was read: the change of owner is put on record all the same.
-            return self._baselines.relative(device, stay, raw)
-        values = self._baselines.relative(device, stay, {origin + name: raw[name] for name in raw})
+        # Also when nothing was read: the change of owner is put on record all the same.
+        counters = {origin + name: raw[name] for name in raw}
+        speeds = {origin + name: fastest(rows.GUEST[name]) for name in raw}
+        values = self._baselines.relative(device, stay, counters, speeds)
         return {name.removeprefix(origin): value for name, value in values.items()}
 
 

@@ -24,7 +24,7 @@ class Described:
     mac: str
     listed: ListedVf | None
     ipoib: bool
-    counters: Mapping[str, int]
+    counters: Mapping[str, float]
     guids: tuple[str, str]
     driver: str
     pf_driver: str

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hostcollector.baselines import Baselines
+from hostcollector.catalogue import pci as rows
+from hostcollector.catalogue.possible import fastest
 from hostcollector.gaps import MOST_NAMED, Gaps
 from hostcollector.gpus import DeviceReader, Devices, Function
 from hostcollector.model import Sample
@@ -92,7 +94,8 @@ class Vfio(Source):
             for end, errors in ((_DEVICE_END, health.errors), (_PORT_END, health.upstream_errors))
             for (severity, kind), count in errors.items()
         }
-        values = self._baselines.relative(DEVICE + function.address, owner.stay, raw)
+        speeds = dict.fromkeys(raw, fastest(rows.GUEST["errors"]))
+        values = self._baselines.relative(DEVICE + function.address, owner.stay, raw, speeds)
 
         def at(end: str) -> Errors:
             keys = (name.split("/") for name in values if name.startswith(f"{end}/"))

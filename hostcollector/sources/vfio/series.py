@@ -13,7 +13,7 @@ from hostcollector.sources.vfio.health import TOTAL, Health, Link
 
 SOURCE = "vfio"
 
-Errors = Mapping[tuple[str, str], int]
+Errors = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,8 @@ def test_next_owner_starts_at_zero(host: Host, tmp_path: Path) -> None:
     """A tenant never sees the last one's errors, also not after a restart of the collector."""
     host.tree.add(GPU, port=PORT)
     host.tree.aer(GPU)
-    host.read(guest(A, GPU))
+    for _ in range(2):  # a counter's first 0 is believed when it is read again
+        host.read(guest(A, GPU))
     host.tree.aer(GPU, correctable_BadTLP=40)
     name = "libvirt_domain_pci_aer_errors_total"
     assert host.read(guest(A, GPU))[name][A, GPU, "correctable"] == 40
