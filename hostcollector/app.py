@@ -84,7 +84,7 @@ def collecting(
     try:
         hypervisor.inventory.wait_until_ready(FIRST_LISTING_SECONDS)
         collector.settle(patience)
-        yield lambda: collector.snapshot(settings.collection.budget_seconds).result()
+        yield lambda: collector.snapshot().result()
     finally:
         collector.close()
         collector.wait_closed(FAREWELL_SECONDS)

@@ -1,6 +1,8 @@
 """One collection: all sources at once, each in its lane, joined at the deadline with what is there.
 
-Collections are shared: whoever asks while one runs, or shortly after, gets the same snapshot.
+Collections are shared: whoever asks while one runs, or shortly after, gets the same snapshot. Each has the
+same budget. A client with less time gets a look at what is there when its time is over, and takes nothing
+from others.
 """
 
 import threading
@@ -23,8 +25,11 @@ Own = Callable[[], Sequence[Sample]]
 Facts = Callable[[], Mapping[str, str]]
 Listener = Callable[[Report], None]
 
-# How soon a running collection notices that it is to end earlier.
-HURRY_SECONDS = 0.2
+# A client with less time than this, or than the budget where that is less, gets no look.
+FLOOR_SECONDS = 1.0
+# Clients whose time ends within so many seconds share a look, and how late a look may be.
+LOOK_SECONDS = 0.5
+LATE_SECONDS = 0.1
 # The source that asks libvirt in every collection, also when there are no guests.
 LIBVIRT_SOURCE = "libvirt_state"
 # A source that misses this many deadlines in a row is left alone for a while.
@@ -44,12 +49,13 @@ class _Runner:
 
 
 class Collector:
-    """Runs collections. `guests`, `own` and `facts` are asked once per collection, in its lane.
+    """Runs collections of at most `budget` seconds, in its lane.
 
-    `guests_listed` says whether `guests` can be all that there are.
+    `guests` is asked once per collection, `own` and `facts` once per snapshot. `guests_listed`
+    says whether `guests` can be all that there are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wiring is by keyword
         self,
         sources: Sequence[Source],
         assembler: Assembler,
@@ -58,6 +64,7 @@ class Collector:
         guests_listed: Callable[[], bool] = lambda: True,
         own: Own = tuple,
         facts: Facts = dict,
+        budget: float = 8.0,
         maximum_age: float = 1.0,
         on_report: Listener = lambda _report: None,
         clock: Clock = time.monotonic,
@@ -70,6 +77,7 @@ class Collector:
         self._assembler = assembler
         self._guests, self._own, self._facts = guests, own, facts
         self._guests_listed = guests_listed
+        self._budget = budget
         self._maximum_age = maximum_age
         self._on_report = on_report
         self._clock, self._wall_clock = clock, wall_clock
@@ -77,24 +85,33 @@ class Collector:
         self._lane = Lane("collector", clock)
         self._lock = threading.RLock()
         self._running: Future[Snapshot] | None = None
-        self._ends_at = 0.0
+        self._started = 0.0
+        self._looks: dict[float, Future[Snapshot]] = {}
         self._last: tuple[float, Future[Snapshot]] | None = None
 
-    def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the running collection, a fresh enough one, or start one that may take `budget` seconds.
+    def snapshot(self, patience: float | None = None) -> Future[Snapshot]:
+        """Return the running collection, a fresh enough one, or start one.
 
-        A running collection is hurried up for whoever has less time than the one who started it.
+        A client of less `patience`, in seconds, than the collection may still take gets what is there when
+        that is over, or when the collection ends; one of less than `FLOOR_SECONDS` only the latter.
         """
         with self._lock:
-            if self._running is not None and not self._running.done():
-                self._ends_at = min(self._ends_at, self._clock() + budget)
+            if self._running is None or self._running.done():
+                if self._last is not None and self._clock() - self._last[0] < self._maximum_age:
+                    return self._last[1]
+                self._started = self._clock()
+                self._running = self._lane.submit(self._collect)
+                self._running.add_done_callback(self._keep)
+            if patience is None:
                 return self._running
-            if self._last is not None and self._clock() - self._last[0] < self._maximum_age:
-                return self._last[1]
-            self._ends_at = self._clock() + budget
-            self._running = self._lane.submit(lambda: self._collect(budget))
-            self._running.add_done_callback(self._keep)
-            return self._running
+            return self._look(self._clock() + patience - self._started) or self._running
+
+    def _look(self, elapsed: float) -> Future[Snapshot] | None:
+        """Return the look at the running collection after so many seconds; None where it is over by then."""
+        elapsed -= elapsed % LOOK_SECONDS
+        if not min(FLOOR_SECONDS, self._budget) <= elapsed < self._budget:
+            return None
+        return self._looks.setdefault(elapsed, Future())
 
     def start(self) -> None:
         """Start what the sources do in the background; before the first collection."""
@@ -109,9 +126,16 @@ class Collector:
 
     def close(self) -> None:
         """Close all sources in their lanes; a lane that is stuck ends with the process."""
+        self._lane.close()
+        self._close_sources()
+
+    def retire(self) -> None:
+        """Close after the running collection: others have taken over, and some still wait for this one."""
+        self._lane.close(self._close_sources)
+
+    def _close_sources(self) -> None:
         for runner in self._runners:
             runner.lane.close(runner.source.close)
-        self._lane.close()
 
     def wait_closed(self, seconds: float) -> None:
         """Wait, after `close` and before the process ends, for what sources close in the background."""
@@ -122,27 +146,48 @@ class Collector:
     def _keep(self, done: Future[Snapshot]) -> None:
         with self._lock:
             self._last = (self._clock(), done) if done.exception() is None else None
+            looks, self._looks = self._looks, {}
+        for look in looks.values():
+            if done.exception() is None:
+                look.set_result(done.result())
+            else:
+                look.set_exception(done.exception())
 
-    def _collect(self, budget: float) -> Snapshot:
-        started, taken_at = self._clock(), self._wall_clock()
+    def _collect(self) -> Snapshot:
+        taken_at = self._wall_clock()
         listed = self._guests_listed()  # before the guests: a listing in between makes them more, never fewer
         with self._stage("inventory"):
             guests = self._guests()
-        request = Request(guests=guests, deadline=started + budget, taken_at=taken_at, guests_listed=listed)
+        deadline = self._started + self._budget
+        request = Request(guests=guests, deadline=deadline, taken_at=taken_at, guests_listed=listed)
         flights = [(runner, self._start(runner, request)) for runner in self._runners]
-        self._await([flight for _, flight in flights if isinstance(flight, Future)])
-        reports = [self._land(runner, flight, started, taken_at) for runner, flight in flights]
-        with self._stage("assemble"):
-            own = [*self._own(), *self._about(reports, guests, self._clock() - started)]
-            return self._assembler.assemble(
-                taken_at=taken_at, guests=guests, reports=reports, own=own, facts=self._facts()
-            )
+        reads = [flight for _, flight in flights if isinstance(flight, Future)]
+        while (left := deadline - self._clock()) > 0 and wait(reads, min(left, LATE_SECONDS)).not_done:
+            self._show(flights, request)
+        reports = [self._land(runner, flight, taken_at) for runner, flight in flights]
+        return self._page(reports, request)
 
-    def _await(self, flights: Sequence["Future[_Timed]"]) -> None:
-        """Wait for all, or for the collection's end, which may be moved forward meanwhile."""
-        while (left := self._ends_at - self._clock()) > 0:
-            if not wait(flights, timeout=min(left, HURRY_SECONDS)).not_done:
-                return
+    def _show(self, flights: "_Flights", request: Request) -> None:
+        """Give the clients whose time is over a look at what is there. It is no miss of a source."""
+        elapsed = self._clock() - self._started
+        with self._lock:
+            due = [self._looks.pop(time) for time in sorted(self._looks) if time <= elapsed]
+        if not due:
+            return
+        snapshot = self._page([self._report(runner, flight) for runner, flight in flights], request)
+        for look in due:
+            look.set_result(snapshot)
+
+    def _page(self, reports: Sequence[Report], request: Request) -> Snapshot:
+        with self._stage("assemble"):
+            own = [*self._own(), *self._about(reports, request.guests, self._clock() - self._started)]
+            return self._assembler.assemble(
+                taken_at=request.taken_at,
+                guests=request.guests,
+                reports=reports,
+                own=own,
+                facts=self._facts(),
+            )
 
     def _start(self, runner: _Runner, request: Request) -> "Future[_Timed] | Report":
         """Start the source, or say why it is not started."""
@@ -160,15 +205,15 @@ class Collector:
         with self._stage(source.name):
             return source.read(request), self._clock() - started
 
-    def _land(
-        self, runner: _Runner, flight: "Future[_Timed] | Report", started: float, taken_at: float
-    ) -> Report:
-        """Turn what became of a source into its report."""
-        report = (
-            flight
-            if isinstance(flight, Report)
-            else _report(runner.source.name, flight, self._clock() - started)
-        )
+    def _report(self, runner: _Runner, flight: "Future[_Timed] | Report") -> Report:
+        """Return the report of what has become of a source by now."""
+        if isinstance(flight, Report):
+            return flight
+        return _report(runner.source.name, flight, self._clock() - self._started)
+
+    def _land(self, runner: _Runner, flight: "Future[_Timed] | Report", taken_at: float) -> Report:
+        """Turn what became of a source in the end into its report, and draw the consequences."""
+        report = self._report(runner, flight)
         if report.state is SourceState.FAILED:
             runner.errors[report.reason or Reason.INTERNAL] += 1
         else:
@@ -216,6 +261,7 @@ class Collector:
 
 
 _Timed = tuple[Reading, float]
+_Flights = Sequence[tuple[_Runner, Future[_Timed] | Report]]
 
 
 def _failed(source: str, reason: Reason, text: str, duration: float = 0.0) -> Report:

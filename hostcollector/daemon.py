@@ -5,20 +5,25 @@ a lane.
 """
 
 import asyncio
+import json
 import logging
+import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from hostcollector import log, web
+from hostcollector import __version__, diagnose, log, status_page, web
 from hostcollector.collect import Collector
 from hostcollector.config import Settings
-from hostcollector.errors import ConfigError
+from hostcollector.errors import ConfigError, HostcollectorError
 from hostcollector.exposition import Encoder
 from hostcollector.lanes import Lane
 from hostcollector.model import Snapshot
+from hostcollector.overview import overview
 from hostcollector.sources.names import NAMES
 from hostcollector.systemd import Notifier
 from hostcollector.wiring import Hypervisor
@@ -34,6 +39,9 @@ FIXED_WEB_KEYS = ("listen_address", "systemd_socket")
 FAREWELL_SECONDS = 4.0
 """How long the end may wait for sources to give back what they have of others, such as a session at a BMC."""
 
+FIRST_LISTING_SECONDS = 30.0
+"""How long after the start a page without guests is refused; later it says that libvirt does not answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -47,8 +55,14 @@ class Collection:
         """Whether the inventory has found guests once."""
         return self.hypervisor.inventory.ready
 
+    @property
+    def listing(self) -> bool:
+        """Whether the first listing is under way: libvirt has neither answered nor failed, since a moment."""
+        started = time.time() - self.hypervisor.started_at < FIRST_LISTING_SECONDS
+        return started and not self.ready and not self.hypervisor.transitions.is_failing("libvirt")
+
     def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the collection that may take `budget` seconds."""
+        """Return the collection for a client that has `budget` seconds."""
         return self.collector.snapshot(budget)
 
 
@@ -65,77 +79,125 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until a signal ends it. Raises `ListenError` when the address cannot be had."""
+        told = _Told()
         hypervisor = Hypervisor.of(self.settings)
-        collection = Collection(hypervisor, hypervisor.collector(self.settings))
-        address = self.settings.web.listen_address
-        server = web.Server(self._site(collection), address, door=self.door, sockets=self.sockets)
-        signals = self._listen_for_signals()
-        await server.start()
-        hypervisor.start()
-        collection.collector.start()
-        self._introduce(server)
-        watchdog = asyncio.create_task(self._watch())
+        serving = self._serving(Collection(hypervisor, hypervisor.collector(self.settings)))
         try:
-            while await signals.get() == signal.SIGHUP:
-                collection = await self._reload(server, collection)
+            await serving.server.start()
+            await serving.local.start()
+            hypervisor.start()
+            serving.collection.collector.start()
+            self._introduce(serving.server)
+            async with asyncio.TaskGroup() as tasks:
+                others = [tasks.create_task(self._watch()), tasks.create_task(self._follow(told, serving))]
+                await told.stop.wait()
+                self.notifier.stopping()
+                logger.info("stopping")
+                for task in others:
+                    task.cancel()
         finally:
-            self.notifier.stopping()
-            logger.info("stopping")
-            watchdog.cancel()
-            await server.close()
-            await _closed(collection.collector)
+            await serving.server.close()
+            await serving.local.close()
+            await _closed(serving.collection.collector)
             hypervisor.close()
 
-    def _listen_for_signals(self) -> asyncio.Queue[signal.Signals]:
-        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
-        return signals
+    def _serving(self, collection: Collection) -> "_Serving":
+        server = web.Server(
+            web.Application(self._site(collection)), self.settings.web.listen_address, sockets=self.sockets
+        )
+        local = web.LocalServer(self._local_site(collection), self.settings.paths.runtime_directory)
+        return _Serving(collection=collection, server=server, local=local)
 
-    async def _reload(self, server: web.Server, collection: Collection) -> Collection:
+    async def _follow(self, told: "_Told", serving: "_Serving") -> None:
+        """Reload as often as it is told to; what is told meanwhile is one more time."""
+        while True:
+            await told.reload.wait()
+            told.reload.clear()
+            self.notifier.reloading()
+            await self._reload(serving)
+            self._ready(serving.server)
+
+    async def _reload(self, serving: "_Serving") -> None:
         """Put new settings in use, or keep the old ones when the new ones are wrong."""
-        self.notifier.reloading()
         lane = Lane("reload")
-        try:
-            loaded = await asyncio.wrap_future(lane.submit(lambda: self._load(collection)))
-        except ConfigError as error:
-            logger.error("the old configuration stays in use: %s", error)
-            return collection
-        finally:
-            lane.close()
-            self._ready(server)
-        settings, collector, door = loaded
+        flight = asyncio.wrap_future(lane.submit(lambda: self._load(serving.collection.hypervisor)))
+        lane.close()
+        await asyncio.wait([flight])
+        error = flight.exception()
+        if error is not None:
+            foreseen = isinstance(error, HostcollectorError)
+            logger.error(
+                "the old configuration stays in use: %s", error, exc_info=None if foreseen else error
+            )
+            return
+        settings, collector, door = flight.result()
         log.configure(settings.log)
+        self._mention_what_waits(settings)
+        self.settings, self.door = settings, door
+        predecessor = serving.collection
+        serving.collection = Collection(predecessor.hypervisor, collector)
+        serving.server.exchange(self._site(serving.collection))
+        serving.local.exchange(self._local_site(serving.collection))
+        predecessor.collector.retire()
+        self._warn(serving.server)
+        logger.info("configuration reloaded")
+
+    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, web.Door]:
+        settings = self.load_settings()
+        path = settings.web.config_path
+        door = web.open_door(path, self.door)
+        if problems := web.taken_away(self.door.config, door.config):
+            door.close(successor=self.door)
+            raise ConfigError(str(path or "no web-config file"), problems)
+        collector = hypervisor.collector(settings)
+        try:
+            collector.start()
+        except BaseException:
+            collector.close()
+            raise
+        return settings, collector, door
+
+    def _mention_what_waits(self, settings: Settings) -> None:
+        """Say which new settings are not in use before the next start."""
         for section in FIXED_SECTIONS:
             if getattr(settings, section) != getattr(self.settings, section):
                 logger.warning("section %s changed: it takes effect at the next start", section)
         for key in FIXED_WEB_KEYS:
             if getattr(settings.web, key) != getattr(self.settings.web, key):
                 logger.warning("web.%s changed: it takes effect at the next start", key)
-        self.settings, self.door = settings, door
-        successor = Collection(collection.hypervisor, collector)
-        collector.start()
-        await server.replace(self._site(successor), door)
-        collection.collector.close()
-        logger.info("configuration reloaded")
-        return successor
 
-    def _load(self, collection: Collection) -> tuple[Settings, Collector, web.Door]:
-        settings = self.load_settings()
-        door = web.open_door(settings.web.config_path)
-        return settings, collection.hypervisor.collector(settings), door
-
-    def _site(self, collection: Collection) -> web.Application:
-        return web.build(
-            collection, Encoder(), self.settings, [source.name for source in NAMES], door=self.door
+    def _site(self, collection: Collection) -> web.Site:
+        status = web.View("text/html; charset=utf-8", partial(_status_page, self.settings, collection))
+        return web.Site(
+            collector=collection,
+            encoder=Encoder(),
+            settings=self.settings,
+            sources=[source.name for source in NAMES],
+            door=self.door,
+            views={"/": status},
         )
 
+    def _local_site(self, collection: Collection) -> web.Site:
+        """Return what commands by hand read: the metrics at their usual path, and the text of `diagnose`."""
+        site = self._site(collection)
+        settings = replace(self.settings, web=replace(self.settings.web, telemetry_path="/metrics"))
+        views = {
+            **site.views,
+            "/diagnose": web.View("text/plain; charset=utf-8", _diagnosis),
+            "/status.json": web.View("application/json", _state),
+        }
+        return replace(site, settings=settings, door=web.Door(), views=views)
+
     def _introduce(self, server: web.Server) -> None:
-        """Say where the page is, and who can read it if that is more than there should be."""
+        """Say where the page is."""
         logger.info("serving", extra={"address": ", ".join(map(str, server.addresses))})
+        self._warn(server)
+        self._ready(server)
+
+    def _warn(self, server: web.Server) -> None:
+        """Say who can read the page, if that is more than there should be."""
         if warning := web.exposure(server.addresses, self.door.config):
             logger.warning("%s; the cure is a web-config file", warning)
-        self._ready(server)
 
     def _ready(self, server: web.Server) -> None:
         self.notifier.ready(f"serving {', '.join(server.urls)}")
@@ -147,6 +209,50 @@ class Daemon:
         while True:
             self.notifier.watchdog()
             await asyncio.sleep(self.notifier.watchdog_seconds / 2)
+
+
+class _Told:
+    """What signals have asked for; a second signal of a kind asks for nothing more."""
+
+    def __init__(self) -> None:
+        self.stop, self.reload = asyncio.Event(), asyncio.Event()
+        wishes = ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload))
+        for number, wish in wishes:
+            asyncio.get_running_loop().add_signal_handler(number, wish.set)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Serving:
+    """What is served now, and where."""
+
+    collection: Collection
+    server: web.Server
+    local: web.LocalServer
+
+
+def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
+    daemon = status_page.Daemon(
+        version=__version__,
+        uptime=time.time() - collection.hypervisor.started_at,
+        telemetry_path=settings.web.telemetry_path,
+    )
+    return status_page.render(snapshot, daemon).encode()
+
+
+def _diagnosis(snapshot: Snapshot) -> bytes:
+    return "".join(f"{line}\n" for line in diagnose.lines(snapshot)).encode()
+
+
+def _state(snapshot: Snapshot) -> bytes:
+    """Return what a command by hand wants to know of the daemon: which one it is, and whether all is well."""
+    state = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "libvirt_uri": snapshot.facts.get("libvirt_uri", ""),
+        "libvirt_up": bool(overview(snapshot).libvirt_up),
+        "healthy": diagnose.healthy(snapshot),
+    }
+    return json.dumps(state).encode()
 
 
 async def _closed(collector: Collector) -> None:

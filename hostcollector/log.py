@@ -132,6 +132,10 @@ class Transitions:
             spell = duration(self._clock() - since)
             self._logger.info("%s recovered after %s", subject, spell, extra=context)
 
+    def is_failing(self, subject: str) -> bool:
+        """Whether `subject` is in trouble."""
+        return subject in self._failed_since
+
     def forget(self, subject: str) -> None:
         """Drop what is known of a `subject` that no longer exists."""
         with self._lock:

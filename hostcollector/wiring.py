@@ -144,6 +144,7 @@ class Hypervisor:
             guests_listed=lambda: self.inventory.age is not None,
             own=self._own_samples,
             facts=lambda: self._facts(settings),
+            budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,
             on_report=self._log,
             stage=stage,

@@ -56,9 +56,12 @@ def release() -> Iterator[threading.Event]:
 
 
 def _collector(
-    *sources: Source, maximum_age: float = 0.0, clock: Callable[[], float] = time.monotonic
+    *sources: Source,
+    maximum_age: float = 0.0,
+    budget: float = 8.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Collector:
-    return Collector(sources, Assembler(), guests=dict, maximum_age=maximum_age, clock=clock)
+    return Collector(sources, Assembler(), guests=dict, budget=budget, maximum_age=maximum_age, clock=clock)
 
 
 def _report(snapshot: Snapshot, name: str) -> Report:
@@ -78,9 +81,9 @@ def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> N
         return Reading(samples=())
 
     stuck = _Scripted("stuck", hang)
-    collector = _collector(_answering(), stuck)
-    first = collector.snapshot(0.2).result(timeout=10)
-    second = collector.snapshot(0.2).result(timeout=10)
+    collector = _collector(_answering(), stuck, budget=0.2)
+    first = collector.snapshot().result(timeout=10)
+    second = collector.snapshot().result(timeout=10)
     assert _value(first, host.CPUS_ONLINE.name) == 2
     assert _report(first, "stuck").reason is Reason.TIMEOUT
     assert _report(second, "stuck").reason is Reason.BUSY
@@ -100,7 +103,7 @@ def test_an_error_is_told_with_its_reason_and_cure() -> None:
         raise ZeroDivisionError
 
     collector = _collector(_Scripted("denied", deny), _Scripted("broken", fail))
-    snapshot = collector.snapshot(5).result(timeout=10)
+    snapshot = collector.snapshot().result(timeout=10)
     denied = _report(snapshot, "denied")
     assert (denied.state, denied.reason) == (SourceState.FAILED, Reason.DENIED)
     assert denied.notes == ("join the group libvirt",)
@@ -121,29 +124,80 @@ def test_scrapes_share_a_collection_while_it_runs_and_shortly_after() -> None:
     clock = _Clock()
     source = _Scripted("slow", wait_then_answer)
     collector = _collector(source, maximum_age=1.0, clock=clock)
-    first = collector.snapshot(5)
+    first = collector.snapshot()
     assert begun.wait(5)
-    assert collector.snapshot(5) is first
+    assert collector.snapshot() is first
     go_on.set()
-    assert collector.snapshot(5).result(timeout=10) is first.result(timeout=10)
+    assert collector.snapshot().result(timeout=10) is first.result(timeout=10)
     clock.ahead += 2
-    collector.snapshot(5).result(timeout=10)
+    collector.snapshot().result(timeout=10)
     assert source.reads == 2
     collector.close()
 
 
-def test_a_scrape_with_less_time_hurries_up_the_collection_that_it_joins(release: threading.Event) -> None:
-    """Who has half a second does not wait for the eight of somebody else."""
+def test_a_client_with_less_time_gets_what_is_there_and_hurries_nobody() -> None:
+    """When its time is over it gets a page without the slow source, and the others get one with it."""
+    go_on = threading.Event()
+
+    def wait_then_answer(_request: Request) -> Reading:
+        go_on.wait(30)
+        return Reading(samples=[Sample(host.CPUS_ONLINE, 3)])
+
+    slow = _Scripted("slow", wait_then_answer)
+    collector = _collector(slow, _answering(), budget=60.0)
+    patient, hurried = collector.snapshot(), collector.snapshot(1.2)
+    early = hurried.result(timeout=20)
+    assert (_report(early, "slow").reason, _report(early, "steady").state) == (Reason.TIMEOUT, SourceState.OK)
+    assert _value(early, collection.SOURCE_ERRORS.name, "slow", "timeout") == 0
+    go_on.set()
+    whole = patient.result(timeout=20)
+    assert _report(whole, "slow").state is SourceState.OK
+    assert _value(whole, collection.SOURCE_ERRORS.name, "slow", "timeout") == 0
+    assert (slow.reads, collector._runners[0].misses) == (1, 0)
+    collector.close()
+
+
+@pytest.mark.parametrize("patience", [1e-9, 0.0, 0.3, 0.99])
+def test_a_client_with_next_to_no_time_costs_nothing(patience: float) -> None:
+    """Below a second there is no look: it gets the collection, if it waits for it, like everybody else."""
+    collector = _collector(_answering())
+    looked = [collector.snapshot(patience) for _ in range(100)]
+    assert len({id(future) for future in looked}) == 1
+    assert _report(looked[0].result(timeout=10), "steady").state is SourceState.OK
+    collector.close()
+
+
+def test_many_clients_with_little_time_share_a_few_looks(release: threading.Event) -> None:
+    """However many different times clients have, what is there is put together every half second at most."""
 
     def hang(_request: Request) -> Reading:
         release.wait()
         return Reading(samples=())
 
-    collector = _collector(_Scripted("stuck", hang))
-    patient = collector.snapshot(600)
-    assert collector.snapshot(0.1) is patient
-    assert _report(patient.result(timeout=10), "stuck").reason is Reason.TIMEOUT
+    collector = _collector(_Scripted("stuck", hang), budget=600.0)
+    looks = {id(collector.snapshot(1.1 + number / 1000)) for number in range(1000)}
+    assert len(looks) <= 4
     collector.close()
+
+
+def test_who_waits_still_gets_an_answer_from_a_collector_that_is_replaced() -> None:
+    """Its sources are closed after the running collection, not in the middle of it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait_then_answer(_request: Request) -> Reading:
+        begun.set()
+        go_on.wait(30)
+        return Reading(samples=())
+
+    source = _Scripted("slow", wait_then_answer)
+    collector = _collector(source)
+    waiting = collector.snapshot()
+    assert begun.wait(10)
+    collector.retire()
+    assert not source.closed.is_set()
+    go_on.set()
+    assert _report(waiting.result(timeout=10), "slow").state is SourceState.OK
+    assert source.closed.wait(10)
 
 
 def test_a_source_that_misses_its_deadlines_is_left_alone_for_a_while() -> None:
@@ -158,15 +212,15 @@ def test_a_source_that_misses_its_deadlines_is_left_alone_for_a_while() -> None:
         return Reading(samples=())
 
     source = _Scripted("late", late)
-    collector = _collector(source, clock=clock)
+    collector = _collector(source, budget=0.05, clock=clock)
     for _ in range(3):
-        assert _report(collector.snapshot(0.05).result(timeout=10), "late").reason is Reason.TIMEOUT
+        assert _report(collector.snapshot().result(timeout=10), "late").reason is Reason.TIMEOUT
         pending[-1].set()
         _settle(collector)
-    assert _report(collector.snapshot(0.05).result(timeout=10), "late").reason is Reason.BACKOFF
+    assert _report(collector.snapshot().result(timeout=10), "late").reason is Reason.BACKOFF
     assert source.reads == 3
     clock.ahead += 10
-    collector.snapshot(0.05).result(timeout=10)
+    collector.snapshot().result(timeout=10)
     assert source.reads == 4
     pending[-1].set()
     collector.close()
@@ -185,10 +239,10 @@ def test_libvirt_is_up_when_it_answered_in_this_very_collection() -> None:
     def fail(_request: Request) -> Reading:
         raise SourceDeniedError("no")
 
-    up = _collector(_answering("libvirt_state")).snapshot(5).result(timeout=10)
+    up = _collector(_answering("libvirt_state")).snapshot().result(timeout=10)
     down = (
         _collector(_Scripted("libvirt_state", fail), _answering("libvirt_monitor"))
-        .snapshot(5)
+        .snapshot()
         .result(timeout=10)
     )
     assert (_value(up, "libvirt_up"), _value(down, "libvirt_up")) == (1, 0)
@@ -198,7 +252,7 @@ def test_closing_closes_every_idle_source() -> None:
     """Each source is closed in its own lane."""
     sources = [_answering("one"), _answering("two")]
     collector = _collector(*sources)
-    snapshot: Future[Snapshot] = collector.snapshot(5)
+    snapshot: Future[Snapshot] = collector.snapshot()
     snapshot.result(timeout=10)
     collector.close()
     assert all(source.closed.wait(5) for source in sources)
@@ -216,7 +270,7 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
         collector = Collector(
             [_Scripted("curious", look)], Assembler(), guests=dict, guests_listed=partial(bool, listed)
         )
-        collector.snapshot(5).result(timeout=10)
+        collector.snapshot().result(timeout=10)
         collector.close()
     assert told == [False, True]
 

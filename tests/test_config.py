@@ -94,6 +94,7 @@ redfish:
 paths:
   root: /mnt/capture
   state_directory: /run/state
+  runtime_directory: /run/own
 log:
   level: debug
   format: json

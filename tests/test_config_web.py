@@ -64,10 +64,17 @@ def test_every_key_arrives() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "basic_auth_users:\n", "http_server_config: {}\n"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", "http_server_config:\n", "http_server_config: {}\n"])
 def test_an_empty_file_is_neither_tls_nor_authentication(text: str) -> None:
     """A file whose keys are all commented out is in order."""
     assert read_web_bytes(text.encode(), "web.yml") == WebConfig()
+
+
+@pytest.mark.parametrize("users", ["", " {}", " null", " ~"])
+def test_a_list_of_users_without_users_is_a_mistake(users: str) -> None:
+    """A template with an empty variable, or a full disk, must not open the page."""
+    (problem,) = problems(f"basic_auth_users:{users}\n")
+    assert problem.startswith("basic_auth_users: there is no user")
 
 
 def test_keys_are_the_fields_of_the_values() -> None:
@@ -147,6 +154,7 @@ def test_certificates_that_nobody_checks_are_not_offered(kind: str) -> None:
         "'{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs='",
         "$1$salt$hash",
         f"{HASH}x",
+        "$2b$10$" + "a" * 53,
         "7",
         "[a]",
         "{a: b}",

@@ -61,6 +61,13 @@ def test_the_socket_is_where_the_service_would_listen() -> None:
     assert directives(SOCKET)["ListenStream"] == [str(Settings().web.listen_address)]
 
 
+def test_the_daemons_own_socket_has_its_directory() -> None:
+    """It is the settings' default, closed to others."""
+    service = directives(SERVICE)
+    assert [f"/run/{name}" for name in service["RuntimeDirectory"]] == [Settings().paths.runtime_directory]
+    assert service["RuntimeDirectoryMode"] == ["0750"]
+
+
 def test_a_wrong_configuration_is_not_tried_again() -> None:
     """Status 2 of the command line is what the unit does not restart after."""
     assert directives(SERVICE)["RestartPreventExitStatus"] == ["2"]

@@ -4,6 +4,7 @@ from hostcollector.config.address import Address, parse_address
 from hostcollector.config.overrides import Overrides
 from hostcollector.config.reading import (
     line_in_file,
+    open_to_everybody,
     read_bytes,
     read_file,
     read_map,
@@ -70,6 +71,7 @@ __all__ = [
     "XPathRule",
     "libvirt_uri_complaint",
     "line_in_file",
+    "open_to_everybody",
     "parse_address",
     "parse_remote",
     "parse_remotes",

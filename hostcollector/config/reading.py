@@ -90,6 +90,17 @@ def line_in_file(path: Path, key: str) -> int | None:
     return None
 
 
+def open_to_everybody(path: Path) -> str | None:
+    """Return the complaint about a file with a secret that everybody may read or write; None without one.
+
+    Raises `OSError`.
+    """
+    mode = path.stat().st_mode & 0o777
+    if not mode & 0o006:
+        return None
+    return f"can be read or written by everybody (mode {mode:04o}): run `chmod o=` on it"
+
+
 def _content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:
     """Return the file, a byte more than may be. A `regular` one has to be no pipe, which nobody may fill."""
     try:

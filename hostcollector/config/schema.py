@@ -65,6 +65,7 @@ OVN: Mapping[str, Check] = {
 PATHS: Mapping[str, Check] = {
     "root": values.absolute_path,
     "state_directory": values.absolute_path,
+    "runtime_directory": values.absolute_path_or_empty,
 }
 LOG: Mapping[str, Check] = {
     "level": values.choice(LogLevel),

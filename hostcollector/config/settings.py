@@ -316,6 +316,13 @@ class PathSettings:
     state_directory: str = "/var/lib/hostcollector"
     """Absolute path of the directory for what must survive a restart."""
 
+    runtime_directory: str = "/run/hostcollector"
+    """Absolute path of the directory for the daemon's own socket, hostcollector.sock; empty for no socket.
+
+    Commands by hand read the running daemon through it. systemd makes the default directory; where it does
+    not exist there is no socket.
+    """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:

@@ -184,6 +184,11 @@ def absolute_path(node: yaml.Node) -> str:
     return value
 
 
+def absolute_path_or_empty(node: yaml.Node) -> str:
+    """Return an absolute path of the file system, or nothing."""
+    return "" if kind(node) == "null" or node.value == "" else absolute_path(node)
+
+
 def absolute_path_or_null(node: yaml.Node) -> str | None:
     """Return an absolute path of the file system, or None for null."""
     return None if kind(node) == "null" else absolute_path(node)

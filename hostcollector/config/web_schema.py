@@ -21,7 +21,8 @@ from hostcollector.config.web_config import (
     WebConfig,
 )
 
-_HASH = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
+# The salt's last character holds two bits, so bcrypt takes no other one than these four.
+_HASH = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _DEAREST = 14
 """The cost of a bcrypt hash that takes about a second to check; the next one takes twice as long."""
 
@@ -102,6 +103,8 @@ def _users(node: yaml.Node, place: Place) -> dict[str, str]:
             found[user] = _bcrypt(value)
         except UnfitError as error:
             here.refuse(value, str(error))
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        place.refuse(node, "there is no user: leave the section out for a page without passwords")
     return found
 
 

@@ -1,11 +1,23 @@
 """The web side: the event loop only moves bytes; what takes time runs in lanes. Only importer of aiohttp."""
 
-from aiohttp.web import Application
-
-from hostcollector.web.application import Collector, build
+from hostcollector.web.application import Application
 from hostcollector.web.door import Door, open_door
-from hostcollector.web.exposure import exposure
+from hostcollector.web.exposure import exposure, taken_away
 from hostcollector.web.limits import Limits
+from hostcollector.web.local import LocalServer
 from hostcollector.web.server import Server
+from hostcollector.web.site import Collector, Site, View
 
-__all__ = ["Application", "Collector", "Door", "Limits", "Server", "build", "exposure", "open_door"]
+__all__ = [
+    "Application",
+    "Collector",
+    "Door",
+    "Limits",
+    "LocalServer",
+    "Server",
+    "Site",
+    "View",
+    "exposure",
+    "open_door",
+    "taken_away",
+]

@@ -2,53 +2,71 @@
 
 import binascii
 import ipaddress
+import ssl
+import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aiohttp import web
 
+from hostcollector.web.certificates import Certificates
 from hostcollector.web.passwords import Passwords, Verdict
 from hostcollector.web.refusals import Refusals
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-PROBES = frozenset({"healthy", "ready"})
-"""Names of the routes that need no password."""
 
 _CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="hostcollector", charset="UTF-8"'}
 
 
 class Admission:
-    """Checks each request: the names in the client's certificate, then its password."""
+    """Checks each request: would its connection be made today, the client's certificate, the password.
+
+    `wall_clock` gives Unix time in seconds.
+    """
 
     def __init__(
         self,
         passwords: Passwords | None = None,
         allowed_sans: Collection[str] = (),
         refusals: Refusals | None = None,
+        certificates: Certificates | None = None,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._passwords = passwords
+        self.passwords = passwords
         self._allowed_sans = frozenset(map(_normal, allowed_sans))
         self._refusals = refusals or Refusals()
+        self._certificates = certificates
+        self._wall_clock = wall_clock
 
-    @web.middleware
-    async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer the request, or say what is missing: 401, 403 or 429."""
-        if self._allowed_sans and not self._allowed_sans & subject_names(_certificate(request)):
-            self._refusals.note("no name of the client's certificate is allowed", _client(request))
-            raise web.HTTPForbidden(text="No name of this certificate is among client_allowed_sans.\n")
-        if self._passwords is not None and request.match_info.route.name not in PROBES:
-            await self._ask_password(request, self._passwords)
-        return await handler(request)
+    async def admit(self, request: web.BaseRequest, *, probe: bool) -> None:
+        """Return, or raise what is missing: 401, 403 or 429. A probe needs no password.
+
+        Raises `ConnectionError` for a connection that was made under rules that hold no longer: the client
+        makes another one and sees which ones do.
+        """
+        if self._certificates is not None and not await self._certificates.accept(
+            request.get_extra_info("sslcontext")
+        ):
+            raise ConnectionAbortedError
+        self._check_certificate(request)
+        if self.passwords is not None and not probe:
+            await self._ask_password(request, self.passwords)
 
     def close(self) -> None:
         """Let the threads end."""
         self._refusals.close()
-        if self._passwords is not None:
-            self._passwords.close()
+        if self.passwords is not None:
+            self.passwords.close()
 
-    async def _ask_password(self, request: web.Request, passwords: Passwords) -> None:
+    def _check_certificate(self, request: web.BaseRequest) -> None:
+        certificate: Mapping[str, Any] = request.get_extra_info("peercert") or {}
+        if certificate and ssl.cert_time_to_seconds(certificate["notAfter"]) <= self._wall_clock():
+            self._refusals.note("the client's certificate has expired", _client(request))
+            raise _closing(web.HTTPForbidden(text="This certificate has expired.\n"))
+        if self._allowed_sans and not self._allowed_sans & subject_names(certificate):
+            self._refusals.note("no name of the client's certificate is allowed", _client(request))
+            raise web.HTTPForbidden(text="No name of this certificate is among client_allowed_sans.\n")
+
+    async def _ask_password(self, request: web.BaseRequest, passwords: Passwords) -> None:
         said = credentials(request.headers.getall("Authorization", []))
         if said is None:
             raise web.HTTPUnauthorized(text="A user and a password are needed.\n", headers=_CHALLENGE)
@@ -75,8 +93,12 @@ def credentials(headers: Collection[str]) -> tuple[str, bytes] | None:
 
 
 def subject_names(certificate: Mapping[str, Any]) -> frozenset[str]:
-    """Return the alternative names of a certificate as `ssl.SSLSocket.getpeercert` gives it: of all kinds."""
-    return frozenset(_normal(value) for _, value in certificate.get("subjectAltName", ()))
+    """Return the alternative names of a certificate as `ssl.SSLSocket.getpeercert` gives it: of all kinds.
+
+    But directory names, which are no text.
+    """
+    names = (value for _, value in certificate.get("subjectAltName", ()))
+    return frozenset(_normal(name) for name in names if isinstance(name, str))
 
 
 def _normal(name: str) -> str:
@@ -87,9 +109,10 @@ def _normal(name: str) -> str:
         return name
 
 
-def _certificate(request: web.Request) -> Mapping[str, Any]:
-    return request.get_extra_info("peercert") or {}
+def _closing(refusal: web.HTTPException) -> web.HTTPException:
+    refusal.force_close()
+    return refusal
 
 
-def _client(request: web.Request) -> str:
+def _client(request: web.BaseRequest) -> str:
     return request.remote or ""

@@ -1,168 +1,118 @@
-"""The pages and what they answer."""
+"""Answers requests. There is one application for as long as the daemon runs.
 
-import asyncio
-import time
-from collections.abc import Callable, Collection
-from concurrent.futures import Future
-from typing import Protocol
+The site that it serves is exchanged when the configuration is read again; nothing holds on to an old one but
+the requests that have begun there.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from aiohttp import web
+from yarl import URL
 
-from hostcollector import __version__
-from hostcollector.config import Settings
-from hostcollector.errors import HostcollectorError
-from hostcollector.exposition import accepts_gzip, choose_format
-from hostcollector.model import Snapshot
-from hostcollector.status_page import Daemon, render
-from hostcollector.web.admission import PROBES, Handler
+from hostcollector.web.connection import Connection, send
 from hostcollector.web.door import Door
 from hostcollector.web.limits import Limits
-from hostcollector.web.pages import Encoder, Pages, Variant
-from hostcollector.web.replies import headers_with, send, unavailable
-from hostcollector.web.request import TIMEOUT_HEADER, UnknownSourceError, scrape_budget, selection
+from hostcollector.web.replies import HEADERS, unavailable
+from hostcollector.web.site import Pressroom, Site
+from hostcollector.web.slots import Slots
 from hostcollector.web.workers import Workers
-from hostcollector.wording import one_line
 
 ENCODERS = 3
 """Lanes that write pages."""
 
-OWN_SOURCES = ("collector",)
-"""Names that `collect[]` knows beside the sources: the rows about the collection itself."""
+METHODS = ("GET", "HEAD")
 
 
-class Collector(Protocol):
-    """What the pages are made from."""
+class Application:
+    """Answers requests with a site's pages. Bound to one event loop."""
+
+    def __init__(self, site: Site, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._slots = Slots(self._limits)
+        self._workers = Workers("page", ENCODERS)
+        self._pressroom = Pressroom(site, self._workers)
 
     @property
-    def ready(self) -> bool:
-        """Whether the first listing of guests is done."""
+    def door(self) -> Door:
+        """What the present site is behind."""
+        return self._pressroom.site.door
 
-    def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the collection that may take `budget` seconds, never blocking.
+    def exchange(self, site: Site) -> None:
+        """Serve another site from now on, and close the door of the old one."""
+        door = self.door
+        self._pressroom = Pressroom(site, self._workers)
+        door.close(successor=site.door)
 
-        The future fails with nothing but a `HostcollectorError`.
-        """
-
-
-def build(
-    collector: Collector,
-    encoder: Encoder,
-    settings: Settings,
-    source_names: Collection[str],
-    *,
-    limits: Limits | None = None,
-    door: Door | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> web.Application:
-    """Return the application that serves the pages of `collector`.
-
-    `source_names` are what ``collect[]`` may name, `door` says who may ask; `clock` counts the uptime, in
-    seconds. It serves in one event loop.
-    """
-    site = _Site(collector, encoder, settings, source_names, limits or Limits(), clock)
-    door = door or Door()
-    application = web.Application(middlewares=[door.admission.admit, site.limited])
-    application.on_response_prepare.append(headers_with(door.headers))
-    application.on_cleanup.append(site.close)
-    application.router.add_get("/", site.status)
-    application.router.add_get("/-/healthy", site.healthy, name="healthy")
-    application.router.add_get("/-/ready", site.ready, name="ready")
-    application.router.add_get(settings.web.telemetry_path, site.metrics)
-    return application
-
-
-class _Site:
-    """The handlers and what they share."""
-
-    def __init__(
-        self,
-        collector: Collector,
-        encoder: Encoder,
-        settings: Settings,
-        source_names: Collection[str],
-        limits: Limits,
-        clock: Callable[[], float],
-    ) -> None:
-        self._collector = collector
-        self._settings = settings
-        self._known = {*source_names, *OWN_SOURCES}
-        self._limits = limits
-        self._clock = clock
-        self._started = clock()
-        self._in_flight = 0
-        self._workers = Workers("page", ENCODERS)
-        self._pages = Pages(encoder, self._workers)
-
-    async def close(self, _application: web.Application) -> None:
+    def close(self) -> None:
+        """Let the threads end."""
+        self.door.close()
         self._workers.close()
 
-    async def healthy(self, _request: web.Request) -> web.Response:
-        """Say that the event loop turns."""
-        return web.Response(text="ok\n")
-
-    async def ready(self, _request: web.Request) -> web.Response:
-        """Say whether a scrape would find the guests."""
-        if not self._collector.ready:
-            raise unavailable("The first listing of guests is not done yet.")
-        return web.Response(text="ready\n")
-
-    async def metrics(self, request: web.Request) -> web.StreamResponse:
-        """Answer a scrape."""
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the answer, or raise the one that says why there is none."""
+        headers = {**HEADERS, **self.door.headers}
         try:
-            only = selection(request.query.getall("collect[]", []), self._known)
-        except UnknownSourceError as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from None
-        variant = Variant(
-            form=choose_format(_header(request, "Accept")),
-            compressed=accepts_gzip(_header(request, "Accept-Encoding")),
-            only=only,
-        )
-        page = await self._pages.get(await self._snapshot(request), variant)
-        headers = {"Content-Type": variant.form.content_type, "Vary": "Accept, Accept-Encoding"}
-        if variant.compressed:
-            headers["Content-Encoding"] = "gzip"
-        return await send(request, page, headers, self._limits.send_seconds)
+            return await self._answer(request, headers)
+        except web.HTTPException as refusal:
+            refusal.headers.update(headers)
+            if request.body_exists:
+                refusal.force_close()  # nobody reads the body, so nothing can follow it
+            raise
 
-    async def status(self, request: web.Request) -> web.StreamResponse:
-        """Answer a person."""
-        daemon = Daemon(
-            version=__version__,
-            uptime=self._clock() - self._started,
-            telemetry_path=self._settings.web.telemetry_path,
-        )
-        snapshot = await self._snapshot(request)
-        page = await self._workers.run(lambda: render(snapshot, daemon).encode())
-        headers = {"Content-Type": "text/html; charset=utf-8"}
-        return await send(request, page, headers, self._limits.send_seconds)
-
-    async def _snapshot(self, request: web.Request) -> Snapshot:
-        """Return a snapshot within the client's time, or raise the 503 that says why there is none."""
-        collection = self._settings.collection
-        budget = scrape_budget(
-            _header(request, TIMEOUT_HEADER), collection.budget_seconds, collection.timeout_margin_seconds
-        )
-        try:
-            async with asyncio.timeout(budget + collection.timeout_margin_seconds):
-                # Shielded, because the collection belongs to everybody who waits for it.
-                return await asyncio.shield(asyncio.wrap_future(self._collector.snapshot(budget)))
-        except TimeoutError:
-            raise unavailable(f"The collection did not end within {budget:g} s.") from None
-        except HostcollectorError as error:
-            raise unavailable(f"There is no collection: {one_line(str(error))}.") from None
-
-    @web.middleware
-    async def limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer so many requests at once and no more; the probes cost nothing and are always answered."""
-        if request.match_info.route.name in PROBES:
-            return await handler(request)
-        if self._in_flight >= self._limits.requests:
-            raise unavailable(f"{self._limits.requests} requests are being answered already.")
-        self._in_flight += 1
-        try:
-            return await handler(request)
-        finally:
-            self._in_flight -= 1
+    async def _answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        site = self._pressroom.site
+        if site.door.is_open:
+            _refuse_foreign_names(request, site.settings.web.listen_address.host)
+        await site.door.admission.admit(request, probe=request.path in PROBES)
+        pressroom = self._pressroom  # of this moment: checking a password takes a while
+        if request.path not in {*PROBES, *pressroom.site.paths}:
+            raise web.HTTPNotFound
+        if request.method not in METHODS:
+            raise web.HTTPMethodNotAllowed(request.method, METHODS)
+        if request.body_exists:
+            raise web.HTTPRequestEntityTooLarge(0, 0, text="No request has a body here.\n")
+        if request.path in PROBES:
+            return web.Response(text=PROBES[request.path](pressroom.site), headers=headers)
+        with self._slots.one(cast(Connection, request.protocol)):
+            page = await pressroom.page(request)
+            return await send(request, page.pieces, {**headers, **page.headers}, self._limits.send_seconds)
 
 
-def _header(request: web.Request, name: str) -> str:
-    return ",".join(request.headers.getall(name, []))
+def _ready(site: Site) -> str:
+    """Say whether a scrape would find the guests."""
+    if not site.collector.ready:
+        raise unavailable("The first listing of guests is not done yet.")
+    return "ready\n"
+
+
+PROBES: Mapping[str, Callable[[Site], str]] = {"/-/healthy": lambda _site: "ok\n", "/-/ready": _ready}
+"""What needs no password, costs nothing and is always answered."""
+
+
+def _refuse_foreign_names(request: web.BaseRequest, listen_host: str) -> None:
+    """Refuse a request for a name that is not this machine's, where only programs of this machine can ask.
+
+    A browser here would send it for a web page of a stranger's, whose name leads to this address (DNS
+    rebinding); nothing else keeps that page from reading this one.
+    """
+    here = request.get_extra_info("sockname")
+    if not isinstance(here, tuple) or not ipaddress.ip_address(here[0].partition("%")[0]).is_loopback:
+        return
+    try:
+        name = (URL.build(scheme="http", authority=request.headers.get("Host", "")).host or "").lower()
+    except ValueError:
+        name = "?"
+    own = {"", "localhost", listen_host.lower(), socket.gethostname().lower()}
+    if name not in own and not name.endswith(".localhost") and not _is_address(name):
+        raise web.HTTPMisdirectedRequest(text="This machine has another name; ask for localhost.\n")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True

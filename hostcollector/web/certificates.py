@@ -11,7 +11,7 @@ from hostcollector.config import TlsServerConfig
 from hostcollector.errors import CertificateError, LaneBusyError, LaneClosedError
 from hostcollector.lanes import Lane
 from hostcollector.log import Transitions
-from hostcollector.web.tls import server_context
+from hostcollector.web.tls import ServerContext, server_context
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Certificates:
         self._context = server_context(tls)
         self._looked = clock()
 
-    async def current(self) -> ssl.SSLContext:
+    async def current(self) -> ServerContext:
         """Return the context for a client that connects now; has looked at the files at most a moment ago."""
         if self._clock() - self._looked >= self._look_seconds:
             self._looked = self._clock()
@@ -58,6 +58,10 @@ class Certificates:
                 return self._context
             await asyncio.wait([asyncio.wrap_future(flight)], timeout=PATIENCE_SECONDS)
         return self._context
+
+    async def accept(self, context: ssl.SSLContext | None) -> bool:
+        """Whether a connection that was made under `context` would be made by the present rules too."""
+        return isinstance(context, ServerContext) and context.rules == (await self.current()).rules
 
     def close(self) -> None:
         """Let the lane's thread end."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -10,8 +11,10 @@ from hostcollector.exposition import Format
 from hostcollector.model import Snapshot
 from hostcollector.web.workers import Workers
 
-LONGEST_CACHE = 8
-"""Pages kept of one snapshot; filters make more variants than scrapers use."""
+_END = b"# EOF\n"
+"""What ends a page in OpenMetrics, and stands nowhere else."""
+
+_COMPRESSED_END = gzip.compress(_END, 1, mtime=0)
 
 
 class Encoder(Protocol):
@@ -23,7 +26,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One of the pages that can be made of a snapshot."""
+    """One of the pages that can be made of a snapshot: of the sources in `only`, None for all."""
 
     form: Format
     compressed: bool
@@ -31,34 +34,53 @@ class Variant:
 
 
 class Pages:
-    """Encodes and keeps the pages of the last snapshot, so that ten scrapers cost one encoding."""
+    """Makes and keeps what was made of the last snapshot, so that ten scrapers cost one encoding.
+
+    A page of some sources is put together from one piece for each, so whatever clients select, each source is
+    encoded once in each format.
+    """
 
     def __init__(self, encoder: Encoder, workers: Workers) -> None:
         self._encoder = encoder
         self._workers = workers
         self._snapshot: Snapshot | None = None
-        self._made: dict[Variant, asyncio.Task[bytes]] = {}
+        self._made: dict[Hashable, asyncio.Task[bytes]] = {}
 
-    async def get(self, snapshot: Snapshot, variant: Variant) -> bytes:
-        """Return the bytes of the page, made now or a moment ago by somebody else."""
+    async def get(self, snapshot: Snapshot, variant: Variant) -> Sequence[bytes]:
+        """Return the pieces of the page, made now or a moment ago for somebody else."""
+        if variant.only is None:
+            return [await self._piece(snapshot, variant, None)]
+        pieces = [await self._piece(snapshot, variant, source) for source in sorted(variant.only)]
+        if variant.form is Format.OPENMETRICS:
+            pieces.append(_COMPRESSED_END if variant.compressed else _END)
+        return pieces
+
+    async def view(self, snapshot: Snapshot, name: str, render: Callable[[Snapshot], bytes]) -> bytes:
+        """Return what `render` makes of the snapshot; `name` tells it from other views."""
+        return await self._kept(snapshot, name, partial(render, snapshot))
+
+    async def _piece(self, snapshot: Snapshot, variant: Variant, source: str | None) -> bytes:
+        key = (variant.form, source)
+        plain = await self._kept(snapshot, key, partial(self._encode, snapshot, variant.form, source))
+        if not variant.compressed:
+            return plain
+        # Level 1: a page is so repetitive that more effort saves little. Compressed pieces in a row are one
+        # compressed file (RFC 1952, 2.2).
+        return await self._kept(snapshot, (*key, "gzip"), partial(gzip.compress, plain, 1, mtime=0))
+
+    def _encode(self, snapshot: Snapshot, form: Format, source: str | None) -> bytes:
+        if source is None:
+            return self._encoder.encode(snapshot, form)
+        return self._encoder.encode(snapshot, form, frozenset({source})).removesuffix(_END)
+
+    async def _kept(self, snapshot: Snapshot, key: Hashable, make: Callable[[], bytes]) -> bytes:
         if snapshot is not self._snapshot:
+            if self._snapshot is not None and snapshot.taken_at < self._snapshot.taken_at:
+                # A client that has waited long must not push out the pages of the last snapshot.
+                return await self._workers.run(make)
             self._snapshot, self._made = snapshot, {}
-        task = self._made.get(variant)
+        task = self._made.get(key)
         if task is None:
-            if len(self._made) >= LONGEST_CACHE:
-                del self._made[next(iter(self._made))]
-            task = self._made[variant] = asyncio.create_task(self._make(snapshot, variant))
+            task = self._made[key] = asyncio.create_task(self._workers.run(make))
         # Shielded, because others may be waiting for the same page.
         return await asyncio.shield(task)
-
-    async def _make(self, snapshot: Snapshot, variant: Variant) -> bytes:
-        if not variant.compressed:
-            return await self._workers.run(
-                partial(self._encoder.encode, snapshot, variant.form, variant.only)
-            )
-        uncompressed = replace(variant, compressed=False)
-        # An older snapshot, of a client that has waited long, must not push out the pages of the last one.
-        current = snapshot is self._snapshot
-        plain = await (self.get if current else self._make)(snapshot, uncompressed)
-        # Level 1: a page is so repetitive that more effort saves little.
-        return await self._workers.run(partial(gzip.compress, plain, 1, mtime=0))

@@ -23,16 +23,20 @@ class Refusals:
         self._silent_until: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
-    def note(self, reason: str, client: str) -> None:
-        """Note a refusal; `client` is the address, the one thing that is said of a client. Never blocks."""
+    def note(self, reason: str, client: str, error: BaseException | None = None) -> None:
+        """Note a refusal; `client` is the address, the one thing that is said of a client. Never blocks.
+
+        `error` is an unforeseen one, whose traceback is logged.
+        """
         self._unsaid[reason] = self._unsaid.get(reason, 0) + 1
         now = self._clock()
         if now < self._silent_until.get(reason, now):
             return
         context = {"client": client, "requests": self._unsaid[reason]}
+        level = logging.WARNING if error is None else logging.ERROR
         # A client decides when this is written: it must not be able to hold up the loop with it.
         with suppress(LaneBusyError, LaneClosedError):
-            self._lane.submit(lambda: logger.warning("refused: %s", reason, extra=context))
+            self._lane.submit(lambda: logger.log(level, "refused: %s", reason, extra=context, exc_info=error))
             self._silent_until[reason] = now + SILENCE_SECONDS
             del self._unsaid[reason]
 

@@ -13,15 +13,24 @@ class UnknownSourceError(ValueError):
 
 
 def scrape_budget(header: str, configured: float, margin: float) -> float:
-    """Return the seconds that a collection may take for this scraper.
+    """Return the seconds after which this scraper's page is made of what there is.
 
     That is the configured budget, or less where the scraper's own timeout minus `margin` is less; at least
     half of that timeout. A header that is not a positive decimal number is as good as none.
     """
+    timeout = _timeout(header)
+    return configured if timeout is None else min(configured, timeout - min(margin, timeout / 2))
+
+
+def scrape_patience(header: str, configured: float, margin: float) -> float:
+    """Return the seconds after which the scraper is told that there is no page: before it hangs up."""
+    timeout = _timeout(header)
+    return configured + margin if timeout is None else timeout - min(margin, timeout / 2) / 4
+
+
+def _timeout(header: str) -> float | None:
     timeout = float(header) if _SECONDS.fullmatch(header) else 0.0
-    if timeout <= 0:
-        return configured
-    return min(configured, max(timeout - margin, timeout / 2))
+    return timeout if timeout > 0 else None
 
 
 def selection(names: Sequence[str], known: Collection[str]) -> frozenset[str] | None:

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostcollector.config import ClientAuthType, TlsServerConfig, TlsVersion
+from hostcollector.config import ClientAuthType, TlsServerConfig, TlsVersion, open_to_everybody
 from hostcollector.errors import CertificateError
 
 _VERSIONS = {
@@ -16,23 +16,29 @@ _VERIFY = {
     ClientAuthType.IF_GIVEN: ssl.CERT_OPTIONAL,
     ClientAuthType.REQUIRED: ssl.CERT_REQUIRED,
 }
-_READ_OR_WRITTEN_BY_OTHERS = 0o006
 
 _NOT_TLS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"}
 
 
-def server_context(tls: TlsServerConfig) -> ssl.SSLContext:
+class ServerContext(ssl.SSLContext):
+    """A context that knows by which rules it lets clients in; two with the same rules let in the same."""
+
+    rules: tuple[object, ...] = ()
+
+
+def server_context(tls: TlsServerConfig) -> ServerContext:
     """Return a context of the files as they are now; reads them, so it belongs into a lane.
 
     Raises `CertificateError` with every problem; a key file that everybody on the machine may read or write
     is one.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = _Telling
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
     context.set_alpn_protocols(["http/1.1"])
-    # Without tickets every connection shows its certificate anew, to the authorities of this moment.
+    # Without tickets no session outlives its context. Sessions of TLS 1.2 live in it: `Admission` looks again
+    # whether the certificate is still valid that such a session began with.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     problems = [
@@ -42,6 +48,8 @@ def server_context(tls: TlsServerConfig) -> ssl.SSLContext:
     if problems:
         raise CertificateError(problems)
     context.verify_mode = _VERIFY[tls.client_auth_type]
+    authorities = None if tls.client_ca_file is None else Path(tls.client_ca_file).read_bytes()
+    context.rules = (tls.client_auth_type, tls.min_version, tls.max_version, authorities)
     return context
 
 
@@ -64,7 +72,8 @@ class _Telling(ssl.SSLObject):
         except ssl.SSLError as error:
             if error.reason in _NOT_TLS:
                 raise  # who does not speak TLS does not understand an alert either
-            self._failure = error
+            # Without its traceback, whose frames hold this very object.
+            self._failure = error.with_traceback(None)
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is on its way") from error
 
 
@@ -72,8 +81,8 @@ def _pair_complaints(context: ssl.SSLContext, tls: TlsServerConfig) -> Iterator[
     """Load certificate and key; yield what is wrong with either."""
     unreadable = {key: _unreadable(getattr(tls, key)) for key in ("cert_file", "key_file")}
     yield from ((key, complaint) for key, complaint in unreadable.items() if complaint)
-    if unreadable["key_file"] is None and (mode := _mode(tls.key_file)) & _READ_OR_WRITTEN_BY_OTHERS:
-        yield "key_file", f"can be read or written by everybody (mode {mode:04o}): run `chmod o=` on it"
+    if unreadable["key_file"] is None and (complaint := open_to_everybody(Path(tls.key_file))):
+        yield "key_file", complaint
     if not any(unreadable.values()):
         yield from _load_pair(context, tls)
 
@@ -113,10 +122,6 @@ def _unreadable(path: str) -> str | None:
             return None
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-
-
-def _mode(path: str) -> int:
-    return Path(path).stat().st_mode & 0o777
 
 
 class _PassphraseError(Exception):

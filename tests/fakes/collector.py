@@ -14,6 +14,7 @@ class FakeCollector:
     def __init__(self, answer: Snapshot | HostcollectorError | None) -> None:
         self.answer = answer
         self.ready = True
+        self.listing = False
         self.budgets: list[float] = []
         """The budget of every snapshot that was asked for, in seconds."""
 

@@ -1,6 +1,7 @@
 """A web server on a free port, with a client, over a fake collector."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ import aiohttp
 from hostcollector.config import Address, Settings
 from hostcollector.errors import HostcollectorError
 from hostcollector.model import Snapshot
-from hostcollector.web import Door, Limits, Server, build
+from hostcollector.status_page import Daemon, render
+from hostcollector.web import Application, Door, Limits, Server, Site, View
 from tests.fakes.collector import CountingEncoder, FakeCollector
 
 SOURCES = ("definition", "procfs", "netlink")
@@ -18,7 +20,7 @@ LOCALHOST = Address("127.0.0.1", 0)
 
 
 @dataclass(kw_only=True)
-class Site:
+class ServedSite:
     """A server on a free port with a client, and what it was made of."""
 
     collector: FakeCollector
@@ -34,13 +36,32 @@ class Site:
     @property
     def buffered(self) -> int:
         """How many bytes the server holds for clients that have not taken them."""
-        manager = self.server._runner.server
-        transports = [connection.transport for connection in manager.connections] if manager else []
+        transports = [connection.transport for connection in self.server._manager.connections]
         return sum(transport.get_write_buffer_size() for transport in transports if transport)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection of one's own, for what no proper client would do."""
         return await asyncio.open_connection(self.address.host, self.address.port)
+
+
+def site_of(
+    collector: FakeCollector,
+    encoder: CountingEncoder | None = None,
+    settings: Settings | None = None,
+    door: Door | None = None,
+) -> Site:
+    """Return what is served: the collector's pages and the real status page."""
+    settings = settings or Settings()
+    daemon = Daemon(version="1", uptime=0.0, telemetry_path=settings.web.telemetry_path)
+    status = View("text/html; charset=utf-8", lambda snapshot: render(snapshot, daemon).encode())
+    return Site(
+        collector=collector,
+        encoder=encoder or CountingEncoder(),
+        settings=settings,
+        sources=SOURCES,
+        door=door or Door(),
+        views={"/": status},
+    )
 
 
 @asynccontextmanager
@@ -49,20 +70,29 @@ async def serving(
     settings: Settings | None = None,
     limits: Limits | None = None,
     door: Door | None = None,
-) -> AsyncIterator[Site]:
+    admits: Callable[[socket.socket], bool] = lambda _accepted: True,
+) -> AsyncIterator[ServedSite]:
     """Serve a collector with that answer on a free port, and close everything at the end."""
     collector, encoder = FakeCollector(answer), CountingEncoder()
-    application = build(collector, encoder, settings or Settings(), SOURCES, limits=limits, door=door)
-    server = Server(application, LOCALHOST, limits, door)
+    application = Application(site_of(collector, encoder, settings, door), limits)
+    server = Server(application, LOCALHOST, limits, admits=admits)
     await server.start()
     base = server.urls[0]
     client = aiohttp.ClientSession(base, auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
     try:
         async with client:
-            yield Site(collector=collector, encoder=encoder, server=server, client=client)
+            yield ServedSite(collector=collector, encoder=encoder, server=server, client=client)
     finally:
         encoder.gate.set()
         await server.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether nothing more comes from the server: it has closed the connection, or cut it off."""
+    try:
+        return await reader.read() == b""
+    except ConnectionError:
+        return True
 
 
 async def until(condition: Callable[[], bool]) -> None:

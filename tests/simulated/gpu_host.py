@@ -110,7 +110,8 @@ class GpuHost:
 
     def snapshot(self, budget: float = BUDGET) -> Snapshot:
         """Make one collection."""
-        return self.collector.snapshot(budget).result()
+        self.collector._budget = budget
+        return self.collector.snapshot().result()
 
     def settled(self) -> Snapshot:
         """Return a collection with what the BMC says now, after a look that saw who owns what."""

@@ -10,7 +10,7 @@ from hostcollector.web import Door
 from hostcollector.web.admission import credentials
 from hostcollector.web.passwords import WAITING
 from hostcollector.web.refusals import SILENCE_SECONDS, Refusals
-from tests.fakes.site import Site, serving, until
+from tests.fakes.site import ServedSite, serving, until
 from tests.pages import full_page
 from tests.web.conftest import door_of
 from tests.web.test_passwords import HASHES
@@ -94,9 +94,9 @@ async def test_a_path_in_disguise_is_not_a_probe(door: Door) -> None:
             assert (await _raw(site, path)).startswith(b"HTTP/1.1 401 "), path
 
 
-async def _raw(site: Site, path: bytes) -> bytes:
+async def _raw(site: ServedSite, path: bytes) -> bytes:
     reader, writer = await site.connect()
-    writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     reply = await reader.read()
     writer.close()
     return reply
@@ -106,7 +106,7 @@ async def test_a_flood_is_told_to_come_again(door: Door) -> None:
     """Who has a check waiting already gets 429 at once, and the page goes on for others."""
     async with serving(full_page(), door=door) as site:
         assert (await site.client.get("/metrics", headers=basic("prometheus", "secret"))).status == 200
-        waiting = door.admission._passwords._waiting  # type: ignore[union-attr] # there are users
+        waiting = door.admission.passwords._acquainted.waiting  # type: ignore[union-attr] # there are users
         waiting.update(f"192.0.2.{number}" for number in range(WAITING))
         reply = await site.client.get("/metrics", headers=basic("prometheus", "guess"))
         assert (reply.status, reply.headers["Retry-After"]) == (429, "1")

@@ -14,7 +14,7 @@ from hostcollector.config import TlsServerConfig
 from hostcollector.web import Door
 from hostcollector.web.certificates import Certificates
 from tests.fakes.authority import Certificate
-from tests.fakes.site import Site, serving
+from tests.fakes.site import ServedSite, serving
 from tests.pages import full_page
 from tests.web.conftest import Pki
 
@@ -34,12 +34,12 @@ def put(certificate: Certificate, directory: Path) -> None:
         (directory / f"{name}.new").replace(directory / name)
 
 
-async def shown(site: Site, pki: Pki) -> bytes:
+async def shown(site: ServedSite, pki: Pki) -> bytes:
     """Return the certificate that the server shows to a new client, in DER, after an answer under it."""
     _, writer = connection = await asyncio.open_connection(
         site.address.host, site.address.port, ssl=pki.client_context()
     )
-    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert (await connection[0].read()).startswith(b"HTTP/1.1 200 OK")
     certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()

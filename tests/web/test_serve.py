@@ -73,7 +73,7 @@ def test_the_socket_of_systemd_is_served(tmp_path: Path) -> None:
         child = subprocess.Popen(command, pass_fds=[unit.fileno()], stderr=log)
         try:
             with early:
-                early.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                early.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 assert early.recv(65536).startswith(b"HTTP/1.1 200 OK")
             child.terminate()
             assert child.wait(timeout=10) == 0

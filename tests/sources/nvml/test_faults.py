@@ -239,11 +239,13 @@ def test_hung_library_costs_its_source_only(nvml: FakeNvml, tmp_path: Path) -> N
     )
     try:
         nvml.hang("nvmlDeviceGetPowerUsage")
-        hung = [collector.snapshot(0.5).result() for _ in range(2)]
+        collector._budget = 0.5
+        hung = [collector.snapshot().result() for _ in range(2)]
+        collector._budget = 30.0
         nvml.hang("")
-        well = collector.snapshot(30.0).result()
+        well = collector.snapshot().result()
         while well.reports[0].state is SourceState.FAILED:
-            well = collector.snapshot(30.0).result()
+            well = collector.snapshot().result()
     finally:
         nvml.hang("")
         collector.close()
