@@ -5,7 +5,7 @@ a promise that nothing on the host keeps. `item` guards one member of a list tha
 service gives: a bad member costs itself and a note, and the loop goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from hostcollector.errors import SourceError
@@ -27,6 +27,7 @@ class Gaps:
         self._missing: dict[tuple[str, str], list[str]] = {}
         self._unread: dict[str, list[str]] = {}
         self._troubles: list[str] = []
+        self._told = 0
         self._facts: list[str] = []
 
     def __bool__(self) -> bool:
@@ -36,7 +37,7 @@ class Gaps:
     def count(self) -> int:
         """How many items are missing or could not be read."""
         lists = (*self._missing.values(), *self._unread.values())
-        return sum(map(len, lists))
+        return self._told + sum(map(len, lists))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,11 +65,18 @@ class Gaps:
 
     def unread(self, path: str, why: object) -> None:
         """Record that the item at `path` was found and could not be read."""
-        self._unread.setdefault(_sentence(why), []).append(path)
+        paths = self._unread.setdefault(_sentence(why), [])
+        if path not in paths:
+            paths.append(path)
 
     def note(self, text: str) -> None:
         """Record a trouble that is not one of single items."""
         self._troubles.append(text)
+
+    def tell(self, texts: Iterable[str], items: int) -> None:
+        """Record that so many items are missing, which sentences of their own tell."""
+        self._troubles.extend(texts)
+        self._told += items
 
     def fact(self, text: str) -> None:
         """Record what is so by nature, such as a device without counters; the reading is whole."""

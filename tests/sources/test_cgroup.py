@@ -1,5 +1,6 @@
 """The cgroup source reads a guest's own group, in every layout that libvirt makes, and no other."""
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -149,7 +150,10 @@ def test_parts_come_and_go(tmp_path: Path) -> None:
     for _ in range(2):
         assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",)}
     host.group(f"{SCOPE}/libvirt/vcpu1", cpu_max="1000 100000\n", cpu_stat="nr_periods 1\nnr_throttled 0\n")
-    assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",)}
+    reading = host.read(a="web")
+    assert series(reading, cgroup.CPU_PERIODS).keys() == {("vcpu0",), ("vcpu1",)}
+    assert series(reading, cgroup.CPU_THROTTLED).keys() == {("vcpu0",)}
+    assert (reading.partial, reading.missing) == (True, 1)
     stat = "nr_periods 1\nnr_throttled 0\nthrottled_usec 0\n"
     host.group(f"{SCOPE}/libvirt/vcpu1", cpu_stat=stat)
     assert series(host.read(a="web"), cgroup.CPU_PERIODS).keys() == {("vcpu0",), ("vcpu1",)}
@@ -251,6 +255,87 @@ def test_a_group_of_two_guests_is_neithers(tmp_path: Path) -> None:
     assert reading.notes[0].startswith("2 guests in no control group of their own ('web' first): ")
 
 
+NESTED = f"{SCOPE}/libvirt"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "lost"),
+    [
+        ("cpu.stat", "usage_usec 3000000\nuser_usec much\nsystem_usec 1000000\n", {"cpu_user_seconds_total"}),
+        ("cpu.stat", "usage_usec 3000000\nsystem_usec 1000000\n", {"cpu_user_seconds_total"}),
+        (
+            "cpu.stat",
+            "usage_usec 1 2 3\nuser_usec -1\nsystem_usec 18446744073709551616\n",
+            {"cpu_usage_seconds_total", "cpu_user_seconds_total", "cpu_system_seconds_total"},
+        ),
+        ("memory.current", "", {"memory_usage_bytes"}),
+        ("memory.current", "-1\n", {"memory_usage_bytes"}),
+        ("memory.max", "", {"memory_limit_bytes"}),
+        ("memory.max", "much\n", {"memory_limit_bytes"}),
+        ("memory.swap.current", "0x10\n", {"memory_swap_bytes"}),
+        ("memory.events", "", {"memory_oom_kills_total"}),
+        ("memory.events", "oom_kill x\n", {"memory_oom_kills_total"}),
+        ("io.pressure", "some total=x\nfull total=500000\n", {"pressure_io_waiting_seconds_total"}),
+        (
+            "cpu.pressure",
+            "",
+            {"pressure_cpu_waiting_seconds_total"},
+        ),
+    ],
+)
+def test_a_bad_file_costs_itself(tmp_path: Path, file: str, content: str, lost: set[str]) -> None:
+    """The guest's other figures are there, and the file is named with the reason."""
+    host = systemd_version_2(tmp_path)
+    whole = values(host.read(a="web"))
+    host.write(f"sys/fs/cgroup/{SCOPE}/{file}", content)
+    host.source = Cgroup(host.source._processes)
+    reading = host.read(a="web")
+    assert whole.keys() - values(reading).keys() == lost
+    assert values(reading).items() <= whole.items()
+    assert reading.partial
+    assert reading.missing >= 1
+    assert SCOPE in reading.notes[0]
+
+
+def test_lines_of_other_keys_may_say_what_they_will(tmp_path: Path) -> None:
+    """Kernels of other makers add some, with several numbers in a line."""
+    host = systemd_version_2(tmp_path)
+    whole = values(host.read(a="web"))
+    text = "usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\nwait_lat 1 2 3\n\n:\nx\n"
+    host.write(f"sys/fs/cgroup/{SCOPE}/cpu.stat", text)
+    reading = host.read(a="web")
+    assert (values(reading), reading.partial) == (whole, False)
+
+
+@pytest.mark.parametrize("content", ["", "much\n"])
+def test_a_quota_that_cannot_be_read_costs_its_part(tmp_path: Path, content: str) -> None:
+    """The parts beside it are shown, and all that is the whole guest's."""
+    host = systemd_version_2(tmp_path)
+    host.write(f"sys/fs/cgroup/{NESTED}/emulator/cpu.max", content)
+    reading = host.read(a="web")
+    assert series(reading, cgroup.CPU_PERIODS) == {("vcpu0",): 7}
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert "emulator/cpu.max cannot be read" in reading.notes[0]
+
+
+def test_the_group_of_a_vcpu_that_is_not_there_is_missed(tmp_path: Path) -> None:
+    """The definition promises three vCPUs; libvirt made a group for one of them."""
+    host = systemd_version_2(tmp_path)
+    known = request(a="web")
+    (guest,) = known.guests.values()
+    guests = {A: replace(guest, domain=replace(guest.domain, vcpus=3))}
+    for _ in range(2):
+        reading = host.source.read(replace(known, guests=guests))
+        assert (reading.partial, reading.missing) == (True, 2)
+        assert reading.notes == ("control group not found: vcpu1 of guest 'web', vcpu2 of guest 'web'",)
+
+
+def test_a_guest_without_a_process_is_counted(tmp_path: Path) -> None:
+    """It has no group that could be found."""
+    reading = systemd_version_2(tmp_path).read(a="web", b="db")
+    assert (reading.partial, reading.missing) == (True, 1)
+
+
 def test_one_malformed_file_costs_its_guest_only(tmp_path: Path) -> None:
     """The other guest is complete, and the page says what is missing."""
     host = systemd_version_2(tmp_path)
@@ -258,7 +343,7 @@ def test_one_malformed_file_costs_its_guest_only(tmp_path: Path) -> None:
     host.group("machine/qemu-4-db.libvirt-qemu", cpu_stat="usage_usec much\n")
     reading = host.read(a="web", b="db")
     assert {sample.uuid for sample in reading.samples} == {A}
-    assert reading.notes == ("the control group of guest 'db' cannot be read: not a number: b'much'",)
+    assert "cpu.stat, usage_usec cannot be read: not a number: b'much'" in reading.notes[0]
     assert reading.partial
 
 
@@ -290,7 +375,7 @@ def test_a_group_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
     host.guest(50, A, "web", f"0::/{SCOPE}/libvirt\n")
     reading = host.read(a="web")
     assert reading.samples == []
-    assert reading.notes == ("nothing is to be found of the control group of guest 'web'",)
+    assert reading.notes == ("files of the control group not found: guest 'web'",)
     assert reading.partial
 
 
@@ -328,4 +413,4 @@ def test_a_guest_whose_group_cannot_be_found_costs_the_others_nothing(tmp_path: 
     assert values(reading)
     assert not values(reading, B)
     assert reading.partial
-    assert "the control group of guest 'db' cannot be found: [Errno 21]" in reading.notes[0]
+    assert "the membership of guest 'db' in control groups cannot be read: Is a dir" in reading.notes[0]

@@ -1,10 +1,13 @@
 """The files about control groups are understood or refused, and no path in them leads out of the mount."""
 
+from collections.abc import Callable
+from tempfile import NamedTemporaryFile
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.sources.cgroup.files import keyed_numbers, pressure_totals
+from hostcollector.gaps import Gaps
+from hostcollector.sources.cgroup.files import keyed, pressure_totals
 from hostcollector.sources.cgroup.groups import GuestGroup, Mount, guest_groups, mounts_of
 
 UNIFIED_MOUNT = "25 1 0:2 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -36,22 +39,45 @@ NUMBERED = st.sampled_from([b"usage_usec 1", b"some avg10=0.00 total=5", b"full 
 LINES = st.lists(NUMBERED | st.binary()).map(b"\n".join)
 
 
-@given(LINES)
-def test_any_keyed_file_is_numbers_or_the_typed_error(text: bytes) -> None:
-    """All numbers are unsigned."""
-    try:
-        assert all(number >= 0 for number in keyed_numbers(text).values())
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+KEYS = (b"usage_usec", b"user_usec")
+
+
+@given(st.lists(st.binary(max_size=20)), st.sampled_from([b"", b"\n", b"usage_usec\n", b"user_usec x\n"]))
+def test_one_bad_line_of_a_keyed_file_loses_only_itself(lines: list[bytes], end: bytes) -> None:
+    """Lines of other keys count for nothing; a wanted one that is bad or missing is noted."""
+    content = (
+        b"usage_usec 7\n" + b"\n".join(line for line in lines if not line.startswith(KEYS)) + b"\n" + end
+    )
+    gaps, found = read_back(content, lambda path, gaps: keyed(path, KEYS, gaps))
+    assert found.get(b"usage_usec", 7) == 7
+    assert set(found) | {b"user_usec", b"usage_usec"} == set(KEYS)
+    assert gaps.count == len(KEYS) - len(found)
+
+
+@given(st.binary(max_size=60))
+def test_one_bad_line_of_a_pressure_file_loses_only_itself(bad: bytes) -> None:
+    """What waits for a resource is read also where the other line is none."""
+    bad = bad.replace(b"\n", b" ").replace(b"\r", b" ")
+    gaps, found = read_back(b"some avg10=0.00 total=5\nfull " + bad + b"\n", pressure_totals)
+    assert found.get(b"some") == 5
+    assert gaps.count == 2 - len(found)
 
 
 @given(LINES)
-def test_any_pressure_file_is_totals_or_the_typed_error(text: bytes) -> None:
-    """All totals are unsigned."""
-    try:
-        assert all(total >= 0 for total in pressure_totals(text).values())
-    except SourceMalformedError as error:
-        assert "not a" in str(error)  # noqa: PT017 - both outcomes are right
+def test_any_keyed_file_is_numbers(text: bytes) -> None:
+    """All numbers are unsigned, whatever the file holds."""
+    for read in (pressure_totals, lambda path, gaps: keyed(path, (b"usage_usec", b"max"), gaps)):
+        _, found = read_back(text, read)
+        assert all(number >= 0 for number in found.values())
+
+
+def read_back(content: bytes, read: Callable[[str, Gaps], dict[bytes, int]]) -> tuple[Gaps, dict[bytes, int]]:
+    """Return what is read of a file with this content, and the gaps."""
+    with NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        gaps = Gaps()
+        return gaps, read(file.name, gaps)
 
 
 @given(LINES | st.binary().map(lambda path: b"0::/" + path + b"/qemu-1-a.libvirt-qemu/vcpu0"))

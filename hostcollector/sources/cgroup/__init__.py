@@ -7,12 +7,14 @@ both at once are read, in the layouts with and without systemd.
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from hostcollector.errors import SourceMalformedError, SourceUnavailableError
+from hostcollector.gaps import Gaps
 from hostcollector.kernel_files import GONE, read, read_record
 from hostcollector.lanes import Clock
-from hostcollector.model import Sample
+from hostcollector.model import Domain, Guest, Sample
 from hostcollector.qemu_processes import QemuProcess, QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.cgroup import version1, version2
@@ -22,6 +24,8 @@ from hostcollector.sources.cgroup.parts import Part, Parts
 from hostcollector.wording import counted
 
 __all__ = ["Cgroup"]
+
+_VCPU_PART = "vcpu"
 
 Groups = Mapping[str, GuestGroup]
 
@@ -45,7 +49,7 @@ class Cgroup(Source):
         self._mounts: Mapping[str, Mount] = {}
         self._parts = Parts()
         self._limits = Limits(clock)
-        self._quotas: dict[str, Sequence[Part]] = {}
+        self._quotas: dict[str, _Divided] = {}
         self._memberships: dict[bytes, Groups] = {}
 
     def read(self, request: Request) -> Reading:
@@ -54,35 +58,49 @@ class Cgroup(Source):
         Raises `SourceUnavailableError` where no control groups are mounted, and what `QemuProcesses.find`
         raises.
         """
-        self._mounts = self._mounts or self._read_mounts()
-        if self._limits.begin():
+        if self._limits.begin() or not self._mounts:
+            self._look_at_mounts()
             self._parts.begin()
             self._quotas.clear()
+        gaps = Gaps()
         found = self._processes.find(request.guests, request.taken_at)
-        notes = list(found.notes)
-        names = {uuid: guest.domain.name for uuid, guest in request.guests.items()}
+        gaps.tell(found.notes, len(request.guests) - len(found.processes))
+        owned = self._owned(found.processes, request.guests, gaps)
+        samples: list[Sample] = []
+        for uuid, groups in owned.items():
+            domain, before = request.guests[uuid].domain, gaps.count
+            with gaps.item(f"the control group of guest {domain.name!r}"):
+                of_guest = self._samples(domain, groups, gaps)
+                samples += of_guest
+                if not of_guest and gaps.count == before:
+                    gaps.missing("files of the control group", f"guest {domain.name!r}")
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
+
+    def _owned(
+        self, processes: Mapping[str, QemuProcess], guests: Mapping[str, Guest], gaps: Gaps
+    ) -> Mapping[str, Groups]:
+        """Return the groups of the guests that have some of their own; the other guests are noted."""
         places: dict[str, Groups] = {}
         before, self._memberships = self._memberships, {}
-        for uuid, process in found.processes.items():
+        for uuid, process in processes.items():
+            name = guests[uuid].domain.name
             try:
                 places[uuid] = self._groups(process, before)
             except GONE:
-                notes.append(f"the QEMU of guest {names[uuid]!r} ended while it was read")
+                gaps.tell((f"the QEMU of guest {name!r} ended while it was read",), 1)
             except OSError as error:
-                notes.append(f"the control group of guest {names[uuid]!r} cannot be found: {error}")
+                gaps.unread(f"the membership of guest {name!r} in control groups", error)
         owned = _owned(places)
-        notes += _without_group([names[uuid] for uuid in places if uuid not in owned])
-        samples: list[Sample] = []
-        for uuid, groups in owned.items():
-            try:
-                of_guest = self._samples(uuid, groups)
-            except (OSError, SourceMalformedError) as error:
-                notes.append(f"the control group of guest {names[uuid]!r} cannot be read: {error}")
-            else:
-                samples += of_guest
-                if not of_guest:
-                    notes.append(f"nothing is to be found of the control group of guest {names[uuid]!r}")
-        return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+        without = [guests[uuid].domain.name for uuid in places if uuid not in owned]
+        gaps.tell(_without_group(without), len(without))
+        return owned
+
+    def _look_at_mounts(self) -> None:
+        """Read what is mounted, now and then: a hierarchy may be mounted after the collector began."""
+        mounts = self._read_mounts()
+        if mounts != self._mounts:
+            self._mounts = mounts
+            self._memberships = {}
 
     def _read_mounts(self) -> dict[str, Mount]:
         path = f"{self._proc}/self/mountinfo"
@@ -104,40 +122,68 @@ class Cgroup(Source):
         self._memberships[text] = groups
         return groups
 
-    def _samples(self, uuid: str, groups: Groups) -> list[Sample]:
-        samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups)]
+    def _samples(self, domain: Domain, groups: Groups, gaps: Gaps) -> list[Sample]:
+        uuid = domain.uuid
+        samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups, gaps)]
         version, controller = (version1, "cpu") if "cpu" in groups else (version2, UNIFIED)
         if controller in groups:
-            for part in self._with_quota(groups[controller], version.quota_file):
+            parts = self._parts_of(groups[controller], version.quota_file)
+            for problem, why in parts.problems.items():
+                gaps.unread(problem, why)
+            _miss(parts, domain, gaps)
+            for part in parts.limited:
                 samples += (
                     Sample(metric, value, (part.name,), uuid)
-                    for metric, value in version.throttling(part.directory)
+                    for metric, value in version.throttling(part.directory, gaps)
                 )
         return samples
 
-    def _with_quota(self, group: GuestGroup, quota_file: Callable[[str], str]) -> Sequence[Part]:
-        """Return the parts of a guest's group that have a CPU quota, as of the last look at the limits."""
+    def _parts_of(self, group: GuestGroup, quota_file: Callable[[str], str]) -> "_Divided":
+        """Return the parts of a guest's group, as of the last look at the limits."""
         if group.directory not in self._quotas:
-            self._quotas[group.directory] = tuple(
-                part
-                for part in self._parts.of(group)
-                if self._limits.of(quota_file(part.directory)) is not None
-            )
+            parts = self._parts.of(group)
+            limited, problems = [], {}
+            for part in parts:
+                try:
+                    if self._limits.of(quota_file(part.directory)) is not None:
+                        limited.append(part)
+                except (OSError, SourceMalformedError) as error:
+                    problems[quota_file(part.directory)] = str(error)
+            names = frozenset(part.name for part in parts)
+            self._quotas[group.directory] = _Divided(names, tuple(limited), problems)
         return self._quotas[group.directory]
 
-    def _whole(self, groups: Groups) -> Iterator[version2.Figure]:
+    def _whole(self, groups: Groups, gaps: Gaps) -> Iterator[version2.Figure]:
         """Yield the figures of the whole guest, from version 1 where it has the controller."""
         unified = groups.get(UNIFIED)
         if cpuacct := groups.get("cpuacct"):
-            yield from version1.usage(cpuacct, self._ticks_per_second)
+            yield from version1.usage(cpuacct, self._ticks_per_second, gaps)
         elif unified:
-            yield from version2.usage(unified)
+            yield from version2.usage(unified, gaps)
         if memory := groups.get("memory"):
-            yield from version1.memory(memory, self._limits.of)
+            yield from version1.memory(memory, self._limits.of, gaps)
         elif unified:
-            yield from version2.memory(unified, self._limits.of)
+            yield from version2.memory(unified, self._limits.of, gaps)
         if unified:
-            yield from version2.pressure(unified)
+            yield from version2.pressure(unified, gaps)
+
+
+class _Divided(NamedTuple):
+    """The names of all parts of a group, those that have a CPU quota, and the quotas that cannot be read."""
+
+    names: frozenset[str]
+    limited: tuple[Part, ...]
+    problems: Mapping[str, str]
+
+
+def _miss(parts: _Divided, domain: Domain, gaps: Gaps) -> None:
+    """Note the groups of vCPUs that libvirt did not make, where it makes such groups at all."""
+    made = sum(name.startswith(_VCPU_PART) for name in parts.names)
+    lacking = (domain.vcpus or 0) - made
+    if made and lacking > 0:
+        numbered = (f"{_VCPU_PART}{number}" for number in range(made + lacking))
+        for name in [name for name in numbered if name not in parts.names][:lacking]:
+            gaps.missing("control group", f"{name} of guest {domain.name!r}")
 
 
 def _owned(places: Mapping[str, Groups]) -> dict[str, Groups]:

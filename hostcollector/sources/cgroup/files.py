@@ -1,13 +1,16 @@
 """The forms of the control groups' files; Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hostcollector.errors import SourceMalformedError
+from hostcollector.gaps import Gaps
 from hostcollector.kernel_files import integer, read_record
 
 # No such file without its controller; the group is gone; the kernel was started without pressure statistics.
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
+
+_PRESSURES = (b"some", b"full")
 
 
 def read_optional(path: str) -> bytes | None:
@@ -20,56 +23,81 @@ def read_optional(path: str) -> bytes | None:
         raise
 
 
-def number(path: str) -> int | None:
-    """Return the only number in the file. Raises `SourceMalformedError`."""
-    content = read_optional(path)
-    return None if content is None else integer(content)
+def number(path: str, gaps: Gaps) -> int | None:
+    """Return the only number in the file; one that is none is noted in `gaps`, as in all of these."""
+    with gaps.item(path):
+        content = read_optional(path)
+        return None if content is None else integer(content)
+    return None
 
 
-def keyed(path: str) -> dict[bytes, int]:
-    """Return the numbers of a file of ``key number`` lines, nothing for a file that does not exist.
+def keyed(path: str, wanted: Collection[bytes], gaps: Gaps) -> dict[bytes, int]:
+    """Return the wanted numbers of a file of ``key number`` lines, nothing for a file that does not exist.
 
-    Raises `SourceMalformedError`.
+    Lines of other keys may say what they will: kernels add some. One of `wanted` that an existing file does
+    not have is noted too.
     """
-    return keyed_numbers(read_optional(path) or b"")
+    found: dict[bytes, int] = {}
+    with gaps.item(path):
+        content = read_optional(path)
+        if content is not None:
+            values = keyed_values(content)
+            for key in wanted:
+                with gaps.item(f"{path}, {key.decode()}"):
+                    if key not in values:
+                        raise SourceMalformedError("no such line")
+                    found[key] = integer(values[key])
+    return found
 
 
-def keyed_numbers(content: bytes) -> dict[bytes, int]:
-    """Return the numbers by their keys. Raises `SourceMalformedError`."""
-    numbers = {}
-    for line in content.splitlines():
-        key, _, value = line.partition(b" ")
-        numbers[key] = integer(value)
-    return numbers
+def keyed_values(content: bytes) -> dict[bytes, bytes]:
+    """Return what stands behind each key, unread."""
+    return {key: value for key, _, value in (line.partition(b" ") for line in content.splitlines())}
 
 
-def one_of_keyed(path: str, key: bytes) -> int | None:
+def one_of_keyed(path: str, key: bytes, gaps: Gaps) -> int | None:
     """Return one number of a file of ``key number`` lines, without reading the other forty.
 
-    Raises `SourceMalformedError`.
+    Not all kernels have the line. An empty file is noted: no kernel writes one.
     """
-    content = b"\n" + (read_optional(path) or b"")
-    _, separator, rest = content.partition(b"\n" + key + b" ")
-    return integer(rest.partition(b"\n")[0]) if separator else None
+    with gaps.item(path):
+        content = read_optional(path)
+        if content is None:
+            return None
+        if not content:
+            raise SourceMalformedError("the file is empty")
+        _, separator, rest = (b"\n" + content).partition(b"\n" + key + b" ")
+        return integer(rest.partition(b"\n")[0]) if separator else None
+    return None
 
 
-def pressure_totals(content: bytes) -> dict[bytes, int]:
+def pressure_totals(path: str, gaps: Gaps) -> dict[bytes, int]:
     """Return the microseconds stalled since the group was made, by ``some`` and ``full``.
 
-    Source: Documentation/accounting/psi.rst. Raises `SourceMalformedError`.
+    Source: Documentation/accounting/psi.rst.
     """
-    totals = {}
-    for line in content.splitlines():
-        kind, _, _ = line.partition(b" ")
-        _, separator, total = line.rpartition(b" total=")
-        if not separator:
-            raise SourceMalformedError(f"not a line of a pressure file: {line[:80]!r}")
-        totals[kind] = integer(total)
-    return totals
+    found: dict[bytes, int] = {}
+    with gaps.item(path):
+        content = read_optional(path)
+        if content == b"":
+            raise SourceMalformedError("the file is empty")
+        for line in (content or b"").splitlines():
+            kind, _, _ = line.partition(b" ")
+            if kind in _PRESSURES:
+                with gaps.item(f"{path}, {kind.decode()}"):
+                    found[kind] = _total(line)
+    return found
+
+
+def _total(line: bytes) -> int:
+    _, separator, total = line.rpartition(b" total=")
+    if not separator:
+        raise SourceMalformedError(f"not a line of a pressure file: {line[:80]!r}")
+    return integer(total)
 
 
 def limit(path: str) -> int | None:
-    """Return the limit in a file, None where none is set. Raises `SourceMalformedError`."""
+    """Return the limit in a file, None where none is set. Raises `SourceMalformedError` and `OSError`."""
     content = read_optional(path)
     # "max" in version 2, -1 in version 1; a CPU quota is followed by its period.
     if content is None or content.startswith((b"max", b"-")):

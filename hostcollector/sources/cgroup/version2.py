@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from hostcollector.catalogue import cgroup
+from hostcollector.gaps import Gaps
 from hostcollector.model import Metric
 from hostcollector.sources.cgroup.files import (
     keyed,
@@ -10,7 +11,6 @@ from hostcollector.sources.cgroup.files import (
     number,
     one_of_keyed,
     pressure_totals,
-    read_optional,
 )
 from hostcollector.sources.cgroup.groups import GuestGroup
 from hostcollector.sources.cgroup.limits import Limit
@@ -18,11 +18,12 @@ from hostcollector.units import seconds_from_us
 
 Figure = tuple[Metric, float]
 
-_MODES = (
-    (b"usage_usec", cgroup.CPU_USAGE),
-    (b"user_usec", cgroup.CPU_USER),
-    (b"system_usec", cgroup.CPU_SYSTEM),
-)
+_MODES = {
+    b"usage_usec": cgroup.CPU_USAGE,
+    b"user_usec": cgroup.CPU_USER,
+    b"system_usec": cgroup.CPU_SYSTEM,
+}
+_PERIODS = {b"nr_periods": cgroup.CPU_PERIODS, b"nr_throttled": cgroup.CPU_THROTTLED_PERIODS}
 # That "all tasks wait for a CPU" says nothing of a group: one of them would run.
 _PRESSURE = (
     ("cpu", b"some", cgroup.PRESSURE_CPU_WAITING),
@@ -33,12 +34,11 @@ _PRESSURE = (
 )
 
 
-def usage(group: GuestGroup) -> Iterator[Figure]:
+def usage(group: GuestGroup, gaps: Gaps) -> Iterator[Figure]:
     """Yield the CPU time of the group with all below it; it is counted also without the controller."""
-    modes = keyed(f"{group.directory}/cpu.stat")
-    for key, metric in _MODES:
-        if key in modes:
-            yield metric, seconds_from_us(modes[key])
+    modes = keyed(f"{group.directory}/cpu.stat", _MODES, gaps)
+    for key, microseconds in modes.items():
+        yield _MODES[key], seconds_from_us(microseconds)
 
 
 def quota_file(directory: str) -> str:
@@ -46,35 +46,38 @@ def quota_file(directory: str) -> str:
     return f"{directory}/cpu.max"
 
 
-def throttling(directory: str) -> Iterator[Figure]:
+def throttling(directory: str, gaps: Gaps) -> Iterator[Figure]:
     """Yield what the CPU quota of a part did that has one."""
-    figures = keyed(f"{directory}/cpu.stat")
-    if figures.keys() >= {b"nr_periods", b"nr_throttled", b"throttled_usec"}:
-        yield cgroup.CPU_PERIODS, figures[b"nr_periods"]
-        yield cgroup.CPU_THROTTLED_PERIODS, figures[b"nr_throttled"]
+    figures = keyed(f"{directory}/cpu.stat", (*_PERIODS, b"throttled_usec"), gaps)
+    for key, metric in _PERIODS.items():
+        if key in figures:
+            yield metric, figures[key]
+    if b"throttled_usec" in figures:
         yield cgroup.CPU_THROTTLED, seconds_from_us(figures[b"throttled_usec"])
 
 
-def memory(group: GuestGroup, limit: Limit) -> Iterator[Figure]:
+def memory(group: GuestGroup, limit: Limit, gaps: Gaps) -> Iterator[Figure]:
     """Yield the memory charged to the group with all below it, and its limit."""
-    used = number(f"{group.directory}/memory.current")
+    used = number(f"{group.directory}/memory.current", gaps)
     if used is not None:
         yield cgroup.MEMORY_USAGE, used
-    tightest = least(limit(f"{directory}/memory.max") for directory in group.limited)
-    if tightest is not None:
-        yield cgroup.MEMORY_LIMIT, tightest
-    swapped = number(f"{group.directory}/memory.swap.current")
+    # Of two limits one that cannot be read may be the tighter one: then there is none to show.
+    with gaps.item(f"the memory limits of {group.directory}"):
+        tightest = least(limit(f"{directory}/memory.max") for directory in group.limited)
+        if tightest is not None:
+            yield cgroup.MEMORY_LIMIT, tightest
+    swapped = number(f"{group.directory}/memory.swap.current", gaps)
     if swapped is not None:
         yield cgroup.MEMORY_SWAP, swapped
-    kills = one_of_keyed(f"{group.directory}/memory.events", b"oom_kill")
+    kills = one_of_keyed(f"{group.directory}/memory.events", b"oom_kill", gaps)
     if kills is not None:
         yield cgroup.MEMORY_OOM_KILLS, kills
 
 
-def pressure(group: GuestGroup) -> Iterator[Figure]:
+def pressure(group: GuestGroup, gaps: Gaps) -> Iterator[Figure]:
     """Yield the time in which tasks of the group waited for a resource."""
     totals = {
-        resource: pressure_totals(read_optional(f"{group.directory}/{resource}.pressure") or b"")
+        resource: pressure_totals(f"{group.directory}/{resource}.pressure", gaps)
         for resource in ("cpu", "memory", "io")
     }
     for resource, kind, metric in _PRESSURE:
