@@ -3,14 +3,19 @@
 import os
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hostcollector.catalogue import cpu, guest, memory
 from hostcollector.errors import SourceDeniedError
+from hostcollector.model import Domain, Guest
 from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading
+from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.procfs import Procfs
+from hostcollector.sources.procfs.threads import SETTLED_SECONDS
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import BOOT_TIME
 from tests.fakes.procfs import Procfs as ProcTree
@@ -211,21 +216,172 @@ def test_a_zombies_figures_are_nobodys(proc: ProcTree) -> None:
     assert reading.notes == ("the QEMU of guest 'web' ended while it was read",)
 
 
-@pytest.mark.parametrize("file", ["stat", "task/101/stat", "task/101/schedstat", "task/101/status"])
-def test_one_malformed_file_costs_its_guest_only(proc: ProcTree, file: str) -> None:
+NONSENSE = "x\n1 (x\nvoluntary_ctxt_switches:\tmany\n"
+
+
+def test_one_malformed_file_costs_its_guest_only(proc: ProcTree) -> None:
     """The other guest is complete, and the page says what is missing."""
     proc.qemu(100, A, "web", KVM)
     proc.qemu(200, B, "db", {201: "CPU 0/KVM"})
     reader = Reader(proc.root)
     for _ in range(2):
         reader.read(a="web", b="db")
-    nonsense = "Cpus_allowed_list:\t0\n" if file.endswith("status") else "1 (x"
-    proc.write(f"proc/100/{file}", f"x\n{nonsense}\nvoluntary_ctxt_switches:\tmany\n")
+    proc.write("proc/100/stat", NONSENSE)
     reading = reader.read(a="web", b="db")
     assert {sample.uuid for sample in reading.samples} == {B}
     assert series(reading, cpu.VCPU_TIME, B) == {("0",): 1.0}
-    assert reading.partial
+    assert (reading.partial, reading.missing) == (True, 1)
     assert reading.notes[0].startswith("the QEMU of guest 'web' cannot be read: not a")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("stat", NONSENSE),
+        ("stat", ""),
+        ("schedstat", NONSENSE),
+        ("schedstat", "1 2\n"),
+        ("schedstat", "1 -2 3\n"),
+        ("schedstat", f"1 {2**64} 3\n"),
+        ("status", "Name:\tx\nCpus_allowed_list:\t5-1\n"),
+        ("status", NONSENSE),
+        ("schedstat", None),
+    ],
+)
+def test_one_bad_file_costs_its_thread_only(proc: ProcTree, file: str, content: str | None) -> None:
+    """No half of the vCPU is shown; the other one and the process are whole, and the file is named."""
+    proc.qemu(100, A, "web", KVM)
+    reader = Reader(proc.root)
+    complete = reader.read(a="web").samples
+    path = proc.root / "proc/100/task/101" / file
+    path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    reading = reader.read(a="web")
+    lost = [sample for sample in complete if sample not in reading.samples]
+    assert lost == [sample for sample in complete if sample.labels[:1] == ("0",)]
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert "task/101 of guest 'web' cannot be read: " in reading.notes[0]
+
+
+def promised(vcpus: int, *iothreads: int) -> Request:
+    """Return a request for a guest with so many vCPUs and these I/O threads."""
+    guest = Guest(domain=Domain(uuid=A, name="web", vcpus=vcpus, iothreads=iothreads))
+    return Request(guests={A: guest}, deadline=0.0, taken_at=0.0)
+
+
+@pytest.mark.parametrize(
+    ("threads", "vcpus", "iothreads", "missing"),
+    [
+        ({101: "CPU 0/KVM", 102: "CPU 1/KVM", 103: "IO iothread1"}, 2, (1,), []),
+        ({101: "CPU 0/KVM"}, 3, (), ["vCPU 1", "vCPU 2"]),
+        ({101: "CPU 1/KVM", 102: "CPU 3/KVM"}, 2, (), []),
+        ({101: "CPU 1/KVM"}, 2, (), ["vCPU 0"]),
+        ({101: "CPU 0/KVM", 102: "CPU 0/KVM"}, 1, (), ["vCPU 0"]),
+        ({101: "CPU 0/KVM", 102: "IO iothread1"}, 1, (1, 2), ["iothread2"]),
+        ({101: "CPU 0/KVM", 102: "IO mine"}, 1, (7,), ["iothread7"]),
+        ({101: "qemu-system-x86", 102: "qemu-system-x86"}, 2, (1,), ["vCPU 0", "vCPU 1", "iothread1"]),
+        ({101: "CPU 0/KVM", 102: "CPU 1/KVM", 103: "CPU 2/KVM"}, 2, (), []),
+    ],
+)
+def test_a_thread_that_is_promised_and_not_there_is_missed(
+    proc: ProcTree, threads: dict[int, str], vcpus: int, iothreads: tuple[int, ...], missing: list[str]
+) -> None:
+    """By its name, in every collection; of vCPUs the number is promised."""
+    proc.qemu(100, A, "web", threads)
+    source = Reader(proc.root).source
+    for _ in range(3):
+        reading = source.read(promised(vcpus, *iothreads))
+        assert (reading.missing, reading.partial) == (len(missing), bool(missing))
+        named = ", ".join(f"{name} of guest 'web'" for name in missing)
+        assert reading.notes == ((f"thread not found: {named}",) if missing else ())
+
+
+def test_a_guest_without_a_process_is_counted(proc: ProcTree) -> None:
+    """Its note has been there; it is counted too."""
+    proc.qemu(100, A, "web", KVM)
+    assert Reader(proc.root).read(a="web", b="db").missing == 1
+
+
+def test_one_thread_for_all_vcpus_is_a_fact(proc: ProcTree) -> None:
+    """QEMU without KVM may run all vCPUs in turn: they have no times, and that is no trouble."""
+    proc.qemu(100, A, "web", {101: "ALL CPUs/TCG"})
+    source = Reader(proc.root).source
+    for _ in range(4):
+        reading = source.read(promised(4))
+        assert (reading.missing, reading.partial) == (0, False)
+        assert reading.notes[0].startswith("one thread runs all vCPUs of guest 'web'")
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        "0::/machine.slice/a.scope/libvirt/{part}\n",
+        "9:name=systemd:/machine.slice/a.scope\n5:cpu,cpuacct:/machine.slice/a.scope/libvirt/{part}\n0::/x\n",
+    ],
+)
+def test_threads_without_names_are_known_by_their_groups(proc: ProcTree, group: str) -> None:
+    """A QEMU that names no threads: libvirt has put vCPUs and I/O threads into groups that tell."""
+    proc.qemu(100, A, "web", dict.fromkeys(range(101, 106), "qemu-system-x86"))
+    parts = {101: "emulator", 102: "vcpu0", 103: "vcpu1", 104: "iothread1", 105: "emulator"}
+    for tid, part in parts.items():
+        proc.write(f"proc/100/task/{tid}/cgroup", group.format(part=part))
+    source = Reader(proc.root).source
+    for _ in range(3):
+        reading = source.read(promised(2, 1))
+        assert series(reading, cpu.VCPU_TIME).keys() == {("0",), ("1",)}
+        assert series(reading, cpu.IOTHREAD_TIME).keys() == {("iothread1",)}
+        assert (reading.notes, reading.partial) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("comm", "iothreads", "label"),
+    [
+        ("IO iothread1234", (123456,), "iothread123456"),
+        ("IO iothread1234", (1234,), "iothread1234"),
+        ("IO iothread1234", (1234, 5), "iothread1234"),
+        ("IO iothread1234", (123456, 123457), None),
+        ("IO iothread1234", (1234, 123457), None),
+        ("IO iothread1234", (), None),
+        ("IO iothread12", (12,), "iothread12"),
+    ],
+)
+def test_a_name_that_the_kernel_cut_off_is_made_whole_or_left_out(
+    proc: ProcTree, comm: str, iothreads: tuple[int, ...], label: str | None
+) -> None:
+    """The kernel keeps 15 bytes; a label that is the beginning of another thread's name would be a lie."""
+    proc.qemu(100, A, "web", {101: comm})
+    reading = Reader(proc.root).source.read(promised(0, *iothreads))
+    assert series(reading, cpu.IOTHREAD_TIME).keys() == ({(label,)} if label else set())
+    assert reading.partial == (label is None or len(iothreads) > 1)
+
+
+def test_a_thread_without_a_role_is_looked_at_again(proc: ProcTree) -> None:
+    """A late name is found some minutes later at the latest."""
+    proc.qemu(100, A, "web", {101: "worker"})
+    now = [0.0]
+    source = Procfs(QemuProcesses(proc.root, count(step=20).__next__), clock=lambda: now[0])
+    for _ in range(3):
+        assert series(source.read(request(a="web")), cpu.VCPU_TIME) == {}
+    proc.thread("proc/100/task/101", 101, "CPU 0/KVM")
+    assert series(source.read(request(a="web")), cpu.VCPU_TIME) == {}
+    now[0] += SETTLED_SECONDS
+    assert series(source.read(request(a="web")), cpu.VCPU_TIME).keys() == {("0",)}
+
+
+@given(st.binary(max_size=40), st.sampled_from(["stat", "schedstat", "status"]))
+def test_one_bad_thread_among_good_ones_loses_only_itself(bad: bytes, file: str) -> None:
+    """Whatever its files hold, the other vCPU is whole."""
+    with TemporaryDirectory() as directory:
+        tree = ProcTree(Path(directory))
+        tree.qemu(100, A, "web", KVM)
+        (tree.root / "proc/100/task/101" / file).write_bytes(bad)
+        reading = Reader(tree.root).read(a="web")
+    assert series(reading, cpu.VCPU_TIME)["1",] == 1.0
+    assert series(reading, cpu.VCPU_STATE)["1",] == 1
+    assert series(reading, cpu.THREADS) == {(): 1}
 
 
 def test_start_times_stay_when_the_clock_is_set(proc: ProcTree) -> None:

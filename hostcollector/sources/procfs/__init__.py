@@ -4,13 +4,16 @@ It needs neither libvirt nor the guest's monitor, so it goes on while either of 
 """
 
 import os
+import time
 
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.errors import SourceMalformedError
+from hostcollector.gaps import Gaps
 from hostcollector.kernel_files import GONE, ProcessStat, read_record
-from hostcollector.model import Sample
+from hostcollector.lanes import Clock
+from hostcollector.model import Domain, Sample
 from hostcollector.qemu_processes import QemuProcess, QemuProcesses
 from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.sources.procfs.promised import miss
 from hostcollector.sources.procfs.start_times import StartTimes
 from hostcollector.sources.procfs.threads import ThreadReader
 
@@ -28,12 +31,13 @@ class Procfs(Source):
         *,
         ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
         page_size: int = os.sysconf("SC_PAGE_SIZE"),
+        clock: Clock = time.monotonic,
     ) -> None:
         self._processes = processes
         self._ticks_per_second = ticks_per_second
         self._page_size = page_size
         self._proc = str(processes.root / "proc")
-        self._threads = ThreadReader(self._proc)
+        self._threads = ThreadReader(self._proc, clock)
         self._starts = StartTimes(self._proc, ticks_per_second)
 
     def read(self, request: Request) -> Reading:
@@ -42,28 +46,30 @@ class Procfs(Source):
         self._threads.begin(found.processes.values())
         self._starts.begin(found.processes.values())
         samples: list[Sample] = []
-        notes = list(found.notes)
+        gaps = Gaps()
+        gaps.tell(found.notes, len(request.guests) - len(found.processes))
         for uuid, process in found.processes.items():
-            try:
-                samples += self._guest(process, found.vhost_threads.get(process.pid, ()))
-            except GONE:
-                notes.append(
-                    f"the QEMU of guest {request.guests[uuid].domain.name!r} ended while it was read"
-                )
-            except (OSError, SourceMalformedError) as error:
-                notes.append(
-                    f"the QEMU of guest {request.guests[uuid].domain.name!r} cannot be read: {error}"
-                )
-        return Reading(samples=samples, notes=tuple(notes), partial=bool(notes))
+            domain = request.guests[uuid].domain
+            with gaps.item(f"the QEMU of guest {domain.name!r}"):
+                try:
+                    samples += self._guest(process, found.vhost_threads.get(process.pid, ()), domain, gaps)
+                except GONE:
+                    gaps.tell((f"the QEMU of guest {domain.name!r} ended while it was read",), 1)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
-    def _guest(self, process: QemuProcess, vhost_threads: tuple[int, ...]) -> list[Sample]:
-        samples = self._threads.samples(process, vhost_threads)
+    def _guest(
+        self, process: QemuProcess, vhost_threads: tuple[int, ...], domain: Domain, gaps: Gaps
+    ) -> list[Sample]:
+        seen = self._threads.read(process, vhost_threads, domain)
         # Read last: while the start time is the right one, all that was read before is this guest's too.
         stat = ProcessStat.parse(read_record(f"{self._proc}/{process.pid}/stat"))
         if stat.start_ticks != process.start_ticks or stat.is_dead:
             self._processes.forget(process)
             raise ProcessLookupError
-        uuid = process.uuid
+        for directory, why in seen.unread.items():
+            gaps.unread(f"{directory} of guest {domain.name!r}", why)
+        miss(domain, seen.roles, gaps, one_for_all=seen.one_for_all)
+        samples, uuid = seen.samples, process.uuid
         samples.append(Sample(cpu.DOMAIN_CPU_TIME, stat.cpu_ticks / self._ticks_per_second, (), uuid))
         samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))
         samples.append(Sample(memory.RSS, stat.resident_pages * self._page_size, (), uuid))

@@ -1,13 +1,17 @@
 """Reads the threads of one QEMU process after the other."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from hostcollector.catalogue import cpu
+from hostcollector.errors import SourceMalformedError
 from hostcollector.kernel_files import GONE, ProcessStat, cpu_count, names, read_record
-from hostcollector.model import Metric, Sample
+from hostcollector.lanes import Clock
+from hostcollector.model import Domain, Metric, Sample
 from hostcollector.qemu_processes import QemuProcess
-from hostcollector.sources.procfs.duties import Duty, Role, role_of
+from hostcollector.sources.procfs.duties import Duty, Role, role_in_group, role_of, whole_role
+from hostcollector.sources.procfs.promised import lacking
 from hostcollector.sources.procfs.scheduling import placement, times, wait_sum
 
 _Pair = tuple[Metric, Metric]
@@ -20,83 +24,169 @@ _TIMES: dict[Duty, _Pair] = {
 }
 
 
+# The one thread of a QEMU that runs all vCPUs in turn.
+_ALL_VCPUS = b"ALL CPUs/TCG"
+SETTLED_SECONDS = 300.0
+"""For how long a thread without a role is not looked at again."""
+
+
 class _Thread(NamedTuple):
     directory: str
     role: Role
     processor: int
 
 
-class ThreadReader:
-    """Reads threads under `proc`, the path of /proc."""
+class Seen(NamedTuple):
+    """What was read of one process's threads: their series, their roles, and those that cannot be read.
 
-    def __init__(self, proc: str) -> None:
+    `one_for_all` says that one thread runs all vCPUs.
+    """
+
+    samples: list[Sample]
+    roles: frozenset[Role]
+    unread: Mapping[str, Exception]
+    one_for_all: bool
+
+
+class _Others:
+    """The threads of one process that have no series, each for a while only: it may take another name."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self.one_for_all = False
+
+    def forget(self, tids: Collection[str]) -> None:
+        """Forget the threads that are not among `tids`."""
+        for ended in self._until.keys() - tids:
+            del self._until[ended]
+
+    def has(self, tid: str, now: float) -> bool:
+        """Whether the thread need not be looked at."""
+        return now < self._until.get(tid, now)
+
+    def add(self, tid: str, now: float) -> None:
+        """Note a thread; it is settled at the second sight: at the first one it may have no name yet."""
+        self._until[tid] = now + SETTLED_SECONDS if tid in self._until else now
+
+
+class ThreadReader:
+    """Reads threads under `proc`, the path of /proc. `clock` is monotonic."""
+
+    def __init__(self, proc: str, clock: Clock = time.monotonic) -> None:
         self._proc = proc
+        self._clock = clock
         self._has_wait_sum = False
         self._cpu_counts: dict[bytes, int] = {}
-        self._others: dict[QemuProcess, dict[str, bool]] = {}
+        self._others: dict[QemuProcess, _Others] = {}
 
     def begin(self, processes: Iterable[QemuProcess]) -> None:
         """Forget ended processes, and look whether the scheduler's optional statistics are on."""
-        self._others = {process: self._others.get(process, {}) for process in processes}
+        self._others = {process: self._others.get(process) or _Others() for process in processes}
         try:
             self._has_wait_sum = read_record(f"{self._proc}/sys/kernel/sched_schedstats").strip() == b"1"
         except OSError:
             self._has_wait_sum = False
 
-    def samples(self, process: QemuProcess, vhost_threads: Iterable[int]) -> list[Sample]:
-        """Return the series of all threads. Raises one of `GONE`, `OSError` or `SourceMalformedError`.
+    def read(self, process: QemuProcess, vhost_threads: Iterable[int], domain: Domain) -> Seen:
+        """Return the series of all threads. Raises one of `GONE`, or `OSError`.
 
         `vhost_threads` are the kernel threads that work for the process. A thread that ends while it is read
-        is left out.
+        is left out, and one that cannot be read costs itself.
         """
-        uuid = process.uuid
-        samples = list(_times(f"{self._proc}/{process.pid}/task/{process.pid}", _EMULATOR, (), uuid))
-        for thread in (*self._own_threads(process), *self._kernel_threads(process, vhost_threads)):
+        unread: dict[str, Exception] = {}
+        samples: list[Sample] = []
+        main = f"{self._proc}/{process.pid}/task/{process.pid}"
+        try:
+            samples += _times(main, _EMULATOR, (), process.uuid)
+        except GONE:
+            raise
+        except (OSError, SourceMalformedError) as error:
+            unread[main] = error
+        own = self._own_threads(process, domain, unread)
+        for thread in (*own, *self._kernel_threads(process, vhost_threads, unread)):
             try:
-                part = list(_times(thread.directory, _TIMES[thread.role.duty], (thread.role.label,), uuid))
-                if thread.role.duty is Duty.VCPU:
-                    part += self._vcpu(thread, uuid)
+                samples += self._thread(thread, process.uuid)
             except GONE:
                 continue
-            samples += part
-        return samples
+            except (OSError, SourceMalformedError) as error:
+                unread[thread.directory] = error
+        roles = frozenset(thread.role for thread in own)
+        return Seen(samples, roles, unread, self._others[process].one_for_all)
 
-    def _own_threads(self, process: QemuProcess) -> list[_Thread]:
+    def _thread(self, thread: _Thread, uuid: str) -> list[Sample]:
+        """Return all series of a thread, or none: no half of one is shown."""
+        part = list(_times(thread.directory, _TIMES[thread.role.duty], (thread.role.label,), uuid))
+        if thread.role.duty is Duty.VCPU:
+            part += self._vcpu(thread, uuid)
+        return part
+
+    def _own_threads(
+        self, process: QemuProcess, domain: Domain, unread: dict[str, Exception]
+    ) -> list[_Thread]:
         """Return QEMU's threads that have series; of several with the same role (TCG) none."""
         threads: dict[Role, _Thread | None] = {}
-        for tid in self._candidates(process):
+        nameless: dict[str, int] = {}
+        now, others = self._clock(), self._others[process]
+        for tid in self._candidates(process, now):
             directory = f"{self._proc}/{process.pid}/task/{tid}"
             try:
                 stat = ProcessStat.parse(read_record(f"{directory}/stat"))
             except GONE:
                 continue
+            except (OSError, SourceMalformedError) as error:
+                unread[directory] = error
+                continue
             role = role_of(stat.comm)
+            others.one_for_all = others.one_for_all or stat.comm == _ALL_VCPUS
             if role is None:
-                # Settled at the second sight: at the first one it may not have given itself a name yet.
-                others = self._others[process]
-                others[tid] = tid in others
+                nameless[tid] = stat.processor
+            elif role.duty is Duty.VHOST:
+                threads[Role(Duty.VHOST, tid)] = _Thread(directory, Role(Duty.VHOST, tid), stat.processor)
+            elif (whole := whole_role(role, stat.comm, domain.iothreads)) is None:
+                unread[directory] = SourceMalformedError(f"{stat.comm!r} is the beginning of several names")
             else:
-                if role.duty is Duty.VHOST:
-                    role = Role(Duty.VHOST, tid)
-                threads[role] = None if role in threads else _Thread(directory, role, stat.processor)
-        return [thread for thread in threads.values() if thread is not None]
+                threads[whole] = None if whole in threads else _Thread(directory, whole, stat.processor)
+        found = [thread for thread in threads.values() if thread is not None]
+        if nameless and lacking(domain, threads):
+            found += self._by_group(process, nameless, threads)
+        for tid in nameless:
+            others.add(tid, now)
+        return found
 
-    def _candidates(self, process: QemuProcess) -> list[str]:
+    def _by_group(
+        self, process: QemuProcess, nameless: dict[str, int], known: Collection[Role]
+    ) -> Iterator[_Thread]:
+        """Yield the threads whose role only their control group tells, and take them from `nameless`."""
+        for tid, processor in list(nameless.items()):
+            directory = f"{self._proc}/{process.pid}/task/{tid}"
+            try:
+                role = role_in_group(read_record(f"{directory}/cgroup"))
+            except OSError:
+                continue
+            if role is not None and role not in known:
+                del nameless[tid]
+                yield _Thread(directory, role, processor)
+
+    def _candidates(self, process: QemuProcess, now: float) -> list[str]:
         """Return the threads but for the main one and those known to have no series."""
         tids = names(f"{self._proc}/{process.pid}/task")
         others = self._others[process]
-        for ended in others.keys() - tids:
-            del others[ended]
+        others.forget(tids)
         main = str(process.pid)
-        return [tid for tid in tids if tid != main and not others.get(tid)]
+        return [tid for tid in tids if tid != main and not others.has(tid, now)]
 
-    def _kernel_threads(self, process: QemuProcess, tids: Iterable[int]) -> Iterator[_Thread]:
+    def _kernel_threads(
+        self, process: QemuProcess, tids: Iterable[int], unread: dict[str, Exception]
+    ) -> Iterator[_Thread]:
         """Yield the vhost threads outside the process (before Linux 6.4) whose PID is still theirs."""
         for tid in tids:
             directory = f"{self._proc}/{tid}"
             try:
                 stat = ProcessStat.parse(read_record(f"{directory}/stat"))
             except GONE:
+                continue
+            except (OSError, SourceMalformedError) as error:
+                unread[directory] = error
                 continue
             if stat.is_kernel_thread and stat.comm == b"vhost-%d" % process.pid:
                 yield _Thread(directory, Role(Duty.VHOST, str(tid)), stat.processor)

@@ -1,0 +1,32 @@
+"""Which threads a guest's definition promises, and which of them its QEMU has."""
+
+from collections.abc import Collection
+
+from hostcollector.gaps import Gaps
+from hostcollector.model import Domain
+from hostcollector.sources.procfs.duties import Duty, Role, iothread_name
+
+
+def lacking(domain: Domain, roles: Collection[Role]) -> list[str]:
+    """Return the names of the threads that are promised and not among `roles`.
+
+    Of vCPUs the number is promised, not which ones: some may be unplugged.
+    """
+    vcpus = {role.label for role in roles if role.duty is Duty.VCPU}
+    iothreads = {role.label for role in roles if role.duty is Duty.IOTHREAD}
+    few = max(0, (domain.vcpus or 0) - len(vcpus))
+    absent = (str(number) for number in range(len(vcpus) + few))
+    names = [f"vCPU {number}" for number in absent if number not in vcpus][:few]
+    return names + [name for name in map(iothread_name, domain.iothreads) if name not in iothreads]
+
+
+def miss(domain: Domain, roles: Collection[Role], gaps: Gaps, *, one_for_all: bool) -> None:
+    """Note the threads that are promised and not there; with `one_for_all` one thread runs all vCPUs."""
+    names = lacking(domain, roles)
+    if one_for_all:
+        gaps.fact(
+            f"one thread runs all vCPUs of guest {domain.name!r} (TCG): they have no times of their own"
+        )
+        names = [name for name in names if not name.startswith("vCPU")]
+    for name in names:
+        gaps.missing("thread", f"{name} of guest {domain.name!r}")
