@@ -158,7 +158,7 @@ def _read(text: str, parts: list[_Part]) -> tuple[list[MetadataElement], list[tu
                 why = str(error)
             else:
                 continue
-        left_out.append((part.name[:_LONGEST_NAME], why))
+        left_out.append((f"<{part.name[:_LONGEST_NAME]}> of {part.namespace[:_LONGEST_NAME]!r}", why))
     return elements, left_out
 
 
@@ -178,6 +178,6 @@ def _element(xml: str, inherited: Declarations) -> MetadataElement:
 
 def _remarks(left_out: list[tuple[str, str]]) -> Iterator[str]:
     for name, why in left_out[:MOST_NAMED]:
-        yield f"<{name}> in its metadata is left out: {why}"
+        yield f"{name} in its metadata is left out: {why}"
     if len(left_out) > MOST_NAMED:
         yield f"{len(left_out) - MOST_NAMED} more elements in its metadata are left out"
