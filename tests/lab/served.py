@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,20 @@ class Served:
         started = time.monotonic()
         text = self.text(timeout)
         return parse(text, time.monotonic() - started)
+
+    def page_where(self, condition: Callable[[Page], bool], what: str, timeout: float = 20.0) -> Page:
+        """Scrape until a page meets the condition, and return that very page; TimeoutError, naming it, else.
+
+        What is to be found on a page is asserted on this one: each fact comes with its own source.
+        """
+        pages: list[Page] = []
+
+        def met() -> bool:
+            pages[:] = [self.page()]
+            return condition(pages[0])
+
+        until(met, timeout, what)
+        return pages[0]
 
     def text(self, timeout: float = 10.0) -> str:
         """Scrape once, and return the page as it comes."""

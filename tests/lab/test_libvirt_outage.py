@@ -37,6 +37,7 @@ def test_libvirtd_is_killed_again_and_again(own_hypervisor: PrivateHypervisor, t
     guests = 5
     own_hypervisor.boot_all(Guest.idle(f"outage-{number}") for number in range(guests))
     with serving(own_hypervisor.uri_readonly, tmp_path) as served:
+        served.page_where(lambda page: len(page.all(MONITOR_LANE)) == guests, "all guests")
         _scrape_through(served, 2, guests)
         sizes = []
         for _ in range(ROUNDS):
@@ -45,13 +46,12 @@ def test_libvirtd_is_killed_again_and_again(own_hypervisor: PrivateHypervisor, t
             assert down.one("libvirt_up") == 0
             assert not down.all(MONITOR_LANE)
             own_hypervisor.restart()
-            until(
-                lambda: len(served.page().all(MONITOR_LANE)) == guests,
+            served.page_where(
+                lambda page: len(page.all(MONITOR_LANE)) == guests and page.one("libvirt_up") == 1,
+                "everything after a restart of libvirtd",
                 BACK_WITHIN_SECONDS,
-                "the monitor series after a restart of libvirtd",
             )
-            up = _scrape_through(served, 1, guests)
-            assert up.one("libvirt_up") == 1
+            _scrape_through(served, 1, guests)
             sizes.append((served.threads(), served.file_descriptors()))
         print(f"\nthreads and file descriptors after each round: {sizes}")
         # The first rounds may still find connections to be made; from then on nothing grows.

@@ -173,14 +173,14 @@ def test_hanging_databases_cost_only_their_own_series(
     )
     Southbound(central).chassis("chassis-1")
     with serving(hypervisor.uri_readonly, tmp_path, f"--config.file={config}") as served:
-        before = served.page()
+        up = "hostcollector_source_up"
+        before = served.page_where(lambda page: page.one(up, source="ovn") == 1, "the source of OVN")
         assert before.one("libvirt_domain_ovs_transmit_packets_total", uuid=uuid) == 3
         local.stop()
         central.stop()
-        up = "hostcollector_source_up"
-        until(lambda: served.page().all(up, source="ovs").popitem()[1] == 0, 10, "the end of the switch")
-        until(lambda: served.page().all(up, source="ovn").popitem()[1] == 0, 10, "the end of OVN")
-        during = served.page()
+        during = served.page_where(
+            lambda page: page.one(up, source="ovs") == page.one(up, source="ovn") == 0, "the end of both", 10
+        )
         local.cont()
         central.cont()
         until(lambda: served.page().one(up, source="ovs") == 1, 20, "the return of the switch")
@@ -207,7 +207,9 @@ def test_the_page_of_a_chassis(
     config = tmp_path / "config.yml"
     config.write_text(f"ovs:\n  remote: {local.remote}\novn:\n  remote: {central.remote}\n")
     with serving(hypervisor.uri_readonly, tmp_path, f"--config.file={config}") as served:
-        page = served.page()
+        page = served.page_where(
+            lambda page: bool(page.all("libvirt_domain_ovn_port_up", tenant="p-1")), "the port of the project"
+        )
         assert page.one("libvirt_domain_ovn_port_up", uuid=uuid, tenant="p-1", logical_port="lp-1") == 1
         assert page.one("libvirt_domain_ovs_transmit_packets_total", uuid=uuid, tenant="p-1") == 3
         assert page.one("libvirt_domain_tenant_info", uuid=uuid, resolver="ovn") == 1
@@ -215,8 +217,9 @@ def test_the_page_of_a_chassis(
         assert page.one("libvirt_domain_ovn_port_info", uuid=uuid, **info) == 1
         assert page.names(uuid=uuid, tenant="") == set()
         central.kill()
-        until(lambda: served.page().one("hostcollector_source_up", source="ovn") == 0, 10, "the end of OVN")
-        page = served.page()
+        page = served.page_where(
+            lambda page: page.one("hostcollector_source_up", source="ovn") == 0, "the end of OVN", 10
+        )
         assert page.names(uuid=uuid, tenant="") == set()
         assert page.one("libvirt_domain_ovs_transmit_packets_total", uuid=uuid, tenant="p-1") == 3
         assert not any(name.startswith("libvirt_domain_ovn_") for name in page.names(uuid=uuid))

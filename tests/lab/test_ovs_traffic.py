@@ -11,7 +11,6 @@ from tests.lab.fixtures import BootAll
 from tests.lab.guest import Guest
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.metadata import own_tenant
-from tests.lab.process import until
 from tests.lab.served import Page, serving
 from tests.lab.switch import UserSpaceSwitch
 from tests.lab.workload import Workload
@@ -67,19 +66,20 @@ def test_packets_through_the_switch_are_their_tenants(
     sender, receiver = boot_all(guests)
     for tap in receiver.taps():  # room for all that a guest without KVM takes its time to read
         subprocess.run(["ip", "link", "set", "dev", tap, "txqueuelen", str(2 * PACKETS)], check=True)
+    sent, got = {"tenant": "acme", "domain": "ovs-sender"}, {"tenant": "globex", "domain": "ovs-receiver"}
     config = tmp_path / "config.yml"
     config.write_text(f"ovs:\n  remote: {switch.remote}\n")
     with serving(hypervisor.uri_readonly, tmp_path, f"--config.file={config}") as served:
         receiver.account()
         assert sender.account().done.packets == PACKETS
 
-        def arrived() -> bool:
-            found = served.page().all(f"{OVS}_transmit_packets_total", tenant="acme")
-            return PACKETS in found.values()
+        def arrived(page: Page) -> bool:
+            """Whether the switch has written both ports' packets, which it may read at different moments."""
+            out = page.all(f"{OVS}_transmit_packets_total", **sent).values()
+            into = page.all(f"{OVS}_receive_packets_total", **got).values()
+            return PACKETS in out and any(count >= PACKETS for count in into)
 
-        until(arrived, 10, "the packets on the page")
-        page = served.page()
-    sent, got = {"tenant": "acme", "domain": "ovs-sender"}, {"tenant": "globex", "domain": "ovs-receiver"}
+        page = served.page_where(arrived, "the packets on the page", 10)
     assert page.one(f"{OVS}_transmit_packets_total", **sent) == PACKETS
     assert page.one(f"{OVS}_transmit_bytes_total", **sent) == PACKETS * PACKET_BYTES
     assert page.one(f"{OVS}_receive_packets_total", **sent) <= HOST_PACKETS

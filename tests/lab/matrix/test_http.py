@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -120,9 +121,11 @@ def test_ten_scrapers_at_once_cost_one_collection(on_stage: Scene, begin: Begin)
     with begin("ten scrapers at once", on_stage.watched) as row, ThreadPoolExecutor(10) as pool:
         for _ in row.each_round():
             with row.fault(NO_HARM):
-                # A page may have been made between two of the ten, by one of those who scrape every second.
+                began = time.monotonic()
                 pages = list(pool.map(lambda _number: served.page(), range(10)))
-                assert len({page.one("hostcollector_collection_duration_seconds") for page in pages}) <= 2
+                # One may have been made between two of the ten, and one more in each second that they took.
+                most = 2 + int(time.monotonic() - began)
+                assert len({page.one("hostcollector_collection_duration_seconds") for page in pages}) <= most
 
 
 @pytest.mark.full

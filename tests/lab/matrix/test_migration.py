@@ -114,7 +114,8 @@ def _both_pages(here: Side, there: Side, guest: RunningGuest) -> dict[str, Page]
     def on_both() -> bool:
         pages.update(here=here.watched.served.page(), there=there.watched.served.page())
         migrates = UNBOUNDED in pages["here"].all(JOB, uuid=uuid).values()
-        return migrates and all(page.all(MEMORY, uuid=uuid) for page in pages.values())
+        shown = (page.all(name, uuid=uuid) for page in pages.values() for name in (MEMORY, VCPU_TIME))
+        return migrates and all(shown)
 
     until(on_both, 30, "the guest on both pages")
     return pages
