@@ -63,7 +63,7 @@ def visit(
             break
         stuck_at = remaining[position : position + 1] if progress.begun else []
         pool.set_aside(worker, stuck_at, locked=bool(stuck_at))
-        answers = answers or bool(result.found) or (bool(stuck_at) and _is_alive(pool, deadline, clock))
+        answers = answers or bool(result.found) or (bool(stuck_at) and is_alive(pool, deadline, clock))
         if not answers:
             raise SourceTimeoutError(SILENT)
         if not stuck_at or clock() >= deadline:
@@ -73,7 +73,7 @@ def visit(
     return result
 
 
-def _is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:
+def is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:
     """Whether libvirt answers a question that needs no guest; taken for granted where no worker is left."""
     worker = pool.take()
     if worker is None:

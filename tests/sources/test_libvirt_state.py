@@ -95,6 +95,18 @@ def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
     assert "not known yet" in reading.notes[0]
 
 
+def test_a_start_beside_a_locked_guest_waits_no_longer_than_its_patience(
+    source: LibvirtState, daemon: FakeLibvirt
+) -> None:
+    """While no guest is known yet libvirt is not called silent, and nothing is told of any guest."""
+    daemon.domains[-1].lock()
+    began = time.monotonic()
+    reading = _read(source, [], budget=60.0)
+    assert time.monotonic() - began < 30
+    assert (reading.partial, reading.samples) == (True, [])
+    assert "not known yet" in reading.notes[0]
+
+
 def test_a_silent_libvirt_is_no_page_without_states(source: LibvirtState, daemon: FakeLibvirt) -> None:
     """When nothing answers the source fails, and says what to look at."""
     daemon.silence()

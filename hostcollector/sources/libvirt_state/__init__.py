@@ -15,7 +15,7 @@ import libvirt
 from hostcollector.catalogue import host
 from hostcollector.errors import LaneBusyError, SourceTimeoutError
 from hostcollector.lanes import Clock
-from hostcollector.libvirt_calls.visit import SILENT, visit
+from hostcollector.libvirt_calls.visit import SILENT, is_alive, visit
 from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
 from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.model import Sample
@@ -89,7 +89,7 @@ class LibvirtState(Source):
             return worker.submit_each(uuids, progress, _GROUPS)
 
         visited = visit(self._pool, list(request.guests), call, deadline, self._clock)
-        if not visited.found:
+        if not visited.found and (visited.locked or not is_alive(self._pool, deadline, self._clock)):
             raise SourceTimeoutError(ALL_HELD_UP if visited.locked else SILENT)
         told = {uuid: record for uuid, record in visited.found.items() if record is not None}
         missing = [guest.domain.name for uuid, guest in request.guests.items() if uuid not in visited.found]
