@@ -9,7 +9,7 @@ from hostcollector.overview import GuestLine, Overview, overview
 from hostcollector.wording import counted, duration, one_line
 
 TENANT_CURE = (
-    "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hostcollector --live --config "
+    "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hc --live --config "
     "--set '<tenant id=\"TENANT\"/>'"
 )
 

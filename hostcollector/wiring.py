@@ -67,7 +67,8 @@ class Hypervisor:
     def of(cls, settings: Settings, *, by_hand: bool = False, stage: Stage = unmeasured) -> "Hypervisor":
         """Build the parts; nothing is opened before `start`.
 
-        `by_hand` is for a command beside a daemon: it reads what the daemon keeps and writes nothing.
+        `by_hand` is for a command beside a daemon: it reads what the daemon keeps and writes nothing, and
+        leaves all but a few of libvirtd's workers alone.
         """
         transitions = Transitions(logger)
 
@@ -82,7 +83,7 @@ class Hypervisor:
             keepalive_interval=settings.libvirt.keepalive_interval_seconds,
             keepalive_count=settings.libvirt.keepalive_count,
         )
-        workers = Workers(link, stage=stage)
+        workers = Workers(link, by_hand=by_hand, stage=stage)
         root, state = Path(settings.paths.root), Path(settings.paths.state_directory)
         processes = QemuProcesses(root)
         counts = EventCounts()

@@ -88,6 +88,9 @@ def test_the_loader_reads_the_file_again(tmp_path: Path) -> None:
         ["metrics", "--format=xml"],
         ["top", "--interval=0"],
         ["top", "--interval=nan"],
+        ["top", "--interval=inf"],
+        ["collect", "--profile.rounds=0"],
+        ["collect", "--libvirt.uri=qemu+ssh://kvm7.example/system"],
     ],
 )
 def test_wrong_flags_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +99,24 @@ def test_wrong_flags_end_with_2(arguments: list[str], capsys: pytest.CaptureFixt
         main(arguments)
     assert caught.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["top", "--interval=x"], "argument --interval: expected 0.1 to 3600 seconds, not 'x'"),
+        (["collect", "--profile.rounds=x"], "argument --profile.rounds: expected 1 to 10000 rounds, not 'x'"),
+        (["collect", "--profile.rounds=1e3"], "expected 1 to 10000 rounds, not '1e3'"),
+        (["collect", f"--profile.rounds={'9' * 5000}"], "expected 1 to 10000 rounds"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_is_expected(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never with the name of a function."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert sentence in capsys.readouterr().err
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

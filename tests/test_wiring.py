@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.config import PathSettings, Settings
+from hostcollector.libvirt_calls.budget import CALLS_BY_HAND, POOLED_CALLS
 from hostcollector.wiring import Hypervisor
 
 
@@ -18,3 +19,15 @@ def test_only_the_daemon_writes_what_is_kept(tmp_path: Path, *, by_hand: bool) -
     parts.baselines.flush()
     parts.identities.flush()
     assert state.exists() is not by_hand
+
+
+@pytest.mark.parametrize(("by_hand", "most"), [(True, CALLS_BY_HAND), (False, POOLED_CALLS)])
+def test_a_collection_by_hand_leaves_libvirts_workers_alone(
+    tmp_path: Path, *, by_hand: bool, most: int
+) -> None:
+    """However many guests hang, and whatever the daemon beside it has stuck already."""
+    paths = PathSettings(state_directory=str(tmp_path))
+    workers = Hypervisor.of(Settings(paths=paths), by_hand=by_hand).workers
+    taken = [pool.take() for pool in (workers.monitors, workers.states) for _ in range(20)]
+    assert sum(worker is not None for worker in taken) == most
+    workers.close()

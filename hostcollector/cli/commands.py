@@ -6,8 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from hostcollector.cli.by_hand import running_daemon, settings_by_hand
 from hostcollector.cli.flags import settings_loader
-from hostcollector.config import LogLevel, read_file
+from hostcollector.cli.running import safe_for_terminal
+from hostcollector.config import LogLevel, Settings, read_file
 from hostcollector.metrics_table import TableFormat, render
 from hostcollector.sources.names import NAMES
 
@@ -20,38 +22,58 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write one page to standard output, or what its stages take."""
-    settings = settings_loader(options)()
-    from hostcollector import app, log
-    from hostcollector.profile import table
-
-    log.configure(settings.log)
+    """Write one page to standard output, or what the stages of collections take."""
+    settings = settings_by_hand(options)
     if options.profile:
-        print(*table(app.profile_collections(settings, options.rounds)), sep="\n", flush=True)
-        return 0
-    page, libvirt_up = app.collect_once(settings)
+        return _profile(settings, options.rounds)
+    daemon = running_daemon(options, settings)
+    if daemon is not None:
+        text = daemon.read("/metrics")
+        page, libvirt_up = text.encode(), daemon.state().libvirt_up
+        if sys.stdout.isatty():
+            page = safe_for_terminal(text).encode()
+    else:
+        from hostcollector import app, log
+
+        log.configure(settings.log)
+        page, libvirt_up = app.collect_once(settings)
     sys.stdout.buffer.write(page)
     sys.stdout.buffer.flush()
     return 0 if libvirt_up else 1
 
 
+def _profile(settings: Settings, rounds: int) -> int:
+    from hostcollector import app, log
+    from hostcollector.profile import table
+
+    log.configure(settings.log)
+    print(*table(app.profile_collections(settings, rounds)), sep="\n", flush=True)
+    return 0
+
+
 def diagnose(options: argparse.Namespace) -> int:
     """Print what every source can and cannot read."""
-    settings = settings_loader(options)()
-    from hostcollector import app, log
-    from hostcollector.diagnose import healthy, lines
+    settings = settings_by_hand(options)
+    daemon = running_daemon(options, settings)
+    if daemon is not None:
+        text, healthy = safe_for_terminal(daemon.read("/diagnose")).rstrip("\n"), daemon.state().healthy
+    else:
+        from hostcollector import app, log
+        from hostcollector import diagnose as diagnosis
+
+        log.configure(settings.log)
+        snapshot = app.diagnose(settings)
+        text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
     from hostcollector.rtnetlink import RouteSocket
     from hostcollector.second_opinion import second_opinion
 
-    log.configure(settings.log)
-    snapshot = app.diagnose(settings)
-    print(*lines(snapshot), "", "Second opinion:", sep="\n")
+    print(text, "", "Second opinion:", sep="\n")
     print(
         *(f"  {line}" for line in second_opinion(Path(settings.paths.root), RouteSocket())),
         sep="\n",
         flush=True,
     )
-    return 0 if healthy(snapshot) else 1
+    return 0 if healthy else 1
 
 
 def check_config(options: argparse.Namespace) -> int:
@@ -86,10 +108,14 @@ def top(options: argparse.Namespace) -> int:
     }
     if options.url is not None:
         return table.run(options.url, **wanted)
-    settings = settings_loader(options)()
+    settings = settings_by_hand(options)
+    daemon = running_daemon(options, settings)
+    host = socket.gethostname()
+    if daemon is not None:
+        return table.watch(lambda: table.read_from(daemon.read), host=host, **wanted)
     from hostcollector import app, log
 
     # Lines on standard error would tear the table, which says itself what is down.
     log.configure(replace(settings.log, level=LogLevel.ERROR))
     with app.collecting(settings) as collect_one:
-        return table.watch(lambda: table.page_of(collect_one()), host=socket.gethostname(), **wanted)
+        return table.watch(lambda: table.page_of(collect_one()), host=host, **wanted)

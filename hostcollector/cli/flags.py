@@ -53,6 +53,14 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_flags_by_hand(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a command that a person runs, beside the daemon or without one."""
+    parser.add_argument(
+        "--own", action="store_true", help="collect here, also where a daemon runs that could be read instead"
+    )
+    add_common_flags(parser)
+
+
 def add_web_config_flag(group: argparse._ActionsContainer) -> None:
     """Add ``--web.config.file``."""
     _add(group, "--web.config.file", Path, "PATH", "YAML file with TLS and authentication (default: neither)")

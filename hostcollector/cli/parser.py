@@ -1,26 +1,29 @@
 """All commands and their flags, and the help that teaches them."""
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
 from hostcollector.cli import commands
-from hostcollector.cli.flags import add_common_flags, add_web_config_flag
+from hostcollector.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.metrics_table import TableFormat
 
 _DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."
 _EPILOG = """\
 Without a command, hostcollector serves. Every flag has a default; no configuration file is needed.
+collect, diagnose and top read the daemon that runs on this machine, and take its configuration
+(/etc/hostcollector/hostcollector.yml) where they have to collect themselves.
 `hostcollector COMMAND --help` says more.
 
 examples:
   hostcollector                                      serve http://127.0.0.1:10177/metrics
   hostcollector serve --web.listen-address=:10177    the same on every address of the machine
-  hostcollector serve --config.file=/etc/hostcollector/config.yml
+  hostcollector serve --config.file=/etc/hostcollector/hostcollector.yml
   hostcollector serve --no-collector.cgroup          without one of the sources
-  hostcollector collect | grep libvirt_domain_vcpu   one collection to standard output
+  hostcollector collect | grep libvirt_domain_vcpu   one page to standard output
   hostcollector diagnose                             what can be read here, and what to do about the rest
   hostcollector top --tenant=acme                    a live table of a tenant's guests
 
@@ -98,19 +101,18 @@ def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="collections to take the median of (default: 10)",
     )
-    add_common_flags(parser)
+    add_flags_by_hand(parser)
 
 
 def _rounds(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 10_000:
-        raise argparse.ArgumentTypeError("expected 1 to 10000 rounds")
-    return count
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 10_000:
+        raise argparse.ArgumentTypeError(f"expected 1 to 10000 rounds, not {text!r}")
+    return int(text)
 
 
 def _add_top_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--url", help="read the page of a running collector (default: collect here, with the flags below)"
+        "--url", help="read the page of a collector at an address (default: the daemon of this machine)"
     )
     parser.add_argument("--tenant", help="show only this tenant's guests (default: all)")
     parser.add_argument(
@@ -124,13 +126,16 @@ def _add_top_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", type=_interval, default=2.0, metavar="SECONDS", help="between updates (default: 2)"
     )
-    add_common_flags(parser)
+    add_flags_by_hand(parser)
 
 
 def _interval(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError("expected 0.1 to 3600 seconds")
+        raise argparse.ArgumentTypeError(f"expected 0.1 to 3600 seconds, not {text!r}")
     return seconds
 
 
@@ -151,7 +156,7 @@ _COMMANDS = (
         "diagnose",
         commands.diagnose,
         "say what can be read here, what cannot, and what to do about it",
-        add_common_flags,
+        add_flags_by_hand,
     ),
     _Command(
         "check-config",

@@ -14,6 +14,8 @@ POOLED_CALLS = 14
 MONITOR_CALLS = 10
 STATE_CALLS = 4
 DEFINITION_CALLS = 4
+CALLS_BY_HAND = 2
+"""Of a command that a person runs, perhaps because guests hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Budget:
     collector stops at 18, and the last 2 are never taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pooled: int = POOLED_CALLS) -> None:
+        self._pooled = pooled
         self.lock = threading.RLock()
         """Held by whoever reads or changes an account: after a reload two collectors ask for a moment."""
         self.foreign = 0
@@ -80,7 +83,7 @@ class Budget:
         occupied = sum(one.taken + len(one.stuck) for one in self._accounts)
         foreign = self.foreign if for_monitors else 0
         beside_others = LIBVIRTD_WORKERS - NEVER_TAKEN - SINGLE_CALLS - foreign
-        room = min(POOLED_CALLS, beside_others) - occupied
+        room = min(self._pooled, beside_others) - occupied
         return min(account.most - account.taken - len(account.stuck), room)
 
     @property

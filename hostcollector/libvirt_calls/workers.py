@@ -3,7 +3,14 @@
 import time
 
 from hostcollector.lanes import Clock, Lane
-from hostcollector.libvirt_calls.budget import DEFINITION_CALLS, MONITOR_CALLS, STATE_CALLS, Budget
+from hostcollector.libvirt_calls.budget import (
+    CALLS_BY_HAND,
+    DEFINITION_CALLS,
+    MONITOR_CALLS,
+    POOLED_CALLS,
+    STATE_CALLS,
+    Budget,
+)
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.worker import Worker
 from hostcollector.libvirt_link import Link
@@ -17,11 +24,19 @@ class Workers:
     """The pools within their `budget`, and the worker or lane of each single call.
 
     `everything` asks for the states of all guests, `listing` for the list of them, `versions` for versions.
+    A collection `by_hand` has fewer for calls around guests that hold one up: there may be no more.
     """
 
-    def __init__(self, link: Link, *, clock: Clock = time.monotonic, stage: Stage = unmeasured) -> None:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        by_hand: bool = False,
+        clock: Clock = time.monotonic,
+        stage: Stage = unmeasured,
+    ) -> None:
         self.link = link
-        self.budget = Budget()
+        self.budget = Budget(CALLS_BY_HAND if by_hand else POOLED_CALLS)
         self.everything = Worker(link, "libvirt_state", clock=clock)
         self.listing = Worker(link, "inventory", clock=clock)
         self.versions = Lane("libvirt-versions", clock)

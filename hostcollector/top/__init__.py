@@ -6,7 +6,7 @@ nothing of where their numbers come from. Rates are differences between two page
 
 from hostcollector.top.columns import SORTS
 from hostcollector.top.guests import GuestRow, rows
-from hostcollector.top.page import Page, PageUnreadableError, fetch, page_of, parse
+from hostcollector.top.page import Page, PageUnreadableError, fetch, page_of, parse, read_from
 from hostcollector.top.watching import run, watch
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "fetch",
     "page_of",
     "parse",
+    "read_from",
     "rows",
     "run",
     "watch",

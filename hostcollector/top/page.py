@@ -6,7 +6,7 @@ belongs to the guests. This one looks at the lines of a few families only and ta
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
@@ -101,6 +101,16 @@ def _unescaped(value: str) -> str:
     if "\\" not in value:
         return value
     return _ESCAPE.sub(lambda match: _PLAIN.get(match[1], match[1]), value)
+
+
+def read_from(read: Callable[[str], str]) -> Page:
+    """Return the page of the daemon that `read` asks for a path. Raises `PageUnreadableError`."""
+    try:
+        return parse(read("/metrics"), time.time())
+    except HostcollectorError as error:
+        raise PageUnreadableError("the page", error) from error
+    except (ValueError, IndexError) as error:
+        raise PageUnreadableError("the page", f"what answers is not a metrics page ({error})") from error
 
 
 def fetch(url: str, timeout: float = 10.0) -> Page:

@@ -1,0 +1,67 @@
+"""What a command by hand works with: the deployed configuration, and the running daemon if there is one."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from hostcollector.cli.flags import overrides
+from hostcollector.cli.running import NotRunningError, RunningDaemon, daemon_at
+from hostcollector.config import Overrides, PathSettings, Settings, read_file
+from hostcollector.sources.names import NAMES
+from hostcollector.wording import one_line
+
+DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")
+"""The configuration of the service, which role and package install."""
+
+
+def settings_by_hand(options: argparse.Namespace) -> Settings:
+    """Return the settings of the flags and the configuration file; the deployed one where none is given.
+
+    Raises `ConfigError`.
+    """
+    path: Path | None = vars(options).get("config.file")
+    if path is None and DEPLOYED.exists():
+        if os.access(DEPLOYED, os.R_OK):
+            path = DEPLOYED
+            say(f"with {DEPLOYED}")
+        else:
+            say(f"without {DEPLOYED}, which this account may not read: the defaults hold")
+    return overrides(options).applied_to(read_file(path, [source.name for source in NAMES]))
+
+
+def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDaemon | None:
+    """Return the daemon to read, None where the command has to collect itself; says on standard error which.
+
+    Raises `DaemonSilentError` when a daemon listens and does not answer.
+    """
+    if why := _own(options, settings):
+        say(f"collecting here: {why}")
+        return None
+    try:
+        daemon = daemon_at(settings.paths.runtime_directory, settings.collection.budget_seconds)
+        state = daemon.state()
+    except NotRunningError as error:
+        say(f"collecting here: {error}")
+        return None
+    say(f"reading the running daemon {state.version}, process {state.pid}; --own collects here instead")
+    return daemon
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not the command's result."""
+    print(f"hostcollector: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def _own(options: argparse.Namespace, settings: Settings) -> str:
+    """Return why the running daemon would not answer what is asked; empty if it would."""
+    given: Overrides = overrides(options)
+    path: Path | None = vars(options).get("config.file")
+    if options.own:
+        return "--own"
+    if given.libvirt_uri is not None or given.sources:
+        return "flags say what to collect"
+    default = PathSettings().runtime_directory
+    if path is not None and path.absolute() != DEPLOYED and settings.paths.runtime_directory == default:
+        return f"{path} is not the service's configuration"
+    return ""

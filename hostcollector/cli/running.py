@@ -1,0 +1,114 @@
+"""The running daemon, read over its own socket: a command by hand then asks nothing of libvirt itself."""
+
+import json
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from hostcollector.errors import HostcollectorError
+from hostcollector.wording import one_line
+
+SOCKET_NAME = "hostcollector.sock"
+
+PATIENCE_SECONDS = 15.0
+"""How long the daemon may be silent beyond the budget of a collection."""
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of an answer; a page of 200,000 series has a tenth of it."""
+
+
+class NotRunningError(HostcollectorError):
+    """No daemon can be read here; the message says why."""
+
+
+class DaemonSilentError(HostcollectorError):
+    """A daemon runs and gives no answer that can be used."""
+
+
+class _Connection(HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the daemon says of itself; `healthy` is whether libvirt answered and no source failed."""
+
+    version: str
+    pid: int
+    libvirt_up: bool
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDaemon:
+    """The daemon whose socket is at `path`; it may be silent for `timeout` seconds."""
+
+    path: Path
+    timeout: float
+
+    def state(self) -> State:
+        """Return what it says of itself. Raises `NotRunningError` and `DaemonSilentError`."""
+        told: Any = None
+        with suppress(ValueError, RecursionError):
+            told = json.loads(self.read("/status.json"))
+        match told:
+            case {
+                "version": str(version),
+                "pid": int(pid),
+                "libvirt_up": bool(libvirt_up),
+                "healthy": bool(healthy),
+            }:
+                return State(one_line(version), pid, libvirt_up, healthy)
+        raise DaemonSilentError(f"what answers at {self.path} is not a hostcollector")
+
+    def read(self, page: str) -> str:
+        """Return the text of a page. Raises `NotRunningError` and `DaemonSilentError`."""
+        connection = _Connection(self.path, self.timeout)
+        try:
+            connection.request("GET", page, headers={"Accept": "text/plain;version=0.0.4"})
+            answer = connection.getresponse()
+            body = answer.read(LARGEST).decode(errors="replace")
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+            raise NotRunningError(f"no daemon listens at {self.path}") from error
+        except PermissionError as error:
+            raise NotRunningError(f"{self.path} is for root and the daemon's account only") from error
+        except TimeoutError as error:
+            raise DaemonSilentError(f"the daemon at {self.path} does not answer") from error
+        except (OSError, HTTPException) as error:
+            why = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
+            raise DaemonSilentError(f"the daemon at {self.path} gives no answer: {why}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            sentence = one_line(body.strip()[:500])
+            raise DaemonSilentError(f"the daemon at {self.path} answers {answer.status}: {sentence}")
+        return body
+
+
+def safe_for_terminal(text: str) -> str:
+    """Return a page without what could move the cursor: the daemon's account is not root's."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
+def daemon_at(directory: str, budget: float) -> RunningDaemon:
+    """Return the daemon with its socket in a directory. Raises `NotRunningError` where there is none."""
+    if not directory:
+        raise NotRunningError("paths.runtime_directory is empty")
+    path = Path(directory) / SOCKET_NAME
+    if not os.path.lexists(path):
+        raise NotRunningError(f"no daemon listens at {path}")
+    return RunningDaemon(path, budget + PATIENCE_SECONDS)
