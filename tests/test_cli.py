@@ -154,7 +154,7 @@ def test_check_config_looks_at_tls_and_authentication_too(
 ) -> None:
     """The web-config is checked alone, or as the configuration names it, with the files that it names."""
     file, web = tmp_path / "config.yml", tmp_path / "web-config.yml"
-    web.write_text("basic_auth_users:\n")
+    web.write_text("http_server_config:\n")
     file.write_text(f"web: {{config_file: {web}}}")
     assert main(["check-config", f"--web.config.file={web}"]) == 0
     assert main(["check-config", str(file)]) == 0
