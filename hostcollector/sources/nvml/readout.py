@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostcollector.catalogue.possible import is_unknown_count
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 
@@ -135,7 +136,7 @@ def _clocks_held(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key,
     if bits is None:
         # The name before driver 535.
         bits = asker.ask(subject, "nvmlDeviceGetCurrentClocksThrottleReasons", handle)
-    if bits is not None:
+    if bits is not None and not is_unknown_count(bits):
         for bit, reason in _HELD.items():
             yield ("clocks_held", (reason,)), float(bool(bits & bit))
 

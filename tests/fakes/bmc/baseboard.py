@@ -33,6 +33,7 @@ class BmcGpu:
     power: float = 310.5
     temperature: float = 41.0
     headroom: float = 54.06
+    memory_mib: int = 183359
     memory_temperature: float = 47.0
     throttled: str = "P1DT17H41M2.268611840S"
     errors: int = 0
@@ -142,7 +143,7 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
             "Status": {"Health": gpu.health, "State": "Enabled"},
             "MemorySummary": {
                 "ECCModeEnabled": True,
-                "TotalMemorySizeMiB": 183359,
+                "TotalMemorySizeMiB": gpu.memory_mib,
                 "Metrics": {"@odata.id": f"{path}/MemorySummary/MemoryMetrics"},
             },
             "Metrics": {"@odata.id": f"{path}/ProcessorMetrics"},

@@ -82,6 +82,10 @@ class FakeNvml:
         """Let nothing fail any more."""
         self.library.fake_mend()
 
+    def wild(self, how: int) -> None:
+        """Let gauges be all ones (1), or memory 0 (2), with success; 0 is as before."""
+        self.library.fake_wild(how)
+
     def lose(self, device: int, *, lost: bool = True) -> None:
         """Let a device fall off the bus, or bring it back."""
         self.library.fake_lose(device, int(lost))

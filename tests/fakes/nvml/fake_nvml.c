@@ -64,6 +64,10 @@ void fake_counters(int device, unsigned long long energy, unsigned long long err
 void fake_links(int device, int links) { devices[device].links = (1ULL << links) - 1; }
 void fake_link_set(int device, int links) { devices[device].links = links; }
 void fake_mig(int device, int on) { devices[device].mig = on; }
+static int wild;
+/* 1: what has no value here is all ones, as a driver says that knows nothing; 2: memory of 0. */
+void fake_wild(int how) { wild = how; }
+#define SAID(value) (wild == 1 ? -1 : (value))
 void fake_lose(int device, int lost) { devices[device].lost = lost; }
 void fake_vgpu(int device, unsigned id, unsigned type, const char *mdev, const char *vm, int vm_kind,
                unsigned gi, unsigned long long used, unsigned long long size) {
@@ -148,19 +152,19 @@ int nvmlDeviceGetName(struct device *d, char *out, unsigned size) { DEVICE; retu
 int nvmlDeviceGetSerial(struct device *d, char *out, unsigned size) { DEVICE; return copied(out, size, d->serial); }
 int nvmlDeviceGetUUID(struct device *d, char *out, unsigned size) { DEVICE; return copied(out, size, d->uuid); }
 GIVES(nvmlDeviceGetModuleId, unsigned, number_of(d) + 1)
-GIVES(nvmlDeviceGetPowerUsage, unsigned, 312500)
-GIVES(nvmlDeviceGetEnforcedPowerLimit, unsigned, 700000)
+GIVES(nvmlDeviceGetPowerUsage, unsigned, SAID(312500))
+GIVES(nvmlDeviceGetEnforcedPowerLimit, unsigned, SAID(700000))
 GIVES(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, d->energy)
 GIVES(nvmlDeviceGetPcieReplayCounter, unsigned, d->errors)
-GIVES(nvmlDeviceGetCurrentClocksThrottleReasons, unsigned long long, 0x4 | 0x40)
+GIVES(nvmlDeviceGetCurrentClocksThrottleReasons, unsigned long long, SAID(0x4 | 0x40))
 #ifndef OLD_DRIVER
-GIVES(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, 0x4 | 0x40)
+GIVES(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, SAID(0x4 | 0x40))
 #endif
 GIVES(nvmlDeviceGetRetiredPagesPendingStatus, unsigned, 0)
 GIVES(nvmlDeviceGetMaxMigDeviceCount, unsigned, 7)
 GIVES(nvmlDeviceGetGpuInstanceId, unsigned, 3)
 GIVES(nvmlDeviceGetComputeInstanceId, unsigned, 0)
-int nvmlDeviceGetTemperature(struct device *d, unsigned sensor, unsigned *out) { DEVICE; *out = 61 + sensor; return OK; }
+int nvmlDeviceGetTemperature(struct device *d, unsigned sensor, unsigned *out) { DEVICE; *out = SAID(61 + sensor); return OK; }
 #ifndef OLD_DRIVER
 int nvmlDeviceGetMarginTemperature(struct device *d, margin_t *io) {
   DEVICE; if (io->version != (sizeof *io | 1 << 24)) return 25; io->margin = -3; return OK;
@@ -170,10 +174,10 @@ int nvmlDeviceGetSramEccErrorStatus(struct device *d, sram_t *io) {
 }
 #endif
 int nvmlDeviceGetUtilizationRates(struct device *d, utilization_t *out) {
-  DEVICE; if (d->mig) return NOT_SUPPORTED; out->gpu = 87; out->memory = 25; return OK;
+  DEVICE; if (d->mig) return NOT_SUPPORTED; out->gpu = SAID(87); out->memory = wild == 1 ? 255 : 25; return OK;
 }
 int nvmlDeviceGetEncoderUtilization(struct device *d, unsigned *out, unsigned *period) {
-  DEVICE; *out = 5; *period = 167000; return OK;
+  DEVICE; *out = wild == 1 ? 255 : 5; *period = 167000; return OK;
 }
 int nvmlDeviceGetMemoryInfo(struct device *d, memory_t *out) {
   DEVICE; out->total = 80ULL << 30; out->used = 12ULL << 30; out->free = 68ULL << 30; return OK;
@@ -181,16 +185,18 @@ int nvmlDeviceGetMemoryInfo(struct device *d, memory_t *out) {
 #ifndef OLD_DRIVER
 int nvmlDeviceGetMemoryInfo_v2(struct device *d, memory2_t *out) {
   DEVICE; out->total = 80ULL << 30; out->used = 10ULL << 30; out->reserved = 2ULL << 30; out->free = 68ULL << 30;
+  if (wild == 1) out->used = -4096;
+  if (wild == 2) out->total = out->used = 0;
   return OK;
 }
 #endif
 int nvmlDeviceGetClockInfo(struct device *d, unsigned type, unsigned *out) {
-  DEVICE; if (type == 3) return NOT_SUPPORTED; *out = 1980 + type; return OK;
+  DEVICE; if (type == 3) return NOT_SUPPORTED; *out = SAID(1980 + type); return OK;
 }
 int nvmlDeviceGetViolationStatus(struct device *d, unsigned policy, violation_t *out) {
   DEVICE; if (policy > 1) return NOT_SUPPORTED; out->reference = 0; out->violation = d->errors * 1000000000ULL; return OK;
 }
-int nvmlDeviceGetEccMode(struct device *d, unsigned *now, unsigned *pending) { DEVICE; *now = *pending = 1; return OK; }
+int nvmlDeviceGetEccMode(struct device *d, unsigned *now, unsigned *pending) { DEVICE; *now = *pending = SAID(1); return OK; }
 int nvmlDeviceGetTotalEccErrors(struct device *d, unsigned type, unsigned counter, unsigned long long *out) {
   DEVICE; *out = counter == 1 ? d->errors + type : 0; return OK;
 }
@@ -200,10 +206,10 @@ int nvmlDeviceGetMemoryErrorCounter(struct device *d, unsigned type, unsigned co
 }
 int nvmlDeviceGetRemappedRows(struct device *d, unsigned *corrected, unsigned *uncorrected, unsigned *pending,
                               unsigned *failed) {
-  DEVICE; *corrected = d->errors; *uncorrected = 0; *pending = 1; *failed = 0; return OK;
+  DEVICE; *corrected = d->errors; *uncorrected = 0; *pending = SAID(1); *failed = SAID(0); return OK;
 }
 int nvmlDeviceGetRowRemapperHistogram(struct device *d, histogram_t *out) {
-  DEVICE; *out = (histogram_t){ 638, 1, 1, 0, 0 }; return OK;
+  DEVICE; *out = (histogram_t){ SAID(638), SAID(1), SAID(1), SAID(0), SAID(0) }; return OK;
 }
 int nvmlDeviceGetRetiredPages(struct device *d, unsigned cause, unsigned *count, unsigned long long *pages) {
   DEVICE; unsigned there = cause ? 2 : 0;
@@ -212,7 +218,7 @@ int nvmlDeviceGetRetiredPages(struct device *d, unsigned cause, unsigned *count,
   *count = there; return OK;
 }
 int nvmlDeviceGetEncoderStats(struct device *d, unsigned *sessions, unsigned *fps, unsigned *latency) {
-  DEVICE; *sessions = 0; *fps = 0; *latency = 0; return OK;
+  DEVICE; *sessions = SAID(0); *fps = SAID(0); *latency = SAID(0); return OK;
 }
 int nvmlDeviceGetNvLinkState(struct device *d, unsigned link, unsigned *out) {
   DEVICE; if (link >= 64 || !(d->links >> link & 1)) return INVALID; *out = link != 1; return OK;
@@ -222,7 +228,7 @@ int nvmlDeviceGetFieldValues(struct device *d, int count, field_t *f) {
   for (int i = 0; i < count; i++) {
     f[i].result = OK; f[i].type = 3;
     switch (f[i].field) {
-    case 82: f[i].type = 1; f[i].value.u = 70; break;
+    case 82: f[i].type = 1; f[i].value.u = SAID(70); break;
 #ifndef OLD_DRIVER
     case 185: f[i].type = 1; f[i].value.u = 48250; f[i].result = f[i].scope == 2 ? OK : NOT_SUPPORTED; break;
 #endif
