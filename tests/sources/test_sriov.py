@@ -9,12 +9,14 @@ import pytest
 
 from hostcollector.baselines import Baselines
 from hostcollector.model import Domain, Guest, HostDevice, Nic, Sample
+from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.drift import RULES
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, Vf, link_message
+from tests.fakes.procfs import Procfs
 from tests.fakes.sysfs import INFINIBAND_CLASS, Sysfs
 
 PF, FIRST, SECOND, THIRD = "0000:3b:00.0", "0000:3b:00.2", "0000:3b:00.3", "0000:3b:00.4"
@@ -58,10 +60,11 @@ class Host:
             Request(guests=by_uuid, deadline=deadline, taken_at=0.0, guests_listed=listed)
         )
 
-    def restart(self) -> None:
+    def restart(self, processes: QemuProcesses | None = None) -> None:
         """Make a new source on the same host, with what the old one left on disk."""
         self.baselines = Baselines(self.sysfs.root / "state", self.sysfs.root, patience=30)
-        self.source = Sriov(self.sysfs.root, self.baselines, RouteSocket(self.kernel.connect))
+        route = RouteSocket(self.kernel.connect)
+        self.source = Sriov(self.sysfs.root, self.baselines, route, processes=processes)
 
 
 @pytest.fixture
@@ -184,6 +187,24 @@ def test_a_guest_that_was_started_again_is_a_new_owner(host: Host) -> None:
         host.tell(_vf(0, total), _vf(1))
         reading = host.read(_guest(A, FIRST, run=run))
         assert _by_vf(reading, "libvirt_domain_vf_receive_bytes_total") == {"0": expected}
+
+
+def test_a_run_that_nobody_saw_end_is_another_owner(host: Host, tmp_path: Path) -> None:
+    """Libvirt gives ids anew once it was away: the guest and its id are the same, its QEMU is not."""
+    _card(host)
+    name = "libvirt_domain_vf_receive_bytes_total"
+    proc = Procfs(tmp_path)
+    guest = _guest(A, FIRST)
+    for start, total, grown in ((100, 1000, 200), (500, 9000, 50)):
+        proc.qemu(50, A, guest.domain.name, starttime=start)
+        processes = QemuProcesses(tmp_path)
+        processes.find({A: guest})
+        host.restart(processes)
+        host.tell(_vf(0, total), _vf(1))
+        assert _by_vf(host.read(guest), name) == {"0": 0}
+        host.tell(_vf(0, total + grown), _vf(1))
+        assert _by_vf(host.read(guest), name) == {"0": grown}
+        proc.end(50)
 
 
 def test_a_restart_of_the_collector_leaves_no_jump(host: Host) -> None:

@@ -5,9 +5,10 @@ import pytest
 from hostcollector.gpu_identities import GpuIdentity
 from hostcollector.redfish import Gpu
 from hostcollector.sources.redfish.joining import By, Joined, join
+from tests.fakes.samples import table
 from tests.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 
-A = "aaaaaaaa-0000-4000-8000-000000000001"
+A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
 ONE, TWO = "0000:1b:00.0", "0000:2b:00.0"
 SERIAL, OTHER = "1653224030001", "1653224030002"
 UUID = "c4b0ee2f-1111-4222-8333-444455556666"
@@ -230,6 +231,23 @@ def test_a_map_that_changes(host: Host) -> None:
     for content in (f'"{ONE}": GPU_SXM_1\n', "nonsense, which is longer"):
         (host.path / "map").write_text(content)
         assert host.read(guest(A, ONE))["libvirt_domain_gpu_power_watts"] == {(A, ONE): 300.0}
+
+
+def test_no_tenant_is_shown_the_other_gpu_of_its_module(host: Host) -> None:
+    """A map in the order of the bus swaps them: neither is shown until it is right, and the note says why."""
+    one, two = ADDRESSES[:2]
+    board, told = modules()
+    for address in (one, two):
+        host.tree.add(address)
+        host.identities.learn(address, told[address].serial, told[address].uuid)
+    host.says(tuple(board[:2]))
+    guests = (guest(A, one), guest(B, two))
+    host.source = host.restarted(mapped=f'"{one}": GPU_1\n"{two}": GPU_0\n')
+    reading = host.reading(*guests)
+    assert "libvirt_domain_gpu_power_watts" not in table(reading.samples)
+    assert sum("the map says" in note for note in reading.notes) == 2
+    host.source = host.restarted()
+    assert host.read(*guests)["libvirt_domain_gpu_power_watts"] == {(A, one): 300.0, (B, two): 300.0}
 
 
 def test_what_was_learned_is_kept(host: Host) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.gpus import DeviceReader
+from hostcollector.model import Disk, Domain, Guest
 from tests.fakes.pci import (
     ACCELERATOR_CLASS,
     ASPEED,
@@ -55,6 +56,17 @@ def test_everything_that_the_guest_was_given(host: Host) -> None:
     assert "libvirt_domain_gpu_info" not in found
 
 
+def test_nvme_controllers_that_qemu_drives_itself(host: Host) -> None:
+    """They are the guest's functions as passed-through ones are; missing ones are named."""
+    controller, gone = "0000:01:00.0", "0000:02:00.0"
+    host.tree.add(controller, pci_class="0x010802", vendor="0x144d")
+    disk = Disk(target="vda", type="nvme", pci_addresses=(controller, gone))
+    reading = host.reading(Guest(domain=Domain(uuid=A, name="a", disks=(disk,))))
+    info = table(reading.samples)["libvirt_domain_pci_info"]
+    assert {labels[:3] for labels in info} == {(A, controller, "storage")}
+    assert any(gone in note for note in reading.notes)
+
+
 def test_devices_of_the_host(host: Host) -> None:
     """The host's GPUs, accelerators and NVSwitches are the host's series; its other devices are not shown."""
     host.tree.add(GPU, driver="nvidia")
@@ -73,9 +85,10 @@ def test_device_that_waits_for_a_guest(host: Host) -> None:
     host.tree.add(GPU)
     assert [labels[-1] for labels in host.read()["hostcollector_host_gpu_info"]] == ["passthrough"]
     unknown = guest(B, complete=False)
-    for reading in (host.reading(listed=False), host.reading(unknown)):
+    for reading, why in ((host.reading(listed=False), "not all"), (host.reading(unknown), repr(B[:4]))):
         assert reading.samples == []
         assert reading.partial
+        assert any(why in note for note in reading.notes)
 
 
 def test_nothing_to_doubt(host: Host) -> None:
