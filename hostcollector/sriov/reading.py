@@ -50,6 +50,10 @@ class TopologyReader:
         """Return the driver that a PCI function is bound to now (``vfio-pci`` ...), empty for none."""
         return target(f"{self._devices}/{address}/driver")
 
+    def exists(self, address: str) -> bool:
+        """Return whether there is a PCI function with this address."""
+        return os.path.lexists(f"{self._devices}/{address}")
+
     def netdev_address(self, name: str) -> str:
         """Return the PCI address of an interface's function, empty for one that is no device's."""
         address = os.path.realpath(f"{self._class}/{name}/device").rpartition("/")[2]

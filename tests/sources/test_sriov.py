@@ -14,6 +14,7 @@ from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.drift import RULES
+from hostcollector.sources.sriov.lists import LOOK_AGAIN_SECONDS
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, Vf, link_message
 from tests.fakes.procfs import Procfs
@@ -540,6 +541,95 @@ def test_an_answer_that_does_not_fit_is_dumped_and_then_left_without_counters(ho
     assert len(_traffic(host.read(_guest(A, FIRST)))) == 8
 
 
+def test_a_dump_that_lacks_the_card_costs_that_collection_only(host: Host) -> None:
+    """It may have been interrupted: the next one is made as ever, and the counters go on."""
+    _card(host)
+    host.kernel.too_long = {(2, True)}
+    values = []
+    for number in range(4):
+        host.tell(_vf(0, 100 + 10 * number), _vf(1))
+        whole = host.kernel.links[2]
+        if number == 2:
+            host.kernel.links[2] = lambda question, whole=whole: (  # type: ignore[misc] # bound as it is now
+                link_message(None, index=7, sequence=question.sequence) if question.dump else whole(question)
+            )
+        reading = host.read(_guest(A, FIRST))
+        values.append(_traffic(reading).get("receive_bytes", {}).get("0"))
+        assert (reading.missing, reading.partial) == ((1, True) if number == 2 else (0, False))
+        assert _by_vf(reading, "libvirt_domain_vf_trust") == {"0": 0}
+    assert values == [0, 10, None, 30]
+
+
+def test_counters_that_the_kernel_cannot_tell_are_a_fact_for_an_hour(host: Host) -> None:
+    """Said as a note and no trouble; then the cheapest way is tried again, which a newer answer may fit."""
+    _card(host)
+    now = [0.0]
+    host.source = Sriov(
+        host.sysfs.root, host.baselines, RouteSocket(host.kernel.connect), clock=lambda: now[0]
+    )
+    host.tell(_vf(0, 1), _vf(1))
+    host.kernel.too_long = {(2, True), (0, True)}
+    reading = host.read(_guest(A, FIRST))
+    assert (reading.missing, reading.partial) == (0, False)
+    assert any("cannot tell those of so many VFs" in note for note in reading.notes)
+    host.kernel.too_long = set()
+    assert _traffic(host.read(_guest(A, FIRST))) == {}
+    now[0] += LOOK_AGAIN_SECONDS
+    assert len(_traffic(host.read(_guest(A, FIRST)))) == 8
+
+
+def test_counters_that_the_driver_keeps_and_does_not_tell_are_missed(host: Host) -> None:
+    """By the VF of the guest; those of the host's own VFs were promised to nobody."""
+    _card(host)
+    host.tell(replace(_vf(0), counters=None), replace(_vf(1), counters=None))
+    reading = host.read(_guest(A, FIRST))
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes[0] == f"counters of the VF not found: {FIRST} of guest 'a'"
+
+
+@pytest.mark.parametrize("driver", ["igb", "", "bnxt_en"])
+def test_a_driver_without_counters_is_a_fact(host: Host, driver: str) -> None:
+    """It never will have any: a note, and no trouble."""
+    _card(host, driver)
+    host.tell(_vf(0), _vf(1))
+    reading = host.read(_guest(A, FIRST))
+    assert (reading.missing, reading.partial) == (0, False)
+    assert any("does not count per VF" in note for note in reading.notes)
+
+
+def test_a_card_without_an_interface_is_a_fact(host: Host) -> None:
+    """As one that a user-space driver has: its VFs are known, and their configuration to nobody."""
+    host.sysfs.pf(PF, driver="vfio-pci")
+    host.sysfs.vf(PF, 0, FIRST)
+    reading = host.read(_guest(A, FIRST))
+    assert _by_vf(reading, "libvirt_domain_vf_info") == {"0": 1}
+    assert (reading.missing, reading.partial) == (0, False)
+    assert any("no network interface" in note for note in reading.notes)
+
+
+def test_a_network_function_that_is_gone_is_missed_and_named(host: Host) -> None:
+    """Also where no card can be split any more."""
+    reading = host.read(_guest(A, FIRST))
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes[0] == f"network function not found: {FIRST} of guest 'a'"
+
+
+@pytest.mark.parametrize("said", ["-1", "x", "9" * 30, "1.5", f"{2**64}"])
+def test_a_vendors_counter_that_is_none_costs_itself(host: Host, said: str) -> None:
+    """The other counters of the VF are shown, and the file is named."""
+    _card(host, driver="igb")
+    stats = host.sysfs.device(PF) / "sriov/0/stats"
+    readings = []
+    for value in (1, 3):
+        host.sysfs.write(stats, f"rx_bytes : {value}\ntx_bytes : {said}")
+        host.tell(_vf(0), _vf(1))
+        readings.append(host.read(_guest(A, FIRST)))
+    reading = readings[-1]
+    assert _traffic(reading) == {"receive_bytes": {"0": 2}}
+    assert (reading.missing, reading.partial) == (1, True)
+    assert "sriov/0/stats, tx_bytes cannot be read: it says" in reading.notes[0]
+
+
 @pytest.mark.parametrize("form", ["file", "directory"])
 def test_vendors_files_stand_in_for_netlink(host: Host, form: str) -> None:
     """NVIDIA's driver has one file of lines, Intel's a directory of files; both are the VF's own view."""
@@ -598,8 +688,11 @@ def test_counters_of_another_origin_do_not_mix(host: Host) -> None:
     values = []
     for vfs in ([_vf(0, 9000), _vf(1)], [_vf(1)], [_vf(0, 9500), _vf(1)], [_vf(1)]):
         host.tell(*vfs, count=2)
-        values.append(_traffic(host.read(_guest(A, FIRST)))["receive_bytes"]["0"])
-    assert values == [0, 0, 500, 0]
+        reading = host.read(_guest(A, FIRST))
+        values.append(_traffic(reading).get("receive_bytes", {}).get("0"))
+        # Its configuration is missing too.
+        assert reading.missing == (2 if len(vfs) == 1 else 0)
+    assert values == [0, None, 500, None]
 
 
 def test_a_vf_split_off_or_removed_is_noticed(host: Host) -> None:

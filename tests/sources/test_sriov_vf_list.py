@@ -224,3 +224,13 @@ def test_a_damaged_message_gives_no_vf_that_the_card_does_not_have(data: st.Data
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     listed = parse(bytes(message[: data.draw(st.integers(0, len(message)))]))
     assert all(0 <= number < listed.total for number in listed.vfs)
+
+
+@given(st.lists(st.integers(0, 20), unique=True, max_size=6), st.integers(0, 6), st.binary(max_size=60))
+def test_one_bad_vf_among_good_ones_loses_only_itself(numbers: list[int], place: int, bad: bytes) -> None:
+    """A VF whose attributes are damaged inside its own length: those behind it are read."""
+    blocks = [vf_info(Vf(number=number)) for number in numbers]
+    blocks.insert(place, attribute(1, bad + bytes(-len(bad) % 4)))
+    found = parse(link_message(None, vf_blocks=blocks, count=30)).vfs
+    assert set(numbers) <= set(found)
+    assert len(found) <= len(numbers) + 1

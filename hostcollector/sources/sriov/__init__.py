@@ -5,6 +5,7 @@ PF is asked once per collection. The counters outlive their owners, so everybody
 what they stood at when the VF became theirs.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.errors import SourceError
+from hostcollector.gaps import Gaps
+from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.partitions import Partitions
 from hostcollector.qemu_processes import QemuProcesses
 from hostcollector.rtnetlink import RouteSocket
 from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.sources.sriov.card import Card, CounterReader, notes
+from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import Described, samples_of
@@ -43,44 +46,47 @@ class Sriov(Source):
         route: RouteSocket | None = None,
         partitions: Partitions | None = None,
         processes: QemuProcesses | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._reader = TopologyReader(root)
         self._owners = OwnerFinder(processes, self._reader)
         self._files = VendorFiles(root)
-        self._lists = VfLists(route or RouteSocket())
+        self._lists = VfLists(route or RouteSocket(), clock)
         self._baselines = baselines
         self._memberships = Memberships(partitions or Partitions())
         self._topology: Topology | None = None
+        self._told: set[str] = set()
 
     def read(self, request: Request) -> Reading:
         """Return the series of all VFs. What a PF does not tell is missing and named in the notes."""
         topology = self._current_topology()
+        gaps = Gaps()
+        self._miss(request, gaps)
         if not topology.pfs:
-            return Reading(samples=(), notes=("no network card here can be split into VFs (SR-IOV)",))
+            gaps.fact("no network card here can be split into VFs (SR-IOV)")
+            return Reading(samples=(), notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
         owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         self._lists.begin()
         samples: list[Sample] = []
         vfs: list[Described] = []
-        remarks: list[str] = []
-        cards = [self._card(pf, request.deadline) for pf in topology.pfs]
-        for card in cards:
-            counters = CounterReader(card, self._files)
-            samples.extend(_card_samples(card))
-            vfs.extend(self._card_vfs(card, counters, owners))
-            owned = sum(address in owners.by_device for address in card.pf.vfs.values())
-            remarks.extend(notes(card, counters, owned))
-        samples.extend(sample for vf in vfs for sample in samples_of(vf))
-        samples.extend(self._memberships.samples(vfs))
+        for pf in topology.pfs:
+            with gaps.item(f"network card {pf.address}"):
+                card = self._card(pf, request.deadline)
+                counters = CounterReader(card, self._files, self._told, gaps)
+                samples += _card_samples(card)
+                vfs += self._card_vfs(card, counters, owners, request, gaps)
+                owned = sum(address in owners.by_device for address in pf.vfs.values())
+                note(card, counters, owned, gaps)
+        for vf in vfs:
+            with gaps.item(f"VF {vf.labels[2]}"):
+                samples += samples_of(vf)
+        with gaps.item("the partitions of VFs"):
+            samples += self._memberships.samples(vfs)
+            self._memberships.note(vfs, gaps)
         self._baselines.flush()
-        remarks.extend(_doubts(owners, topology))
-        remarks.extend(self._memberships.notes(vfs))
-        remarks.extend(self._baselines.problems)
-        partial = (
-            any(card.truncated for card in cards)
-            or not owners.complete
-            or bool(owners.disputed & topology.vfs.keys())
-        )
-        return Reading(samples=samples, notes=tuple(remarks), partial=partial)
+        for doubt in (*_doubts(owners, topology), *self._baselines.problems):
+            gaps.note(doubt)
+        return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
         """Close the netlink socket."""
@@ -91,46 +97,61 @@ class Sriov(Source):
         if topology is not self._topology:
             self._topology = topology
             self._lists.forget()
+            self._told.clear()
             self._memberships.follow(topology.vfs)
             if topology.pfs:
                 self._baselines.retain(DEVICE, {DEVICE + address for address in topology.vfs})
         return topology
+
+    def _miss(self, request: Request, gaps: Gaps) -> None:
+        """Note the guests' passed-through network functions that are not on this host's bus."""
+        for guest in request.guests.values():
+            for nic in guest.domain.nics:
+                if nic.type == "hostdev" and nic.pci_address and not self._reader.exists(nic.pci_address):
+                    gaps.missing("network function", f"{nic.pci_address} of guest {guest.domain.name!r}")
 
     def _card(self, pf: PhysicalFunction, deadline: float) -> Card:
         """Ask the kernel about one PF; a PF that does not answer costs its own VFs only."""
         if not pf.vfs:
             return Card(pf, pf.name, None)
         if not pf.netdevs:
-            return Card(pf, pf.name, None, "it has no network interface on the host")
+            return Card(pf, pf.name, None, "it has no network interface on the host", by_nature=True)
         try:
             found = self._lists.read(pf, deadline)
         except SourceError as error:
             return Card(pf, pf.name, None, str(error))
         if found is None:
-            return Card(pf, pf.name, None, "the driver lists no VFs")
+            return Card(pf, pf.name, None, "the driver lists no VFs", by_nature=True)
         netdev, listed = found
-        return Card(pf, netdev.name, listed)
+        return Card(pf, netdev.name, listed, too_many=self._lists.leaves_out_counters(netdev))
 
-    def _card_vfs(self, card: Card, reader: CounterReader, owners: Owners) -> Iterator[Described]:
+    def _card_vfs(
+        self, card: Card, reader: CounterReader, owners: Owners, request: Request, gaps: Gaps
+    ) -> Iterator[Described]:
+        """Yield the card's VFs; notes those of guests without the counters that their driver keeps."""
         pf = card.pf
         for number, address in pf.vfs.items():
             owner = owners.of(address)
             if owner is None:
                 continue
-            origin, raw = reader.counters(number)
-            yield Described(
-                labels=(card.name, str(number), address),
-                owner=owner,
-                mac=owners.macs.get(address, ""),
-                listed=card.listed(number),
-                ipoib=card.ipoib,
-                counters=self._relative(DEVICE + address, owner.stay, origin, raw),
-                guids=reader.guids(number),
-                driver=self._reader.driver(address),
-                pf_driver=pf.driver,
-                pf_address=pf.address,
-                ib_device=pf.ib_device,
-            )
+            with gaps.item(f"VF {address}"):
+                origin, raw = reader.counters(number)
+                if owner.uuid and card.counts and not raw:
+                    name = request.guests[owner.uuid].domain.name
+                    gaps.missing("counters of the VF", f"{address} of guest {name!r}")
+                yield Described(
+                    labels=(card.name, str(number), address),
+                    owner=owner,
+                    mac=owners.macs.get(address, ""),
+                    listed=card.listed(number),
+                    ipoib=card.ipoib,
+                    counters=self._relative(DEVICE + address, owner.stay, origin, raw),
+                    guids=reader.guids(number),
+                    driver=self._reader.driver(address),
+                    pf_driver=pf.driver,
+                    pf_address=pf.address,
+                    ib_device=pf.ib_device,
+                )
 
     def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, float]:
         """Return the counters since the owner's start; those of another origin have their own baselines."""

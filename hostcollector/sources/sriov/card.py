@@ -1,8 +1,9 @@
 """One PF in one collection: its list, where its VFs' counters come from, and what to tell the operator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hostcollector.gaps import Gaps
 from hostcollector.sources.sriov.attributes import ARPHRD_INFINIBAND
 from hostcollector.sources.sriov.drivers import counted
 from hostcollector.sources.sriov.vendor_files import VendorFiles
@@ -15,12 +16,18 @@ FILES, REPRESENTOR = "files:", "representor:"
 
 @dataclass(slots=True)
 class Card:
-    """A PF with what netlink said of it. `problem` says why it said nothing; `name` is the `pf` label."""
+    """A PF with what netlink said of it; `name` is the `pf` label.
+
+    `problem` says why it said nothing, and `by_nature` that it never will. `too_many` says that the kernel
+    cannot tell the counters of so many VFs.
+    """
 
     pf: PhysicalFunction
     name: str
     list: VfList | None
     problem: str = ""
+    by_nature: bool = False
+    too_many: bool = False
     fields: frozenset[str] = field(init=False)
     ipoib: bool = field(init=False)
 
@@ -34,17 +41,28 @@ class Card:
         told = len(self.list.vfs) if self.list is not None else 0
         return told < len(self.pf.vfs)
 
+    @property
+    def counts(self) -> bool:
+        """Whether netlink's answer should have counters: the driver keeps some, and there is an answer."""
+        return bool(self.fields) and self.list is not None and not self.too_many
+
     def listed(self, number: int) -> ListedVf | None:
         """Return what netlink said of the VF."""
         return self.list.vfs.get(number) if self.list is not None else None
 
 
 class CounterReader:
-    """Finds the raw counters of a card's VFs: netlink first, then the vendor's files, then representors."""
+    """Finds the raw counters of a card's VFs: netlink first, then the vendor's files, then representors.
 
-    def __init__(self, card: Card, files: VendorFiles) -> None:
+    `told` are the addresses of VFs that netlink has ever told counters of: they have no others. One that is
+    missing from a list for once would jump to another account and back.
+    """
+
+    def __init__(self, card: Card, files: VendorFiles, told: set[str], gaps: Gaps) -> None:
         self._card = card
         self._files = files
+        self._told = told
+        self._gaps = gaps
         self.directory = files.directory(card.pf)
         self.origins: set[str] = set()
 
@@ -56,12 +74,15 @@ class CounterReader:
             raw = listed.statistics
             if len(card.fields) < len(raw):
                 raw = {name: value for name, value in raw.items() if name in card.fields}
+            self._told.add(card.pf.vfs[number])
             return self._noted("", raw)
-        if self.directory and (raw := self._files.counters(self.directory, number)):
+        if card.pf.vfs[number] in self._told:
+            return "", {}
+        if self.directory and (raw := self._files.counters(self.directory, number, self._gaps)):
             return self._noted(FILES, raw)
         representor = card.pf.representors.get(number)
         if representor is not None:
-            return self._noted(REPRESENTOR, self._files.representor_counters(representor))
+            return self._noted(REPRESENTOR, self._files.representor_counters(representor, self._gaps))
         return "", {}
 
     def guids(self, number: int) -> tuple[str, str]:
@@ -87,23 +108,28 @@ _ORIGINS = {
 }
 
 
-def notes(card: Card, reader: CounterReader, owned: int) -> Iterator[str]:
-    """Yield the sentences about one card for the status page and `diagnose`."""
+def note(card: Card, reader: CounterReader, owned: int, gaps: Gaps) -> None:
+    """Note what one card gives, for the status page and `diagnose`, and what it does not."""
     pf = card.pf
     where = f"{card.name} ({pf.address}, {pf.driver or 'no driver'})"
     if not pf.vfs:
-        yield f"{where}: not split into VFs"
+        gaps.fact(f"{where}: not split into VFs")
         return
     if reader.origins:
         counters = " and ".join(_ORIGINS[origin] for origin in sorted(reader.origins))
+    elif card.too_many:
+        counters = "no traffic counters: the kernel cannot tell those of so many VFs"
     elif card.fields:
         counters = "no traffic counters: netlink gives none and the driver keeps no files"
     else:
         counters = f"no traffic counters: the driver {pf.driver or '(none)'} does not count per VF"
     vfs = f"{len(pf.vfs)} VF" if len(pf.vfs) == 1 else f"{len(pf.vfs)} VFs"
-    yield f"{where}: {vfs}, {owned} owned by guests; {counters}"
-    if card.problem:
-        yield f"{where}: the configuration of its VFs cannot be read: {card.problem}"
-    elif card.truncated and card.list is not None:
-        told = len(card.list.vfs)
-        yield f"{where}: the kernel told {told} of {vfs}; the others have no configuration series"
+    gaps.fact(f"{where}: {vfs}, {owned} owned by guests; {counters}")
+    told = len(card.list.vfs) if card.list is not None else 0
+    if card.problem and card.by_nature:
+        gaps.fact(f"{where}: its VFs have no configuration series: {card.problem}")
+    elif card.problem:
+        gaps.tell((f"{where}: the configuration of its VFs cannot be read: {card.problem}",), len(pf.vfs))
+    elif card.truncated:
+        text = f"{where}: the kernel told {told} of {vfs}; the others have no configuration series"
+        gaps.tell((text,), len(pf.vfs) - told)

@@ -1,8 +1,11 @@
 """Gets each PF's VF list from the kernel, the cheapest way that works for it."""
 
+import math
+import time
 from enum import Enum, auto
 
 from hostcollector.errors import SourceError
+from hostcollector.lanes import Clock
 from hostcollector.rtnetlink import MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
 from hostcollector.sources.sriov.vf_list import VfList, parse
@@ -17,16 +20,21 @@ class Way(Enum):
     WITHOUT_STATISTICS = auto()
 
 
+LOOK_AGAIN_SECONDS = 3600.0
+"""After how long a cheaper way is tried again that did not work: it costs a warning in the kernel's log."""
+
+
 class VfLists:
-    """Reads the lists of one host; one thread at a time.
+    """Reads the lists of one host; one thread at a time. `clock` is monotonic.
 
     Some kernels cannot fit a list with InfiniBand GUIDs into the answer to a single question and warn in
-    their log each time; a dump then works. What did not work for a PF is not tried again until `forget`.
+    their log each time; a dump then works. What did not work for a PF is not tried again for a while.
     """
 
-    def __init__(self, route: RouteSocket) -> None:
+    def __init__(self, route: RouteSocket, clock: Clock = time.monotonic) -> None:
         self._route = route
-        self._ways: dict[int, Way] = {}
+        self._clock = clock
+        self._ways: dict[int, tuple[Way, float]] = {}
         self._dump: dict[int, bytes] | SourceError | None = None
 
     def begin(self) -> None:
@@ -52,21 +60,34 @@ class VfLists:
         """Close the socket."""
         self._route.close()
 
+    def leaves_out_counters(self, netdev: Netdev) -> bool:
+        """Whether the kernel cannot tell the counters of this card's VFs, because they are too many."""
+        return self._way(netdev.index) is Way.WITHOUT_STATISTICS
+
+    def _way(self, index: int) -> Way:
+        way, until = self._ways.get(index, (Way.GET, math.inf))
+        return way if self._clock() < until else Way.GET
+
+    def _turn_to(self, index: int, way: Way) -> Way:
+        self._ways[index] = way, self._clock() + LOOK_AGAIN_SECONDS
+        return way
+
     def _list(self, index: int, deadline: float) -> VfList:
-        way = self._ways.get(index, Way.GET)
+        way = self._way(index)
         if way is Way.GET:
             try:
                 return parse(self._route.link(index, RTEXT_FILTER_VF, deadline))
             except MessageTooLongError:
-                self._ways[index] = way = Way.DUMP
+                way = self._turn_to(index, Way.DUMP)
         if way is Way.DUMP:
             try:
                 message = self._dumped(deadline).get(index)
             except MessageTooLongError:
-                message = None
-            if message is not None:
-                return parse(message)
-            self._ways[index] = Way.WITHOUT_STATISTICS
+                self._turn_to(index, Way.WITHOUT_STATISTICS)
+            else:
+                # A dump that was interrupted may lack the card: this time only.
+                if message is not None:
+                    return parse(message)
         return parse(self._route.link(index, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS, deadline))
 
     def _dumped(self, deadline: float) -> dict[int, bytes]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hostcollector import ib_names
 from hostcollector.catalogue import vf as rows
+from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
 from hostcollector.model import Sample
 from hostcollector.partitions import Partitions
@@ -52,15 +53,17 @@ class Memberships:
                     shown = (ib_names.pkey(member.partition), member.membership, member.name, member.origin)
                     yield Sample(rows.PKEY_INFO, 1.0, (*vf.labels, port, *shown), uuid)
 
-    def notes(self, vfs: Sequence[Described]) -> Iterator[str]:
-        """Yield why memberships are missing that somebody may expect."""
+    def note(self, vfs: Sequence[Described], gaps: Gaps) -> None:
+        """Note why memberships are missing that somebody may expect."""
         if not self._partitions.known:
             return
         for port in sorted(_ambiguous(vfs)):
-            yield f"the port GUID {port} is set for more than one VF: whose partitions it has is left open"
+            gaps.note(
+                f"the port GUID {port} is set for more than one VF: whose partitions it has is left open"
+            )
         nameless = sum(1 for vf in vfs if vf.ipoib and vf.owner.uuid and not vf.guids[1])
         if nameless:
-            yield (
+            gaps.fact(
                 f"{counted(nameless, 'VF')} of guests without a port GUID, whose partitions cannot be found: "
                 "set it with ip link set PF vf NUMBER port_guid GUID"
             )

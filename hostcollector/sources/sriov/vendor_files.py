@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hostcollector import ib_names
+from hostcollector.gaps import Gaps
 from hostcollector.sriov import PhysicalFunction
-from hostcollector.sysfs import entries, text
+from hostcollector.sysfs import entries, number_in, text
 
 # One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).
 _VENDOR_NAMES = {
@@ -46,8 +47,11 @@ class VendorFiles:
         directory = f"{self._devices}/{pf.address}/sriov"
         return directory if entries(directory) else ""
 
-    def counters(self, directory: str, number: int) -> dict[str, int]:
-        """Return the counters of VF `number` in the PF's `directory`; empty where there are none."""
+    def counters(self, directory: str, number: int, gaps: Gaps) -> dict[str, int]:
+        """Return the counters of VF `number` in the PF's `directory`; empty where there are none.
+
+        One whose file says something else than a number is noted in `gaps`.
+        """
         path = f"{directory}/{number}/stats"
         names = entries(path)
         if names:
@@ -55,22 +59,27 @@ class VendorFiles:
         else:
             lines = (line.partition(":") for line in text(path).splitlines())
             found = {name.strip(): value.strip() for name, _, value in lines}
-        return _numbers(found, _VENDOR_NAMES)
+        return _numbers(found, _VENDOR_NAMES, path, gaps)
 
     def guids(self, directory: str, number: int) -> tuple[str, str]:
         """Return the node and the port GUID of an InfiniBand VF; empty where the driver does not say."""
         node, port = (ib_names.guid(text(f"{directory}/{number}/{name}")) for name in ("node", "port"))
         return node, port
 
-    def representor_counters(self, netdev: str) -> dict[str, int]:
+    def representor_counters(self, netdev: str, gaps: Gaps) -> dict[str, int]:
         """Return the counters of the VF that the representor `netdev` stands for."""
         path = f"{self._class}/{netdev}/statistics"
-        return _numbers({name: text(f"{path}/{name}") for name in _REPRESENTOR_NAMES}, _REPRESENTOR_NAMES)
+        found = {name: text(f"{path}/{name}") for name in _REPRESENTOR_NAMES}
+        return _numbers(found, _REPRESENTOR_NAMES, path, gaps)
 
 
-def _numbers(found: Mapping[str, str], names: Mapping[str, str]) -> dict[str, int]:
-    return {
-        names[name]: int(value)
-        for name, value in found.items()
-        if name in names and value.isascii() and value.isdecimal()
-    }
+def _numbers(found: Mapping[str, str], names: Mapping[str, str], path: str, gaps: Gaps) -> dict[str, int]:
+    numbers = {}
+    for name, said in found.items():
+        if name in names:
+            number = number_in(said)
+            if number is not None:
+                numbers[names[name]] = number
+            elif said:
+                gaps.unread(f"{path}, {name}", f"it says {said[:40]!r}")
+    return numbers

@@ -29,7 +29,6 @@ from hostcollector.sources.sriov.attributes import (
     STATISTICS,
 )
 
-_SMALLEST_VF = 8
 _HEADER = ATTRIBUTE.size
 _NUMBER = Struct("=I")
 _PAIR = Struct("=II")
@@ -107,14 +106,16 @@ def _vfs(message: bytes, position: int, end: int, count: int) -> dict[int, Liste
     """Take up to `count` steps through the list. `end` is where it ends if its length has not wrapped."""
     vfs: dict[int, ListedVf] = {}
     # The driver may leave VFs out: then the true end comes before `count` steps.
-    while len(vfs) < count and position != end and position + _SMALLEST_VF <= len(message):
+    for _ in range(count):
+        if position == end or position + _HEADER > len(message):
+            break
         length, kind = ATTRIBUTE.unpack_from(message, position)
-        if kind & NLA_TYPE_MASK != IFLA_VF_INFO or length < _SMALLEST_VF or position + length > len(message):
+        if kind & NLA_TYPE_MASK != IFLA_VF_INFO or length < _HEADER or position + length > len(message):
             break
         vf = _vf(message, _places(message, position + _HEADER, position + length))
-        if vf is None or vf.number >= count or vf.number in vfs:
-            break
-        vfs[vf.number] = vf
+        # A VF that names no number, or one that cannot be, costs itself: its length is right all the same.
+        if vf is not None and vf.number < count and vf.number not in vfs:
+            vfs[vf.number] = vf
         position += aligned(length)
     return vfs
 
