@@ -10,6 +10,7 @@ from hostcollector.event_counts import EventCounts
 from hostcollector.inventory import Inventory
 from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.libvirt_link import Link
+from hostcollector.model import Domain
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
 GUESTS = 10
@@ -19,6 +20,7 @@ METADATA = libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE
 STARTED = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
 STOPPED = (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
 UNDEFINED = (libvirt.VIR_DOMAIN_EVENT_UNDEFINED, libvirt.VIR_DOMAIN_EVENT_UNDEFINED_REMOVED)
+UNKNOWN = Domain(uuid="", name="")
 XML = "<domain type='kvm' id='1'><name>{name}</name><uuid>{uuid}</uuid><title>{title}</title></domain>"
 
 
@@ -270,3 +272,56 @@ def test_a_guest_that_a_source_saw_is_looked_at(inventory: Inventory, daemon: Fa
     inventory.look_at(unannounced.uuid)
     assert _eventually(lambda: unannounced.uuid in inventory.domains)
     assert len(inventory.domains) == GUESTS + 1
+
+
+def test_a_connection_that_is_lost_in_the_middle_of_a_look_loses_no_event(
+    inventory: Inventory, daemon: FakeLibvirt
+) -> None:
+    """An error that is the connection's says nothing about the guest: it stays, and is looked at again."""
+    _started(inventory)
+    known = dict(inventory.domains)
+    victim, other = daemon.domains[0], daemon.domains[1]
+    for domain in (victim, other):
+        _retitle(domain, "new")
+    victim.refuses = True
+    daemon.hung_up = True
+    for domain in (victim, other):
+        daemon.happens(domain, METADATA, 0, 0)
+    time.sleep(0.3)
+    assert inventory.domains.keys() == known.keys()
+    assert all(domain.complete for domain in inventory.domains.values())
+    victim.refuses = False
+    daemon.hung_up = False
+    both = (victim.uuid, other.uuid)
+    assert _eventually(lambda: all(inventory.domains[uuid].title == "new" for uuid in both))
+
+
+def test_a_guest_that_was_stopped_and_started_again_is_there_with_its_new_definition(
+    inventory: Inventory, daemon: FakeLibvirt, counts: EventCounts
+) -> None:
+    """Events that wait together are taken in their order; the counts of the earlier life are gone."""
+    _started(inventory)
+    held, again = daemon.domains[0], daemon.domains[1]
+    daemon.happens(again, REBOOT)
+    held.lock()
+    daemon.happens(held, METADATA, 0, 0)
+    _retitle(again, "new")
+    for event in (STOPPED, STARTED):
+        daemon.happens(again, LIFECYCLE, *event)
+    assert _eventually(lambda: inventory.domains.get(again.uuid, UNKNOWN).title == "new")
+    assert counts.snapshot()[again.uuid] == {("started", "booted"): 1}
+
+
+def test_an_event_that_comes_during_the_listing_is_not_undone_by_it(
+    inventory: Inventory, daemon: FakeLibvirt
+) -> None:
+    """A list that libvirt made before a guest started does not take the guest away again."""
+    daemon.domains[-1].lock()
+    _started(inventory)
+    new = FakeDomain("00000000-0000-4000-8000-0000000000aa")
+    daemon.domains.append(new)
+    daemon.happens(new, LIFECYCLE, *STARTED)
+    assert _eventually(lambda: new.uuid in inventory.domains)
+    daemon.free()
+    assert _eventually(lambda: inventory.age is not None)
+    assert new.uuid in inventory.domains

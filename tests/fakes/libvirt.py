@@ -32,6 +32,8 @@ class FakeDomain:
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
         self.calls = 0
+        self.refuses = False
+        """Whether libvirt does not tell the definition."""
         self.counts = True
         """Whether QEMU counts what the disk does."""
         self._monitor = threading.Event()
@@ -85,6 +87,8 @@ class FakeDomain:
     def XMLDesc(self, _flags: int) -> str:  # noqa: N802 - libvirt's name
         """Return the definition; needs the lock."""
         self._unlocked.wait()
+        if self.refuses:
+            raise libvirt.libvirtError("no XML")
         if self._ended:
             raise gone()
         return self.xml

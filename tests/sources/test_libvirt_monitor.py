@@ -1,7 +1,9 @@
 """The monitor lane reads around guests that hang, with few stuck calls and none in vain."""
 
+import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -346,3 +348,67 @@ def test_a_guest_without_counted_disks_is_asked_once_and_whole(
         assert _values(reading, collection.STATS_PARTIAL) == {domain.uuid: 0}
         assert set(_values(reading, guest.JOB_TYPE)) == {domain.uuid}
         assert reading.notes == ("guest 'vm' has no disk that QEMU counts for: their data passes QEMU by",)
+
+
+def test_a_command_line_that_hangs_holds_no_monitor_up(
+    source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """The kernel may let whoever reads it wait for ever: monitors are then asked without a look in /proc."""
+    file = procfs.root / "proc/1003/cmdline"
+    file.unlink()
+    os.mkfifo(file)
+    for _ in range(2):
+        reading = _read(source, daemon)
+        assert _complete(reading) == _all_but(daemon)
+        assert not reading.partial
+    os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_processes_that_cannot_be_seen_leave_libvirt_s_own_word(
+    workers: Workers, daemon: FakeLibvirt, tmp_path: Path
+) -> None:
+    """Without a /proc that can be read guests that hang cost a call each, and nobody else anything."""
+    victims = daemon.domains[:5]
+    for domain in victims:
+        domain.stick()
+    reading = _read(_source(workers, Procfs(tmp_path / "hidden")), daemon)
+    assert _complete(reading) == _all_but(daemon, *victims)
+    assert workers.stuck_calls == len(victims)
+
+
+def test_two_collectors_share_the_workers_during_a_reload(
+    daemon: FakeLibvirt, procfs: Procfs, workers: Workers
+) -> None:
+    """The old one reads its last page while the new one reads its first; each of them is complete."""
+    for domain in daemon.domains[:3]:
+        domain.stick()
+    memory = Memory(workers.monitors, Halts(procfs.root))
+    sources = [LibvirtMonitor(memory, QemuProcesses(procfs.root)) for _ in range(2)]
+    for source in sources:
+        _read(source, daemon)
+    with ThreadPoolExecutor() as pool:
+        for _ in range(10):
+            readings = list(pool.map(lambda source: _read(source, daemon), sources))
+            assert [_complete(reading) for reading in readings] == [_all_but(daemon, *daemon.domains[:3])] * 2
+    assert workers.stuck_calls == 3
+
+
+def test_a_guest_that_ends_and_one_that_starts_between_two_readings_cost_no_other(
+    source: LibvirtMonitor, daemon: FakeLibvirt
+) -> None:
+    """One that is new has not answered before: it is asked in the second round of the same reading."""
+    _read(source, daemon)
+    ended = daemon.domains.pop()
+    ended.end()
+    daemon.domains.append(FakeDomain("00000000-0000-4000-8000-00000000ffff"))
+    assert _complete(_read(source, daemon)) == _all_but(daemon)
+
+
+@pytest.mark.parametrize("state", ["R", "S", "Z", "X", "I"])
+def test_other_states_of_a_process_do_not_keep_a_monitor_from_being_asked(
+    state: str, source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """A QEMU that runs, sleeps or is ending answers its monitor, or libvirt says at once that it is gone."""
+    for number, domain in enumerate(daemon.domains):
+        procfs.qemu(1000 + number, domain.uuid, domain.name(), state=state)
+    assert _complete(_read(source, daemon)) == _all_but(daemon)
