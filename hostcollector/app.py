@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hostcollector import log, profile, web
 from hostcollector.allocator import share_one_arena
-from hostcollector.config import Settings
+from hostcollector.config import Settings, named_files
 from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.exposition import Encoder, Format
@@ -32,11 +32,18 @@ def serve(load_settings: LoadSettings) -> int:
     """
     settings = load_settings()
     log.configure(settings.log)
+
+    def load_again() -> Settings:
+        settings = load_settings()
+        _warn_of_open_secrets(settings)
+        return settings
+
+    _warn_of_open_secrets(settings)
     door = web.open_door(settings.web.config_path)
     share_one_arena()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
-        asyncio.run(Daemon(load_settings, settings, door, sockets).run())
+        asyncio.run(Daemon(load_again, settings, door, sockets).run())
     except ConfigUnreachableError as error:
         # Another start may succeed, which systemd does not try after a wrong configuration.
         logger.error("%s", error)
@@ -47,6 +54,11 @@ def serve(load_settings: LoadSettings) -> int:
         logger.error("%s", error)
         return 1
     return 0
+
+
+def _warn_of_open_secrets(settings: Settings) -> None:
+    for sentence in named_files.open_secrets(settings):
+        logger.warning("%s", sentence)
 
 
 def collect_once(settings: Settings) -> tuple[bytes, bool]:

@@ -13,7 +13,15 @@ from hostcollector.cli import main
 from hostcollector.cli import parser as flags
 from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.parser import make_parser
-from hostcollector.config import Address, LogFormat, LogLevel, Settings
+from hostcollector.config import (
+    Address,
+    LogFormat,
+    LogLevel,
+    NdfcSettings,
+    Settings,
+    named_files,
+    open_to_everybody,
+)
 from hostcollector.errors import ConfigError
 from hostcollector.sources.names import NAMES
 from hostcollector.top import SORTS
@@ -167,6 +175,73 @@ def test_check_config_looks_at_tls_and_authentication_too(
             f"  tls_server_config.cert_file: {tmp_path}/gone.crt cannot be read: No such file or directory",
             f"  tls_server_config.key_file: {tmp_path}/gone.key cannot be read: No such file or directory",
         ]
+
+
+def test_check_config_opens_every_file_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is missing, open to everybody or no certificate is said at once, with the line that names it."""
+    file, tenants, password = tmp_path / "config.yml", tmp_path / "tenants.yml", tmp_path / "password"
+    password.write_text("secret")
+    password.chmod(0o644)
+    tenants.write_text("uuids: {a: b}\nnmaes: []")
+    (tmp_path / "ca.pem").write_text("no certificate")
+    os.mkfifo(tmp_path / "pipe")
+    file.write_text(
+        f"tenancy:\n  map_file: {tenants}\n"
+        f"redfish:\n  url: https://bmc\n  user: u\n  password_file: {password}\n"
+        f"  ca_file: {tmp_path}/ca.pem\n  gpu_map_file: {tmp_path}/gone.yml\n"
+        f"ufm: {{url: 'https://u', user: u, password_file: {tmp_path}/pipe}}\n"
+        f"web: {{config_file: {tmp_path}/web.yml}}\n"
+    )
+    no_pem = "holds no certificates in PEM (NO_CERTIFICATE_OR_CRL_FOUND)"
+    assert main(["check-config", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        f"hostcollector: {file} cannot be used:",
+        f"  web.config_file: {tmp_path}/web.yml cannot be read: No such file or directory (line 10)",
+        f"  ufm.password_file: {tmp_path}/pipe cannot be read: not a regular file (line 9)",
+        f"  redfish.password_file: {password} {open_to_everybody(password)} (line 6)",
+        f"  redfish.ca_file: {tmp_path}/ca.pem {no_pem} (line 7)",
+        f"  redfish.gpu_map_file: {tmp_path}/gone.yml cannot be read: No such file or directory (line 8)",
+        f"hostcollector: {tenants} cannot be used:",
+        "  uuids.a: not a UUID such as 7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55 (line 1)",
+        "  nmaes: unknown key; did you mean names? (line 2)",
+    ]
+
+
+def test_check_config_says_which_files_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Maps are read too; files of services that are not asked for are not."""
+    file, tenants, gpus = tmp_path / "config.yml", tmp_path / "tenants.yml", tmp_path / "gpus.yml"
+    tenants.write_text("names: []")
+    gpus.write_text("0000:1b:00.0: GPU_SXM_1")
+    file.write_text(
+        f"tenancy: {{map_file: {tenants}}}\nredfish: {{url: 'https://b', user: u, gpu_map_file: {gpus}}}"
+    )
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: valid\n{tenants}: valid\n{gpus}: valid\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "does not hold a password in one line"),
+        (b"\n", "does not hold a password in one line"),
+        (b"two\nlines\n", "does not hold a password in one line"),
+        (b"x" * 5000, "does not hold a password in one line"),
+        (b"s3cret\xff", "is not UTF-8"),
+        (b"s3cret\r\n", ""),
+    ],
+)
+def test_a_password_file_is_read_and_not_repeated(tmp_path: Path, content: bytes, problem: str) -> None:
+    """One line of text, whatever ends it."""
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    settings = Settings(ndfc=NdfcSettings(url="https://n", user="u", password_file=str(file)))
+    found = named_files.problems(settings, tmp_path / "config.yml")
+    assert found == ({file: f"ndfc.password_file: {file} {problem}"} if problem else {})
 
 
 @pytest.mark.parametrize("command", ["serve", "collect", "diagnose"])

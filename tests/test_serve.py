@@ -149,3 +149,18 @@ def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
             assert len(bmc.sessions) == 1
             assert daemon.end() == 0
         assert (bmc.logins, bmc.sessions) == (1, {})
+
+
+def test_an_open_secret_is_warned_about_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
+    """A password that everybody on the machine may read is a line in the log each time, with the cure."""
+    file, password = tmp_path / "config.yml", tmp_path / "password"
+    password.write_text("secret")
+    password.chmod(0o644)
+    file.write_text(f"ufm: {{url: 'https://127.0.0.1:9', user: u, password_file: {password}}}\n")
+    with running_daemon(tmp_path, f"--config.file={file}") as daemon:
+        warning = f"ufm.password_file: {password} can be read or written by everybody (mode 0644)"
+        assert daemon.log.read_text().count(warning) == 1
+        daemon.child.send_signal(signal.SIGHUP)
+        wait(lambda: daemon.log.read_text().count(warning) == 2, "the second warning")
+        assert daemon.end() == 0
+    assert "chmod o=" in daemon.log.read_text()

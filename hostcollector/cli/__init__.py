@@ -8,13 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from hostcollector.cli.complaints import FAILED, INTERRUPTED, WRONG_USE, complain
 from hostcollector.cli.parser import make_parser
 from hostcollector.errors import ConfigError, HostcollectorError
-from hostcollector.wording import one_line
-
-FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
 
 __all__ = ["main"]
 
@@ -29,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except ConfigError as error:
-        _complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
+        complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
         return WRONG_USE
     except HostcollectorError as error:
-        _complain(str(error))
+        complain(str(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -40,7 +36,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, `head` for instance, has seen enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _complain(first: str, *rest: str) -> None:
-    print(f"hostcollector: {one_line(first)}", *map(one_line, rest), sep="\n", file=sys.stderr)

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
+from hostcollector.cli.complaints import complain
 from hostcollector.cli.flags import overrides
 from hostcollector.cli.running import NotRunningError, RunningDaemon, daemon_at
 from hostcollector.config import Overrides, PathSettings, Settings, read_file
 from hostcollector.sources.names import NAMES
-from hostcollector.wording import one_line
 
 DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")
 """The configuration of the service, which role and package install."""
@@ -24,9 +23,9 @@ def settings_by_hand(options: argparse.Namespace) -> Settings:
     if path is None and DEPLOYED.exists():
         if os.access(DEPLOYED, os.R_OK):
             path = DEPLOYED
-            say(f"with {DEPLOYED}")
+            complain(f"with {DEPLOYED}")
         else:
-            say(f"without {DEPLOYED}, which this account may not read: the defaults hold")
+            complain(f"without {DEPLOYED}, which this account may not read: the defaults hold")
     return overrides(options).applied_to(read_file(path, [source.name for source in NAMES]))
 
 
@@ -36,21 +35,16 @@ def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDa
     Raises `DaemonSilentError` when a daemon listens and does not answer.
     """
     if why := _own(options, settings):
-        say(f"collecting here: {why}")
+        complain(f"collecting here: {why}")
         return None
     try:
         daemon = daemon_at(settings.paths.runtime_directory, settings.collection.budget_seconds)
         state = daemon.state()
     except NotRunningError as error:
-        say(f"collecting here: {error}")
+        complain(f"collecting here: {error}")
         return None
-    say(f"reading the running daemon {state.version}, process {state.pid}; --own collects here instead")
+    complain(f"reading the running daemon {state.version}, process {state.pid}; --own collects here instead")
     return daemon
-
-
-def say(text: str) -> None:
-    """Tell the person something that is not the command's result."""
-    print(f"hostcollector: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _own(options: argparse.Namespace, settings: Settings) -> str:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hostcollector.cli.by_hand import running_daemon, settings_by_hand
+from hostcollector.cli.checking import look_at_files
+from hostcollector.cli.complaints import WRONG_USE, complain
 from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.running import safe_for_terminal
-from hostcollector.config import LogLevel, Settings, read_file
+from hostcollector.config import LogLevel, Settings
 from hostcollector.metrics_table import TableFormat, render
-from hostcollector.sources.names import NAMES
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -77,17 +78,15 @@ def diagnose(options: argparse.Namespace) -> int:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """Read the configuration and what it names for TLS; whoever called sees the `ConfigError`."""
-    settings = read_file(options.file, [source.name for source in NAMES])
-    web_config: Path | None = vars(options).get("web.config.file", settings.web.config_path)
+    """Read the configuration and every file that it names; all that is wrong is said at once."""
+    web_config: Path | None = vars(options).get("web.config.file")
     if options.file is None and web_config is None:
         options.wrong_use("FILE or --web.config.file=PATH is needed")
-    if web_config is not None:
-        from hostcollector.web import open_door
-
-        open_door(web_config)
-    print(*(f"{file}: valid" for file in (options.file, web_config) if file), sep="\n", flush=True)
-    return 0
+    valid, errors = look_at_files(options.file, web_config)
+    for error in errors:
+        complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
+    print(*(f"{file}: valid" for file in valid), sep="\n", end="\n" if valid else "", flush=True)
+    return WRONG_USE if errors else 0
 
 
 def metrics(options: argparse.Namespace) -> int:

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from hostcollector import __version__
+from hostcollector.cli import main
 from tests.serving import NOWHERE, running_daemon, wait
 from tests.web.conftest import Pki, web_config
 from tests.web.test_admission import basic
@@ -89,3 +93,21 @@ def test_a_missing_socket_is_one_sentence() -> None:
     assert refused.returncode == 1
     assert "hostcollector.socket" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_commands_by_hand_read_a_daemon_behind_tls_and_passwords(
+    tls: dict[str, Any], tmp_path: Path, pki: Pki, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Over its own socket, whatever its page asks for; the collection is the daemon's."""
+    web = web_config(tmp_path, tls_server_config=tls, basic_auth_users={"prometheus": hashed(b"x")})
+    file = tmp_path / "config.yml"
+    file.write_text(f"paths: {{runtime_directory: {tmp_path}}}\nsources: {{cgroup: false}}\n")
+    flags = (f"--config.file={file}", f"--web.config.file={web}")
+    with running_daemon(tmp_path, *flags, trust=pki.client_context()) as daemon:
+        assert main(["collect", f"--config.file={file}"]) == 1  # libvirt is nowhere
+        out, err = capfd.readouterr()
+        assert f"reading the running daemon {__version__}, process {daemon.child.pid}" in err
+        assert 'hostcollector_source_up{source="host"} 1.0' in out
+        assert 'source="cgroup"' not in out
+        assert main(["diagnose", f"--config.file={file}"]) == 1
+        assert capfd.readouterr().out.startswith(f"libvirt at {NOWHERE} does not answer")

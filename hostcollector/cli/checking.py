@@ -1,0 +1,56 @@
+"""What `check-config` looks at: the configuration, and every file that it names."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hostcollector import gpu_map, tenant_map
+from hostcollector.config import Settings, named_files, read_file
+from hostcollector.errors import ConfigError
+from hostcollector.sources.names import NAMES
+
+
+def look_at_files(file: Path | None, web_config: Path | None) -> tuple[list[Path], list[ConfigError]]:
+    """Return the files that are valid, and the errors of those that are not.
+
+    `web_config` stands in place of the one that the configuration `file` names.
+    """
+    valid: list[Path] = []
+    errors: list[ConfigError] = []
+    problems: dict[Path, str] = {}
+    settings = Settings()
+    if file is not None:
+        try:
+            settings = read_file(file, [source.name for source in NAMES])
+        except ConfigError as error:
+            errors.append(error)
+        else:
+            problems = named_files.problems(settings, file)
+            if problems:
+                errors.append(ConfigError(str(file), [*problems.values()]))
+            else:
+                valid.append(file)
+    for path, read in _named(settings, web_config):
+        if path in problems:
+            continue
+        try:
+            read(path)
+        except ConfigError as error:
+            errors.append(error)
+        else:
+            valid.append(path)
+    return valid, errors
+
+
+def _named(settings: Settings, web_config: Path | None) -> Iterator[tuple[Path, Callable[[Path], object]]]:
+    if web_config := web_config or settings.web.config_path:
+        yield web_config, _open_door
+    if settings.tenancy.map_file is not None:
+        yield Path(settings.tenancy.map_file), tenant_map.read
+    if settings.redfish.gpu_map_file is not None:
+        yield Path(settings.redfish.gpu_map_file), gpu_map.read
+
+
+def _open_door(path: Path) -> None:
+    from hostcollector.web import open_door
+
+    open_door(path).close()

@@ -1,0 +1,123 @@
+"""The files that a configuration names, looked at before they are needed."""
+
+import os
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostcollector.config.reading import line_in_file, open_to_everybody
+from hostcollector.config.settings import NdfcSettings, RedfishSettings, Settings, UfmSettings
+
+LONGEST_PASSWORD = 1024
+
+Check = Callable[[Path], str]
+"""Returns what is wrong with a file that can be read, empty if nothing is. Raises `OSError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file with the dotted `key` that names it."""
+
+    key: str
+    path: Path
+    check: Check
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the file, as the end of a sentence; empty if nothing is."""
+        try:
+            _open_regular(self.path)
+            return self.check(self.path)
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+
+
+def problems(settings: Settings, file: Path) -> dict[Path, str]:
+    """Return what is wrong with the files that a configuration names, each with its key and line in `file`.
+
+    What is in maps and in the web-config is not looked at.
+    """
+    found = {}
+    for named in _files(settings):
+        if problem := named.problem:
+            line = line_in_file(file, named.key)
+            where = "" if line is None else f" (line {line})"
+            found[named.path] = f"{named.key}: {named.path} {problem}{where}"
+    return found
+
+
+def open_secrets(settings: Settings) -> list[str]:
+    """Return a sentence for each file with a secret that everybody on this machine may read or write."""
+    found = []
+    for named in _files(settings):
+        if named.check in {_password, _secret}:
+            try:
+                complaint = open_to_everybody(named.path)
+            except OSError:
+                continue  # who needs the file says that it cannot be read
+            if complaint:
+                found.append(f"{named.key}: {named.path} {complaint}")
+    return found
+
+
+def _files(settings: Settings) -> Iterator[NamedFile]:
+    named: list[tuple[str, str | None, Check]] = [
+        ("web.config_file", settings.web.config_file, _anything),
+        ("tenancy.map_file", settings.tenancy.map_file, _anything),
+        ("ovn.ca_file", settings.ovn.ca_file, _authorities),
+        ("ovn.certificate_file", settings.ovn.certificate_file, _authorities),
+        ("ovn.private_key_file", settings.ovn.private_key_file, _secret),
+        *_of_service("ndfc", settings.ndfc),
+        *_of_service("ufm", settings.ufm),
+        *_of_service("redfish", settings.redfish),
+        ("redfish.gpu_map_file", settings.redfish.gpu_map_file, _anything),
+    ]
+    yield from (NamedFile(key, Path(path), check) for key, path, check in named if path is not None)
+
+
+def _of_service(
+    section: str, service: NdfcSettings | UfmSettings | RedfishSettings
+) -> Iterator[tuple[str, str | None, Check]]:
+    if service.url:
+        yield f"{section}.password_file", service.password_file, _password
+        yield f"{section}.ca_file", service.ca_file, _authorities
+
+
+def _open_regular(path: Path) -> None:
+    """Raise `OSError` for what cannot be read, a pipe among it: a program that opens one waits."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(None, "not a regular file")
+    finally:
+        os.close(descriptor)
+
+
+def _anything(_path: Path) -> str:
+    return ""
+
+
+def _secret(path: Path) -> str:
+    return open_to_everybody(path) or ""
+
+
+def _password(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(LONGEST_PASSWORD + 2)
+    try:
+        password = content.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    if not password or len(password) > LONGEST_PASSWORD or not password.isprintable():
+        return "does not hold a password in one line"
+    return _secret(path)
+
+
+def _authorities(path: Path) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        return f"holds no certificates in PEM ({error.reason or error})"
+    return ""
