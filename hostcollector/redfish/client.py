@@ -17,7 +17,7 @@ SERVICE = Service(name="BMC", section="redfish")
 DEFAULT_LIMITS = Limits(
     request_seconds=10.0,
     visit_seconds=240.0,
-    visit_bytes=128 * 1024 * 1024,
+    visit_bytes=32 * 1024 * 1024,
     connections=2,
     first_pause=5.0,
     longest_pause=300.0,

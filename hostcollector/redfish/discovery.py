@@ -38,8 +38,8 @@ async def discover(walk: Walk, root: Resource) -> Atlas:
         _add_metrics(atlas, path, processor)
     told = await _reports(walk, atlas, root)
     mentioned = {canonical(name) for names in told.values() for name in names}
-    await add_memories(walk, atlas, processors)
-    await add_sensors(walk, atlas, processors, root, mentioned)
+    memories = await add_memories(walk, atlas, processors)
+    await add_sensors(walk, atlas, processors, root, mentioned, memories)
     await add_sources(walk, atlas)
     atlas.forget_meanings()
     _classify(atlas, told)

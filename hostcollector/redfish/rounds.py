@@ -2,17 +2,16 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hostcollector.errors import SourceUnavailableError
 from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
 from hostcollector.redfish.atlas import Atlas
-from hostcollector.redfish.conversation import Conversation
 from hostcollector.redfish.discovery import discover, identified
-from hostcollector.redfish.links import resource
+from hostcollector.redfish.links import Resource, resource
 from hostcollector.redfish.problems import noted
 from hostcollector.redfish.resources import link_resources, quick_resources, slow_resources
 from hostcollector.redfish.tally import Tally
@@ -43,6 +42,16 @@ class Pace:
     patience: float = 50.0
 
 
+class Asked(Protocol):
+    """A conversation with a BMC, which may end with an error at each question."""
+
+    async def root(self) -> Resource:
+        """Return the service root. Raises `SourceError`."""
+
+    async def get(self, path: str) -> Any:
+        """Return what is at a path. Raises `SourceError`."""
+
+
 class Rounds:
     """Remembers what was found, so that most rounds are a few questions.
 
@@ -54,6 +63,7 @@ class Rounds:
         self._clock = clock
         self._wall = wall
         self._atlas: Atlas | None = None
+        self._resources: Mapping[str, Resource] = {}
         self._discovered_at = 0.0
         self._next_discovery, self._retry = pace.discovery, pace.ports
         self._something_moved = False
@@ -62,7 +72,7 @@ class Rounds:
         self._slow_gaps = Gaps()
         self._senseless: dict[str, dict[str, str]] = {}
 
-    async def next(self, asked: Conversation) -> Answer:
+    async def next(self, asked: Asked) -> Answer:
         """Ask what is due. Raises `SourceError` if nothing came, or the BMC wants its peace."""
         gaps = Gaps()
         atlas = await self._explored(asked, gaps)
@@ -102,7 +112,7 @@ class Rounds:
             ),
         )
 
-    async def _explored(self, asked: Conversation, gaps: Gaps) -> Atlas:
+    async def _explored(self, asked: Asked, gaps: Gaps) -> Atlas:
         """Return where everything is; what was found before stands while the BMC does not show it again."""
         known = self._atlas
         if known is not None and self._clock() - self._discovered_at < self._until_discovery():
@@ -121,9 +131,10 @@ class Rounds:
         # Not at once when something is missing: a discovery is a hundred questions.
         return self._pace.ports if self._something_moved else self._next_discovery
 
-    async def _discovered(self, asked: Conversation) -> Atlas:
-        walk = Walk(asked.get, Gaps(), clock=self._clock, seconds=self._pace.patience)
+    async def _discovered(self, asked: Asked) -> Atlas:
+        walk = Walk(asked.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
         atlas = await discover(walk, await asked.root())
+        self._resources = walk.documents
         if atlas.gaps or atlas.unfinished:
             # What is missing is looked for again, ever more rarely: it may be missing for good.
             self._next_discovery, self._retry = self._retry, min(2 * self._retry, self._pace.discovery)
@@ -133,9 +144,7 @@ class Rounds:
         self._slow, self._slow_at = (), None
         return atlas
 
-    async def _part(
-        self, name: str, atlas: Atlas, asked: Conversation, paths: Iterable[str], gaps: Gaps
-    ) -> Part:
+    async def _part(self, name: str, atlas: Atlas, asked: Asked, paths: Iterable[str], gaps: Gaps) -> Part:
         """Ask for metric reports and resources. Raises `SourceError` if none of a round's first part came."""
         every = self._pace.reports if name == REPORTS else self._pace.ports
         good_for = max(_PATIENCE * every, _LEAST_SECONDS)
@@ -170,7 +179,7 @@ class Rounds:
         tally.add_resource(path, found)
 
     async def _documents(
-        self, asked: Conversation, paths: Iterable[str], gaps: Gaps, started: float
+        self, asked: Asked, paths: Iterable[str], gaps: Gaps, started: float
     ) -> dict[str, Any]:
         """Return what came of the questions, each on its own."""
         found = {}

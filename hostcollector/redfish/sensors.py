@@ -50,7 +50,7 @@ _UNITS_OF_ENERGY: Mapping[str, ScaledMilli] = {
 def meanings(
     sensors: Mapping[str, dict[str, Any]], memories: Collection[str], gaps: Gaps
 ) -> dict[str, Meaning | Counted]:
-    """Return what the sensors of a GPU mean, by path; `memories` are the Ids of its memories.
+    """Return what the sensors of a GPU mean, by path; `memories` are its memories' names, in small letters.
 
     Where two of them claim to read the same, neither is believed, unless one is numbered 0 among its kind.
     """
@@ -84,7 +84,7 @@ def _row(sensor: dict[str, Any], memories: Collection[str]) -> str:
     context, kind = text(sensor, "PhysicalContext"), text(sensor, "ReadingType")
     if context not in _CONTEXTS:
         return ""
-    of_memory = "Memory" in context or any(memory in text(sensor, "Id") for memory in memories)
+    of_memory = "Memory" in context or any(memory in text(sensor, "Id").casefold() for memory in memories)
     if kind == "Temperature":
         return _temperature(sensor, of_memory=of_memory)
     return (_ROWS_OF_MEMORY if of_memory else _ROWS).get(kind, "")

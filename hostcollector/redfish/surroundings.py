@@ -1,5 +1,6 @@
 """What a GPU has around it: its memory, the sensors of its chassis, its ports."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 
@@ -10,6 +11,7 @@ from hostcollector.redfish.meanings import Kind
 from hostcollector.redfish.problems import noted
 from hostcollector.redfish.walk import Walk
 
+_IN_CHASSIS = re.compile("/PCIeDevices/", re.IGNORECASE)
 # So many sensors of one chassis are looked at, those first that are likely to be a GPU's.
 _MOST_SENSORS = 512
 # DSP0268, Chassis, ChassisType: what holds more than one device. Its sensors say themselves of what they are.
@@ -21,21 +23,31 @@ _HOLDING_MANY = frozenset(
 )
 
 
-async def add_memories(walk: Walk, atlas: Atlas, processors: Mapping[str, Resource]) -> None:
-    """Add the memory of each GPU that has one; what several of them say is not the GPU's."""
-    owners = {}
+Names = Mapping[str, Collection[str]]
+
+
+async def add_memories(walk: Walk, atlas: Atlas, processors: Mapping[str, Resource]) -> Names:
+    """Add the memory of each GPU that has one; what several of them say is not the GPU's.
+
+    Returns the names of the memories of each GPU.
+    """
+    owners: dict[str, str] = {}
+    names: dict[str, set[str]] = {path: set() for path in processors}
     for path, processor in processors.items():
         listed = list(links(processor.get("Links"), "Memory"))
+        names[path].update(last_part(canonical(one)) for one in listed)
         if len(listed) == 1:
             owners[listed[0]] = path
             atlas.add(listed[0], Place(gpu=path, kind=Kind.MEMORY))
     for memory, document in (await walk.resources(owners)).items():
+        names[owners[memory]].update({text(document, "Id").casefold()} - {""})
         if metrics := link(document, "Metrics"):
             atlas.add(metrics, Place(gpu=owners[memory], kind=Kind.MEMORY_METRICS))
     for path, processor in processors.items():
         if summary := link(processor.get("MemorySummary"), "Metrics"):
             # Asked for where the memory itself has none: both count the same.
             atlas.add(summary, Place(gpu=path, kind=Kind.MEMORY_METRICS))
+    return names
 
 
 async def add_sensors(
@@ -44,6 +56,7 @@ async def add_sensors(
     processors: Mapping[str, Resource],
     root: Resource,
     mentioned: Collection[str],
+    memories: Names,
 ) -> None:
     """Add the sensors of the GPUs; those come first that the reports have `mentioned`."""
     chassis = await _chassis(walk, processors, root)
@@ -65,7 +78,7 @@ async def add_sensors(
             paths = await walk.members(link(document, "Sensors"))
             names = [atlas.gpus[path].name.casefold() for path in inmates]
             likely = _likely_first(walk, at, paths, names, mentioned)
-            _assign(atlas, await walk.resources(likely), inmates, own, processors)
+            _assign(atlas, await walk.resources(likely), inmates, own, memories)
 
 
 async def add_sources(walk: Walk, atlas: Atlas) -> None:
@@ -114,7 +127,7 @@ async def _chassis(walk: Walk, processors: Mapping[str, Resource], root: Resourc
 def _linked_chassis(processor: Resource) -> str:
     """Return the chassis that the GPU is in: its link, or what its PCIe device lies in."""
     linked = processor.get("Links")
-    return link(linked, "Chassis") or link(linked, "PCIeDevice").partition("/PCIeDevices/")[0]
+    return link(linked, "Chassis") or _IN_CHASSIS.split(link(linked, "PCIeDevice"), maxsplit=1)[0]
 
 
 def _is_for_one(chassis: Resource) -> bool:
@@ -142,7 +155,7 @@ def _assign(
     documents: Mapping[str, Resource],
     inmates: list[str],
     own: str,
-    processors: Mapping[str, Resource],
+    memories: Names,
 ) -> None:
     """Add the sensors of a chassis to the GPUs in it: those that say so; all to a GPU whose `own` it is."""
     related = {path: _related(document, atlas) for path, document in documents.items()}
@@ -152,8 +165,7 @@ def _assign(
             for path, document in documents.items()
             if related[path] == {gpu} or (gpu == own and not related[path])
         }
-        memories = {last_part(one) for one in links(processors[gpu].get("Links"), "Memory")} - {""}
-        for sensor, meaning in sensors.meanings(its, memories, atlas.gaps).items():
+        for sensor, meaning in sensors.meanings(its, memories[gpu], atlas.gaps).items():
             atlas.add_sensor(sensor, Found(gpu=gpu, meaning=meaning))
 
 

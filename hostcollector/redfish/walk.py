@@ -1,6 +1,7 @@
 """Goes along the links of a BMC: each resource on its own, lists page by page, and not for ever."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urljoin
 
@@ -22,13 +23,24 @@ _COUNT = "Members@odata.count"
 class Walk:
     """Asks with `get`, which raises `SourceError`; what could not be read is in `gaps`.
 
-    After `seconds` nothing more is begun: what has been found by then is better than nothing. `clock` is
-    monotonic.
+    After `seconds` nothing more is begun: what has been found by then is better than nothing. `known` are the
+    resources of an earlier walk, `documents` become those of this one: what lies where does not change
+    because a question fails, and no reading is taken from them. `clock` is monotonic.
     """
 
-    def __init__(self, get: Get, gaps: Gaps, *, clock: Clock, seconds: float) -> None:
+    def __init__(
+        self,
+        get: Get,
+        gaps: Gaps,
+        *,
+        clock: Clock,
+        seconds: float,
+        known: Mapping[str, Resource] = MappingProxyType({}),
+    ) -> None:
         self.gaps = gaps
+        self.documents: dict[str, Resource] = {}
         self._get = get
+        self._known = known
         self._clock = clock
         self._ends_at = clock() + seconds
 
@@ -37,8 +49,15 @@ class Walk:
         return await self._get(path)
 
     async def resource(self, path: str) -> Resource:
-        """Return a resource. Raises `SourceError`."""
-        return resource(await self._get(path), path)
+        """Return a resource, or as it was in an earlier walk. Raises `SourceError`."""
+        found = self._known.get(path)
+        if found is None:
+            found = resource(await self._get(path), path)
+        else:
+            with noted(self.gaps, path):
+                found = resource(await self._get(path), path)
+        self.documents[path] = found
+        return found
 
     async def resources(self, paths: Iterable[str]) -> dict[str, Resource]:
         """Return those of the resources that can be read, in the order of their paths."""
@@ -47,6 +66,8 @@ class Walk:
         async def read(path: str) -> None:
             if self.is_over:
                 self.gaps.unread(path, "there was no time left for it: the BMC is slow")
+                if path in self._known:
+                    found[path] = self.documents[path] = self._known[path]
                 return
             with noted(self.gaps, path):
                 found[path] = await self.resource(path)

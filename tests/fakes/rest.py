@@ -16,7 +16,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 USER = "reader"
 PASSWORD = "correct-horse-battery"
-_BASIC = f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+BASIC = f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
 
 
 def keep_password(path: Path, text: str = PASSWORD) -> None:
@@ -92,7 +92,7 @@ class FakeService:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer as a service that is well."""
-        if request.headers.get("Authorization") != _BASIC:
+        if request.headers.get("Authorization") != BASIC:
             return web.Response(status=401, text="who are you?")
         document = self.documents.get(request.path)
         return web.Response(status=404) if document is None else web.json_response(document)

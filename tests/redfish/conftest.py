@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fakes.rest import USER, keep_password
 LIMITS = replace(DEFAULT_LIMITS, request_seconds=20.0, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
 
 Follow = Callable[..., Client]
+FollowOf = Callable[[FakeBmc], Follow]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,19 @@ def bmc(authority: Authority) -> Iterator[FakeBmc]:
 
 
 @pytest.fixture
-def follow(bmc: FakeBmc, authority: Authority, tmp_path: Path) -> Follow:
+def follow(bmc: FakeBmc, follow_of: FollowOf) -> Follow:
     """Return what makes a client that asks as often as it can, and for the ports in each round."""
-    keep_password(tmp_path / "password")
+    return follow_of(bmc)
 
+
+@pytest.fixture
+def follow_of(authority: Authority, tmp_path: Path) -> FollowOf:
+    """Return what makes that for any BMC."""
+    keep_password(tmp_path / "password")
+    return partial(_client, authority, tmp_path)
+
+
+def _client(authority: Authority, tmp_path: Path, bmc: FakeBmc) -> Follow:
     def made(limits: Limits = LIMITS, *, ports: int = 0) -> Client:
         settings = RedfishSettings(
             url=bmc.url,

@@ -1,14 +1,17 @@
 """Sessions at the BMC: one of ours, renewed when it has expired, given back at the end."""
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from hostcollector.errors import Reason, SourceError
 from tests.fakes.bmc import SESSIONS, FakeBmc
-from tests.fakes.bmc.baseboard import ENVIRONMENT
+from tests.fakes.bmc.baseboard import ENVIRONMENT, REPORTS, SYSTEM
+from tests.fakes.rest import PASSWORD
 from tests.redfish.conftest import LIMITS, Follow
 from tests.rest.asking import asking, failure_of, wait_until
 
@@ -119,3 +122,83 @@ def test_nothing_is_given_back_that_was_not_had(bmc: FakeBmc, follow: Follow) ->
     bmc.places = 0
     failure_of(follow())
     assert not [path for path in bmc.requests if path.startswith(f"{SESSIONS}/")]
+
+
+def test_a_bmc_without_sessions(bmc: FakeBmc, follow: Follow) -> None:
+    """Where sessions are not to be had the password goes with each question, and nothing is left behind."""
+    bmc.basic = True
+    with asking(follow()) as client:
+        assert len(client.current()[0].gpus) == 8
+        assert client.current()[2] == ""
+    assert bmc.requests[SESSIONS] == 1
+    assert not [path for path in bmc.requests if path.startswith(f"{SESSIONS}/")]
+
+
+def test_a_wrong_password_without_sessions_is_tried_once(
+    bmc: FakeBmc, follow: Follow, tmp_path: Path
+) -> None:
+    """Also then the account is not brought nearer to its lock."""
+    bmc.basic = True
+    client = follow(replace(LIMITS, login_pause=60.0))
+    (tmp_path / "password").write_text("wrong-horse")
+    error = failure_of(client)
+    assert (error.reason, "'reader' is not let in" in str(error)) == (Reason.DENIED, True)
+    assert sum(bmc.requests.values()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (401, {"MessageId": "Base.1.8.AccountLocked", "Message": "The account is locked."}, "is locked"),
+        (403, {"MessageId": "Base.1.13.PasswordChangeRequired"}, "the password of the account has expired"),
+        (403, {"MessageId": "Base.1.8.InsufficientPrivilege", "Message": "Not enough."}, "Not enough"),
+        (400, {"Message": "Invalid Host header."}, "set redfish.url to the name that it goes by"),
+        (503, {"MessageId": "Base.1.8.SessionLimitExceeded"}, "SessionLimitExceeded"),
+    ],
+)
+def test_why_a_login_is_refused(
+    bmc: FakeBmc, follow: Follow, status: int, error: dict[str, str], said: str
+) -> None:
+    """The BMC's own words are in what the operator reads, with the cure where there is one."""
+    bmc.answers(SESSIONS, status, text=json.dumps({"error": {"@Message.ExtendedInfo": [error]}}))
+    assert said in str(failure_of(follow(replace(LIMITS, login_pause=60.0))))
+    assert bmc.requests[SESSIONS] == 1
+
+
+def test_a_password_that_expires_ends_the_round(bmc: FakeBmc, follow: Follow) -> None:
+    """A session that may do nothing but change the password says so, instead of lacking every resource."""
+    extended = {"error": {"@Message.ExtendedInfo": [{"MessageId": "Base.1.13.PasswordChangeRequired"}]}}
+    bmc.answers(f"{SYSTEM}/Processors", 403, text=json.dumps(extended))
+    assert "has expired" in str(failure_of(follow(replace(LIMITS, login_pause=60.0))))
+
+
+def test_one_resource_that_is_not_for_the_account(bmc: FakeBmc, follow: Follow) -> None:
+    """A 403 of one resource costs that one."""
+    bmc.answers(f"{SYSTEM}/Processors/GPU_SXM_3", 403)
+    with asking(follow()) as client:
+        answer = client.current()[0]
+    assert len(answer.gpus) == 7
+    assert any("not for this account" in problem for problem in answer.problems)
+
+
+def test_secrets_in_what_a_bmc_names(bmc: FakeBmc, follow: Follow) -> None:
+    """A BMC that puts what it was sent into names and errors finds it in no note."""
+
+    async def echo(request: web.Request) -> web.StreamResponse:
+        token = request.headers.get("X-Auth-Token", "")
+        document = {"@odata.id": "x", "Members": [{"@odata.id": f"/{token}/{PASSWORD}"}]}
+        return web.json_response(document)
+
+    async def error(request: web.Request) -> web.StreamResponse:
+        said = f"{request.headers['X-Auth-Token']} and {PASSWORD}"
+        return web.json_response({"error": {"message": said}})
+
+    bmc.misbehave[REPORTS] = echo
+    bmc.misbehave[f"{SYSTEM}/Processors/GPU_SXM_3"] = error
+    with asking(follow()) as client:
+        (token,) = bmc.sessions.values()
+        problems = " ".join(client.current()[0].problems)
+    assert "GPU_SXM_3" in problems
+    assert "***" in problems
+    assert token not in problems
+    assert PASSWORD not in problems

@@ -2,13 +2,21 @@
 
 import ssl
 from itertools import count
+from typing import Protocol
 
 from aiohttp import web
 
-from tests.fakes.bmc.baseboard import ROOT, Baseboard
-from tests.fakes.rest import PASSWORD, USER, FakeService
+from tests.fakes.bmc.baseboard import ROOT, Baseboard, Document
+from tests.fakes.rest import BASIC, PASSWORD, USER, FakeService
 
 SESSIONS = f"{ROOT}/SessionService/Sessions"
+
+
+class Tree(Protocol):
+    """The documents of a BMC."""
+
+    def document(self, path: str) -> Document | None:
+        """Return what is at a path; None for nothing."""
 
 
 class FakeBmc(FakeService):
@@ -17,6 +25,10 @@ class FakeBmc(FakeService):
     def __init__(self, context: ssl.SSLContext | None, baseboard: Baseboard | None = None) -> None:
         super().__init__(context)
         self.baseboard = baseboard if baseboard is not None else Baseboard()
+        self.tree: Tree | None = None
+        """Another BMC's documents, if it is not the baseboard's."""
+        self.basic = False
+        """Whether it has no sessions and takes the password with each question."""
         self.places = 4
         """How many sessions there may be."""
         self.sessions: dict[str, str] = {}
@@ -44,6 +56,8 @@ class FakeBmc(FakeService):
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/")
+        if self.basic:
+            return await self._with_password(request)
         if path == SESSIONS and request.method == "POST":
             return await self._log_in(request)
         if path != ROOT and request.headers.get("X-Auth-Token") not in self.sessions.values():
@@ -51,7 +65,16 @@ class FakeBmc(FakeService):
         if request.method == "DELETE":
             gone = self.sessions.pop(path, None)
             return web.Response(status=404 if gone is None else 204)
-        document = self.baseboard.document(path)
+        document = (self.tree or self.baseboard).document(request.path)
+        return web.Response(status=404) if document is None else web.json_response(document)
+
+    async def _with_password(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rstrip("/")
+        if path == SESSIONS:
+            return web.json_response({"error": {"code": "Base.1.8.OperationNotAllowed"}}, status=405)
+        if path != ROOT and request.headers.get("Authorization") != BASIC:
+            return web.Response(status=401)
+        document = (self.tree or self.baseboard).document(request.path)
         return web.Response(status=404) if document is None else web.json_response(document)
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:

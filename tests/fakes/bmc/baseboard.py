@@ -71,7 +71,8 @@ class Baseboard:
         if fixed is not None:
             return fixed
         for gpu in self.gpus:
-            found = _of_gpu(gpu).get(path)
+            ports = _of_ports(gpu, self.links) if "/Ports" in path else {}
+            found = ports.get(path) or _of_gpu(gpu).get(path)
             if found is not None:
                 return found
         return self._report(path)
@@ -87,16 +88,16 @@ class Baseboard:
                 "TelemetryService": {"@odata.id": f"{ROOT}/TelemetryService"},
                 "Links": {"Sessions": {"@odata.id": f"{ROOT}/SessionService/Sessions"}},
             },
-            f"{ROOT}/Systems": _members(SYSTEM),
+            f"{ROOT}/Systems": members(SYSTEM),
             SYSTEM: {
                 "Id": "HGX_Baseboard_0",
                 "SerialNumber": self.serial,
                 "Processors": {"@odata.id": f"{SYSTEM}/Processors"},
             },
-            f"{SYSTEM}/Processors": _members(f"{SYSTEM}/Processors/FPGA_0", *gpus),
+            f"{SYSTEM}/Processors": members(f"{SYSTEM}/Processors/FPGA_0", *gpus),
             f"{SYSTEM}/Processors/FPGA_0": {"Id": "FPGA_0", "ProcessorType": "FPGA"},
             f"{ROOT}/TelemetryService": {"MetricReports": {"@odata.id": REPORTS}},
-            REPORTS: _members(*reports),
+            REPORTS: members(*reports),
         }
 
     def _report(self, path: str) -> Document | None:
@@ -118,7 +119,8 @@ class Baseboard:
         return None
 
 
-def _members(*paths: str) -> Document:
+def members(*paths: str) -> Document:
+    """Return a collection."""
     return {"Members": [{"@odata.id": path} for path in paths], "Members@odata.count": len(paths)}
 
 
@@ -163,7 +165,7 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
         memory: {**memory_document, **_nested(_row_texts(gpu))},
         f"{path}/ProcessorMetrics": _nested(_processor_texts(gpu)),
         chassis: {"Id": f"HGX_{gpu.name}", "Sensors": {"@odata.id": f"{chassis}/Sensors"}},
-        f"{chassis}/Sensors": _members(*sensors),
+        f"{chassis}/Sensors": members(*sensors),
         **{
             sensor: {**about, "Reading": None if gpu.lost else reading}
             for sensor, (about, reading) in sensors.items()
@@ -284,9 +286,7 @@ def _health(gpu: BmcGpu) -> Iterator[Document]:
     yield _value(f"{ROOT}/Chassis/HGX_{gpu.name}#/Status/Health", gpu.health)
 
 
-def _port(gpu: BmcGpu, link: int) -> Iterator[Document]:
-    port = f"{SYSTEM}/Processors/{gpu.name}/Ports/NVLink_{link}"
-    yield _value(f"{port}#/LinkStatus", "LinkUp")
+def _port_texts(gpu: BmcGpu, link: int) -> dict[str, str]:
     texts = {
         "/RXBytes": str(gpu.link_bytes + link),
         "/TXBytes": str(2 * gpu.link_bytes),
@@ -296,5 +296,23 @@ def _port(gpu: BmcGpu, link: int) -> Iterator[Document]:
         "/Oem/Nvidia/TXWait": "4294967295",
         "/Oem/Nvidia/EffectiveBER": "1.5e-254",
     }
-    for pointer, text in texts.items():
-        yield _value(f"{port}/Metrics#{pointer}", "nan" if gpu.lost else text)
+    return dict.fromkeys(texts, "nan") if gpu.lost else texts
+
+
+def _port(gpu: BmcGpu, link: int) -> Iterator[Document]:
+    port = f"{SYSTEM}/Processors/{gpu.name}/Ports/NVLink_{link}"
+    yield _value(f"{port}#/LinkStatus", "LinkUp")
+    for pointer, text in _port_texts(gpu, link).items():
+        yield _value(f"{port}/Metrics#{pointer}", text)
+
+
+def _of_ports(gpu: BmcGpu, links: int) -> dict[str, Document]:
+    """Return the ports of a GPU: its NVLinks, and one that is none."""
+    ports = f"{SYSTEM}/Processors/{gpu.name}/Ports"
+    names = [f"{ports}/NVLink_{link}" for link in range(links)]
+    up = {"LinkStatus": "LinkUp", "Status": {"State": "Enabled", "Health": "OK"}}
+    return {
+        ports: members(*names, f"{ports}/PCIe_0"),
+        **{name: {"Id": name.rpartition("/")[2], **up} for name in names},
+        **{f"{name}/Metrics": _nested(_port_texts(gpu, link)) for link, name in enumerate(names)},
+    }

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.model import Guest
+from hostcollector.redfish import Met
 from tests.fakes.pci import ASPEED, VGA_CLASS
 from tests.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 
@@ -189,3 +190,32 @@ def test_closing(host: Host) -> None:
     host.source.close()
     host.source.wait_closed(1.0)
     assert host.told.closed == ["close", "wait"]
+
+
+def test_what_the_walk_found_is_one_line(mapped: Host) -> None:
+    """One note says what was found and what was not, which alone is no trouble."""
+    mapped.source = mapped.restarted(mapped=f'"{ONE}": GPU_SXM_1\n"{TWO}": GPU_SXM_2\n')
+    reading = mapped.reading(guest(A, ONE))
+    line = "on the BMC: 2 GPUs found, 2 of known PCI address, 0 processors of other types"
+    assert [note for note in reading.notes if note.startswith(line)]
+    assert not reading.partial
+    assert mapped.told.answer is not None
+    met = Met(others={"CPU": 2, "FPGA": 1}, empty=1, unread=3, senseless=4)
+    mapped.told.answer = replace(mapped.told.answer, met=met, problems=("/x cannot be read: answered 500",))
+    reading = mapped.reading(guest(A, ONE))
+    assert reading.notes == (
+        "/x cannot be read: answered 500",
+        (
+            f"{line[:24]}, 1 empty socket, 2 of known PCI address, 3 processors of other types"
+            " (2 CPU, 1 FPGA), 3 resources not read, 4 values not understood"
+        ),
+    )
+    assert (reading.partial, reading.missing) == (True, 3)
+
+
+def test_a_guests_gpu_that_the_bmc_is_silent_about(mapped: Host) -> None:
+    """A mapped GPU of which the last reports told nothing is missed by its address."""
+    mapped.without_reports()
+    reading = mapped.reading(guest(A, ONE))
+    assert [note for note in reading.notes if note.startswith(f"GPU not found: {ONE} ")]
+    assert reading.missing == 1
