@@ -31,6 +31,7 @@ MOST_NAMED = 5
 _OTHER_THREADS = 64
 # Of a guest whose definition could not be read.
 _MOST_VCPUS = 4096
+_LONGEST_BITS = 128
 # Where the UUID is in the labels of a guest's series.
 _UUID = 2
 
@@ -151,8 +152,7 @@ class PageJudge:
         self._refused.add((metric, labels))
         finding = self._found.get(metric)
         if finding is None:
-            text = "a histogram" if isinstance(value, Histogram) else f"{value}"
-            self._found[metric] = _Finding(1, f"{text} for {'/'.join(labels) or 'the host'}")
+            self._found[metric] = _Finding(1, f"{_text(value)} for {'/'.join(labels) or 'the host'}")
         else:
             finding.count += 1
 
@@ -215,6 +215,15 @@ class PageJudge:
             return False
         most = self.families.get(whole, {}).get(key) or self._memory.shown.get(whole, {}).get(key)
         return most is None or isinstance(most, Histogram) or value <= most
+
+
+def _text(value: float | Histogram) -> str:
+    """Return a value for a note; Python refuses to write out very long integers."""
+    if isinstance(value, Histogram):
+        return "a histogram"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_BITS:
+        return f"a number of {value.bit_length()} bits"
+    return "an unbelievable reading" if value != value else str(value)  # noqa: PLR0124 - NaN
 
 
 def _without(series: Mapping[Labels, _T], metric: Metric, uuids: set[str]) -> dict[Labels, _T]:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -363,3 +364,49 @@ def test_another_source_may_give_what_one_got_wrong(pages: Pages) -> None:
     """A value that cannot be does not take the series' place."""
     page = pages.page(_sample(host.CPUS_ONLINE, 0), _sample(host.CPUS_ONLINE, 8))
     assert _value(page, host.CPUS_ONLINE) == 8
+
+
+def test_odd_numbers_break_nothing(pages: Pages) -> None:
+    """Integers too long to be written, and what is no number at all: a source's mistake costs its sample."""
+    odd: list[Any] = [10**5000, -(10**5000), 2**1024, 1e400, None, "8", b"8", (1,), 1j]
+    row = gpu.HOST["row_remapping_banks"]
+    for value in odd:
+        page = pages.page(_sample(row, value), _sample(host.CPUS_ONLINE, 8))
+        assert (_value(page, row), _value(page, host.CPUS_ONLINE)) == (None, 8)
+        assert row.name in pages.note
+    assert pages.show(row, True) is True
+
+
+SPEEDS = st.lists(st.floats(0, 1), min_size=4, max_size=12)
+
+
+@given(st.sampled_from(COUNTERS), SPEEDS)
+def test_no_counter_that_grows_as_it_can_is_doubted(row: Metric, speeds: list[float]) -> None:
+    """At any rates up to the row's greatest, all readings are shown."""
+    room = row.can_be.most / 4
+    rate = min((row.can_be.per_second or 0) * INTERVAL, room / len(speeds))
+    readings = [0.0]
+    for speed in speeds:
+        readings.append(readings[-1] + speed * rate)
+    pages = Pages()
+    assert pages.follow(row, readings) == readings
+
+
+@given(st.sampled_from(COUNTERS), SPEEDS, st.data())
+def test_one_wild_reading_among_good_ones_costs_itself(
+    row: Metric, speeds: list[float], data: st.DataObject
+) -> None:
+    """Wherever it is and whatever it is, up or down: the others are shown as if it had not been."""
+    step = min(row.can_be.per_second or 0, row.can_be.most / 4 / len(speeds))
+    readings: list[float] = [step / 2]
+    for speed in speeds:
+        readings.append(readings[-1] + speed * step)
+    place = data.draw(st.integers(1, len(readings) - 2))
+    threads = 66 if row.can_be.given is Given.VCPUS else 1
+    leap = readings[place] + (row.can_be.per_second or 0) * threads * 1000
+    down = data.draw(st.floats(0, 0.9)) * readings[place - 1]
+    wild = data.draw(st.sampled_from([down, leap, -1.0, math.nan, math.inf, row.can_be.most * 2]))
+    shown: list[object] = [*readings[:place], None, *readings[place + 1 :]]
+    pages = Pages()
+    assert pages.follow(row, [*readings[:place], wild, *readings[place + 1 :]]) == shown
+    assert pages.counts["test"] == 1

@@ -60,6 +60,7 @@ _WIDTHS = {
     "excessive_buffer_overrun_errors": 4,
     "VL15_dropped": 16,
 }
+_FULL = "A full counter stands still and is left out; `perfquery -R` resets it."
 # Data is counted in words of 4 bytes.
 _WORDS = counted(1e12, step=4)
 
@@ -78,6 +79,7 @@ def _table(rows: Mapping[str, tuple[str, str]]) -> dict[str, Metric]:
             can_be=_possible(file, name),
             unit="bytes" if name.endswith("_bytes") else "",
             help=text,
+            note=_FULL if file in _WIDTHS else "",
         )
         for file, (name, text) in rows.items()
     }
