@@ -70,7 +70,8 @@ class Baselines:
         reading cannot be believed is NaN (see `Record.read_off`), so that it is left off the page, counted
         and noted. `fastest` is by how much a raw counter grows in a second at most. The answer is empty as
         long as the disk has not given the record. `owner` has to differ for every stay: a guest that comes
-        back after another one is a new owner. It may grow by parts (see `same_stay`).
+        back after another one is a new owner. It may grow by parts (see `same_stay`): while
+        less of it is known than before there is no answer.
         """
         with self._kept.entries() as records:
             if records is None:
@@ -82,6 +83,8 @@ class Baselines:
             elif len(owner) > len(record.owner):
                 record.owner = owner
                 self._kept.changed()
+            elif len(owner) < len(record.owner):
+                return {}  # it may be another stay than the recorded one
             values, moved = record.read_off(counters, self._clock(), fastest)
             if moved:
                 self._kept.changed()

@@ -28,7 +28,7 @@ _VHOST = b"vhost-"
 # With async-teardown QEMU clones itself, command line included, only to free its memory after its end.
 _TEARDOWN = b"cleanup/"
 
-# How long a source that only wants start times waits for the first scan.
+# How long a source that only wants start times waits for a source that looks for processes.
 PATIENCE_SECONDS = 0.5
 
 HIDDEN = (
@@ -51,7 +51,8 @@ class QemuProcesses:
         self._proc = str(root / "proc")
         self._clock = clock
         self._lock = threading.Lock()
-        self._found_once = threading.Event()
+        self._news = threading.Condition()
+        self._patience = PATIENCE_SECONDS
         self._searched_at = float("-inf")
         self._last: _Answer | None = None
         self._seen: set[int] = set()
@@ -76,23 +77,29 @@ class QemuProcesses:
                 self._scan(everything=True)
                 self._searched_at = now
             self._last = _Answer(guests, moment, self._found(guests))
-            self._found_once.set()
+            with self._news:
+                self._news.notify_all()
             return self._last.found
 
     def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
         """Return when the QEMUs of these guests started, in clock ticks since boot, as far as that is known.
 
-        Reads no command line, which may hang: it goes by what `find` has found. The first time it waits for
-        another source of the same collection to ask for that.
+        Reads no command line, which may hang: it goes by what `find` has found, and waits for another source
+        of the same collection to look for guests that are new.
         """
-        if not self._found_once.wait(PATIENCE_SECONDS):
-            self._found_once.set()  # no source looks for processes here
-        found = self._last.found.processes if self._last is not None else {}
-        known = ((uuid, found[uuid]) for uuid in uuids if uuid in found)
+        wanted = frozenset(uuids)
+        with self._news:
+            if not self._news.wait_for(lambda: self._has_looked_for(wanted), self._patience):
+                self._patience = 0.0  # no source looks for processes here, or the look hangs
+            found = self._last.found.processes if self._last is not None else {}
+        known = ((uuid, found[uuid]) for uuid in wanted if uuid in found)
         try:
             return {uuid: process.start_ticks for uuid, process in known if self.is_running(process)}
         except SourceUnavailableError:
             return {}
+
+    def _has_looked_for(self, uuids: frozenset[str]) -> bool:
+        return self._last is not None and uuids <= self._last.guests.keys()
 
     def named(self) -> frozenset[str]:
         """Return the UUIDs that processes name, proven or not. May hang and raises as `find` does."""
