@@ -207,7 +207,7 @@ def test_a_stay_that_is_known_better_is_the_same(known: str, now: str, same: boo
 def test_counters_go_on_when_the_start_becomes_known(tmp_path: Path) -> None:
     """Also after a restart of the collector. While it is not known they are left out: it may be another."""
 
-    def reading(stay: str, raw: int) -> int | None:
+    def reading(stay: str, raw: int) -> float | None:
         baselines = Baselines(tmp_path / "state", tmp_path, patience=30)
         values = baselines.relative("pci/x", stay, {"errors": raw})
         baselines.flush()
