@@ -14,7 +14,9 @@ from tests.lab.served import Served, starting
 from tests.lab.trees import inside
 
 STARTS = 5
-EVERY_SECONDS = 0.05
+EVERY_SECONDS = 0.002
+"""Between two scrapes: the first one meets the daemon as soon as it listens."""
+
 PATIENCE_SECONDS = 30.0
 TIMEOUTS = (10.0, 1.0)
 """What the scraper waits for an answer: Prometheus' usual, and little."""
@@ -23,7 +25,7 @@ HEADINGS = (
     "\n| scraper's timeout | start | first page after | guests on it | later pages with all guests "
     "| answers before it |\n|---|---|---|---|---|---|"
 )
-LATER_PAGES = 20
+LATER_PAGES, LATER_SECONDS = 20, 0.2
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Start:
                 self.seconds = self.seconds or time.monotonic() - began
                 seen = {value for _, labels in page.series for name, value in labels if name == "uuid"}
                 self.pages.append(len(seen & self.wanted))
-            time.sleep(EVERY_SECONDS)
+            time.sleep(LATER_SECONDS if self.pages else EVERY_SECONDS)
 
     def row(self, number: int, timeout: float) -> str:
         """Return one line of the table."""
