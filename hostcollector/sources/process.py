@@ -41,7 +41,8 @@ class Process(Source):
         # The library leaves out in silence what it cannot read.
         missing = sorted(_ROWS.keys() - {sample.metric.name for sample in common})
         notes = (f"{self._proc} does not tell {', '.join(missing)}",) if missing else ()
-        return Reading(samples=[*common, *self._threads()], notes=notes, partial=bool(missing))
+        samples = [*common, *self._threads()]
+        return Reading(samples=samples, notes=notes, partial=bool(missing), missing=len(missing))
 
     def _common(self) -> Iterator[Sample]:
         for family in self._collector.collect():

@@ -11,7 +11,7 @@ from tests.attacks.kinds import ATTACKS, Attack
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
-SECONDS = 3.6
+SECONDS = 3.2
 BETWEEN_SCRAPES = 1.3
 """Longer than a page is served again, so that each scrape needs a collection."""
 

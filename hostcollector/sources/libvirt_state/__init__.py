@@ -94,7 +94,8 @@ class LibvirtState(Source):
         told = {uuid: record for uuid, record in visited.found.items() if record is not None}
         missing = [guest.domain.name for uuid, guest in request.guests.items() if uuid not in visited.found]
         samples = [sample for uuid, record in told.items() for sample in samples_of(uuid, record)]
-        return Reading(samples=samples, notes=tuple(_notes(missing)), partial=True)
+        notes = tuple(_notes(missing))
+        return Reading(samples=samples, notes=notes, partial=True, missing=len(missing))
 
     def _whole(self, request: Request, everything: Everything) -> Reading:
         samples: list[Sample] = []
