@@ -57,7 +57,7 @@ corpus: venv ## domain XMLs and Redfish trees below DIR=folder through the reade
 attacks: setup ## attacks on the page for ATTACK_SECONDS=180 each, as a table of memory and what was served
 	$(python) -m tests.bench.attacks
 
-hung: setup ## QEMUs that hang, 5 to 29 of 30, a locked guest and starts under a scraper, as tables (10 min)
+hung: setup ## QEMUs that hang, 5 to 29 of 30, a locked guest and starts under a scraper, as tables (15 min)
 	$(python) -m tests.bench.hung
 
 bench: setup ## speed and memory with 100 guests, next to another exporter (3 min)

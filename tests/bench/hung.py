@@ -1,8 +1,9 @@
 """Many QEMUs that hang, as a table: what the others lose on the page, and whether libvirtd takes orders.
 
-``make hung``; HUNG_GUESTS is how many guests there are (30), HUNG which numbers of them hang, TREE another
-checkout whose collector is tried. Beside each reload, each look by hand and each restart `virsh` creates a
-guest and describes a healthy one, and has six seconds for it.
+``make hung``; HUNG_GUESTS is how many guests there are (30), HUNG how many of them are stopped, one table
+after the other, SILENT how many hang where /proc does not show it, TREE another checkout whose collector is
+tried. Beside each reload, each look by hand and each restart `virsh` creates a guest and describes a healthy
+one, and has six seconds for it.
 """
 
 import os
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,15 @@ from tests.bench.virsh import Virsh
 from tests.lab import laboratory
 from tests.lab.guest import Guest
 from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.mute import mute, wake
+from tests.lab.process import Process
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page, Served, serving
 from tests.lab.trees import TREE, inside
 
 GUESTS = int(os.environ.get("HUNG_GUESTS", "30"))
 HUNG = tuple(int(number) for number in os.environ.get("HUNG", "5 9 10 15 25 29").split())
+SILENT = tuple(int(number) for number in os.environ.get("SILENT", "5 10 25").split())
 SCRAPES, PAUSE_SECONDS = 6, 2.0
 DIAGNOSE_SECONDS = 40.0
 
@@ -42,10 +46,24 @@ HEADINGS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How QEMUs hang and go on."""
+
+    name: str
+    hang: Callable[[Process], None]
+    go_on: Callable[[Process], None]
+
+
+STOPPED = Way("stopped", lambda qemu: qemu.send(signal.SIGSTOP), lambda qemu: qemu.send(signal.SIGCONT))
+MUTED = Way("silent", mute, wake)
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """Some guests hang, and the others do not."""
 
     hypervisor: PrivateHypervisor
+    way: Way
     hung: Sequence[RunningGuest]
     others: Sequence[RunningGuest]
     directory: Path
@@ -55,7 +73,7 @@ class Trial:
         """Scrape once, give `virsh` its orders where they are wanted, and print a line of the table."""
         shown = self._scrape(served)
         given = self.virsh.orders(self.others[0]) if orders else ("", "")
-        print(f"| {len(self.hung)} | {when} | {' | '.join([*shown, *given])} |", flush=True)
+        print(f"| {len(self.hung)} {self.way.name} | {when} | {' | '.join([*shown, *given])} |", flush=True)
 
     def _scrape(self, served: Served | None) -> list[str]:
         if served is None:
@@ -93,25 +111,26 @@ def main() -> int:
     print(f"{GUESTS} guests, the collector of {TREE}\n\n{HEADINGS}", flush=True)
     with PrivateHypervisor.start() as hypervisor:
         guests = hypervisor.boot_all(Guest.idle(f"hung-{number}") for number in range(GUESTS))
-        for number in HUNG:
-            try_with(hypervisor, guests[:number], guests[number:])
+        for way, numbers in ((STOPPED, HUNG), (MUTED, SILENT)):
+            for number in numbers:
+                try_with(hypervisor, way, guests[:number], guests[number:])
         starts.show(hypervisor, guests)
         locked.show(hypervisor, guests)
     return 0
 
 
 def try_with(
-    hypervisor: PrivateHypervisor, hung: Sequence[RunningGuest], others: Sequence[RunningGuest]
+    hypervisor: PrivateHypervisor, way: Way, hung: Sequence[RunningGuest], others: Sequence[RunningGuest]
 ) -> None:
     """Let some guests hang, and look at what that does to the others and to libvirtd."""
     with tempfile.TemporaryDirectory() as name, Virsh(hypervisor, Path(name)) as virsh:
-        trial = Trial(hypervisor, hung, others, Path(name), virsh)
+        trial = Trial(hypervisor, way, hung, others, Path(name), virsh)
         with ExitStack() as going_on:
             with collector(trial) as served:
                 trial.row("before", served, orders=True)
                 for guest in hung:
-                    going_on.callback(guest.cont)
-                    guest.stop()
+                    going_on.callback(way.go_on, guest.qemu)
+                    way.hang(guest.qemu)
                 for number in range(SCRAPES):
                     time.sleep(PAUSE_SECONDS)
                     trial.row(f"scrape {number + 1}", served)
