@@ -5,8 +5,8 @@ a promise that nothing on the host keeps. `item` guards one member of a list tha
 service gives: a bad member costs itself and a note, and the loop goes on.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from types import TracebackType
 
 from hostcollector.errors import SourceError
 
@@ -82,13 +82,30 @@ class Gaps:
         """Record what is so by nature, such as a device without counters; the reading is whole."""
         self._facts.append(text)
 
-    @contextmanager
-    def item(self, path: str) -> Iterator[None]:
+    def item(self, path: str) -> "_Guard":
         """Guard the reading of one item of a list: an error that bad data raises is recorded under `path`."""
-        try:
-            yield
-        except _EXPECTED as error:
-            self.unread(path, error)
+        return _Guard(self, path)
+
+
+class _Guard:
+    """A context around one item. A class of its own: a collection enters thousands of them."""
+
+    __slots__ = ("_gaps", "_path")
+
+    def __init__(self, gaps: Gaps, path: str) -> None:
+        self._gaps = gaps
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, _EXPECTED):
+            return False
+        self._gaps.unread(self._path, error)
+        return True
 
 
 def _named(names: list[str]) -> str:

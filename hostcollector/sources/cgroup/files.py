@@ -41,18 +41,22 @@ def keyed(path: str, wanted: Collection[bytes], gaps: Gaps) -> dict[bytes, int]:
     with gaps.item(path):
         content = read_optional(path)
         if content is not None:
-            values = keyed_values(content)
+            lines = content.splitlines()
             for key in wanted:
-                with gaps.item(f"{path}, {key.decode()}"):
-                    if key not in values:
-                        raise SourceMalformedError("no such line")
-                    found[key] = integer(values[key])
+                try:
+                    found[key] = integer(_value(lines, key))
+                except SourceMalformedError as error:
+                    gaps.unread(f"{path}, {key.decode()}", error)
     return found
 
 
-def keyed_values(content: bytes) -> dict[bytes, bytes]:
-    """Return what stands behind each key, unread."""
-    return {key: value for key, _, value in (line.partition(b" ") for line in content.splitlines())}
+def _value(lines: Iterable[bytes], key: bytes) -> bytes:
+    """Return what stands behind a key. Raises `SourceMalformedError` where no line has it."""
+    start = key + b" "
+    for line in lines:
+        if line.startswith(start):
+            return line[len(start) :]
+    raise SourceMalformedError("no such line")
 
 
 def one_of_keyed(path: str, key: bytes, gaps: Gaps) -> int | None:
@@ -84,8 +88,10 @@ def pressure_totals(path: str, gaps: Gaps) -> dict[bytes, int]:
         for line in (content or b"").splitlines():
             kind, _, _ = line.partition(b" ")
             if kind in _PRESSURES:
-                with gaps.item(f"{path}, {kind.decode()}"):
+                try:
                     found[kind] = _total(line)
+                except SourceMalformedError as error:
+                    gaps.unread(f"{path}, {kind.decode()}", error)
     return found
 
 

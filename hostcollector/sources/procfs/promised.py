@@ -14,9 +14,11 @@ def lacking(domain: Domain, roles: Collection[Role]) -> list[str]:
     """
     vcpus = {role.label for role in roles if role.duty is Duty.VCPU}
     iothreads = {role.label for role in roles if role.duty is Duty.IOTHREAD}
-    few = max(0, (domain.vcpus or 0) - len(vcpus))
-    absent = (str(number) for number in range(len(vcpus) + few))
-    names = [f"vCPU {number}" for number in absent if number not in vcpus][:few]
+    names = []
+    few = (domain.vcpus or 0) - len(vcpus)
+    if few > 0:
+        absent = (str(number) for number in range(len(vcpus) + few))
+        names = [f"vCPU {number}" for number in absent if number not in vcpus][:few]
     return names + [name for name in map(iothread_name, domain.iothreads) if name not in iothreads]
 
 

@@ -1,7 +1,7 @@
 """Reads the threads of one QEMU process after the other."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hostcollector.catalogue import cpu
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     """
 
     samples: list[Sample]
-    roles: frozenset[Role]
+    roles: Sequence[Role]
     unread: Mapping[str, Exception]
     one_for_all: bool
 
@@ -110,7 +110,7 @@ class ThreadReader:
                 continue
             except (OSError, SourceMalformedError) as error:
                 unread[thread.directory] = error
-        roles = frozenset(thread.role for thread in own)
+        roles = [thread.role for thread in own]
         return Seen(samples, roles, unread, self._others[process].one_for_all)
 
     def _thread(self, thread: _Thread, uuid: str) -> list[Sample]:
