@@ -65,9 +65,19 @@ def _component(name: str, metadata: Message, digest: str) -> dict[str, Any]:
     }
     if metadata["License-Expression"]:
         component["licenses"] = [{"expression": metadata["License-Expression"]}]
-    elif licence := (metadata["License"] or "").strip().splitlines():
-        component["licenses"] = [{"license": {"name": licence[0]}}]
+    elif licence := licence_of(metadata):
+        component["licenses"] = [{"license": {"name": licence}}]
     return component
+
+
+def licence_of(metadata: Message) -> str:
+    """Return the licence that a wheel names, in one line; empty where it names none."""
+    classifiers = metadata.get_all("Classifier", [])
+    named = [metadata["License-Expression"] or metadata["License"] or ""]
+    named += [
+        each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License :: OSI Approved ::")
+    ]
+    return next((line.strip() for text in named for line in text.splitlines() if line.strip()), "")
 
 
 def _needs(metadata: Message, wheels: dict[str, tuple[Message, str]]) -> list[str]:

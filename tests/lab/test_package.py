@@ -33,6 +33,7 @@ dpkg -i /run/package/hostcollector.deb
 echo "version: $(hostcollector --version)"
 echo "check: $(hostcollector check-config /etc/hostcollector/hostcollector.yml)"
 echo "web: $(stat -c '%a %U:%G' /etc/hostcollector/web-config.yml)"
+echo "libvirt's licence: $(grep -o 'libvirt-python .*: LGPL' /usr/share/doc/hostcollector/copyright)"
 echo "user: $(getent passwd hostcollector | cut -d: -f1,6,7)"
 echo "release: $(readlink /opt/hostcollector/current)"
 echo "shebang: $(head -n 1 /opt/hostcollector/current/bin/hostcollector)"
@@ -99,6 +100,7 @@ def test_the_package_installs_and_leaves_nothing_when_purged(
     assert said["version"] == f"hostcollector {__version__}"
     assert said["check"] == "/etc/hostcollector/hostcollector.yml: valid"
     assert said["web"] == "640 root:hostcollector"
+    assert said["libvirt's licence"].endswith("LGPL")
     assert said["user"] == "hostcollector:/var/lib/hostcollector:/usr/sbin/nologin"
     assert said["release"] == release
     assert said["shebang"] == f"#!/opt/hostcollector/{release}/bin/python3"
