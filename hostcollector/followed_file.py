@@ -58,12 +58,14 @@ class FollowedFile(Generic[Content]):
 
         A look that takes longer than `patience` goes on, and a later call says what it found.
         """
+        patience = 0.0  # was had already with a look that is under way
         if self._flight is None:
             try:
                 self._flight = self._lane.submit(self._look)
             except LaneBusyError:
                 return False
-        if not wait([self._flight], timeout=self._patience).done:
+            patience = self._patience
+        if not wait([self._flight], timeout=patience).done:
             self._tell(f"{self._path} does not answer")
             return False
         flight, self._flight = self._flight, None

@@ -97,11 +97,15 @@ def _decoded(kind: Any, message: bytes) -> Any:
 
 
 def _difference(subject: str, ours: Opinion, theirs: Opinion) -> str | None:
-    """Return the first thing that both speak of and see differently; one side alone is a difference too."""
-    for name in ours.keys() & theirs.keys() if ours and theirs else ("everything",):
-        if ours.get(name, "nothing") != theirs.get(name, "something else"):
-            return f"{subject}, {name}: {ours.get(name)!r} by us, {theirs.get(name)!r} by pyroute2"
-    return None
+    """Return what both speak of and see differently, or that one side alone knows the subject."""
+    if bool(ours) != bool(theirs):
+        finder, other = ("us", "pyroute2") if ours else ("pyroute2", "us")
+        return f"{subject} is found by {finder} and not by {other}"
+    differing = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    if not differing:
+        return None
+    opinions = (f"{name}: {ours[name]!r} by us, {theirs[name]!r} by pyroute2" for name in differing)
+    return f"{subject}, {'; '.join(opinions)}"
 
 
 def _our_opinion(vf: ListedVf) -> Opinion:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from hostcollector.rtnetlink import RouteSocket
-from hostcollector.second_opinion import MOST_VFS, link_differences, on_vfs, second_opinion, vf_differences
+from hostcollector.second_opinion import (
+    MOST_VFS,
+    _difference,
+    link_differences,
+    on_vfs,
+    second_opinion,
+    vf_differences,
+)
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import UNKNOWN, Vf, link_message
 from tests.fakes.sysfs import Sysfs
@@ -48,8 +55,19 @@ def test_vfs_are_decoded_alike(switch: int, link_state: int) -> None:
 
 
 def test_a_list_that_a_general_decoder_loses_is_a_difference() -> None:
-    """Past a length of 16 bits only our walk finds the VFs."""
-    assert any(vf_differences(link_message(vfs(222))))
+    """Past a length of 16 bits only our walk finds the VFs, and that is what is said."""
+    found = [difference for difference in vf_differences(link_message(vfs(222))) if difference]
+    assert found[-1] == "VF 221 is found by us and not by pyroute2"
+
+
+def test_all_that_differs_is_said_in_the_order_of_the_message() -> None:
+    """Two reports of the same difference are the same text; what one side does not say is no difference."""
+    ours = {"mac": "a", "vlan": 1, "qos": 2, "trust": True}
+    theirs = {"qos": 3, "vlan": 4, "mac": "a", "spoof_check": False}
+    expected = "VF 0, vlan: 1 by us, 4 by pyroute2; qos: 2 by us, 3 by pyroute2"
+    assert _difference("VF 0", ours, theirs) == expected
+    assert _difference("VF 0", {}, theirs) == "VF 0 is found by pyroute2 and not by us"
+    assert _difference("VF 0", {}, {}) is None
 
 
 @pytest.mark.parametrize("count", [3, MOST_VFS + 1])
