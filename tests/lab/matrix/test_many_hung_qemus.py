@@ -1,6 +1,10 @@
 """Most QEMUs of a hypervisor hang: the others lose nothing, and libvirt goes on taking orders."""
 
+import json
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ from tests.lab.matrix.harm import MONITOR, NO_HARM, Harm
 from tests.lab.matrix.reading import both, gone, lacks, shows
 from tests.lab.matrix.row import Begin, Row
 from tests.lab.matrix.watched import watched
-from tests.lab.process import until
+from tests.lab.process import spawn, until
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page, Served, serving
 
@@ -21,6 +25,8 @@ TIMED_OUT = "libvirt_domain_timed_out"
 BLOCKED = "libvirt_domain_monitor_blocked_seconds"
 READ_BYTES = "libvirt_domain_block_stats_read_bytes_total"
 STUCK = "hostcollector_libvirt_stuck_calls"
+OCCUPIED = 2
+"""VIR_DOMAIN_CONTROL_OCCUPIED"""
 RELOADED = "configuration reloaded"
 
 
@@ -70,6 +76,46 @@ def test_any_number_of_stopped_qemus_costs_their_own_series_only(
                         guest.cont()
                 with row.fault(NO_HARM):
                     row.keep_scraping()
+
+
+def test_monitors_that_other_clients_occupy_are_not_asked(tmp_path: Path, begin: Begin) -> None:
+    """Their QEMUs seem to run: libvirt's control state tells, and no call of the collector's gets stuck."""
+    with PrivateHypervisor.start() as hypervisor:
+        running = hypervisor.boot_all(Guest.idle(f"occupied-{number}") for number in range(8))
+        occupied, others = running[:5], running[5:]
+        with (
+            watched(hypervisor.uri_readonly, tmp_path, running) as seen,
+            begin("5 of 8 monitors occupied by other clients", seen) as row,
+        ):
+            for _ in row.each_round():
+                with row.fault(Harm.to(occupied, MONITOR)), ExitStack() as commands:
+                    for guest in occupied:
+                        commands.enter_context(_occupied(guest, tmp_path))
+                    marked = both(shows(TIMED_OUT, 1, *occupied), lacks(READ_BYTES, *occupied))
+                    row.see(both(marked, shows(TIMED_OUT, 0, *others)), "they are marked, and no other one")
+                    _reload(seen.served)
+                    row.see(both(marked, shows(TIMED_OUT, 0, *others)), "that is so after a reload")
+                    _second_collector(hypervisor, tmp_path, others)
+                    _a_guest_comes_and_goes(hypervisor, row)
+
+
+@contextmanager
+def _occupied(guest: RunningGuest, directory: Path) -> Iterator[None]:
+    """Let another client's command hang in the guest's QEMU: it opens a pipe that has no other end."""
+    pipe = directory / guest.guest.name
+    os.mkfifo(pipe)
+    disk = {"driver": "file", "node-name": "pipe", "filename": str(pipe), "read-only": True}
+    command = json.dumps({"execute": "blockdev-add", "arguments": disk})
+    order = ("virsh", "-c", guest.uri, "qemu-monitor-command", guest.guest.name, command)
+    child = spawn(order, directory / "virsh.log")
+    try:
+        with guest.domain() as domain:
+            until(lambda: domain.controlInfo()[0] == OCCUPIED, 10, f"the command in {guest.guest.name}")
+        yield
+    finally:
+        pipe.open("wb").close()
+        child.wait(20)
+        pipe.unlink()
 
 
 def _a_guest_comes_and_goes(hypervisor: PrivateHypervisor, row: Row) -> None:
