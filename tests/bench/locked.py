@@ -4,15 +4,15 @@ The guest's QEMU is frozen, which stands for uninterruptible sleep, and then des
 end with the lock held, for longer than a minute.
 """
 
-import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from tests.lab.frozen import frozen
 from tests.lab.hypervisor import PrivateHypervisor
-from tests.lab.process import end, spawn, until
+from tests.lab.process import end, spawn
 from tests.lab.running import RunningGuest
 from tests.lab.served import starting
 from tests.lab.trees import inside
@@ -20,27 +20,6 @@ from tests.lab.trees import inside
 LOCKED_SECONDS = 2.0
 LOOKS = (1, 2, 5, 10, 20, 40, 60)
 """At how many seconds after the start there is a look."""
-
-
-@contextmanager
-def frozen(guest: RunningGuest) -> Iterator[None]:
-    """Freeze a guest's QEMU for the block by a control group of its own, so that not even SIGKILL ends it."""
-    mounts = Path("/proc/self/mounts").read_text()
-    trees = re.findall(r"^\S+ (\S+) cgroup \S*\bfreezer\b", mounts, re.MULTILINE)
-    group = Path(trees[0] if trees else "/sys/fs/cgroup") / f"hostcollector-frozen-{guest.qemu.pid}"
-    file, freeze, thaw = ("freezer.state", "FROZEN", "THAWED") if trees else ("cgroup.freeze", "1", "0")
-    group.mkdir()
-    try:
-        (group / "cgroup.procs").write_text(str(guest.qemu.pid))
-        (group / file).write_text(freeze)
-        until(lambda: (group / file).read_text().strip() == freeze, 5.0, f"freezing {guest.guest.name}")
-        yield
-    finally:
-        (group / file).write_text(thaw)
-        with suppress(OSError):
-            guest.kill()
-        until(lambda: not (group / "cgroup.procs").read_text(), 10.0, f"the end of {guest.guest.name}")
-        group.rmdir()
 
 
 def show(hypervisor: PrivateHypervisor, guests: Sequence[RunningGuest]) -> None:
