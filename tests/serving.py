@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,11 @@ class ServingDaemon:
             with error:
                 return error.code, error.read().decode()
 
+    def beside(self, *flags: str) -> int:
+        """Start another one while it serves; return its exit status."""
+        command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={NOWHERE}", *flags]
+        return subprocess.run(command, check=False, capture_output=True, timeout=20).returncode
+
     def end(self) -> int:
         """Ask it to end; return its exit status."""
         self.child.send_signal(signal.SIGTERM)
@@ -58,12 +63,13 @@ def running_daemon(
     notify: str = "",
     host: str = "127.0.0.1",
     trust: ssl.SSLContext | None = None,
+    program: Sequence[str] = ("-m", "hostcollector"),
 ) -> Iterator[ServingDaemon]:
     """Start a daemon on a free port with its log in `directory`, wait until it answers, end it at last."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = directory / "log"
-    command = [sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}", *flags]
+    command = [sys.executable, *program, "serve", f"--libvirt.uri={uri}", *flags]
     with log.open("wb") as output:
         child = subprocess.Popen(
             [*command, f"--web.listen-address={host}:{port}"],

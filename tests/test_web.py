@@ -14,6 +14,7 @@ from hostcollector.exposition import Encoder, Format, choose_format
 from hostcollector.model import Snapshot
 from hostcollector.status_page import Daemon
 from hostcollector.status_style import STYLE
+from hostcollector.web.request import scrape_budget, scrape_patience
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor
 from tests.pages import full_page
@@ -201,6 +202,40 @@ async def test_a_collection_that_does_not_end_is_503_in_time() -> None:
         reply = await asyncio.wait_for(site.client.get("/metrics", headers=headers), 5)
         assert reply.status == 503
         assert await reply.text() == "The collection did not end within 0.05 s.\n"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+async def test_a_scrape_before_the_first_listing_waits_for_it(path: str) -> None:
+    """A page without guests would end all of their series, so the first one has them."""
+    async with serving(full_page()) as site:
+        site.collector.ready, site.collector.listing = False, True
+        waiting = asyncio.create_task(site.client.get(path))
+        await asyncio.sleep(0.2)
+        assert (waiting.done(), site.collector.budgets) == (False, [])
+        site.collector.ready, site.collector.listing = True, False
+        assert (await waiting).status == 200
+        assert len(site.collector.budgets) == 1
+
+
+async def test_a_listing_that_does_not_end_is_503_with_the_reason() -> None:
+    """When the scraper's time is over it is told what it waited for, and nothing is collected."""
+    async with serving(full_page()) as site:
+        site.collector.ready, site.collector.listing = False, True
+        reply = await site.client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.4"})
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        assert await reply.text() == "The first listing of guests is not done yet.\n"
+        assert site.collector.budgets == []
+
+
+@pytest.mark.parametrize("timeout", ["0.001", "0.3", "1", "1.2", "4.9", "8.4", "8.5", "10", "15", "60"])
+def test_the_reason_comes_before_the_scraper_hangs_up(timeout: str) -> None:
+    """A collection that does not end is told of within the scraper's own timeout, and after its page was due."""
+    for margin in (0.0, 0.5, 2.0):
+        budget = scrape_budget(timeout, 8.0, margin)
+        patience = scrape_patience(timeout, 8.0, margin)
+        assert 0 < budget <= patience <= float(timeout)
+        assert patience < float(timeout) or margin == 0.0
+        assert budget < patience or margin == 0.0
 
 
 async def test_health_and_readiness() -> None:

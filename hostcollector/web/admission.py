@@ -37,16 +37,13 @@ class Admission:
         self._certificates = certificates
         self._wall_clock = wall_clock
 
-    async def admit(self, request: web.BaseRequest, *, probe: bool) -> None:
-        """Return, or raise what is missing: 401, 403 or 429. A probe needs no password.
+    async def holds(self, request: web.BaseRequest) -> bool:
+        """Whether the request's connection was made by the rules that hold now."""
+        context = request.get_extra_info("sslcontext")
+        return self._certificates is None or await self._certificates.accept(context)
 
-        Raises `ConnectionError` for a connection that was made under rules that hold no longer: the client
-        makes another one and sees which ones do.
-        """
-        if self._certificates is not None and not await self._certificates.accept(
-            request.get_extra_info("sslcontext")
-        ):
-            raise ConnectionAbortedError
+    async def admit(self, request: web.BaseRequest, *, probe: bool) -> None:
+        """Return, or raise what is missing: 401, 403 or 429. A probe needs no password."""
         self._check_certificate(request)
         if self.passwords is not None and not probe:
             await self._ask_password(request, self.passwords)

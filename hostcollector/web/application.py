@@ -52,20 +52,27 @@ class Application:
         self._workers.close()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Return the answer, or raise the one that says why there is none."""
+        """Return the answer, or the one that says why there is none."""
         headers = {**HEADERS, **self.door.headers}
         try:
             return await self._answer(request, headers)
         except web.HTTPException as refusal:
-            refusal.headers.update(headers)
-            if request.body_exists:
-                refusal.force_close()  # nobody reads the body, so nothing can follow it
-            raise
+            # As a plain response: aiohttp would keep the exception, whose traceback keeps the request.
+            reply = web.Response(
+                status=refusal.status, body=refusal.body, headers={**refusal.headers, **headers}
+            )
+            if request.body_exists or refusal.keep_alive is False:
+                reply.force_close()  # nobody reads a body, so nothing can follow it
+            return reply
 
     async def _answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         site = self._pressroom.site
         if site.door.is_open:
             _refuse_foreign_names(request, site.settings.web.listen_address.host)
+        connection = cast(Connection, request.protocol)
+        if not await site.door.admission.holds(request):
+            connection.cut()  # the client makes another connection, and sees which rules there are now
+            return web.Response()
         await site.door.admission.admit(request, probe=request.path in PROBES)
         pressroom = self._pressroom  # of this moment: checking a password takes a while
         if request.path not in {*PROBES, *pressroom.site.paths}:
@@ -76,7 +83,7 @@ class Application:
             raise web.HTTPRequestEntityTooLarge(0, 0, text="No request has a body here.\n")
         if request.path in PROBES:
             return web.Response(text=PROBES[request.path](pressroom.site), headers=headers)
-        with self._slots.one(cast(Connection, request.protocol)):
+        with self._slots.one(connection):
             page = await pressroom.page(request)
             return await send(request, page.pieces, {**headers, **page.headers}, self._limits.send_seconds)
 

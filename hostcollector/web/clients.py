@@ -34,7 +34,16 @@ class Client:
     `since` is when it connected or sent its first bytes, on the loop's clock.
     """
 
-    __slots__ = ("address", "closing_since", "connection", "greeting", "since", "socket", "transport")
+    __slots__ = (
+        "address",
+        "closing_since",
+        "connection",
+        "greeting",
+        "handed_over",
+        "since",
+        "socket",
+        "transport",
+    )
 
     def __init__(self, accepted: socket.socket, address: str, since: float) -> None:
         self.socket = accepted
@@ -44,6 +53,8 @@ class Client:
         self.transport: asyncio.Transport | None = None
         self.connection: Connection | None = None
         self.closing_since: float | None = None
+        self.handed_over = False
+        """Whether the socket is asyncio's, to be closed as well."""
 
     @property
     def need(self) -> Need:
@@ -68,7 +79,7 @@ class Client:
             self.transport.abort()
         elif self.greeting is not None:
             self.greeting.cancel()
-        else:
+        elif not self.handed_over:
             asyncio.get_running_loop().remove_reader(self.socket.fileno())
             self.socket.close()
 
@@ -95,6 +106,11 @@ class Clients:
     def __len__(self) -> int:
         return len(self._clients)
 
+    @property
+    def greeted(self) -> int:
+        """How many are in their handshake."""
+        return sum(client.greeting is not None for client in self._clients)
+
     def add(self, client: Client) -> None:
         """Count a client."""
         self._clients[client] = None
@@ -119,14 +135,6 @@ class Clients:
         greeted = [client for client in self._clients if client.greeting is not None]
         if len(greeted) >= self._limits.handshakes:
             self._displace(_of_the_busiest(greeted))
-
-    def speaks(self, client: Client, transport: asyncio.BaseTransport, connection: Connection) -> None:
-        """Note that a client's handshake is over, where it has not been cut off meanwhile."""
-        assert isinstance(transport, asyncio.Transport)
-        if client not in self._clients:
-            transport.abort()
-            return
-        client.transport, client.connection = transport, connection
 
     def cut(self, client: Client) -> None:
         """Cut a client off."""

@@ -56,8 +56,8 @@ class Connection(RequestHandler):
 
     @property
     def idle(self) -> bool:
-        """Whether no complete request of the client waits for its answer."""
-        return self._current_request is None and not self._messages
+        """Whether no complete request of the client waits for its answer: aiohttp waits for one."""
+        return self._waiter is not None and not self._waiter.done()
 
     def cut(self) -> None:
         """End the connection now, with all that it holds."""

@@ -181,13 +181,14 @@ class Server:
 
     async def _greet(self, client: Client) -> None:
         """Make the connection; the context is chosen now, so certificates change without a gap."""
-        loop = asyncio.get_running_loop()
+        certificates = self._application.door.certificates
+        context = None if certificates is None else await certificates.current()
+        seconds = None if context is None else self._limits.silent_seconds
+        connection = client.connection = self._speak(client)
+        client.handed_over = True
         try:
-            certificates = self._application.door.certificates
-            context = None if certificates is None else await certificates.current()
-            seconds = None if context is None else self._limits.silent_seconds
-            transport, connection = await loop.connect_accepted_socket(
-                partial(self._speak, client),
+            client.transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
                 client.socket,
                 ssl=context,
                 ssl_handshake_timeout=seconds,
@@ -198,14 +199,14 @@ class Server:
             logger.debug("no TLS connection", extra={"client": client.address, "cause": repr(error)})
             # The traceback's frames hold the connection, and the connection the error.
             error.__traceback__ = error.__context__ = error.__cause__ = None
-        else:
-            self._clients.speaks(client, transport, connection)
+        finally:
+            if client.transport is None:
+                connection.connection_lost(None)
 
     def _greeted(self, client: Client, _task: asyncio.Task[None]) -> None:
         client.greeting = None
-        if client.connection is None:
-            self._clients.remove(client)
-            client.socket.close()
+        if client not in self._clients:
+            client.cut()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,10 @@ async def test_a_look_that_hangs_keeps_nobody_waiting(
     door: Door, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the files' file system does not answer, clients are served with the certificate that is known."""
-    monkeypatch.setattr(door.certificates, "_follow", lambda: asyncio.run(asyncio.sleep(3)))
+    answers = threading.Event()
+    monkeypatch.setattr(door.certificates, "_follow", answers.wait)
     async with serving(full_page(), door=door) as site:
         await shown(site, pki)
         await shown(site, pki)
+        assert not answers.is_set()
+        answers.set()
