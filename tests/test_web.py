@@ -229,7 +229,7 @@ async def test_a_listing_that_does_not_end_is_503_with_the_reason() -> None:
 
 @pytest.mark.parametrize("timeout", ["0.001", "0.3", "1", "1.2", "4.9", "8.4", "8.5", "10", "15", "60"])
 def test_the_reason_comes_before_the_scraper_hangs_up(timeout: str) -> None:
-    """A collection that does not end is told of within the scraper's own timeout, and after its page was due."""
+    """A collection that does not end is told of within the scraper's own timeout, after its page was due."""
     for margin in (0.0, 0.5, 2.0):
         budget = scrape_budget(timeout, 8.0, margin)
         patience = scrape_patience(timeout, 8.0, margin)

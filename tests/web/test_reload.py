@@ -206,8 +206,8 @@ async def test_a_password_that_was_changed_is_out_at_once(tmp_path: Path) -> Non
         successor = await asyncio.to_thread(_reloaded, tmp_path, door, basic_auth_users=new)
         site.server.exchange(site_of(site.collector, door=successor))
         assert successor.admission.passwords is not None
-        for user, password in (("prometheus", b"secret"), ("ops", "träum".encode())):
-            said = await successor.admission.passwords.verdict(user, password, f"192.0.2.{len(user)}")
+        for user, old in (("prometheus", b"secret"), ("ops", "träum".encode())):
+            said = await successor.admission.passwords.verdict(user, old, f"192.0.2.{len(user)}")
             assert said is Verdict.WRONG
 
 
