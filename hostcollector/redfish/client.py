@@ -79,7 +79,11 @@ class _Talks:
             self._access = asked.access
         # Also what a BMC puts into the names of its resources may be what it was sent.
         secrets = target.secrets.union(self.secrets)
-        return replace(answer, problems=tuple(concealed(problem, secrets) for problem in answer.problems))
+        return replace(
+            answer,
+            problems=tuple(concealed(problem, secrets) for problem in answer.problems),
+            facts=tuple(concealed(fact, secrets) for fact in answer.facts),
+        )
 
     def forget(self) -> None:
         """Forget nothing: another session would take another one of the BMC's few places."""

@@ -82,6 +82,10 @@ class Conversation:
             raise SourceMalformedError(f"{path} answered with an error as if it were a resource{said}")
         return document
 
+    def age(self) -> float:
+        """Return how old the oldest resource since the last call was when it came, in seconds."""
+        return self._http.age()
+
     async def end(self) -> None:
         """Give the session back, if there is one. Raises `SourceError`."""
         access, self.access = self.access, None

@@ -20,7 +20,7 @@ from hostcollector.rest import NoSuchPathError
 # DSP0268, Processor: an accelerator may be a GPU of any maker; an FPGA or a DSP has a type of its own.
 _TYPES = frozenset({"gpu", "accelerator"})
 _MOST_GPUS = 256
-_LONGEST_TYPE = 24
+_OTHER_TYPES = frozenset({"CPU", "FPGA", "DSP", "Core", "Thread", "Partition", "OEM"})
 
 
 async def discover(walk: Walk, root: Resource) -> Atlas:
@@ -66,12 +66,12 @@ def _sort_in(
     """Take note of a processor: a GPU, one of another type, or a socket without one."""
     kind = text(processor, "ProcessorType")
     if kind.casefold() not in _TYPES:
-        atlas.others[kind[:_LONGEST_TYPE] or "no type"] += 1
+        atlas.others[kind if kind in _OTHER_TYPES else "of no known type"] += 1
     elif text(processor.get("Status"), "State") == "Absent":
         atlas.empty += 1
     elif len(atlas.gpus) >= _MOST_GPUS:
         atlas.gaps.unread(path, f"there are more than {_MOST_GPUS} GPUs")
-    else:
+    elif canonical(path) not in map(canonical, processors):  # two systems may both have it
         processors[path] = processor
         atlas.gpus[path] = _gpu(path, processor, system)
 

@@ -51,6 +51,9 @@ class Asked(Protocol):
     async def get(self, path: str) -> Any:
         """Return what is at a path. Raises `SourceError`."""
 
+    def age(self) -> float:
+        """Return how old the oldest resource since the last call was when it came, in seconds."""
+
 
 class Rounds:
     """Remembers what was found, so that most rounds are a few questions.
@@ -156,7 +159,9 @@ class Rounds:
             patience=max(good_for, _LEAST_OLD_SECONDS),
         )
         listed = tuple(dict.fromkeys(paths))
+        asked.age()  # of what was asked for before
         documents = await self._documents(asked, listed, gaps, started)
+        started -= asked.age()
         added = 0
         for path in listed:
             with noted(gaps, path):

@@ -105,9 +105,17 @@ async def add_ports(walk: Walk, atlas: Atlas, processors: Mapping[str, Resource]
         if not ports or {"nvlink_up", "nvlink_receive_bytes"} <= told:
             continue
         with noted(walk.gaps, ports):
-            for port in await walk.members(ports):
-                if last_part(port).lower().startswith("nvlink"):
-                    atlas.add_link(port, path)
+            for link_path in await _nvlinks(walk, await walk.members(ports)):
+                atlas.add_link(link_path, path)
+
+
+async def _nvlinks(walk: Walk, ports: list[str]) -> list[str]:
+    """Return the ports that are NVLinks: by their names, or else by what they say of themselves."""
+    named = [path for path in ports if last_part(path).lower().startswith("nvlink")]
+    if named:
+        return named
+    found = await walk.resources(ports)
+    return [path for path, port in found.items() if text(port, "PortProtocol").lower() == "nvlink"]
 
 
 async def _chassis(walk: Walk, processors: Mapping[str, Resource], root: Resource) -> dict[str, str]:

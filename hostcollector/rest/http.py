@@ -57,8 +57,7 @@ class Http:
     """Asks one service, for as long as the context lasts.
 
     An answer may take `seconds` and have `limit` bytes, all of them together `limit_in_all`; `connections` is
-    how many questions are on their way at once. `age` is for how many seconds the oldest of the answers has
-    lain in a cache, by its own word (RFC 9111, Age).
+    how many questions are on their way at once.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Http:
         self._limit = limit
         self._rest = limit_in_all
         self._wanted: Mapping[str, str] = _WANTED
-        self.age = 0.0
+        self._age = 0.0
         resolver = Resolved(target.addresses)
         self._connector = Connector(limit=connections, ssl=target.context, resolver=resolver)
         self._session = aiohttp.ClientSession(
@@ -93,6 +92,11 @@ class Http:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
         await self._connector.abort()
+
+    def age(self) -> float:
+        """Return for how many seconds an answer since the last call has lain in a cache (RFC 9111, Age)."""
+        age, self._age = self._age, 0.0
+        return age
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Any:
         """Return the document under a path with its query. Raises `SourceError` with what went wrong."""
@@ -165,7 +169,7 @@ class Http:
         except SourceMalformedError as error:
             raise SourceMalformedError(f"{where} {error}") from None
         self._rest -= len(content)
-        self.age = max(self.age, seconds_of(response.headers.get("Age", "")))
+        self._age = max(self._age, seconds_of(response.headers.get("Age", "")))
         return Reply(where=where, status=response.status, headers=response.headers, content=content)
 
     def _broken(self, error: Exception, where: str) -> SourceError:

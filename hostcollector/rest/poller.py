@@ -210,7 +210,7 @@ class Poller(Generic[Answer]):
         try:
             async with asyncio.timeout(limit), self._http(target) as http:
                 answer = await self._questions.ask(http, target)
-                age = http.age
+                age = http.age()
         except TimeoutError as error:
             raise SourceTimeoutError(f"not everything was told within {limit:g} s") from error
         self._state = _State(answer=answer, asked_at=asked_at - age)

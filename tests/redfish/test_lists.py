@@ -79,7 +79,7 @@ def unharmed(answer: Answer) -> None:
 
 
 @given(where=st.sampled_from(LISTS), item=NO_LINKS, at=st.integers(0, 30))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_member_that_is_no_link(where: str, item: Any, at: int) -> None:
     """Whatever stands among the members of a list, the others are read, and it is said."""
     document = small().document(where)
@@ -92,7 +92,7 @@ def test_a_member_that_is_no_link(where: str, item: Any, at: int) -> None:
 
 
 @given(where=st.sampled_from(LISTS), resource=ERRORS | RESOURCES, at=st.integers(0, 30))
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_a_member_that_is_no_good(where: str, resource: Any, at: int) -> None:
     """Whatever a member answers, or does not, the others are read."""
     document = small().document(where)
@@ -114,7 +114,7 @@ ENTRIES = JUNK | st.dictionaries(
     item=ENTRIES,
     at=st.integers(0, 99),
 )
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_value_of_a_report_that_is_no_good(where: str, item: Any, at: int) -> None:
     """Whatever stands among the values of a report, the others are shown."""
     document = small().document(where)
@@ -132,7 +132,7 @@ def test_a_value_of_a_report_that_is_no_good(where: str, item: Any, at: int) -> 
     where=st.sampled_from((ENVIRONMENT, PROCESSOR, MEMORY, HEALTH)),
     at=st.integers(0, 10**6),
 )
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_good_value_that_is_spoilt(kind: str, value: Any, where: str, at: int) -> None:
     """A value, its stamp or its marks may be anything: the other GPUs' values are as they were."""
     document = small().document(where)
@@ -145,7 +145,7 @@ def test_a_good_value_that_is_spoilt(kind: str, value: Any, where: str, at: int)
 
 
 @given(place=st.integers(0, 10**6), resource=ERRORS | RESOURCES)
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_a_resource_of_a_gpu_that_is_spoilt(place: int, resource: Any) -> None:
     """Any one resource of a GPU may be anything: the other GPUs are told of as they were."""
     own = sorted(path for path in STILL.documents if "GPU_0" in path)

@@ -216,3 +216,33 @@ def test_a_chassis_that_names_its_processor() -> None:
         f"{ROOT}/Chassis/HGX_GPU_SXM_1": chassis,
     }
     assert series(answer_to(tree, changed), "GPU_SXM_1")["power_watts", ()] == 310.5
+
+
+@pytest.mark.parametrize(
+    ("protocol", "found"), [("NVLink", 3), ("nvlink", 3), ("PCIe", 0), (None, 0), (7, 0)]
+)
+def test_links_of_other_names(protocol: object, found: int) -> None:
+    """A port whose name does not tell is an NVLink if it says that this is what it speaks."""
+    server = Server(count=1)
+    ports = f"{server.gpus[0]}/Ports"
+    members = server.documents[ports]["Members"]
+    for number, member in enumerate(members):
+        document = server.documents.pop(member["@odata.id"].rstrip("/"))
+        member["@odata.id"] = f"{ports}/{number}/"
+        server.documents[f"{ports}/{number}"] = {**document, "PortProtocol": protocol}
+    told = series(answer_to(server), "3")
+    assert len([key for key in told if key[0] == "nvlink_up"]) == found
+
+
+def test_a_gpu_that_two_systems_have() -> None:
+    """A processor that is listed twice, under whatever spelling, is one GPU and keeps what it has."""
+    server = Server(count=1)
+    processors = server.documents["/redfish/v1/Systems/1/Processors"]
+    other = "/redfish/v1/Systems/2"
+    server.documents["/redfish/v1/Systems"]["Members"].append({"@odata.id": other})
+    server.documents[other] = {"@odata.id": other, "Processors": {"@odata.id": f"{other}/Processors"}}
+    twice = [{"@odata.id": member["@odata.id"].rstrip("/")} for member in processors["Members"]]
+    server.documents[f"{other}/Processors"] = {"@odata.id": other, "Members": twice}
+    answer = answer_to(server)
+    assert len(answer.gpus) == 1
+    assert series(answer, "3")["power_watts", ()] == 300.0

@@ -73,3 +73,12 @@ def test_no_link_leads_away(bmc: FakeBmc, follow: Follow, authority: Authority, 
         assert not other.requests
     assert len(told.gpus) == 8
     assert any("leads to somewhere else" in problem for problem in told.problems)
+
+
+def test_a_report_out_of_a_cache_is_as_old_as_that(bmc: FakeBmc, follow: Follow) -> None:
+    """What a cache before the BMC has kept is not shown as of now; what did not lie there is."""
+    report = json.dumps(bmc.baseboard.document(ENVIRONMENT))
+    bmc.answers(ENVIRONMENT, 200, {"Age": "3000"}, text=report)
+    reports, ports, resources = answer_of(follow()).parts
+    assert ports.asked_at - reports.asked_at > 2900
+    assert resources.asked_at >= ports.asked_at
