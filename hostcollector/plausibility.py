@@ -223,7 +223,7 @@ def _text(value: float | Histogram) -> str:
         return "a histogram"
     if isinstance(value, int) and value.bit_length() > _LONGEST_BITS:
         return f"a number of {value.bit_length()} bits"
-    return "an unbelievable reading" if value != value else str(value)  # noqa: PLR0124 - NaN
+    return "a reading that cannot be believed" if value != value else str(value)  # noqa: PLR0124 - NaN
 
 
 def _without(series: Mapping[Labels, _T], metric: Metric, uuids: set[str]) -> dict[Labels, _T]:

@@ -55,8 +55,8 @@ Series = Mapping[tuple[str, ...], object]
 class Pages:
     """Pages that follow each other every 15 seconds, of one source's samples."""
 
-    def __init__(self) -> None:
-        self._assembler, self._times = Assembler(), count(NOW, 15.0)
+    def __init__(self, start: float = NOW) -> None:
+        self._assembler, self._times = Assembler(), count(start, 15.0)
         self._last: Snapshot | None = None
 
     def of(self, samples: Reading | list[Sample]) -> "Pages":
@@ -278,3 +278,15 @@ def test_counters_of_nvml(pages: Pages, tmp_path: Path) -> None:
             seen.append((pages.series(energy).get((GPU,)), dram))
         machine.source.close()
     assert seen == [(0, 0), (None, None), (1, 1000)]
+
+
+def test_a_captured_host_says_nothing_that_cannot_be() -> None:
+    """Of a real host with a guest no value is left out."""
+    captured = Path(__file__).parent.parent / "fixtures/hosts/hybrid"
+    processes = QemuProcesses(captured)
+    named = {A: Guest(domain=Domain(uuid=A, name="web (blue), 1"))}
+    request = Request(guests=named, deadline=time.monotonic() + 3600, taken_at=time.time())
+    sources = (Procfs(processes), Cgroup(processes), Host(captured))
+    samples = [sample for source in sources for sample in source.read(request).samples]
+    assert len(samples) > 40
+    assert Pages(time.time()).of(samples).note == ""
