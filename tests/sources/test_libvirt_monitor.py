@@ -412,3 +412,18 @@ def test_other_states_of_a_process_do_not_keep_a_monitor_from_being_asked(
     for number, domain in enumerate(daemon.domains):
         procfs.qemu(1000 + number, domain.uuid, domain.name(), state=state)
     assert _complete(_read(source, daemon)) == _all_but(daemon)
+
+
+def test_a_qemu_that_goes_on_and_is_halted_again_is_blocked_since_then(
+    source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """What it was blocked before does not count, also where nobody else hung in between."""
+    victim = daemon.domains[0]
+    _halt(procfs, daemon, victim)
+    _read(source, daemon)
+    time.sleep(0.5)
+    procfs.qemu(1000, victim.uuid, victim.name())
+    daemon.free()
+    assert _complete(_read(source, daemon)) == _all_but(daemon)
+    _halt(procfs, daemon, victim)
+    assert _values(_read(source, daemon), collection.MONITOR_BLOCKED)[victim.uuid] == 0

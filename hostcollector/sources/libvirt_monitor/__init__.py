@@ -124,6 +124,8 @@ class LibvirtMonitor(Source):
             with self._stage("libvirt_monitor: sweep"):
                 self._look_at_others(reading, halted, looked_at)
                 self._ask_others(reading)
+        else:
+            self._memory.halts.remember({}, ())
         self._memory.answered = request.guests.keys() - reading.open
         with self._stage("libvirt_monitor: decode"):
             samples = list(self._samples(reading))
