@@ -27,13 +27,26 @@ CHANGES = st.sampled_from(
         {"u": {"delete": None}},
     ]
 )
+STATES = st.sampled_from(
+    [
+        {"d": {"initial": {"name": "Open_vSwitch", "connected": True}}},
+        {"d": {"modify": {"connected": False}}},
+        {"d": {"initial": {"name": 7, "connected": "yes"}}},
+        {"d": {"delete": None}},
+    ]
+)
 MESSAGES = st.fixed_dictionaries(
     {},
     optional={
         "method": st.sampled_from(["echo", "update2", "update3", "locked", None]) | JSON,
         "id": st.none() | st.integers(0, 4) | JSON,
-        "params": st.builds(lambda change: ["hostcollector", {"Interface": change}], CHANGES) | JSON,
-        "result": st.just(SCHEMA) | st.builds(lambda change: {"Interface": change}, CHANGES) | JSON,
+        "params": st.builds(lambda change: ["hostcollector", {"Interface": change}], CHANGES)
+        | st.builds(lambda state: ["hostcollector-server", {"Database": state}], STATES)
+        | JSON,
+        "result": st.just(SCHEMA)
+        | st.builds(lambda state: {"Database": state}, STATES)
+        | st.builds(lambda change: {"Interface": change}, CHANGES)
+        | JSON,
         "error": st.none() | JSON,
     },
 )
@@ -63,6 +76,7 @@ def test_no_message_ends_in_anything_but_the_typed_error(messages: list[dict[str
         heard=lambda: None,
     )
     session._request("get_schema", ["Open_vSwitch"], session._have_schema)
+    session._request("monitor_cond", [], session._have_state, session._have_no_state)
     with suppress(SourceError):
         for message in messages:
             session._handle(message)

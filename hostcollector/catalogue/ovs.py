@@ -254,4 +254,5 @@ OVN_DATABASE_AGE = gauge(
     scope=Scope.HOST,
     unit="seconds",
     help="How long ago OVN's southbound database last gave a sign of life.",
+    note="A member that has lost its cluster is left at once; another one is asked.",
 )

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.errors import SourceMalformedError
-from hostcollector.sources.procfs.duties import Duty, Role, role_of
+from hostcollector.sources.procfs.duties import (
+    Duty,
+    Role,
+    iothread_name,
+    role_in_group,
+    role_of,
+    whole_role,
+)
 from hostcollector.sources.procfs.scheduling import Placement, Times, placement, times, wait_sum
 
 
@@ -36,6 +43,34 @@ def test_any_name_has_a_role_or_none(comm: bytes) -> None:
     """A label is text whatever the name is."""
     role = role_of(comm)
     assert role is None or isinstance(role.label, str)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "role"),
+    [
+        (b"0::/machine.slice/a.scope/libvirt/vcpu0\n", Role(Duty.VCPU, "0")),
+        (b"5:cpu:/x/vcpu12\n0::/y\n", Role(Duty.VCPU, "12")),
+        (b"0::/x/iothread3\n", Role(Duty.IOTHREAD, "iothread3")),
+        (b"0::/x/emulator\n", None),
+        (b"0::/x/vcpu\n", None),
+        (b"0::/x/vcpu1/deeper\n", None),
+        (b"0::/x/myvcpu1\n", None),
+        (b"", None),
+    ],
+)
+def test_groups_tell_what_threads_do(cgroup: bytes, role: Role | None) -> None:
+    """As libvirt names them below a guest's own."""
+    assert role_in_group(cgroup) == role
+
+
+@given(st.binary(), st.lists(st.integers(0, 10**9)))
+def test_any_group_and_any_name_has_a_role_or_none(text: bytes, iothreads: list[int]) -> None:
+    """A label is never the beginning of a name."""
+    assert role_in_group(text) is None or b"/vcpu" in text or b"/iothread" in text
+    role = role_of(text[:15])
+    if role is not None and len(text) >= 15 and role.duty is Duty.IOTHREAD:
+        whole = whole_role(role, text[:15], iothreads)
+        assert whole is None or whole.label in map(iothread_name, iothreads)
 
 
 @given(

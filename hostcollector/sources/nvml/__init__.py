@@ -9,6 +9,7 @@ the driver and vfio-pci while the collector runs, this source is to be switched 
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostcollector.baselines import Baselines
@@ -71,28 +72,29 @@ class Nvml(Source):
         devices = self._devices.read(owners.functions)
         session = self._opened(frozenset(_bound(devices)))
         gaps = Gaps()
-        seen: set[str] = set()
-        unnamed: Counter[str] = Counter()
+        told = _Told()
         samples = [Sample(rows.NVML_UP, float(session is not None))]
         if session is not None:
             samples.append(Sample(rows.NVML_INFO, 1.0, session.versions))
-            samples.extend(self._gpus(session, request, devices, owners, (seen, unnamed), gaps))
-        for gpu, address, owner in unseen(devices, owners, seen):
+            samples.extend(self._gpus(session, request, devices, owners, told, gaps))
+        for gpu, address, owner in unseen(devices, owners, told.names):
             samples.append(observable(gpu, address, owner, seen=False))
             # A GPU on vfio-pci is out of sight by nature; a part of one that the driver has is not.
             if owner.uuid and gpu != address and session is not None and address in session.gpus:
-                unnamed[owner.uuid] -= 1
-                if unnamed[owner.uuid] < 0:
+                told.nameless[owner.uuid] -= 1
+                if told.nameless[owner.uuid] < 0:
                     gaps.missing("vGPU", f"{gpu} of guest {request.guests[owner.uuid].domain.name!r}")
-        self._cards.keep_record(devices, owners, seen)
+        self._cards.keep_record(devices, owners, told.names)
         self._baselines.flush()
-        self._say(session is not None, gaps)
+        self._say(session, gaps)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
-    def _say(self, is_open: bool, gaps: Gaps) -> None:  # noqa: FBT001 - the only one, and private
+    def _say(self, session: Session | None, gaps: Gaps) -> None:
         """Note why NVML is not asked, which is a state and no trouble while it is not open."""
-        if self._problem:
-            (gaps.note if is_open else gaps.fact)(self._problem)
+        if self._problem and session is None:
+            gaps.fact(self._problem)
+        elif self._problem:
+            gaps.note(self._problem)
         for problem in self._baselines.problems:
             gaps.note(problem)
 
@@ -108,13 +110,10 @@ class Nvml(Source):
         request: Request,
         devices: Devices,
         owners: Owners,
-        told: tuple[set[str], Counter[str]],
+        told: "_Told",
         gaps: Gaps,
     ) -> Iterator[Sample]:
-        """Yield the series of all GPUs; one that is lost costs its own only.
-
-        Adds to `gaps`, and to the names and the guests' nameless vGPUs that NVML has `told`.
-        """
+        """Yield the series of all GPUs; one that is lost costs its own only. Adds to `told` and `gaps`."""
         lost = 0
         session.listener.listen_again()
         for gpu in session.gpus.values():
@@ -128,8 +127,8 @@ class Nvml(Source):
             except ClosedError as error:
                 self._abandon(f"NVML went away: {error}")
                 return
-            told[0].update(card.seen)
-            told[1].update(card.unnamed)
+            told.names.update(card.seen)
+            told.nameless.update(card.unnamed)
             yield from card.samples
             yield Sample(rows.LOST, 0.0, (gpu.address,))
             if gpu.address in session.listener.listening:
@@ -186,6 +185,14 @@ class Nvml(Source):
             if self._reopening.failures:
                 self._closed()
             self._reopening.failed()
+
+
+@dataclass(slots=True)
+class _Told:
+    """What NVML told: the names that sysfs has for it too, and how many vGPUs of each guest have none."""
+
+    names: set[str] = field(default_factory=set)
+    nameless: Counter[str] = field(default_factory=Counter)
 
 
 def _bound(devices: Devices) -> Iterator[str]:
