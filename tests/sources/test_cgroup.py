@@ -330,6 +330,21 @@ def test_the_group_of_a_vcpu_that_is_not_there_is_missed(tmp_path: Path) -> None
         assert reading.notes == ("control group not found: vcpu1 of guest 'web', vcpu2 of guest 'web'",)
 
 
+def test_the_group_of_a_vcpu_that_was_unplugged_is_not_missed(tmp_path: Path) -> None:
+    """It has been there and is gone, which no event of libvirt's tells: the definition is older."""
+    host = systemd_version_2(tmp_path)
+    host.group(f"{NESTED}/vcpu1", cpu_max="max 100000\n")
+    known = request(a="web")
+    (guest,) = known.guests.values()
+    guests = {A: replace(guest, domain=replace(guest.domain, vcpus=2))}
+    assert host.source.read(replace(known, guests=guests)).missing == 0
+    group = tmp_path / "sys/fs/cgroup" / NESTED / "vcpu1"
+    (group / "cpu.max").unlink()
+    group.rmdir()
+    for _ in range(3):
+        assert host.source.read(replace(known, guests=guests)).missing == 0
+
+
 def test_a_guest_without_a_process_is_counted(tmp_path: Path) -> None:
     """It has no group that could be found."""
     reading = systemd_version_2(tmp_path).read(a="web", b="db")

@@ -299,6 +299,18 @@ def test_a_thread_that_is_promised_and_not_there_is_missed(
         assert reading.notes == ((f"thread not found: {named}",) if missing else ())
 
 
+def test_a_vcpu_that_was_unplugged_is_not_missed(proc: ProcTree) -> None:
+    """Its thread has been there and ended, which no event of libvirt's tells: the definition is older."""
+    proc.qemu(100, A, "web", {101: "CPU 0/KVM", 102: "CPU 1/KVM"})
+    source = Reader(proc.root).source
+    assert source.read(promised(2)).missing == 0
+    for file in (proc.root / "proc/100/task/102").iterdir():
+        file.unlink()
+    (proc.root / "proc/100/task/102").rmdir()
+    assert source.read(promised(2)).missing == 0
+    assert source.read(promised(3)).notes == ("thread not found: vCPU 1 of guest 'web'",)
+
+
 def test_a_guest_without_a_process_is_counted(proc: ProcTree) -> None:
     """Its note has been there; it is counted too."""
     proc.qemu(100, A, "web", KVM)

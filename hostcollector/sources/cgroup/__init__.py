@@ -50,6 +50,7 @@ class Cgroup(Source):
         self._parts = Parts()
         self._limits = Limits(clock)
         self._quotas: dict[str, _Divided] = {}
+        self._quotas_before: dict[str, _Divided] = {}
         self._memberships: dict[bytes, Groups] = {}
 
     def read(self, request: Request) -> Reading:
@@ -61,7 +62,7 @@ class Cgroup(Source):
         if self._limits.begin() or not self._mounts:
             self._look_at_mounts()
             self._parts.begin()
-            self._quotas.clear()
+            self._quotas_before, self._quotas = self._quotas, {}
         gaps = Gaps()
         found = self._processes.find(request.guests, request.taken_at)
         gaps.tell(found.notes, len(request.guests) - len(found.processes))
@@ -149,8 +150,10 @@ class Cgroup(Source):
                         limited.append(part)
                 except (OSError, SourceMalformedError) as error:
                     problems[quota_file(part.directory)] = str(error)
-            names = frozenset(part.name for part in parts)
-            self._quotas[group.directory] = _Divided(names, tuple(limited), problems)
+            vcpus = frozenset(part.name for part in parts if part.name.startswith(_VCPU_PART))
+            before = self._quotas_before.get(group.directory)
+            ever = vcpus | before.vcpus_ever if before is not None else vcpus
+            self._quotas[group.directory] = _Divided(vcpus, ever, tuple(limited), problems)
         return self._quotas[group.directory]
 
     def _whole(self, groups: Groups, gaps: Gaps) -> Iterator[version2.Figure]:
@@ -169,20 +172,27 @@ class Cgroup(Source):
 
 
 class _Divided(NamedTuple):
-    """The names of all parts of a group, those that have a CPU quota, and the quotas that cannot be read."""
+    """The parts of a group: the vCPUs' and those that there have been, those with a quota, and problems.
 
-    names: frozenset[str]
+    `problems` are the quotas that cannot be read.
+    """
+
+    vcpus: frozenset[str]
+    vcpus_ever: frozenset[str]
     limited: tuple[Part, ...]
     problems: Mapping[str, str]
 
 
 def _miss(parts: _Divided, domain: Domain, gaps: Gaps) -> None:
-    """Note the groups of vCPUs that libvirt did not make, where it makes such groups at all."""
-    made = sum(name.startswith(_VCPU_PART) for name in parts.names)
-    lacking = (domain.vcpus or 0) - made
-    if made and lacking > 0:
-        numbered = (f"{_VCPU_PART}{number}" for number in range(made + lacking))
-        for name in [name for name in numbered if name not in parts.names][:lacking]:
+    """Note the groups of vCPUs that libvirt did not make, where it makes such groups at all.
+
+    One that was there is gone because its vCPU was unplugged: libvirt has no event for that, and the
+    definition may be older.
+    """
+    lacking = (domain.vcpus or 0) - len(parts.vcpus_ever)
+    if parts.vcpus_ever and lacking > 0:
+        numbered = (f"{_VCPU_PART}{number}" for number in range(len(parts.vcpus_ever) + lacking))
+        for name in [name for name in numbered if name not in parts.vcpus_ever][:lacking]:
             gaps.missing("control group", f"{name} of guest {domain.name!r}")
 
 

@@ -68,7 +68,7 @@ class Procfs(Source):
             raise ProcessLookupError
         for directory, why in seen.unread.items():
             gaps.unread(f"{directory} of guest {domain.name!r}", why)
-        miss(domain, seen.roles, gaps, one_for_all=seen.one_for_all)
+        miss(domain, seen, gaps)
         samples, uuid = seen.samples, process.uuid
         samples.append(Sample(cpu.DOMAIN_CPU_TIME, stat.cpu_ticks / self._ticks_per_second, (), uuid))
         samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))

@@ -1,7 +1,7 @@
 """Reads the threads of one QEMU process after the other."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from hostcollector.catalogue import cpu
@@ -13,6 +13,7 @@ from hostcollector.qemu_processes import QemuProcess
 from hostcollector.sources.procfs.duties import Duty, Role, role_in_group, role_of, whole_role
 from hostcollector.sources.procfs.promised import lacking
 from hostcollector.sources.procfs.scheduling import placement, times, wait_sum
+from hostcollector.sources.procfs.seen import Seen
 
 _Pair = tuple[Metric, Metric]
 
@@ -36,24 +37,22 @@ class _Thread(NamedTuple):
     processor: int
 
 
-class Seen(NamedTuple):
-    """What was read of one process's threads: their series, their roles, and those that cannot be read.
-
-    `one_for_all` says that one thread runs all vCPUs.
-    """
-
-    samples: list[Sample]
-    roles: Sequence[Role]
-    unread: Mapping[str, Exception]
-    one_for_all: bool
-
-
 class _Others:
-    """The threads of one process that have no series, each for a while only: it may take another name."""
+    """The threads of one process that have no series, each for a while only: it may take another name.
+
+    Knows too which vCPUs the process has had.
+    """
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._vcpus: set[Role] = set()
         self.one_for_all = False
+
+    def unplugged(self, roles: Iterable[Role]) -> int:
+        """Return how many vCPUs there have been that are not among the roles of now."""
+        now = {role for role in roles if role.duty is Duty.VCPU}
+        self._vcpus |= now
+        return len(self._vcpus) - len(now)
 
     def forget(self, tids: Collection[str]) -> None:
         """Forget the threads that are not among `tids`."""
@@ -111,7 +110,8 @@ class ThreadReader:
             except (OSError, SourceMalformedError) as error:
                 unread[thread.directory] = error
         roles = [thread.role for thread in own]
-        return Seen(samples, roles, unread, self._others[process].one_for_all)
+        others = self._others[process]
+        return Seen(samples, roles, unread, others.unplugged(roles), others.one_for_all)
 
     def _thread(self, thread: _Thread, uuid: str) -> list[Sample]:
         """Return all series of a thread, or none: no half of one is shown."""
