@@ -1,0 +1,68 @@
+"""A file system that never answers, as a dead NFS server's, costs what lies on it and nothing else."""
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hostcollector.baselines import Baselines
+from tests.serving import running_daemon, wait
+
+pytestmark = pytest.mark.lab
+
+UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
+_MNT_DETACH = 2
+
+
+@contextmanager
+def dead(directory: Path) -> Iterator[None]:
+    """Mount a file system on a directory whose every call waits; at the end all of them fail."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    server = os.open("/dev/fuse", os.O_RDWR)
+    try:
+        options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+        if libc.mount(b"dead", bytes(directory), b"fuse", 0, options):
+            raise OSError(ctypes.get_errno(), "mount")
+        yield
+    finally:
+        os.close(server)
+        libc.umount2(bytes(directory), _MNT_DETACH)
+
+
+def test_a_map_on_a_dead_disk_costs_no_page_and_no_end(tmp_path: Path) -> None:
+    """Pages come from the map of before, the log says it once, and SIGTERM overtakes a reload that waits."""
+    share, file = tmp_path / "share", tmp_path / "config.yml"
+    share.mkdir()
+    (share / "tenants.yml").write_text(f"uuids: {{{UUID}: acme}}")
+    file.write_text(
+        f"tenancy: {{map_file: {share}/tenants.yml}}\ncollection: {{maximum_age_seconds: 0}}\n"
+        f"paths: {{state_directory: {tmp_path}/state}}\n"
+    )
+    with running_daemon(tmp_path, f"--config.file={file}") as daemon:
+        with dead(share):
+            for _ in range(3):
+                assert daemon.get("/metrics")[0] == 200
+            assert daemon.log.read_text().count("tenants.yml does not answer") == 1
+        wait(lambda: daemon.get("/metrics")[0] == 200 and "recovered" in daemon.log.read_text(), "the end")
+        with dead(share):
+            daemon.child.send_signal(signal.SIGHUP)
+            assert daemon.get("/metrics")[0] == 200
+            assert daemon.end() == 0
+
+
+def test_baselines_on_a_dead_disk_are_unknown_and_nothing_waits(tmp_path: Path) -> None:
+    """Counters of reused hardware are absent, with the reason; when the disk is back they go on."""
+    state = tmp_path / "state"
+    before = Baselines(state, patience=30)
+    before.relative("vf/1", "a", {"rx": 100})
+    before.flush()
+    baselines = Baselines(state, patience=0.1)
+    with dead(state):
+        assert baselines.relative("vf/1", "a", {"rx": 130}) == {}
+        assert baselines.status.records == 0
+        assert "the disk has not answered for" in baselines.problems[0]
+    wait(lambda: baselines.relative("vf/1", "a", {"rx": 150}) == {"rx": 50}, "the record")
