@@ -13,6 +13,7 @@ from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.exposition import Encoder, Format
 from hostcollector.model import Snapshot
+from hostcollector.overview import overview
 from hostcollector.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.systemd import listening_sockets
 from hostcollector.wiring import Hypervisor
@@ -64,7 +65,7 @@ def _warn_of_open_secrets(settings: Settings) -> None:
 def collect_once(settings: Settings) -> tuple[bytes, bool]:
     """Make one collection. Returns the page as text 0.0.4, and whether libvirt answered."""
     snapshot = diagnose(settings)
-    return Encoder().encode(snapshot, Format.TEXT), is_libvirt_up(snapshot)
+    return Encoder().encode(snapshot, Format.TEXT), bool(overview(snapshot).libvirt_up)
 
 
 def profile_collections(settings: Settings, rounds: int) -> list[profile.StageCost]:
@@ -101,13 +102,3 @@ def collecting(
         collector.close()
         collector.wait_closed(FAREWELL_SECONDS)
         hypervisor.close()
-
-
-def is_libvirt_up(snapshot: Snapshot) -> bool:
-    """Whether libvirt answered in the snapshot's collection."""
-    return any(
-        value == 1.0
-        for family in snapshot.families
-        if family.metric.name == "libvirt_up"
-        for value in family.series.values()
-    )

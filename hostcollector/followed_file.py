@@ -16,10 +16,13 @@ logger = logging.getLogger("hostcollector")
 Content = TypeVar("Content")
 
 FIRST_PATIENCE_SECONDS = 20.0
-"""How long the first reading may take: the largest map that is read takes a quarter of it."""
+"""How long the first reading may take."""
 
 PATIENCE_SECONDS = 0.1
 """How long a collection waits for a look at the file."""
+
+HANGS_AFTER_SECONDS = 10.0
+"""After how long a look that goes on is trouble: the largest map that is read takes half of it."""
 
 Stamp = tuple[int, int, int] | None
 
@@ -42,6 +45,7 @@ class FollowedFile(Generic[Content]):
         lane: Lane | None = None,
         patience: float = PATIENCE_SECONDS,
         first_patience: float = FIRST_PATIENCE_SECONDS,
+        hangs_after: float = HANGS_AFTER_SECONDS,
     ) -> None:
         self._path = path
         self._read = read
@@ -49,6 +53,8 @@ class FollowedFile(Generic[Content]):
         self._transitions = transitions or Transitions(logger)
         self._lane = lane or Lane(what)
         self._patience = patience
+        self._hangs_after = hangs_after
+        self._begun = 0.0
         self._told = self._problem = ""
         self._flight: Future[tuple[Stamp, Content | None, str] | None] | None = None
         self._stamp, self.current = self._first(time.monotonic() + first_patience)
@@ -64,9 +70,10 @@ class FollowedFile(Generic[Content]):
                 self._flight = self._lane.submit(self._look)
             except LaneBusyError:
                 return False
-            patience = self._patience
+            patience, self._begun = self._patience, time.monotonic()
         if not wait([self._flight], timeout=patience).done:
-            self._tell(f"{self._path} does not answer")
+            if time.monotonic() - self._begun >= self._hangs_after:
+                self._tell(f"{self._path} does not answer")
             return False
         flight, self._flight = self._flight, None
         if error := flight.exception():
@@ -90,7 +97,9 @@ class FollowedFile(Generic[Content]):
             raise ConfigUnreachableError(
                 str(self._path), ["does not answer: is it on a file system that hangs?"]
             )
-        return flight.result()
+        found = flight.result()
+        self._transitions.succeeded(self._what)  # whatever was wrong before a reload
+        return found
 
     def _look(self) -> tuple[Stamp, Content | None, str] | None:
         """Return what is new: the stamp, and the content or why it cannot be read; None where nothing is."""

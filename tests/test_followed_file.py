@@ -91,7 +91,7 @@ def test_each_new_trouble_is_logged_and_its_end(
 def test_a_disk_that_hangs_holds_up_nobody(path: Path, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
     """The old content is there at once, the trouble is logged once, and later the new content comes."""
     caplog.set_level(logging.INFO)
-    file = followed(path, disk, patience=0.01)
+    file = followed(path, disk, patience=0.01, hangs_after=0.0)
     disk.answers.clear()
     path.write_text("two")
     assert [file.changed() for _ in range(5)] == [False] * 5
@@ -103,6 +103,32 @@ def test_a_disk_that_hangs_holds_up_nobody(path: Path, disk: Disk, caplog: pytes
     while not file.changed():
         pass
     assert file.current == "two"
+    assert caplog.records[-1].getMessage().startswith("map recovered after")
+
+
+def test_a_look_that_takes_its_time_is_no_trouble(
+    path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A large map is read for seconds, and nobody waits or hears of it."""
+    file = followed(path, disk, patience=0.0)
+    disk.answers.clear()
+    path.write_text("two")
+    assert [file.changed() for _ in range(5)] == [False] * 5
+    disk.answers.set()
+    while not file.changed():
+        pass
+    assert (file.current, caplog.records) == ("two", [])
+
+
+def test_a_reload_that_mends_a_map_says_so(path: Path, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+    """The map is read anew by a reload: what was wrong with it is over."""
+    caplog.set_level(logging.INFO)
+    transitions = Transitions(logging.getLogger("test"))
+    file = FollowedFile(path, disk.read, "map", transitions, patience=30)
+    path.write_text("wrong")
+    file.changed()
+    path.write_text("two")
+    assert FollowedFile(path, disk.read, "map", transitions).current == "two"
     assert caplog.records[-1].getMessage().startswith("map recovered after")
 
 

@@ -44,8 +44,13 @@ def test_a_map_on_a_dead_disk_costs_no_page_and_no_end(tmp_path: Path) -> None:
     )
     with running_daemon(tmp_path, f"--config.file={file}") as daemon:
         with dead(share):
-            for _ in range(3):
+
+            def is_said() -> bool:
                 assert daemon.get("/metrics")[0] == 200
+                return "tenants.yml does not answer" in daemon.log.read_text()
+
+            wait(is_said, "a line in the log")
+            assert daemon.get("/metrics")[0] == 200
             assert daemon.log.read_text().count("tenants.yml does not answer") == 1
         wait(lambda: daemon.get("/metrics")[0] == 200 and "recovered" in daemon.log.read_text(), "the end")
         with dead(share):
