@@ -71,20 +71,21 @@ class Record:
 
         An equal reading within a minute is the same one. A counter met for the first time starts at 0.
         """
-        baseline = dict(self.baseline)
-        reset = any(0 < raw < self.last.get(name, 0) for name, raw in counters.items())
+        baseline, last, read_at = self.baseline, self.last, self.read_at
+        reset = any(0 < raw < last.get(name, 0) for name, raw in counters.items())
         silent = not any(counters.values())
         values: dict[str, float] = {}
+        changed = False
         for name, raw in counters.items():
-            believed = self._believed(name, raw, at, fastest.get(name, FASTEST), reset=reset, silent=silent)
-            if believed:
-                self.last[name], self.read_at[name] = raw, at
-                self._doubts.pop(name, None)
-                values[name] = raw - self.baseline.setdefault(name, raw)
+            start = baseline.get(name)
+            if self._believed(name, raw, at, fastest.get(name, FASTEST), reset=reset, silent=silent):
+                last[name], read_at[name] = raw, at
+                values[name] = raw - baseline.setdefault(name, raw)
+                changed = changed or baseline[name] != start
             else:
                 # The next owner starts at 0, whatever the reading is; not so what it cannot be.
-                values[name] = math.nan if name in self.baseline or is_unknown_count(raw) else 0
-        return values, self.baseline != baseline
+                values[name] = 0 if start is None and not is_unknown_count(raw) else math.nan
+        return values, changed
 
     def _believed(self, name: str, raw: int, at: float, fastest: float, *, reset: bool, silent: bool) -> bool:
         if is_unknown_count(raw):
@@ -95,6 +96,7 @@ class Record:
             self._zeros.add(name)
             return again
         if _goes_on(before, self.read_at.get(name, 0.0), raw, at, fastest):
+            self._doubts.pop(name, None)
             return True
         if raw == 0 and not reset:
             return False
@@ -113,8 +115,9 @@ class Record:
             return False
         used = before - self.baseline.get(name, before) if raw > before else 0
         self.baseline[name] = doubt.first - used
+        del self._doubts[name]
         return True
 
 
 def _goes_on(before: int, before_at: float, raw: int, at: float, fastest: float) -> bool:
-    return 0 <= raw - before <= fastest * (max(0.0, at - before_at) + SLACK_SECONDS)
+    return 0 <= raw - before <= fastest * (at - before_at + SLACK_SECONDS)

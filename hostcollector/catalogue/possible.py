@@ -16,15 +16,19 @@ AHEAD_SECONDS = 60.0
 _MOST_IN_64_BITS = 2**64 - 2**40
 # What a counter of 64 bits shows when it is one of 32 bits at its end, or signed and at either end.
 _ALL_ONES = (2**32 - 1, 2**63 - 1, 2**63)
+_LEAST_UNKNOWN = min(_ALL_ONES)
 _UNKNOWN_COUNTS = frozenset((*_ALL_ONES, *(one * BYTES_PER_KIB for one in _ALL_ONES)))
 
 
 def is_unknown_count(raw: int) -> bool:
     """Whether a raw count means "not known": negative, or all ones, in units of one or of 1,024."""
+    if 0 <= raw < _LEAST_UNKNOWN:
+        return False
     return (
         raw < 0
         or raw in _UNKNOWN_COUNTS
-        or any(_MOST_IN_64_BITS * unit <= raw < 2**64 * unit for unit in (1, BYTES_PER_KIB))
+        or _MOST_IN_64_BITS <= raw < 2**64
+        or _MOST_IN_64_BITS * BYTES_PER_KIB <= raw < 2**64 * BYTES_PER_KIB
     )
 
 
