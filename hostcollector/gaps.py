@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from hostcollector.errors import SourceError
+from hostcollector.wording import named
 
 MOST_NAMED = 10
 """How many items a note names; the others are counted."""
@@ -109,9 +110,7 @@ class _Guard:
 
 
 def _named(names: list[str]) -> str:
-    shown = ", ".join(name[:_LONGEST] for name in names[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return named([name[:_LONGEST] for name in names], MOST_NAMED)
 
 
 def _sentence(why: object) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hostcollector.model import Domain, Guest
 from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.wording import counted
+from hostcollector.wording import counted, named
 
 _MOST_NAMED = 4
 
@@ -78,9 +78,8 @@ class Owners:
     def why_open(self) -> str:
         """Return why devices that no guest claims are left out; empty when they are not."""
         if self.unread:
-            more = f" and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
-            named = ", ".join(repr(name) for name in self.unread[:_MOST_NAMED]) + more
-            return f"the XML of {counted(len(self.unread), 'guest')} ({named}) cannot be read"
+            names = named([repr(name) for name in self.unread], _MOST_NAMED)
+            return f"the XML of {counted(len(self.unread), 'guest')} ({names}) cannot be read"
         return "" if self.listed else "not all guests are listed yet"
 
     @staticmethod

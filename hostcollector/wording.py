@@ -1,5 +1,7 @@
 """How times and counts are said to a person, in logs, on the status page and in a terminal."""
 
+from collections.abc import Sequence
+
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -19,6 +21,12 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """Return ``1 guest``, ``2 guests``; `plural` for nouns that do not end in s then."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def named(names: Sequence[str], most: int) -> str:
+    """Return the first names, at most so many, and how many there are more."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def one_line(text: str) -> str:

@@ -4,13 +4,14 @@ Sizes, limits and the descriptive `_info` series stand here, so that use can be 
 They go on while libvirt is away, since the inventory keeps the guests it knows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hostcollector import nova
 from hostcollector.catalogue import block, guest, interface
-from hostcollector.gaps import Gaps
+from hostcollector.gaps import MOST_NAMED, Gaps
 from hostcollector.model import Disk, Domain, Guest, Nic, Sample
 from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.wording import counted, named
 
 
 class Definition(Source):
@@ -29,8 +30,7 @@ class Definition(Source):
             kept[uuid] = before if before and before[0] is known else (known, tuple(_samples(known)))
         self._kept = kept
         gaps = Gaps()
-        for known in request.guests.values():
-            _remark(known.domain, gaps)
+        _remark([known.domain for known in request.guests.values()], gaps)
         return Reading(
             samples=[sample for _, samples in kept.values() for sample in samples],
             notes=gaps.notes,
@@ -39,17 +39,27 @@ class Definition(Source):
         )
 
 
-def _remark(domain: Domain, gaps: Gaps) -> None:
-    """Say what could not be read of a guest, and whether its name looks like another one on the page."""
-    shown = f"guest {domain.name!r}"
-    if not domain.complete:
-        gaps.unread(f"the XML of {shown}", "; ".join(domain.remarks) or "the reason is not known")
-    elif domain.remarks:
-        gaps.fact(f"{shown}: {'; '.join(domain.remarks)}")
-    if domain.name != domain.name.strip() or not domain.name.isprintable():
+def _remark(domains: Iterable[Domain], gaps: Gaps) -> None:
+    """Say what could not be read of guests, and whose names look like other ones on the page."""
+    left_out: dict[str, list[str]] = {}
+    odd = []
+    for domain in domains:
+        if not domain.complete:
+            why = "; ".join(domain.remarks) or "the reason is not known"
+            gaps.unread(f"the XML of guest {domain.name!r}", why)
+        elif domain.remarks:
+            left_out.setdefault("; ".join(domain.remarks), []).append(repr(domain.name))
+        if domain.name != domain.name.strip() or not domain.name.isprintable():
+            odd.append(f"{domain.name!r} ({domain.uuid})")
+    for remark, guests in list(left_out.items())[:MOST_NAMED]:
+        gaps.fact(f"guest {named(guests, MOST_NAMED)}: {remark}")
+    if len(left_out) > MOST_NAMED:
+        others = sum(map(len, list(left_out.values())[MOST_NAMED:]))
+        gaps.fact(f"{counted(others, 'more guest')} with metadata that is left out")
+    if odd:
         gaps.fact(
-            f"{shown} ({domain.uuid}) has a name with blanks around it or with "
-            "characters that cannot be printed: only its UUID tells it from a guest whose name looks the same"
+            f"guest {named(odd, MOST_NAMED)}: a name with blanks around it, or with characters that cannot "
+            "be printed, may look like another guest's: only the UUID tells them apart"
         )
 
 

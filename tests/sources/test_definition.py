@@ -94,6 +94,18 @@ def test_what_was_left_out_of_the_metadata_is_said() -> None:
     assert (reading.partial, reading.missing) == (False, 0)
 
 
+def test_many_guests_with_odd_metadata_are_few_notes() -> None:
+    """The same remark is one note, different ones are so many and a count: a page of notes helps nobody."""
+    same = [Domain(uuid=f"s{n}", name=f"s{n}", remarks=("it is odd",)) for n in range(50)]
+    other = [Domain(uuid=f"o{n}", name=f"o{n} ", remarks=(f"odd in line {n}",)) for n in range(50)]
+    notes = _read(*same, *other).notes
+    assert len(notes) == 12
+    assert notes[0].endswith("'s9' and 40 more: it is odd")
+    assert "41 more guests with metadata that is left out" in notes
+    assert "and 40 more: a name with blanks" in notes[-1]
+    assert max(map(len, notes)) < 500
+
+
 @pytest.mark.parametrize(
     ("name", "marked"),
     [
