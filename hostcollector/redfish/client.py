@@ -17,13 +17,14 @@ SERVICE = Service(name="BMC", section="redfish")
 DEFAULT_LIMITS = Limits(
     request_seconds=10.0,
     visit_seconds=240.0,
-    visit_bytes=32 * 1024 * 1024,
+    answer_bytes=4 * 1024 * 1024,
+    visit_bytes=24 * 1024 * 1024,
     connections=2,
     first_pause=5.0,
     longest_pause=300.0,
     login_pause=300.0,
 )
-"""A BMC is a small computer: few questions at once, and time to answer them."""
+"""A BMC is a small computer: few questions at once, and time to answer them. Its largest report has 1 MB."""
 
 
 # A walk over the resources, the reports, the ports, the GPUs, and what is on its way when time is up.

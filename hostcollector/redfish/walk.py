@@ -9,6 +9,7 @@ from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock
 from hostcollector.redfish.links import Resource, address, canonical, links, resource, text
 from hostcollector.redfish.problems import noted
+from hostcollector.redfish.pruning import pruned
 from hostcollector.redfish.together import together
 
 Get = Callable[[str], Coroutine[Any, Any, Any]]
@@ -16,6 +17,8 @@ Get = Callable[[str], Coroutine[Any, Any, Any]]
 # Of hostile or broken answers no more than this is followed.
 _MOST_MEMBERS = 4096
 _MOST_PAGES = 256
+# Resources and members of lists that are known to the next walk.
+_MOST_KEPT = 50_000
 _NEXT = "Members@odata.nextLink"
 _COUNT = "Members@odata.count"
 
@@ -39,6 +42,7 @@ class Walk:
     ) -> None:
         self.gaps = gaps
         self.documents: dict[str, Resource] = {}
+        self._kept = 0
         self._get = get
         self._known = known
         self._clock = clock
@@ -52,12 +56,18 @@ class Walk:
         """Return a resource, or as it was in an earlier walk. Raises `SourceError`."""
         found = self._known.get(path)
         if found is None:
-            found = resource(await self._get(path), path)
+            found = await self._asked(path)
         else:
             with noted(self.gaps, path):
-                found = resource(await self._get(path), path)
-        self.documents[path] = found
+                found = await self._asked(path)
+        members = found.get("Members")
+        self._kept += 1 + (len(members) if isinstance(members, list) else 0)
+        if self._kept <= _MOST_KEPT:
+            self.documents[path] = found
         return found
+
+    async def _asked(self, path: str) -> Resource:
+        return pruned(resource(await self._get(path), path))
 
     async def resources(self, paths: Iterable[str]) -> dict[str, Resource]:
         """Return those of the resources that can be read, in the order of their paths."""

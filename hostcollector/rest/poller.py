@@ -185,9 +185,9 @@ class Poller(Generic[Answer]):
         while not self._stop.is_set():
             try:
                 asyncio.run(self._visit(self._prepared()))
-            except asyncio.CancelledError:
-                return
-            except Exception as error:  # noqa: BLE001 - the thread's boundary: no answer may end it
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - no answer ends the thread
+                if self._stop.is_set():
+                    return
                 backoff.failed()
                 self._note(_as_ours(error))
                 self._questions.forget()
@@ -240,13 +240,13 @@ class Poller(Generic[Answer]):
         if self._state.answer is not None or not self._source_fails:
             self._transitions.failed(self._service.name, text, reason=error.reason)
 
-    def _pause_of(self, error: Exception) -> float:
+    def _pause_of(self, error: BaseException) -> float:
         if isinstance(error, LoginRefusedError):
             return self._limits.login_pause
         return error.pause if isinstance(error, BusyError) else 0.0
 
 
-def _as_ours(error: Exception) -> SourceError:
+def _as_ours(error: BaseException) -> SourceError:
     """Return an error as one of ours; of an unforeseen one its place and not its text, which may quote."""
     if isinstance(error, SourceError):
         return error

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostcollector.errors import SourceError, SourceMalformedError
@@ -48,6 +48,7 @@ DOCUMENTS = st.recursive(LEAVES | LINKS, _deeper, max_leaves=20)
 RESOURCES = st.dictionaries(st.sampled_from(NAMES), DOCUMENTS, max_size=10)
 
 
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(PATHS), RESOURCES | DOCUMENTS), RESOURCES)
 def test_nothing_but_an_error_of_ours(documents: dict[str, Any], root: dict[str, Any]) -> None:
     """Whatever its resources and reports are, exploring it ends, and with no other error than ours."""

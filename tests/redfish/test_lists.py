@@ -1,6 +1,7 @@
 """Each list of a BMC: one bad item among good ones costs itself and a note; pages are read to the end."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -324,3 +325,16 @@ def test_nothing_is_asked_after_the_conversation() -> None:
         return told.asked.total() - asked
 
     assert asyncio.run(ask()) == 0
+
+
+@pytest.mark.parametrize("name", ["Huge", "Links", "Status", "Members", "Description", "MemorySummary"])
+def test_a_walk_keeps_nothing_huge(name: str) -> None:
+    """What a resource has beside what is looked at is not held from one walk to the next."""
+    tree = Baseboard(count=1, links=1)
+    document = tree.document(f"{SYSTEM}/Processors/GPU_SXM_1")
+    assert document is not None
+    document[name] = "x" * 100_000 if name == "Description" else [[[]]] * 100_000
+    told = Told(tree, {f"{SYSTEM}/Processors/GPU_SXM_1": document})
+    assert len(told.answer().gpus) == 1
+    (kept,) = (found for path, found in told.rounds._resources.items() if path.endswith("/GPU_SXM_1"))
+    assert len(json.dumps(kept)) < 40_000

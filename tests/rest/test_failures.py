@@ -116,7 +116,7 @@ def test_files_that_are_missing_are_named(
 class Stumbling(Things):
     """Meets an answer that nobody foresaw in the first rounds."""
 
-    def __init__(self, errors: list[Exception]) -> None:
+    def __init__(self, errors: list[BaseException]) -> None:
         self.errors = errors
 
     async def ask(self, http: Http, target: Target) -> Any:
@@ -128,9 +128,12 @@ class Stumbling(Things):
 
 @pytest.mark.parametrize(
     "error",
-    [KeyError(PASSWORD), RecursionError(), AttributeError("x"), UnicodeEncodeError("utf-8", "x", 0, 1, "x")],
+    [
+        *(KeyError(PASSWORD), RecursionError(), AttributeError("x"), MemoryError()),
+        *(UnicodeEncodeError("utf-8", "x", 0, 1, "x"), asyncio.CancelledError(PASSWORD)),
+    ],
 )
-def test_no_answer_ends_the_asking(settings: Settings, error: Exception, service: FakeService) -> None:
+def test_no_answer_ends_the_asking(settings: Settings, error: BaseException, service: FakeService) -> None:
     """What nobody foresaw is a failed round with its place in the code, and the next round asks again."""
     poller = Poller(SERVICE, settings, Stumbling([error] * 2), limits=LIMITS, environment={})
     with asking(poller):
