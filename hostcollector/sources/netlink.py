@@ -14,12 +14,12 @@ from hostcollector.model import Guest, Nic, Sample
 from hostcollector.rtnetlink import LinkCounters, LinkDescription, LinkGoneError, RouteSocket
 from hostcollector.sources.base import Reading, Request, Source
 
-# Interfaces whose traffic does not pass a netdev of the host, even if their definition names one.
-_WITHOUT_NETDEV = frozenset({"hostdev", "vdpa", "vhostuser"})
 # What QEMU can hold the other end of (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
 _TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})
 _TAPS = frozenset({_TAP})
-_KINDS = {"direct": _MACVTAPS, "bridge": _TAPS, "network": _TAPS}
+# The types of interfaces with a netdev of the host, and its kind. Of other types, such as user, vhostuser or
+# hostdev, no traffic passes one, even if their definition names one.
+_KINDS = {"direct": _MACVTAPS, "bridge": _TAPS, "network": _TAPS, "ethernet": _TAPS | _MACVTAPS}
 _NO_SUCH_LINK = "no link of that name in this network namespace"
 
 # In the order of `LinkCounters`.
@@ -128,12 +128,13 @@ class Netlink(Source):
 
     def _why_not(self, nic: Nic, link: LinkDescription) -> str:
         """Return why the link cannot be the interface's; empty where nothing speaks against it."""
-        if link.kind not in _KINDS.get(nic.type, _TAPS | _MACVTAPS):
+        if link.kind not in _KINDS[nic.type]:
             return f"no tap or macvtap as the definition says, but {link.kind or 'none that is virtual'}"
         if link.kind == _TAP and not link.ethernet:
             return "a tunnel without Ethernet frames"
-        # Of `ethernet` interfaces somebody else may have made the link, with any address.
-        if self._macs_are_set and nic.type in _KINDS and not nic.trusts_guest and not _has_mac(link, nic.mac):
+        # The link of an `ethernet` interface may have been made by another program, with any address.
+        fixed = self._macs_are_set and nic.type != "ethernet" and not nic.trusts_guest
+        if fixed and not _has_mac(link, nic.mac):
             return f"another interface's: its address is {link.mac}"
         return ""
 
@@ -160,7 +161,7 @@ def _ports(guests: Mapping[str, Guest], gaps: Gaps) -> dict[str, _Port]:
     disputed = set()
     for uuid, guest in guests.items():
         for nic in guest.domain.nics:
-            if nic.target and nic.type not in _WITHOUT_NETDEV:
+            if nic.target and nic.type in _KINDS:
                 port = ports.setdefault(nic.target, _Port(uuid, guest.domain.name, nic))
                 if port.uuid != uuid:
                     disputed.add(nic.target)
