@@ -276,11 +276,11 @@ def test_a_doubted_reading_survives_a_page_without_the_series(pages: Pages) -> N
 
 def test_a_long_pause_lets_a_counter_grow(pages: Pages) -> None:
     """The step is judged by the time that passed, for a series that was missing too."""
-    day = 86400.0
+    day, rate = 86400.0, BYTES.can_be.per_second or 0
     pages.show(BYTES, 100)
     pages.page()
-    assert pages.show(BYTES, 1e12 * (INTERVAL + 60), after=INTERVAL) == 1e12 * (INTERVAL + 60)
-    assert pages.show(BYTES, 1e12 * day, after=day) == 1e12 * day
+    assert pages.show(BYTES, rate * (INTERVAL + 60)) == rate * (INTERVAL + 60)
+    assert pages.show(BYTES, rate * day, after=day) == rate * day
 
 
 def test_a_series_that_was_missing_for_long_is_new(pages: Pages) -> None:
@@ -410,3 +410,12 @@ def test_one_wild_reading_among_good_ones_costs_itself(
     pages = Pages()
     assert pages.follow(row, [*readings[:place], wild, *readings[place + 1 :]]) == shown
     assert pages.counts["test"] == 1
+
+
+def test_the_count_outlives_a_reload() -> None:
+    """Another assembler goes on where the last one was: a reload takes nothing away."""
+    counts: Counter[str] = Counter()
+    for expected in (1, 2):
+        report = Report(source="test", state=SourceState.OK, samples=(_sample(host.CPUS_ONLINE, 0),))
+        Assembler(implausible=counts).assemble(taken_at=START, guests={}, reports=[report], own=(), facts={})
+        assert counts["test"] == expected

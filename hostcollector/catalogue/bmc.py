@@ -7,7 +7,7 @@ from functools import partial
 
 from hostcollector.catalogue.possible import (
     DURATION,
-    EVENTS,
+    ERRORS,
     FLAG,
     PCIE_BYTES,
     RATIO,
@@ -21,7 +21,7 @@ _GPU = ("gpu",)
 
 # Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
 _COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
-    ("pcie_errors", ("kind",), "", EVENTS, "PCIe errors of the GPU: correctable, nonfatal, fatal and more."),
+    ("pcie_errors", ("kind",), "", ERRORS, "PCIe errors of the GPU: correctable, nonfatal, fatal and more."),
     ("pcie_receive_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU received over PCIe."),
     ("pcie_transmit_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU sent over PCIe."),
 )

@@ -3,11 +3,13 @@
 from functools import partial
 
 from hostcollector.catalogue.host import HOST_SHARE
-from hostcollector.catalogue.possible import DISK_SIZE, EVENTS, GUEST_CPU_SECONDS, SECONDS, measured
+from hostcollector.catalogue.possible import DISK_SIZE, ERRORS, GUEST_CPU_SECONDS, SECONDS, counted, measured
 from hostcollector.catalogue.rows import counter, gauge
 
 _cgroup_counter = partial(counter, source="cgroup")
 _seconds = partial(counter, source="cgroup", unit="seconds")
+# A period is a millisecond at least.
+_PERIODS = counted(1000)
 # libvirt writes the limits that it is told, above the host's memory too.
 _LIMIT = measured(0, 2**63, unknown=(2**63 - 1, 2**63 - 4096))
 _bytes = partial(gauge, source="cgroup", unit="bytes")
@@ -31,14 +33,14 @@ CPU_SYSTEM = _seconds(
 # A sum would fall, and look like a restarted counter, when a vCPU is taken away.
 CPU_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_periods_total",
-    can_be=EVENTS,
+    can_be=_PERIODS,
     labels=("group",),
     help="Bandwidth periods in which this part of the guest (vcpu0, emulator, domain) wanted to run.",
     note="Present for the parts that have a CPU quota.",
 )
 CPU_THROTTLED_PERIODS = _cgroup_counter(
     name="libvirt_domain_cgroup_cpu_throttled_periods_total",
-    can_be=EVENTS,
+    can_be=_PERIODS,
     labels=("group",),
     help="Bandwidth periods in which the part's quota ran out.",
     note="Present for the parts that have a CPU quota.",
@@ -67,7 +69,7 @@ MEMORY_SWAP = _bytes(
 )
 MEMORY_OOM_KILLS = _cgroup_counter(
     name="libvirt_domain_cgroup_memory_oom_kills_total",
-    can_be=EVENTS,
+    can_be=ERRORS,
     help="Processes of the control group that the kernel killed for want of memory.",
 )
 PRESSURE_CPU_WAITING = _seconds(

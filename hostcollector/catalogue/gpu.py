@@ -10,6 +10,7 @@ from functools import partial
 
 from hostcollector.catalogue.possible import (
     CELSIUS,
+    ERRORS,
     EVENTS,
     FLAG,
     HERTZ,
@@ -19,6 +20,7 @@ from hostcollector.catalogue.possible import (
     SECONDS,
     WATTS,
     code,
+    counted,
     measured,
     number_of,
 )
@@ -31,6 +33,8 @@ _GPU = ("gpu",)
 _MEMORY = measured(1, 2**44, unknown=(2**32 - 1, (2**32 - 1) * BYTES_PER_KIB))
 # A difference of two temperatures; -1 is possible.
 HEADROOM = measured(-200, 240, unknown=())
+# Rows and pages out of use: a GPU has a few hundred spares.
+_PARTS = counted(1000)
 _BANKS = number_of(2**20)
 _SESSIONS = number_of(10_000)
 _FRAMES = measured(0, 1e6, unknown=())
@@ -51,23 +55,23 @@ _COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
         SECONDS,
         "Time in which the clocks were held down, by reason.",
     ),
-    ("ecc_errors", ("severity",), "", EVENTS, "ECC errors, corrected or uncorrected."),
+    ("ecc_errors", ("severity",), "", ERRORS, "ECC errors, corrected or uncorrected."),
     (
         "memory_ecc_errors",
         ("memory", "severity"),
         "",
-        EVENTS,
+        ERRORS,
         "ECC errors by memory: dram is the device memory.",
     ),
     (
         "remapped_rows",
         ("severity",),
         "",
-        EVENTS,
+        _PARTS,
         "Rows of device memory replaced by spares, by their errors.",
     ),
-    ("retired_pages", ("cause",), "", EVENTS, "Pages of device memory taken out of use, by cause."),
-    ("pcie_replays", (), "", EVENTS, "PCIe packets that had to be sent again."),
+    ("retired_pages", ("cause",), "", _PARTS, "Pages of device memory taken out of use, by cause."),
+    ("pcie_replays", (), "", ERRORS, "PCIe packets that had to be sent again."),
     ("nvlink_receive_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU received over all its NVLinks."),
     ("nvlink_transmit_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU sent over all its NVLinks."),
     (
@@ -234,7 +238,7 @@ VGPU_SCHEDULER_INFO = info(
 )
 XID_EVENTS = counter(
     name="hostcollector_host_gpu_xid_events_total",
-    can_be=EVENTS,
+    can_be=ERRORS,
     source="nvml",
     scope=Scope.HOST,
     labels=_GPU,
@@ -242,7 +246,7 @@ XID_EVENTS = counter(
 )
 XID_EVENTS_BY_CODE = counter(
     name="hostcollector_host_gpu_xid_events_by_code_total",
-    can_be=EVENTS,
+    can_be=ERRORS,
     source="nvml",
     scope=Scope.HOST,
     labels=(*_GPU, "xid"),

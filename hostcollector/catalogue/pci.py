@@ -5,7 +5,7 @@ A GPU, an NVSwitch and a network card that went to one guest are described by th
 
 from functools import partial
 
-from hostcollector.catalogue.possible import EVENTS, FLAG, code, measured, number_of
+from hostcollector.catalogue.possible import ERRORS, FLAG, code, measured, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
 from hostcollector.model import Metric, Possible, Scope
 
@@ -54,7 +54,7 @@ _GAUGES: tuple[tuple[str, tuple[str, ...], Possible, str], ...] = (
 
 def _rows(prefix: str, scope: Scope, whose: str) -> dict[str, Metric]:
     """Return all rows of a PCI function by key, for guests' functions or for the host's."""
-    count = partial(counter, source="vfio", scope=scope, can_be=EVENTS, note=whose)
+    count = partial(counter, source="vfio", scope=scope, can_be=ERRORS, note=whose)
     show = partial(gauge, source="vfio", scope=scope)
     rows = {
         key: show(name=f"{prefix}_{key}", can_be=can_be, labels=(*_PCI, *labels), help=text)

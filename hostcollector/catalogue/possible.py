@@ -78,7 +78,7 @@ def counted(
         most=most,
         unknown=frozenset([last]) if saturates else _inside((one * step for one in _ALL_ONES), 0, most),
         per_second=per_second,
-        text=f"{growth} for {given}"
+        text=f"{growth} for each of {given}"
         if given
         else f"{growth}; {_short(last)} is its end"
         if saturates
@@ -144,12 +144,15 @@ VCPUS = number_of(2**16)
 CPUS = number_of(2**20)
 
 # Counters: of the fastest device that there is, with room.
-NETWORK_BYTES = DISK_BYTES = PCIE_BYTES = counted(1e12)
+NETWORK_BYTES = counted(2e11)
+DISK_BYTES = PCIE_BYTES = counted(1e12)
 NVLINK_BYTES = counted(1e13, step=BYTES_PER_KIB)
 PACKETS = counted(1e10)
 REQUESTS = counted(1e9)
-# Errors, faults, context switches: each takes a processor or a device some nanoseconds.
+# Faults, context switches, flits: each takes a processor or a link some nanoseconds.
 EVENTS = counted(1e9)
+# Errors of a device that still works.
+ERRORS = counted(1e6)
 # Time of one thread, or time that passes for a group of them.
 SECONDS = counted(1, step=1 / NANOSECONDS_PER_SECOND, bits=63)
 # Time of all of a guest's threads together.
