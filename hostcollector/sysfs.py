@@ -3,25 +3,39 @@
 A collection reads thousands of them, so no `Path` is built for each.
 """
 
+import errno
 import os
 
 _LONGEST = 4096  # sysfs gives a page at most
 _MOST_DIGITS = 20
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EOPNOTSUPP})
 
 
 def text(path: str) -> str:
-    """Return a file without its line break; empty where there is none, or where reading it is refused.
+    """Return a file without its line break; empty where there is none, or where it cannot be read."""
+    try:
+        return _read(path)
+    except OSError:
+        return ""
 
-    Drivers refuse with EOPNOTSUPP or EINVAL what their device does not have.
+
+def told(path: str) -> str:
+    """Return a file as `text` does; empty where there is none, or where the device does not have it.
+
+    Drivers refuse that with EOPNOTSUPP or EINVAL. Raises `OSError` for a device that does not answer (EIO).
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
+        return _read(path)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return ""
+        raise
+
+
+def _read(path: str) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, _LONGEST).decode(errors="replace").strip()
-    except OSError:
-        return ""
     finally:
         os.close(descriptor)
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hostcollector.catalogue import infiniband as rows
+from hostcollector.errors import SourceMalformedError
 from hostcollector.gaps import MOST_NAMED, Gaps
 from hostcollector.model import Sample
 from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.sysfs import entries, number_in, target, text
+from hostcollector.sysfs import entries, number_in, target, text, told
 from hostcollector.units import bytes_from_bits
 
 _STATE = re.compile(r"(\d{1,3})\s*:")
@@ -116,11 +117,12 @@ class _Port:
 
     def _match(self, pattern: re.Pattern[str], file: str) -> re.Match[str] | None:
         """Return what a file says; one that exists and says something else is noted."""
-        said = text(f"{self._path}/{file}")
-        found = pattern.match(said)
-        if said and not found:
-            self._gaps.unread(f"port {self._name}: {file}", f"it says {said[:40]!r}")
-        return found
+        with self._gaps.item(f"port {self._name}: {file}"):
+            said = told(f"{self._path}/{file}")
+            if (found := pattern.match(said)) or not said:
+                return found
+            raise SourceMalformedError(f"it says {said[:40]!r}")
+        return None
 
     def _counters(self) -> dict[str, int]:
         """Return the counters by file name; the 64-bit ones of old drivers under the usual names."""
@@ -134,17 +136,18 @@ class _Port:
     def _numbers(self, directory: str) -> dict[str, int]:
         """Return the counters of a directory by file name, without those that have no value.
 
-        A text for a value is the driver's word that it does not count; a number that is none is noted. What
-        cannot be read at all, drivers refuse because their device does not have it.
+        A text for a value is the driver's word that it does not count; a number that is none is noted, and a
+        file that the device does not answer for.
         """
         found = {}
         for name in sorted(entries(f"{self._path}/{directory}")):
-            said = text(f"{self._path}/{directory}/{name}")
-            value = number_in(said)
-            if value is not None:
-                found[name] = value
-            elif said[:1].isalpha():
-                self._texts.add(said[:40])
-            elif said:
-                self._gaps.unread(f"port {self._name}: {directory}/{name}", f"it says {said[:40]!r}")
+            with self._gaps.item(f"port {self._name}: {directory}/{name}"):
+                said = told(f"{self._path}/{directory}/{name}")
+                value = number_in(said)
+                if value is not None:
+                    found[name] = value
+                elif said[:1].isalpha():
+                    self._texts.add(said[:40])
+                elif said:
+                    raise SourceMalformedError(f"it says {said[:40]!r}")
         return found

@@ -104,6 +104,9 @@ def test_what_the_driver_does_not_count_is_absent(tmp_path: Path) -> None:
     """Neither the text that some drivers give instead of a number nor a refused read becomes a 0."""
     port = _port(_device(tmp_path), counters={"port_rcv_errors": "N/A (no PMA)", "link_downed": "-1"})
     (port / "counters/symbol_error").mkdir()
+    reading = _read(tmp_path)
+    assert reading.missing == 2
+    assert any("counters/symbol_error cannot be read: Is a directory" in note for note in reading.notes)
     assert set(_values(tmp_path)) == {"state_id", "physical_state_id", "rate_bytes_per_second"}
 
 
