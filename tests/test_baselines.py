@@ -136,6 +136,8 @@ _LEFT_OUT = math.nan
         ([100, ALL_ONES - 3, 200], [0, _LEFT_OUT, 100]),
         ([100, WILD, 200, 300], [0, _LEFT_OUT, 100, 200]),
         ([100, WILD, WILD + 1, 200, 300], [0, _LEFT_OUT, _LEFT_OUT, 100, 200]),
+        # As far as the counter could have grown: shown, and then undone.
+        ([100, 2**40, 200, 300], [0, 2**40 - 100, _LEFT_OUT, 200]),
         # What stays is believed, and the leap is not the owner's.
         ([100, 300, WILD, WILD + 1, WILD + 7], [0, 200, _LEFT_OUT, _LEFT_OUT, 207]),
         ([0, 900, 910], [0, 0, 10]),

@@ -66,7 +66,9 @@ class Record:
         * All ones, or a negative number in unsigned clothes.
         * 0 while no other counter went back to more than that: drivers answer with zeros, and say nothing,
           when a read fails. As the very first reading, 0 is believed when it is read again.
-        * One that went back. It is believed at its second reading, and starts at 0 again from the first.
+        * One that went back. It is believed at its second reading. Below the baseline it starts at 0 again
+          from the first. Above it it goes on from the baseline: whether it was reset or the reading before
+          was wild, the owner has used that much.
         * One that leapt. It is believed at its third reading; the leap itself is never counted.
 
         An equal reading within a minute is the same one. A counter met for the first time starts at 0.
@@ -113,8 +115,11 @@ class Record:
         self._doubts[name] = doubt
         if doubt.readings < (BELIEVED_AHEAD if raw > before else BELIEVED_BACK):
             return False
-        used = before - self.baseline.get(name, before) if raw > before else 0
-        self.baseline[name] = doubt.first - used
+        start = self.baseline.get(name, before)
+        if raw > before:
+            self.baseline[name] = doubt.first - (before - start)
+        elif doubt.first < start:
+            self.baseline[name] = doubt.first
         del self._doubts[name]
         return True
 
