@@ -42,6 +42,16 @@ def test_another_gpu_at_an_address(tmp_path: Path) -> None:
     assert identities.known[ONE] == GpuIdentity(serial="1653224030002", uuid="GPU-2")
 
 
+def test_a_number_that_is_not_told_again_stays(tmp_path: Path) -> None:
+    """A driver that answers without one of them once tells of the same GPU; with another one, of another."""
+    identities = GpuIdentities(tmp_path)
+    for serial, uuid in (("1653", "GPU-1"), ("", "GPU-1"), ("1653", ""), ("", "")):
+        identities.learn("0000:1b:00.0", serial, uuid)
+        assert identities.known == {"0000:1b:00.0": GpuIdentity(serial="1653", uuid="GPU-1")}
+    identities.learn("0000:1b:00.0", "", "GPU-2")
+    assert identities.known == {"0000:1b:00.0": GpuIdentity(uuid="GPU-2")}
+
+
 def test_a_gpu_that_was_moved(tmp_path: Path) -> None:
     """A GPU is at one address only: where it was seen last."""
     identities = GpuIdentities(tmp_path, patience=30)
