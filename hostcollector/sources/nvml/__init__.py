@@ -117,8 +117,10 @@ class Nvml(Source):
         lost = 0
         session.listener.listen_again()
         for gpu in session.gpus.values():
+            card = None
             try:
-                card = self._cards.read(gpu, devices, owners, request.guests, gaps)
+                with gaps.item(gpu.address):
+                    card = self._cards.read(gpu, devices, owners, request.guests, gaps)
             except LostError as error:
                 lost += 1
                 gaps.unread(gpu.address, f"it does not answer its driver any more: {error}; it needs a reset")
@@ -127,6 +129,8 @@ class Nvml(Source):
             except ClosedError as error:
                 self._abandon(f"NVML went away: {error}")
                 return
+            if card is None:
+                continue
             told.names.update(card.seen)
             told.nameless.update(card.unnamed)
             yield from card.samples

@@ -69,7 +69,9 @@ class CardReader:
         with gaps.item(f"{address}: its own series"):
             samples += self._own(gpu, owner)
         seen, unnamed = {address}, Counter[str]()
-        vgpus = self._vgpus.read(address, gpu.handle, gaps)
+        vgpus = None
+        with gaps.item(f"{address}: its vGPUs"):
+            vgpus = self._vgpus.read(address, gpu.handle, gaps)
         if vgpus is not None:
             samples.append(Sample(rows.VGPUS, len(vgpus), (address,)))
             with gaps.item(f"{address}: its scheduler"):
@@ -79,7 +81,8 @@ class CardReader:
             for vgpu in joined:
                 seen.add(vgpu.gpu)
                 unnamed[vgpu.owner.uuid] += not vgpu.named
-                samples.extend(series.vgpu_samples(vgpu, address, devices.functions.get(address)))
+                with gaps.item(f"{address}: vGPU {vgpu.gpu}"):
+                    samples += series.vgpu_samples(vgpu, address, devices.functions.get(address))
             if len(joined) < len(vgpus):
                 stray = len(vgpus) - len(joined)
                 gaps.note(f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out")

@@ -8,7 +8,8 @@ import pytest
 from hostcollector.baselines import Baselines
 from hostcollector.model import Domain, Guest, HostDevice
 from hostcollector.sources.base import Reading, Request
-from hostcollector.sources.nvml import Nvml
+from hostcollector.sources.nvml import Nvml, binding
+from hostcollector.sources.nvml.asking import Call
 from tests.fakes.nvml import FakeNvml, build, loaded
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table
@@ -33,9 +34,10 @@ class NvmlHost:
         self._state = path / "state"
         self.source = self.restarted()
 
-    def restarted(self) -> Nvml:
+    def restarted(self, call: Call = binding.call) -> Nvml:
         """Return a source that knows only what is on disk."""
-        return Nvml(self.tree.root, Baselines(self._state, self.tree.root, patience=30), clock=self.clock)
+        baselines = Baselines(self._state, self.tree.root, patience=30)
+        return Nvml(self.tree.root, baselines, call=call, clock=self.clock)
 
     def gpu(self, address: str, serial: str = "165432") -> int:
         """Add a GPU with NVIDIA's driver, to the tree and to the library; return the library's number."""

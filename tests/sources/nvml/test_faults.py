@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.errors import Reason
 from hostcollector.model import SourceState
-from hostcollector.sources.nvml import Nvml
+from hostcollector.sources.nvml import Nvml, binding
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.nvml import DRIVER_NOT_LOADED, NO_PERMISSION, NOT_SUPPORTED, UNKNOWN, FakeNvml, loaded
 from tests.fakes.samples import table
@@ -135,6 +136,42 @@ def test_mig_instance_that_does_not_say_which_it_is(host: NvmlHost) -> None:
     assert table(reading.samples)[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
     assert reading.missing == 1
     assert any(note.startswith(f"{GPU}/mig2 cannot be read") for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [
+        ("nvmlDeviceGetEncoderStats", (1, 2)),
+        ("nvmlDeviceGetEccMode", ()),
+        ("nvmlDeviceGetMemoryInfo", "much"),
+        ("nvmlDeviceGetRemappedRows", 7),
+        ("nvmlDeviceGetPowerUsage", "310.5 W"),
+        ("nvmlDeviceGetActiveVgpus", 3),
+        ("nvmlDeviceGetMigMode", 1),
+        ("nvmlDeviceGetFieldValues", [None]),
+    ],
+)
+def test_answer_of_another_kind_costs_its_gpu_only(host: NvmlHost, function: str, answer: object) -> None:
+    """A binding that does not fit to its driver: the other GPU is whole, and the odd one is named."""
+    first = host.gpu(GPU)
+    host.gpu(SECOND)
+    whole = {labels[0] for labels in host.read()[f"{PREFIX}_memory_used_bytes"]}
+    handle = binding.call("nvmlDeviceGetHandleByIndex", first)
+
+    def call(name: str, *arguments: Any) -> Any:
+        odd = name == function and binding.handle_key(arguments[0]) == binding.handle_key(handle)
+        return answer if odd else binding.call(name, *arguments)
+
+    host.source.close()
+    host.source = host.restarted(call)
+    reading = host.reading()
+    host.source.close()
+    found = table(reading.samples)
+    assert whole == {GPU, SECOND}
+    assert (SECOND,) in found[f"{PREFIX}_memory_used_bytes"]
+    assert (SECOND,) in found[f"{PREFIX}_power_watts"]
+    assert (reading.missing, reading.partial) == (1, True)
+    assert reading.notes[0].startswith(GPU)
 
 
 def test_driver_that_goes_away(host: NvmlHost) -> None:
