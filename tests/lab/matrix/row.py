@@ -59,10 +59,11 @@ class Row:
         """Take the guest for one that lives again."""
         self.scraping.revive(guest.guest.uuid)
 
-    def keep_scraping(self, pages: int = 2) -> None:
-        """Let some more pages come."""
-        for _ in range(pages):
+    def keep_scraping(self, pages: int = 2) -> Page:
+        """Let some more pages come, and return the last of them."""
+        for _ in range(pages - 1):
             self.see(lambda _page: True, "anything stands")
+        return self.see(lambda _page: True, "anything stands")
 
 
 Begin = Callable[[str, Watched], AbstractContextManager[Row]]

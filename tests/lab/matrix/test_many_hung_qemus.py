@@ -65,13 +65,16 @@ def test_any_number_of_stopped_qemus_costs_their_own_series_only(
                         guest.stop()
                     marked = both(shows(TIMED_OUT, 1, *stopped), lacks(READ_BYTES, *stopped))
                     unharmed = both(shows(TIMED_OUT, 0, *others), shows(BLOCKED, 0, *others))
-                    row.see(both(marked, unharmed), "the stopped guests are marked, and no other one")
+                    page = row.see(both(marked, unharmed), "the stopped guests are marked, and no other one")
+                    # A QEMU may have been stopped in the middle of being asked.
+                    stuck = page.one(STUCK)
                     for _ in range(3):
                         _reload(seen.served)
                         row.see(both(marked, unharmed), "that is so after a reload")
                     _second_collector(hypervisor, tmp_path, others)
                     assert others[0].guest.name in others[0].xml()
                     _a_guest_comes_and_goes(hypervisor, row)
+                    assert row.keep_scraping(1).one(STUCK) <= stuck
                     for guest in stopped:
                         guest.cont()
                 with row.fault(NO_HARM):
@@ -123,7 +126,7 @@ def _a_guest_comes_and_goes(hypervisor: PrivateHypervisor, row: Row) -> None:
     row.see(lambda page: visitor.guest.uuid in _read(page), "the new guest is read")
     visitor.destroy()
     row.bury(visitor)
-    row.see(both(gone(visitor), shows(STUCK, 0)), "it is gone, and no call is stuck")
+    row.see(gone(visitor), "it is gone")
 
 
 def _second_collector(hypervisor: PrivateHypervisor, directory: Path, others: list[RunningGuest]) -> None:
