@@ -14,6 +14,7 @@ POOLED_CALLS = 14
 MONITOR_CALLS = 10
 STATE_CALLS = 4
 DEFINITION_CALLS = 4
+SPARED_CALLS = 2
 CALLS_BY_HAND = 2
 """Of a command that a person runs, perhaps because guests hang."""
 
@@ -63,6 +64,8 @@ class Budget:
 
     def __init__(self, pooled: int = POOLED_CALLS) -> None:
         self._pooled = pooled
+        self.spared = min(SPARED_CALLS, pooled - 1)
+        """How many workers are not risked for guests that did not answer last time, more than one by one."""
         self.lock = threading.RLock()
         """Held by whoever reads or changes an account: after a reload two collectors ask for a moment."""
         self.foreign = 0

@@ -19,10 +19,6 @@ from hostcollector.libvirt_calls.worker import Record, Records, Worker
 POLL_SECONDS = 0.1
 
 
-# What is left alone for guests that answered last time, and for the one among them that does not any more.
-SPARE = 2
-
-
 class Shard(NamedTuple):
     """Guests that are asked for in one call, and for which groups of statistics.
 
@@ -69,6 +65,7 @@ class BulkRead:
         self.late: set[str] = set()
         self._calls: dict[Future[Records], _Call] = {}
         self._waiting: list[Shard] = []
+        self._one_by_one = False
         self._records: Records = {}
         self._error: SourceUnavailableError | SourceDeniedError | None = None
 
@@ -110,13 +107,14 @@ class BulkRead:
 
         Each of them may be the one that costs the last worker but one; those that follow are not asked.
         """
-        if all(len(shard.uuids) == 1 and shard.spare < SPARE for shard in self._waiting):
-            self._waiting = []
-        self._waiting = [
-            Shard([uuid], shard.groups, min(shard.spare, SPARE - 1))
+        spare = max(0, self._pool.budget.spared - 1)
+        singles = [
+            Shard([uuid], shard.groups, min(shard.spare, spare))
             for shard in self._waiting
             for uuid in shard.uuids
         ]
+        self._waiting = [] if self._one_by_one else singles
+        self._one_by_one = True
 
     def _harvest(self, future: Future[Records]) -> None:
         call = self._calls.pop(future)
@@ -153,7 +151,8 @@ class BulkRead:
                 halted = self._halted(rest)
                 rest = [uuid for uuid in rest if uuid not in halted]
                 # In two halves: where one guest hangs others may, and halves meet them side by side.
-                self._waiting += [Shard(half, groups, SPARE) for half in (rest[::2], rest[1::2]) if half]
+                spare = self._pool.budget.spared
+                self._waiting += [Shard(half, groups, spare) for half in (rest[::2], rest[1::2]) if half]
             else:
                 call.check_at = now + POLL_SECONDS
 

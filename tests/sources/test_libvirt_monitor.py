@@ -427,3 +427,17 @@ def test_a_qemu_that_goes_on_and_is_halted_again_is_blocked_since_then(
     assert _complete(_read(source, daemon)) == _all_but(daemon)
     _halt(procfs, daemon, victim)
     assert _values(_read(source, daemon), collection.MONITOR_BLOCKED)[victim.uuid] == 0
+
+
+@pytest.mark.parametrize("hung", [0, 1])
+def test_a_look_by_hand_reads_the_others_with_two_workers(
+    hung: int, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """It knows nothing of last time, and has one worker for a guest that hangs and one for all others."""
+    victims = daemon.domains[3 : 3 + hung]
+    for domain in victims:
+        domain.stick()
+    workers = Workers(Link("test:///default", opener=daemon.open), by_hand=True)
+    assert _complete(_read(_source(workers, procfs), daemon)) == _all_but(daemon, *victims)
+    assert workers.stuck_calls == hung
+    workers.close()

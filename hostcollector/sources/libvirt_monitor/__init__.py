@@ -21,7 +21,7 @@ from hostcollector.catalogue import collection
 from hostcollector.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.gaps import Gaps
 from hostcollector.lanes import Clock, Lane
-from hostcollector.libvirt_calls.bulk import SPARE, BulkRead, Shard
+from hostcollector.libvirt_calls.bulk import BulkRead, Shard
 from hostcollector.libvirt_calls.sweep import Sweep, sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.model import Sample
@@ -205,7 +205,7 @@ class LibvirtMonitor(Source):
             time.sleep(pause)
             asked.update(wanted)
             try:
-                self._ask(reading, list(_cut(wanted, self._groups | _BALLOON, SPARE)))
+                self._ask(reading, list(_cut(wanted, self._groups | _BALLOON, self._pool.budget.spared)))
             except (SourceUnavailableError, SourceDeniedError):
                 if not reading.records:
                     raise
