@@ -27,6 +27,8 @@ _PATIENCE, _LEAST_SECONDS = 3, 30.0
 # By how many seconds a report's values may differ in age: some are taken now and then only.
 _LEAST_OLD_SECONDS = 300.0
 _MOST_PROBLEMS = 24
+# So many answers are in memory at a time, each of which may be as large as is allowed.
+_HELD_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,18 +162,20 @@ class Rounds:
         )
         listed = tuple(dict.fromkeys(paths))
         asked.age()  # of what was asked for before
-        documents = await self._documents(asked, listed, gaps, started)
-        started -= asked.age()
         added = 0
-        for path in listed:
-            with noted(gaps, path):
-                if path in documents:
+        for first in range(0, len(listed), _HELD_AT_ONCE):
+            some = listed[first : first + _HELD_AT_ONCE]
+            documents = await self._documents(asked, some, gaps, started)
+            # In their order, whichever came first: where two tell the same it is always the same one's word.
+            for path in (path for path in some if path in documents):
+                with noted(gaps, path):
                     self._add(atlas, tally, path, documents[path])
                     added += 1
+        age = asked.age()
         if listed and not added and name == REPORTS:
             raise SourceUnavailableError("; ".join(gaps.troubles))
         self._senseless[name] = tally.senseless
-        return Part(name=name, asked_at=started, good_for=good_for, readings=tally.readings())
+        return Part(name=name, asked_at=started - age, good_for=good_for, readings=tally.readings())
 
     def _add(self, atlas: Atlas, tally: Tally, path: str, document: Any) -> None:
         if path in atlas.reports or path in atlas.port_reports:

@@ -246,3 +246,19 @@ def test_a_gpu_that_two_systems_have() -> None:
     answer = answer_to(server)
     assert len(answer.gpus) == 1
     assert series(answer, "3")["power_watts", ()] == 300.0
+
+
+@pytest.mark.parametrize(
+    ("related", "shown"),
+    [("GPU_SXM_1", True), ("gpu_sxm_1/", True), ("GPU_SXM_2", False), ("CPU_0", True)],
+)
+def test_a_sensor_says_of_what_it_is(related: str, *, shown: bool) -> None:
+    """A sensor in a GPU's chassis that is of another GPU, as it says, is neither's."""
+    tree = Baseboard(count=2, links=1)
+    sensor = f"{ROOT}/Chassis/HGX_GPU_SXM_1/Sensors/HGX_GPU_SXM_1_Power_0"
+    document = tree.document(sensor)
+    assert document is not None
+    document["RelatedItem"] = [{"@odata.id": f"{SYSTEM}/Processors/{related}"}]
+    answer = answer_to(tree, {sensor: document})
+    assert (("power_watts", ()) in series(answer, "GPU_SXM_1")) == shown
+    assert series(answer, "GPU_SXM_2")["power_watts", ()] == 310.5

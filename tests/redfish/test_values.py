@@ -344,3 +344,16 @@ def test_two_gpus_that_share_a_resource() -> None:
     answer = answer_to(tree, {f"{SYSTEM}/Processors/GPU_SXM_2": document})
     for number, known in ((1, False), (2, False), (3, True)):
         assert (("throttle_seconds", ("power",)) in series(answer, f"GPU_SXM_{number}")) == known
+
+
+def test_a_report_that_keeps_its_past() -> None:
+    """Of a report that appends to what it had, the latest values are shown and none of them is old."""
+    tree = Baseboard(count=2, links=1)
+    report = document_of(tree, ENVIRONMENT)
+    report["MetricValues"] += [
+        {**entry, "MetricValue": "1", "Timestamp": f"2026-05-03T{hour:02}:00:00Z"}
+        for hour in range(1, 12)
+        for entry in report["MetricValues"]
+    ]
+    answer = answer_to(tree, {ENVIRONMENT: report})
+    assert (series(answer, "GPU_SXM_1")[POWER], answer.problems) == (310.5, ())
