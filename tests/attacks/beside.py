@@ -52,6 +52,8 @@ class Account:
     after: Answer | None = None
     peak: int = 0
     killed: int = 0
+    logged: int = 0
+    """Bytes that the daemon wrote to its log meanwhile."""
 
     @property
     def served(self) -> Sequence[Answer]:
@@ -122,6 +124,7 @@ def under(attack: Attack, daemon: Daemon, seconds: float, *, interval: float, re
     """Attack a daemon for so long, scraping at an interval, and look at it once more after `rest` seconds."""
     victim = daemon.victim
     account = Account(attack.name, seconds, scrape(victim))
+    logged = daemon.log.stat().st_size
     over = Event()
     began = time.monotonic()
 
@@ -153,6 +156,7 @@ def under(attack: Attack, daemon: Daemon, seconds: float, *, interval: float, re
     measure()
     account.after = scrape(victim)
     account.peak, account.killed = daemon.group.peak, daemon.group.killed
+    account.logged = daemon.log.stat().st_size - logged
     return account
 
 
