@@ -49,7 +49,8 @@ async def test_a_client_that_leaves_in_mid_reply_leaves_no_trace(caplog: pytest.
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
     """A client that takes nothing of its page pins a few buffers only, and for a limited time."""
-    async with serving(full_page(), limits=Limits(requests=1, send_seconds=0.3)) as site:
+    limits = Limits(requests=1, send_seconds=0.3, patience_seconds=0, crowded_seconds=600)
+    async with serving(full_page(), limits=limits) as site:
         site.encoder.page = BIG_PAGE
         with socket.socket() as lazy:
             lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -112,7 +113,7 @@ async def test_connections_that_ask_for_nothing_give_way() -> None:
 
 async def test_requests_in_flight_are_limited_but_probes_are_answered() -> None:
     """The request over the limit is told to come again; health is answered all the same."""
-    async with serving(full_page(), limits=Limits(requests=3)) as site:
+    async with serving(full_page(), limits=Limits(requests=3, patience_seconds=0)) as site:
         site.encoder.gate.clear()
         scrapes = [asyncio.create_task(site.client.get("/metrics")) for _ in range(3)]
         await until(lambda: len(site.collector.budgets) == 3)

@@ -83,7 +83,7 @@ class Application:
             raise web.HTTPRequestEntityTooLarge(0, 0, text="No request has a body here.\n")
         if request.path in PROBES:
             return web.Response(text=PROBES[request.path](pressroom.site), headers=headers)
-        with self._slots.one(connection):
+        async with self._slots.one(connection):
             page = await pressroom.page(request)
             return await send(request, page.pieces, {**headers, **page.headers}, self._limits.send_seconds)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import math
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -66,6 +67,12 @@ class Client:
         if self.connection.blocked_since is not None or self.closing_since is not None:
             return Need.READ
         return Need.REQUEST if self.connection.idle else Need.ANSWER
+
+    @property
+    def blocked_since(self) -> float:
+        """Since when it has not taken what waits for it, on the loop's clock; infinite where nothing does."""
+        blocked = self.connection.blocked_since if self.connection is not None else None
+        return min(since for since in (blocked, self.closing_since, math.inf) if since is not None)
 
     @property
     def moved(self) -> float:
@@ -148,8 +155,13 @@ class Clients:
                 self.cut(client)
 
     def _displace(self, candidates: list[Client]) -> bool:
-        """Cut off the one that has needed the least for longest; none that waits for our answer."""
-        client = min(candidates, key=lambda client: (client.need, client.moved))
+        """Cut off the one that has needed the least for longest; none that waits for our answer.
+
+        Before all others goes one that has left its reply lying: who has just come has not asked yet.
+        """
+        latest = asyncio.get_running_loop().time() - self._limits.crowded_seconds
+        late = [client for client in candidates if client.blocked_since < latest]
+        client = min(late or candidates, key=lambda client: (client.need, client.moved))
         if client.need is Need.ANSWER:
             return False
         self.cut(client)

@@ -65,6 +65,11 @@ class Connection(RequestHandler):
             without_farewell(self.transport.get_extra_info("socket"))
             self.transport.abort()
 
+    async def start(self) -> None:
+        """Talk HTTP, unless the client was cut off before the first word: aiohttp does not expect that."""
+        if self.transport is not None:
+            await super().start()
+
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         transport.set_write_buffer_limits(WRITE_BUFFER)

@@ -18,7 +18,7 @@ class Limits:
     """TLS handshakes at the same time; for the next one the oldest of the busiest address is cut off."""
 
     requests: int = 40
-    """Requests that are answered at the same time; the next one gets 503."""
+    """Requests that are answered at the same time; the next one waits a little, and gets 503 then."""
 
     requests_per_address: int = 10
     """How many of them one address may have; a client that is slow to take its page gives way to the next."""
@@ -35,7 +35,11 @@ class Limits:
     other byte: the rest of a probe's answer, the end of TLS."""
 
     patience_seconds: float = 2.0
-    """A client that has not taken any of its reply for so long gives way to another one of its address."""
+    """A client that has not taken any of its reply for so long gives way to another one of its address; and
+    one for which there is no place at all waits for so long."""
+
+    crowded_seconds: float = 0.25
+    """The same where all places are taken, of whatever address: a scraper that reads keeps up."""
 
     shutdown_seconds: float = 1.5
     """What requests in flight get when the server closes; it takes at most twice as long."""

@@ -14,6 +14,7 @@ ALL_SLOTS = 40
 SMALL_BUFFER = 2048
 PAGES = 20
 LITTLE = 4096
+SOON = 4
 
 
 def _asking(path: str, method: str = "GET", times: int = 1, *, stuffed: bool = False) -> Begin:
@@ -57,6 +58,17 @@ unread_pages = Crowd(number=ALL_SLOTS, begin=_pages)
 
 unread_pages_of_many = Crowd(number=WHOLE_DAEMON, begin=_pages, addresses=WHOLE_DAEMON)
 """The same, as many as there is room for, from an address each."""
+
+
+def _come_again(_member: socket.socket, age: int) -> None:
+    if age > SOON:
+        raise ConnectionResetError
+
+
+unread_pages_again = Crowd(
+    number=2 * ALL_SLOTS, begin=_pages, tend=_come_again, addresses=WHOLE_DAEMON, pause=0.2
+)
+"""The same, each given up after a second for a new one: no reply lies there for long."""
 
 slow_pages = Crowd(number=ALL_SLOTS, begin=_pages, tend=_take_a_little, addresses=ALL_SLOTS, pause=1.0)
 """Read four kilobytes a second of twenty pages: each write makes progress, and none comes to its end."""

@@ -18,6 +18,9 @@ BETWEEN_SCRAPES = 1.3
 GROWTH = 128 * MIB
 """A quarter of what the unit allows, for all connections together."""
 
+LOGGED = 16 * 1024
+"""No attack fills the disk of the log."""
+
 
 @pytest.mark.parametrize(
     "attack",
@@ -36,4 +39,5 @@ def test_a_good_scraper_beside_the_attack_is_served(attack: Attack, tmp_path: Pa
     assert len(account.answered) == len(account.probes), account.faults
     assert account.after is not None
     assert account.after.series >= account.before.series * 0.98
+    assert account.logged < LOGGED
     assert account.growth < GROWTH, f"{account.growth / MIB:.0f} MiB more"

@@ -248,6 +248,35 @@ async def test_a_slow_reader_gives_way_to_the_next_request_of_its_address() -> N
         writer.close()
 
 
+async def test_a_request_waits_for_its_turn() -> None:
+    """Where all are being answered, the next one is answered as soon as one of them is done."""
+    async with serving(full_page(), limits=Limits(requests=1, patience_seconds=20)) as site:
+        site.encoder.gate.clear()
+        first = asyncio.create_task(site.client.get("/metrics"))
+        await until(lambda: len(site.collector.budgets) == 1)
+        others = [asyncio.create_task(site.client.get("/metrics")) for _ in range(3)]
+        site.encoder.gate.set()
+        for reply in (first, *others):
+            assert await (await reply).text()
+            assert (await reply).status == 200
+
+
+async def test_who_reads_is_served_where_nobody_else_reads() -> None:
+    """Clients of many addresses that leave their replies lying give way to a newcomer of any address."""
+    limits = Limits(requests=2, connections=4, crowded_seconds=0.05, patience_seconds=20, send_seconds=600)
+    async with serving(full_page(), limits=limits) as site:
+        site.encoder.page = b"# More than the kernel buffers between two sockets.\n" * 100_000
+        lazy = [await _from(f"127.0.0.{number}", site) for number in (2, 3, 4)]
+        for _, writer in lazy:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: site.buffered > 0)
+        reply = await site.client.get("/metrics")
+        assert (reply.status, len(await reply.read())) == (200, len(site.encoder.page))
+        for _, writer in lazy:
+            writer.transport.abort()
+
+
 async def test_a_client_that_has_said_all_is_answered() -> None:
     """Closing the sending side after the request is no reason to give no answer."""
     async with serving(full_page()) as site:
