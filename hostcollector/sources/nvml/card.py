@@ -67,7 +67,7 @@ class CardReader:
         with gaps.item(f"{address}: its MIG instances"):
             samples += self._mig_samples(gpu, gaps)
         with gaps.item(f"{address}: its own series"):
-            samples += self._own(gpu, owner)
+            samples += self._own(gpu, owner, gaps)
         seen, unnamed = {address}, Counter[str]()
         vgpus = None
         with gaps.item(f"{address}: its vGPUs"):
@@ -85,7 +85,8 @@ class CardReader:
                     samples += series.vgpu_samples(vgpu, address, devices.functions.get(address))
             if len(joined) < len(vgpus):
                 stray = len(vgpus) - len(joined)
-                gaps.note(f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out")
+                text = f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out"
+                gaps.tell((text,), stray)
         return Card(samples=tuple(samples), seen=frozenset(seen), unnamed=unnamed)
 
     def xids(self, address: str, counts: Mapping[tuple[str, int], int]) -> Iterator[Sample]:
@@ -99,13 +100,14 @@ class CardReader:
             if function.is_nvidia_gpu and owner is not None and owner.uuid and function.address not in seen:
                 self._baselines.relative(DEVICE + function.address, owner.stay, {})
 
-    def _own(self, gpu: Gpu, owner: Owner) -> Iterator[Sample]:
+    def _own(self, gpu: Gpu, owner: Owner, gaps: Gaps) -> Iterator[Sample]:
         subject, handle = gpu.address, gpu.handle
-        gauges = dict(read_gauges(self._asker, subject, handle))
-        links = read_nvlinks(self._asker, subject, handle)
-        gauges.update((("nvlink_up", (str(link),)), float(up)) for link, up in links.items())
-        counters = dict(read_counters(self._asker, subject, handle))
-        counters.update(read_nvlink_counters(self._asker, subject, handle, links))
+        gauges = dict(read_gauges(self._asker, subject, handle, gaps))
+        counters = dict(read_counters(self._asker, subject, handle, gaps))
+        with gaps.item(f"{subject}: its NVLinks"):
+            links = read_nvlinks(self._asker, subject, handle)
+            gauges.update((("nvlink_up", (str(link),)), float(up)) for link, up in links.items())
+            counters.update(read_nvlink_counters(self._asker, subject, handle, links))
         yield from series.gauge_samples(subject, gauges, owner)
         yield from series.counter_samples(subject, self._relative(subject, owner, counters), owner)
 

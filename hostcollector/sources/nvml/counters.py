@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hostcollector.gaps import Gaps
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 from hostcollector.sources.nvml.readout import MILLI, Key
@@ -60,16 +61,21 @@ _ROWS = (
 )
 
 
-def read_counters(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, int]]:
-    """Yield the raw counters of a GPU. Raises `LostError` and `ClosedError`."""
+def read_counters(asker: Asker, subject: str, handle: Any, gaps: Gaps) -> Iterator[tuple[Key, int]]:
+    """Yield the raw counters of a GPU; an answer that cannot be taken apart is noted in `gaps`.
+
+    Raises `LostError` and `ClosedError`.
+    """
     for row in _ROWS:
-        answer = asker.ask(subject, row.function, handle, *row.arguments)
-        if answer is not None:
-            yield (row.key, row.labels), row.convert(answer)
-    rows = asker.ask(subject, "nvmlDeviceGetRemappedRows", handle)
-    if rows is not None:
-        yield ("remapped_rows", ("corrected",)), rows[0]
-        yield ("remapped_rows", ("uncorrected",)), rows[1]
+        with gaps.item(f"{subject}: {row.function}"):
+            answer = asker.ask(subject, row.function, handle, *row.arguments)
+            if answer is not None:
+                yield (row.key, row.labels), row.convert(answer)
+    with gaps.item(f"{subject}: its remapped rows"):
+        rows = asker.ask(subject, "nvmlDeviceGetRemappedRows", handle)
+        if rows is not None:
+            yield ("remapped_rows", ("corrected",)), int(rows[0])
+            yield ("remapped_rows", ("uncorrected",)), int(rows[1])
 
 
 # Field ids; the errors are totals of all links, the data needs to be told that all are meant.

@@ -1,10 +1,11 @@
 """What NVML tells of one physical GPU, in base units: tables of calls, and the few calls with many values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hostcollector.catalogue.possible import is_unknown_count
+from hostcollector.gaps import Gaps
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 
@@ -86,22 +87,19 @@ _FIELDS: tuple[tuple[tuple[int, int], str, Callable[[int], float]], ...] = (
 )
 
 
-def read_gauges(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
-    """Yield what a GPU shows now. Raises `LostError` and `ClosedError`."""
+def read_gauges(asker: Asker, subject: str, handle: Any, gaps: Gaps) -> Iterator[tuple[Key, float]]:
+    """Yield what a GPU shows now; an answer that cannot be taken apart is noted in `gaps`.
+
+    Raises `LostError` and `ClosedError`.
+    """
     for row in _GAUGES:
-        answer = asker.ask(subject, row.function, handle, *row.arguments)
-        if answer is not None:
-            yield (row.key, row.labels), row.convert(answer)
-    yield from _utilization(asker, subject, handle)
-    yield from memory(asker, subject, handle)
-    yield from _clocks_held(asker, subject, handle)
-    yield from _row_remapping(asker, subject, handle)
-    yield from encoder(asker.ask(subject, "nvmlDeviceGetEncoderStats", handle))
-    wanted = tuple(field_id for field_id, *_ in _FIELDS)
-    told = binding.field_numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, wanted))
-    for field_id, key, convert in _FIELDS:
-        if field_id in told:
-            yield (key, ()), convert(told[field_id])
+        with gaps.item(f"{subject}: {row.function}"):
+            answer = asker.ask(subject, row.function, handle, *row.arguments)
+            if answer is not None:
+                yield (row.key, row.labels), row.convert(answer)
+    for what, part in _PARTS.items():
+        with gaps.item(f"{subject}: {what}"):
+            yield from part(asker, subject, handle)
 
 
 def memory(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
@@ -122,6 +120,18 @@ def encoder(statistics: tuple[int, int, int] | None) -> Iterator[tuple[Key, floa
         if sessions:
             yield ("encoder_frames_per_second", ()), float(frames)
             yield ("encoder_latency_seconds", ()), latency / MEGA
+
+
+def _encoder(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    return encoder(asker.ask(subject, "nvmlDeviceGetEncoderStats", handle))
+
+
+def _fields(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
+    wanted = tuple(field_id for field_id, *_ in _FIELDS)
+    told = binding.field_numbers(asker.ask(subject, "nvmlDeviceGetFieldValues", handle, wanted))
+    for field_id, key, convert in _FIELDS:
+        if field_id in told:
+            yield (key, ()), convert(told[field_id])
 
 
 def _utilization(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Key, float]]:
@@ -150,3 +160,13 @@ def _row_remapping(asker: Asker, subject: str, handle: Any) -> Iterator[tuple[Ke
     if banks is not None:
         for spares in ("max", "high", "partial", "low", "none"):
             yield ("row_remapping_banks", (spares,)), float(getattr(banks, spares))
+
+
+_PARTS: Mapping[str, Callable[[Asker, str, Any], Iterator[tuple[Key, float]]]] = {
+    "its utilisation": _utilization,
+    "its memory": memory,
+    "why its clocks are held": _clocks_held,
+    "its remapped rows": _row_remapping,
+    "its encoder": _encoder,
+    "its fields": _fields,
+}

@@ -151,8 +151,8 @@ def test_mig_instance_that_does_not_say_which_it_is(host: NvmlHost) -> None:
         ("nvmlDeviceGetFieldValues", [None]),
     ],
 )
-def test_answer_of_another_kind_costs_its_gpu_only(host: NvmlHost, function: str, answer: object) -> None:
-    """A binding that does not fit to its driver: the other GPU is whole, and the odd one is named."""
+def test_answer_of_another_kind_costs_itself(host: NvmlHost, function: str, answer: object) -> None:
+    """A binding that does not fit to its driver: the rest of the GPU and the other GPU are shown."""
     first = host.gpu(GPU)
     host.gpu(SECOND)
     whole = {labels[0] for labels in host.read()[f"{PREFIX}_memory_used_bytes"]}
@@ -168,9 +168,12 @@ def test_answer_of_another_kind_costs_its_gpu_only(host: NvmlHost, function: str
     host.source.close()
     found = table(reading.samples)
     assert whole == {GPU, SECOND}
-    assert (SECOND,) in found[f"{PREFIX}_memory_used_bytes"]
-    assert (SECOND,) in found[f"{PREFIX}_power_watts"]
-    assert (reading.missing, reading.partial) == (1, True)
+    for row in ("memory_used_bytes", "power_watts", "temperature_celsius", "energy_joules_total"):
+        assert (SECOND,) in found[f"{PREFIX}_{row}"]
+    assert (GPU,) in found[f"{PREFIX}_temperature_celsius"]
+    assert (GPU,) in found[f"{PREFIX}_energy_joules_total"]
+    assert reading.partial
+    assert reading.missing in (1, 2)
     assert reading.notes[0].startswith(GPU)
 
 
