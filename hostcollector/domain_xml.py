@@ -37,6 +37,8 @@ _SOURCE_ATTRIBUTES = ("file", "dev", "name", "dir", "volume", "path")
 _LIMITED = tuple(
     f"{direction}_{what}_sec" for what in ("bytes", "iops") for direction in ("total", "read", "write")
 )
+# The parts of a PCI address, and what each is below (kernel: include/linux/pci.h).
+_PCI_PARTS = {"domain": 2**32, "bus": 2**8, "slot": 2**5, "function": 2**3}
 # More than any host has CPUs: a definition that says more is not believed.
 _MOST_IOTHREADS = 4096
 
@@ -226,11 +228,12 @@ def _pci_address(address: ET.Element | None) -> str:
     if address is None or address.get("type", "pci") != "pci" or address.get("slot") is None:
         return ""
     try:
-        domain, bus, slot, function = (
-            int(address.get(key, "0"), 0) for key in ("domain", "bus", "slot", "function")
-        )
+        numbers = [int(address.get(key, "0"), 0) for key in _PCI_PARTS]
     except ValueError:
         return ""
+    if any(not 0 <= number < most for number, most in zip(numbers, _PCI_PARTS.values(), strict=True)):
+        return ""
+    domain, bus, slot, function = numbers
     return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
 
 

@@ -166,6 +166,11 @@ def test_disks_say_where_they_come_from(disk: str, field: str, expected: object)
         ("bus='0' target='0' unit='0'", ""),
         ("bus='1' device='2'", ""),
         ("bus='x' slot='0'", ""),
+        ("bus='-1' slot='0'", ""),
+        ("bus='0x100' slot='0'", ""),
+        ("bus='1' slot='0x20'", ""),
+        ("bus='1' slot='0' function='8'", ""),
+        ("bus='1' slot='0' domain='" + "9" * 5000 + "'", ""),
     ],
 )
 def test_pci_addresses_are_written_as_the_kernel_does(address: str, expected: str) -> None:
@@ -272,3 +277,39 @@ def test_hostile_details_do_not_cost_the_guest(title: str, number: int) -> None:
     domain = parse(SMALLEST.format(name="guest", rest=rest))
     assert domain.name == "guest"
     assert domain.vcpus is None or domain.vcpus == number
+
+
+ITEMS = {
+    "disk": ("target", "source", "driver", "serial", "iotune", "throttlefilters"),
+    "interface": ("target", "source", "mac", "model", "vlan", "mtu", "virtualport"),
+    "hostdev": ("source",),
+}
+TEXTS = st.one_of(
+    st.integers().map(str),
+    st.sampled_from(["", "pci", "0x1g", "nan", "\N{ARABIC-INDIC DIGIT ONE}"]),
+    st.text(max_size=5),
+)
+
+
+@given(st.sampled_from(sorted(ITEMS)), st.data())
+def test_one_bad_device_costs_itself_only(kind: str, data: st.DataObject) -> None:
+    """Whatever one device's parts say, the good ones beside it and the guest are read."""
+    bad = ET.Element(kind, {"type": data.draw(TEXTS), "device": data.draw(TEXTS)})
+    for part in ITEMS[kind]:
+        attributes = {
+            name: data.draw(TEXTS) for name in ("dev", "address", "type", "bus", "slot", "size", "pool")
+        }
+        element = ET.SubElement(bad, part, attributes)
+        element.text = data.draw(TEXTS)
+        ET.SubElement(element, "address", attributes).text = data.draw(TEXTS)
+        ET.SubElement(element, "total_iops_sec", attributes).text = data.draw(TEXTS)
+    good = (
+        "<disk><target dev='vdg'/></disk><interface type='bridge'><target dev='vnetg'/></interface>"
+        "<hostdev type='pci'><source><address bus='0x3b' slot='0'/></source></hostdev>"
+    )
+    # As in a real definition, which has no characters that XML cannot have.
+    text = "".join(filter(str.isprintable, ET.tostring(bad, encoding="unicode")))
+    read = parse(SMALLEST.format(name="a", rest=f"<devices>{text}{good}</devices>"))
+    assert "vdg" in [disk.target for disk in read.disks]
+    assert "vnetg" in [nic.target for nic in read.nics]
+    assert "0000:3b:00.0" in [device.pci_address for device in read.host_devices]
