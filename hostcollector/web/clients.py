@@ -12,20 +12,16 @@ from typing import Any
 from hostcollector.web.connection import Connection, without_farewell
 from hostcollector.web.limits import Limits
 
-
 class Need(IntEnum):
     """What a client waits for; the first ones give way first."""
 
-    NOTHING = 0
-    """It has connected and not sent a byte."""
+    REQUEST = 0
+    """It has not asked for anything yet, or not again."""
 
-    REQUEST = 1
-    """It is in its handshake, or between two requests."""
-
-    READ = 2
+    READ = 1
     """It does not take its reply."""
 
-    ANSWER = 3
+    ANSWER = 2
     """It waits for us, and does not give way."""
 
 
@@ -60,10 +56,8 @@ class Client:
     @property
     def need(self) -> Need:
         """What it waits for."""
-        if self.greeting is not None:
+        if self.greeting is not None or self.connection is None:
             return Need.REQUEST
-        if self.connection is None:
-            return Need.NOTHING
         if self.connection.blocked_since is not None or self.closing_since is not None:
             return Need.READ
         return Need.REQUEST if self.connection.idle else Need.ANSWER
@@ -77,7 +71,7 @@ class Client:
     @property
     def moved(self) -> float:
         """When it made its last step, on the loop's clock."""
-        return self.since if self.connection is None else self.connection.since
+        return self.since if self.greeting is not None or self.connection is None else self.connection.since
 
     def cut(self) -> None:
         """End the connection now, without a farewell, and with all that it holds."""

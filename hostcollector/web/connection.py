@@ -73,6 +73,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.since = self._loop.time()
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:

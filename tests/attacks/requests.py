@@ -44,7 +44,7 @@ def _open(victim: Victim, source: str) -> socket.socket:
 def gzip_bodies(victim: Victim, clock: Clock) -> None:
     """Send bodies that grow a thousandfold when they are unpacked."""
     body = gzip.compress(bytes(MUCH))
-    head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     request = head.encode() + body
     Crowd(number=150, begin=_open, tend=lambda member, _age: member.sendall(request), addresses=50)(
         victim, clock
@@ -69,7 +69,7 @@ announced_bodies = Crowd(number=200, begin=_announced, tend=_sends(bytes(1000)),
 
 def _headless(victim: Victim, source: str) -> socket.socket:
     client = victim.open(source)
-    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")
+    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
     return client
 
 
@@ -83,7 +83,7 @@ endless_headers = Crowd(
 
 
 def _probe_again(member: socket.socket, _age: int) -> None:
-    member.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n")
+    member.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
     if not member.recv(4096):
         raise ConnectionResetError
 
@@ -125,7 +125,7 @@ def wrong_passwords(victim: Victim, clock: Clock) -> None:
 
     def request(choice: Random) -> bytes:
         guess = base64.b64encode(f"{victim.user}:{choice.random()}".encode()).decode()
-        return f"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {guess}\r\n\r\n".encode()
+        return f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {guess}\r\n\r\n".encode()
 
     _busy(victim, clock, request, 200)
 

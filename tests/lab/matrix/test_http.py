@@ -24,9 +24,9 @@ BAD = (
     b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     b"GET /metrics HTTP/9.9\r\n\r\n",
     b"GET /" + b"z" * 100_000 + b" HTTP/1.1\r\n\r\n",
-    b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n",
-    b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-    b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n",
+    b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"\0" * 4096,
 )
 HEADERS = (
@@ -85,7 +85,7 @@ def test_clients_that_never_finish_keep_nobody_out(on_stage: Scene, begin: Begin
     served = on_stage.watched.served
     with begin(f"slow-loris, {IDLE_CONNECTIONS} idle connections", on_stage.watched) as row:
         for _ in row.each_round():
-            slow = _connections(served, SLOW_CLIENTS, b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+            slow = _connections(served, SLOW_CLIENTS, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
             with row.fault(NO_HARM), slow as clients, _connections(served, IDLE_CONNECTIONS):
                 for _ in range(5):
                     for client in clients:
@@ -136,7 +136,7 @@ def test_clients_leave_in_the_middle_of_their_reply(on_stage: Scene, begin: Begi
         for _ in row.each_round():
             with row.fault(NO_HARM):
                 for _ in range(20):
-                    request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+                    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
                     with _connections(served, 3, request) as clients:
                         for client in clients:
                             # Closed with a reset instead of politely.
