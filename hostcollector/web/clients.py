@@ -12,6 +12,7 @@ from typing import Any
 from hostcollector.web.connection import Connection, without_farewell
 from hostcollector.web.limits import Limits
 
+
 class Need(IntEnum):
     """What a client waits for; the first ones give way first."""
 

@@ -44,7 +44,9 @@ def _open(victim: Victim, source: str) -> socket.socket:
 def gzip_bodies(victim: Victim, clock: Clock) -> None:
     """Send bodies that grow a thousandfold when they are unpacked."""
     body = gzip.compress(bytes(MUCH))
-    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     request = head.encode() + body
     Crowd(number=150, begin=_open, tend=lambda member, _age: member.sendall(request), addresses=50)(
         victim, clock
