@@ -49,7 +49,10 @@ class Form(Generic[Entry]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptStatus:
-    """How the keeping fares: entries known, whether the disk lacks some, failures so far."""
+    """How the keeping fares: entries known, whether the disk lacks some, failures so far.
+
+    As long as the disk has not given the entries it is `unsaved`, too: nothing new is kept.
+    """
 
     records: int = 0
     unsaved: bool = False
@@ -210,8 +213,13 @@ class KeptRecord(Generic[Entry]):
                 self._asked_at = self._clock()
                 self._reading = self._lane.submit(self._read)
             reading, left = self._reading, self._asked_at + self._patience - self._clock()
-        if reading is not None and wait([reading], timeout=max(0.0, left)).done:
+        if reading is None:
+            return
+        if wait([reading], timeout=max(0.0, left)).done:
             reading.result()  # what nobody foresaw fails the caller, and is tried again
+        else:
+            with self._lock:
+                self._publish()
 
     def _read(self) -> None:
         entries: dict[str, Entry] | None = None
@@ -250,7 +258,7 @@ class KeptRecord(Generic[Entry]):
     def _publish(self) -> None:
         self.status = KeptStatus(
             records=len(self._entries or ()),
-            unsaved=self._writes and self._changes != self._saved,
+            unsaved=self._writes and (self._entries is None or self._changes != self._saved),
             read_errors=self._read_errors,
             write_errors=self._write_errors,
         )

@@ -149,7 +149,7 @@ def _refuse_others(directory: int) -> None:
             errno.EPERM,
             f"its directory belongs to the account {status.st_uid}, and this process runs as {os.geteuid()}",
         )
-    if status.st_mode & _BY_ANYBODY:
+    if status.st_mode & _BY_ANYBODY and not status.st_mode & stat.S_ISVTX:
         raise PermissionError(errno.EPERM, "every account may write in its directory: run `chmod o-w` on it")
 
 

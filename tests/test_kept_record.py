@@ -82,7 +82,7 @@ def test_a_disk_that_hangs_at_the_first_use_holds_up_nobody(tmp_path: Path, disk
     kept = KeptRecord(tmp_path, disk.form, patience=0.01)
     assert known(kept) is None
     assert known(kept) is None
-    assert kept.status == KeptStatus()
+    assert kept.status == KeptStatus(unsaved=True)
     (problem,) = kept.problems
     assert "the disk has not answered for" in problem
     assert problem.endswith("unknown for now")

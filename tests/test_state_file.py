@@ -159,6 +159,14 @@ def test_a_directory_that_everybody_may_write_takes_no_document(tmp_path: Path) 
         StateFile(tmp_path, NAME).replace(b"new")
 
 
+def test_a_directory_where_everybody_may_write_beside_takes_one(tmp_path: Path) -> None:
+    """In a sticky directory, such as a file system in memory, nobody can exchange another account's file."""
+    tmp_path.chmod(0o1777)
+    file = StateFile(tmp_path, NAME)
+    file.replace(b"new")
+    assert content_of(file) == b"new"
+
+
 def test_a_reader_leaves_the_disk_as_it_is(tmp_path: Path) -> None:
     """Where nothing may be written, what cannot be believed is left in place too."""
     (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
