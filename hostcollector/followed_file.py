@@ -86,6 +86,11 @@ class FollowedFile(Generic[Content]):
         self._tell(self._problem)
         return found is not None and not self._problem
 
+    @property
+    def stale(self) -> bool:
+        """Whether `current` is not what the file says now."""
+        return bool(self._told)
+
     def _first(self, deadline: float) -> tuple[Stamp, Content]:
         flight: Future[tuple[Stamp, Content]] | None = None
         while flight is None and time.monotonic() < deadline:

@@ -4,10 +4,10 @@ import logging
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hostcollector import __version__, gpu_map, tenant_map
 from hostcollector.assemble import Assembler
@@ -122,6 +122,8 @@ class Hypervisor:
         ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
         mapped = ResolverName.MAP in settings.tenancy.resolvers
         tenants = self._followed(settings.tenancy.map_file if mapped else None, tenant_map.read, "tenant map")
+        gpus = self._followed(settings.redfish.gpu_map_file, gpu_map.read, "map of GPUs")
+        maps = {"tenants": tenants, "gpus": gpus}
         tenancy = make_tenancy(settings.tenancy, tenants, ovn)
         ingredients = Ingredients(
             settings=settings,
@@ -136,14 +138,14 @@ class Hypervisor:
             baselines=self.baselines,
             stage=stage,
             identities=self.identities,
-            gpu_map=self._followed(settings.redfish.gpu_map_file, gpu_map.read, "map of GPUs"),
+            gpu_map=gpus,
         )
         return Collector(
             make_sources(ingredients),
             Assembler(series_limit=settings.collection.series_limit, implausible=self.implausible),
             guests=lambda: tenancy.guests(self.inventory.domains),
             guests_listed=lambda: self.inventory.age is not None,
-            own=self._own_samples,
+            own=lambda: [*self._own_samples(), *_map_samples(maps)],
             facts=lambda: self._facts(settings),
             budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,
@@ -196,6 +198,12 @@ class Hypervisor:
             "libvirt_version": versions.daemon if versions else "",
             "hypervisor_version": versions.hypervisor if versions else "",
         }
+
+
+def _map_samples(maps: Mapping[str, FollowedFile[Any] | None]) -> Iterator[Sample]:
+    for name, followed in maps.items():
+        if followed is not None:
+            yield Sample(collection.MAP_STALE, float(followed.stale), (name,))
 
 
 def make_tenancy(

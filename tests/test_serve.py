@@ -87,7 +87,8 @@ def test_a_map_that_was_broken_does_not_end_the_daemon(tmp_path: Path) -> None:
     with running_daemon(tmp_path, f"--config.file={file}") as daemon:
         for mistake in ("!!timestamp", "!!bool"):
             tenants.write_text(f"uuids: {{x: {mistake} abc}}")
-            assert daemon.get("/metrics")[0] == 200
+            status, page = daemon.get("/metrics")
+            assert (status, 'hostcollector_map_stale{map="tenants"} 1.0' in page) == (200, True)
             assert mistake.removeprefix("!!") in daemon.log.read_text()
         daemon.child.send_signal(signal.SIGHUP)
         wait(lambda: "the old configuration stays in use" in daemon.log.read_text(), "the complaint")

@@ -156,6 +156,12 @@ BASELINES_ERRORS = _own_counter(
     labels=("operation",),
     help="Times that the record could not be read or written.",
 )
+MAP_STALE = _own_gauge(
+    name="hostcollector_map_stale",
+    can_be=FLAG,
+    labels=("map",),
+    help="1 if a map file (`tenants`, `gpus`) cannot be read as it is now: the one of before is in use.",
+)
 TIMED_OUT = gauge(
     name="libvirt_domain_timed_out",
     can_be=FLAG,
