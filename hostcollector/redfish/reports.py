@@ -19,12 +19,14 @@ _DAY = 86_400.0
 class Report:
     """The values of a report by property, of several the latest. `strange` entries are of nothing.
 
-    `old` are the properties whose values are much older than the others of the report, by their own stamps.
+    `old` are the properties whose values are much older than the others of the report, by their own stamps;
+    `made_at` is when the report was made by these, in seconds of the BMC's clock; 0 if it does not say.
     """
 
     entries: dict[str, Entry]
     strange: int
     old: frozenset[str]
+    made_at: float
 
 
 def names_in(document: Any) -> list[str]:
@@ -49,7 +51,10 @@ def read_report(document: Any, *, now: float, patience: float) -> Report:
     old = {name for name, (_, stamp) in latest.items() if stamp is not None and present - stamp > patience}
     strange = sum(not _is_of_something(value) for value in values)
     return Report(
-        entries={name: entry for name, (entry, _) in latest.items()}, strange=strange, old=frozenset(old)
+        entries={name: entry for name, (entry, _) in latest.items()},
+        strange=strange,
+        old=frozenset(old),
+        made_at=present,
     )
 
 

@@ -19,7 +19,7 @@ from hostcollector.redfish.together import together
 from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Met, Part
 from hostcollector.redfish.walk import Walk
 from hostcollector.rest import NoSuchPathError
-from hostcollector.wording import counted
+from hostcollector.wording import counted, duration
 
 # A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
 # for so many seconds, as a slow BMC takes for a round.
@@ -75,6 +75,7 @@ class Rounds:
         self._slow: tuple[Part, ...] = ()
         self._slow_at: float | None = None
         self._slow_gaps = Gaps()
+        self._made: dict[str, tuple[float, float]] = {}
         self._senseless: dict[str, dict[str, str]] = {}
 
     async def next(self, asked: Asked) -> Answer:
@@ -175,6 +176,7 @@ class Rounds:
         if listed and not added and name == REPORTS:
             raise SourceUnavailableError("; ".join(gaps.troubles))
         self._senseless[name] = tally.senseless
+        self._note_standing(tally.made_at, gaps)
         return Part(name=name, asked_at=started - age, good_for=good_for, readings=tally.readings())
 
     def _add(self, atlas: Atlas, tally: Tally, path: str, document: Any) -> None:
@@ -206,6 +208,16 @@ class Rounds:
 
         await together(one(path) for path in paths)
         return found
+
+    def _note_standing(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
+        """Say of reports that they stand still: one that is made on change only may do so for long."""
+        for path, made in made_at.items():
+            before, since = self._made.get(path, (0.0, 0.0))
+            if made != before:
+                self._made[path] = made, self._clock()
+            elif made and self._clock() - since > max(_PATIENCE * self._pace.ports, _LEAST_OLD_SECONDS):
+                spell = duration(self._clock() - since)
+                gaps.fact(f"{path} has had the same time stamps for {spell}: it may be out of date")
 
     def _note_senseless(self, gaps: Gaps) -> None:
         """Say that values were not what they should be, with one of them."""

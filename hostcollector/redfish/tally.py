@@ -41,6 +41,8 @@ class Tally:
         self._patience = patience
         self.senseless: dict[str, str] = {}
         """Values that are not what they should be, by where they were."""
+        self.made_at: dict[str, float] = {}
+        """When the reports were made, by their paths and the BMC's clock."""
         self._readings: defaultdict[str, Readings] = defaultdict(Readings)
         self._of_links: defaultdict[str, defaultdict[Key, dict[str, int]]] = defaultdict(
             lambda: defaultdict(dict)
@@ -52,6 +54,7 @@ class Tally:
     def add_report(self, path: str, document: Any) -> None:
         """Add a metric report. Raises `SourceMalformedError` for what is none."""
         report = read_report(document, now=self._now, patience=self._patience)
+        self.made_at[path] = report.made_at
         if report.strange:
             self._gaps.unread(f"{path} (values)", f"{counted(report.strange, 'value')} of nothing in it")
         old = 0

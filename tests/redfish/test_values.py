@@ -357,3 +357,18 @@ def test_a_report_that_keeps_its_past() -> None:
     ]
     answer = answer_to(tree, {ENVIRONMENT: report})
     assert (series(answer, "GPU_SXM_1")[POWER], answer.problems) == (310.5, ())
+
+
+def test_a_report_that_stands_still() -> None:
+    """A report whose stamps do not change is pointed out, as no trouble: it may be made on change only."""
+    told = Told(Baseboard(count=2, links=1))
+    assert told.answer().facts == ()
+    told.now += 1000
+    answer = told.answer()
+    assert [fact for fact in answer.facts if fact.startswith(f"{ENVIRONMENT} has had the same time stamps")]
+    assert (series(answer, "GPU_SXM_1")[POWER], answer.problems) == (310.5, ())
+    report = document_of(Baseboard(count=2, links=1), ENVIRONMENT)
+    for entry in report["MetricValues"]:
+        entry["Timestamp"] = "2026-05-04T10:30:00Z"
+    told.changed[ENVIRONMENT] = report
+    assert not [fact for fact in told.answer().facts if ENVIRONMENT in fact]
