@@ -55,7 +55,7 @@ class Atlas:
 
     `resources` are those that a GPU is asked for, `sensors` its sensors with what they mean, `links` its
     NVLinks by path, `counting` the names of those whose counters the reports have. `reported` are the series
-    that the reports tell of, `doubtful` reports that could not be read this time. `others` counts processors
+    that the reports contain, `doubtful` reports that could not be read this time. `others` counts processors
     by their type that are no GPUs, `empty` sockets that have none. `unfinished` says that a further look may
     find more.
     """
@@ -164,6 +164,6 @@ class Atlas:
 
 
 def _put(known: dict[str, T | None], path: str, value: T) -> None:
-    """Add what lies at a path; what two GPUs claim is neither's."""
+    """Add what lies at a path. A path that two GPUs link to belongs to neither of them."""
     spelling = canonical(path)
     known[spelling] = value if known.get(spelling, value) == value else None

@@ -106,7 +106,7 @@ def _add_metrics(atlas: Atlas, path: str, processor: Resource) -> None:
 
 
 async def _reports(walk: Walk, atlas: Atlas, root: Resource) -> dict[str, list[str]]:
-    """Return the properties that each metric report tells of; nothing where there are no reports."""
+    """Return the properties in each metric report; nothing where there are no reports."""
     told: dict[str, list[str]] = {}
     service = link(root, "TelemetryService")
     with noted(walk.gaps, service):
@@ -122,7 +122,7 @@ async def _reports(walk: Walk, atlas: Atlas, root: Resource) -> dict[str, list[s
             atlas.doubtful.add(path)
             with noted(walk.gaps, path):
                 told[path] = names_in(await walk.document(path))
-                # One that a BMC has not filled yet may tell of anything.
+                # The BMC has not filled it yet: it may have properties of GPUs later.
                 atlas.doubtful.discard(path)
                 atlas.unfinished = atlas.unfinished or not told[path]
     return told

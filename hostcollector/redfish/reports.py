@@ -1,4 +1,4 @@
-"""What a metric report has: values by their properties, without those that are of nothing or too old."""
+"""What a metric report contains: values by property, without unnamed ones, and which of them are too old."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from hostcollector.redfish.links import text
 
 Entry = dict[str, Any]
 
-# What tells of an entry what it is of (DSP0268, MetricReport); only the first is a path.
+# The properties that name what an entry measures (DSP0268, MetricReport); only the first is a path.
 _NAMES = ("MetricProperty", "MetricId", "MetricDefinition")
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The values of a report by property, of several the latest. `strange` entries are of nothing.
+    """The values of a report by property, of several the latest. `strange` counts entries without a name.
 
     `old` are the properties whose values are much older than the others of the report, by their own stamps;
     `made_at` is when the report was made by these, in seconds of the BMC's clock; 0 if it does not say.
@@ -30,7 +30,7 @@ class Report:
 
 
 def names_in(document: Any) -> list[str]:
-    """Return the properties that a report tells of. Raises `SourceMalformedError` for what is none."""
+    """Return the properties in a report. Raises `SourceMalformedError` for what is none."""
     return [name for name, _ in _named(_values(document))]
 
 
@@ -49,7 +49,7 @@ def read_report(document: Any, *, now: float, patience: float) -> Report:
             latest[name] = entry, stamp
     present = _present([stamp for _, stamp in latest.values() if stamp is not None])
     old = {name for name, (_, stamp) in latest.items() if stamp is not None and present - stamp > patience}
-    strange = sum(not _is_of_something(value) for value in values)
+    strange = sum(not _is_named(value) for value in values)
     return Report(
         entries={name: entry for name, (entry, _) in latest.items()},
         strange=strange,
@@ -62,8 +62,8 @@ def _values(document: Any) -> list[Any]:
     values = document.get("MetricValues") if isinstance(document, dict) else None
     if not isinstance(values, list):
         raise SourceMalformedError("is a metric report without MetricValues")
-    if values and not any(map(_is_of_something, values)):
-        raise SourceMalformedError("is a metric report whose values are of nothing")
+    if values and not any(map(_is_named, values)):
+        raise SourceMalformedError("is a metric report whose values have no names")
     return values
 
 
@@ -73,8 +73,8 @@ def _named(values: list[Any]) -> Iterator[tuple[str, Entry]]:
             yield name, entry
 
 
-def _is_of_something(entry: Any) -> bool:
-    """Whether an entry says what it is of; by an Id or a definition alone it is no GPU's, and no mistake."""
+def _is_named(entry: Any) -> bool:
+    """Whether an entry has a name; an Id or a definition alone names no GPU, and is no mistake."""
     return isinstance(entry, dict) and any(entry.get(name) for name in _NAMES)
 
 

@@ -119,7 +119,7 @@ class Rounds:
         )
 
     async def _explored(self, asked: Asked, gaps: Gaps) -> Atlas:
-        """Return where everything is; what was found before stands while the BMC does not show it again."""
+        """Return where everything is. An earlier result is kept when a new walk fails."""
         known = self._atlas
         if known is not None and self._clock() - self._discovered_at < self._until_discovery():
             return known
@@ -210,7 +210,7 @@ class Rounds:
         return found
 
     def _note_standing(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
-        """Say of reports that they stand still: one that is made on change only may do so for long."""
+        """Point out reports whose time stamps do not change: such a report may be made on change only."""
         for path, made in made_at.items():
             before, since = self._made.get(path, (0.0, 0.0))
             if made != before:

@@ -145,7 +145,7 @@ def _is_for_one(chassis: Resource) -> bool:
 def _likely_first(
     walk: Walk, at: str, paths: list[str], names: list[str], mentioned: Collection[str]
 ) -> list[str]:
-    """Return the sensors to look at: those that reports tell of, those with a GPU's name, and others."""
+    """Return the sensors to read: those that reports contain, those with a GPU's name, then others."""
 
     def unlikely(path: str) -> tuple[bool, bool]:
         spelling = canonical(path)

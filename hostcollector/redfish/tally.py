@@ -56,7 +56,7 @@ class Tally:
         report = read_report(document, now=self._now, patience=self._patience)
         self.made_at[path] = report.made_at
         if report.strange:
-            self._gaps.unread(f"{path} (values)", f"{counted(report.strange, 'value')} of nothing in it")
+            self._gaps.unread(f"{path} (values)", f"{counted(report.strange, 'value')} in it without a name")
         old = 0
         for name, entry in report.entries.items():
             found = self._atlas.meaning(name)
@@ -149,7 +149,7 @@ class Tally:
             self.senseless[name] = one_line(text[:_LONGEST_SHOWN])
 
     def _leave_out_what_cannot_be(self) -> None:
-        """Leave out a counter that stands at 0 beside a rate that does not, until it counts."""
+        """Leave out a counter that is 0 while its rate is not, until it counts."""
         disproved = self._atlas.disproved
         for (gpu, key), rate in self._rates.items():
             raw = self._readings[gpu].counters.get(key)
