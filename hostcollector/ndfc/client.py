@@ -25,15 +25,16 @@ class Client(Poller[Answer]):
         clock: Clock = time.monotonic,
     ) -> None:
         super().__init__(
-            SERVICE, settings, _Visits(settings), limits=limits, environment=environment, clock=clock
+            SERVICE, settings, _Visits(settings, clock), limits=limits, environment=environment, clock=clock
         )
 
 
 class _Visits:
     """One visit a round; a login serves for as many of them as its token is taken."""
 
-    def __init__(self, settings: NdfcSettings) -> None:
+    def __init__(self, settings: NdfcSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._access: Access | None = None
         self._placed: Mapping[str, Placed] = {}
 
@@ -44,7 +45,7 @@ class _Visits:
 
     async def ask(self, http: Http, target: Target) -> Answer:
         """Ask for everything. Raises `SourceError`."""
-        visit = Visit(http, target, self._settings, self._access, self._placed)
+        visit = Visit(http, target, self._settings, self._access, self._placed, self._clock)
         try:
             answer = await visit.answer()
         finally:

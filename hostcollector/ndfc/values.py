@@ -33,8 +33,12 @@ class Placement:
     vrf_vni: int | None = None
 
 
-Placed = tuple[tuple[int, Placement], ...]
-"""What the VLANs of one fabric are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What the VLANs of one fabric are, and when that was asked, in seconds on the monotonic clock."""
+
+    vlans: tuple[tuple[int, Placement], ...]
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

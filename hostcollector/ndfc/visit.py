@@ -8,10 +8,12 @@ from typing import Any
 from hostcollector.config import NdfcSettings
 from hostcollector.errors import SourceError, SourceMalformedError, SourceUnavailableError
 from hostcollector.gaps import Gaps
+from hostcollector.lanes import Clock
 from hostcollector.ndfc import answers
 from hostcollector.ndfc.paths import DCNM, NDFC, Paths, of_cluster
 from hostcollector.ndfc.values import Answer, Placed, Placement
 from hostcollector.rest import BusyError, Http, LoginRefusedError, NoSuchPathError, Target, TokenRefusedError
+from hostcollector.wording import duration
 
 # How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
 _DCNM_TOKEN_MILLISECONDS = 1_800_000
@@ -43,11 +45,13 @@ class Visit:
         settings: NdfcSettings,
         access: Access | None,
         before: Mapping[str, Placed],
+        clock: Clock,
     ) -> None:
         self._http = http
         self._target = target
         self._settings = settings
         self._before = before
+        self._clock = clock
         self._gaps = Gaps()
         self.access = access
         self.placed: dict[str, Placed] = {}
@@ -67,7 +71,7 @@ class Visit:
         if failures and len(failures) == len(fabrics):
             raise failures[0]
         vlans: dict[int, set[Placement]] = {}
-        for vlan, placement in (pair for placed in self.placed.values() for pair in placed):
+        for vlan, placement in (pair for placed in self.placed.values() for pair in placed.vlans):
             vlans.setdefault(vlan, set()).add(placement)
         return Answer(
             version=access.version,
@@ -78,8 +82,10 @@ class Visit:
 
     async def _read(self, paths: Paths, fabric: str) -> SourceError | None:
         """Read one fabric; return why it cannot be read. Raises what concerns the whole controller."""
+        asked_at = self._clock()
         try:
-            self.placed[fabric] = tuple([pair async for pair in self._placements(paths, fabric)])
+            vlans = tuple([pair async for pair in self._placements(paths, fabric)])
+            self.placed[fabric] = Placed(vlans=vlans, asked_at=asked_at)
         except (LoginRefusedError, TokenRefusedError, BusyError):
             raise
         except NoSuchPathError as error:
@@ -90,9 +96,13 @@ class Visit:
                 self._gaps.fact(f"fabric {fabric!r} has no networks of the controller's: {error}")
             return error
         except SourceError as error:
-            stands = "; what it said before stands" if fabric in self._before else ""
-            self._gaps.unread(f"fabric {fabric!r}", f"{error}{stands}")
-            self.placed[fabric] = self._before.get(fabric, ())
+            before = self._before.get(fabric)
+            if before is None:
+                self._gaps.unread(f"fabric {fabric!r}", error)
+            else:
+                age = duration(self._clock() - before.asked_at)
+                self._gaps.unread(f"fabric {fabric!r}", f"{error}; what it said {age} ago stands")
+                self.placed[fabric] = before
             return error
         return None
 

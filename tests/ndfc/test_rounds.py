@@ -119,7 +119,7 @@ def test_what_a_fabric_said_before_stands_while_it_cannot_be_read(
         controller.answers(NETWORKS.replace("dc1", "dc2"), 500)
         wait_until(lambda: client.current()[0].unread == 1)
         assert len(client.current()[0].vlans[2301]) == 2
-        assert client.current()[0].notes[0].endswith("what it said before stands")
+        assert client.current()[0].notes[0].endswith(" s ago stands")
 
 
 @pytest.mark.parametrize("status", [404, 500])
