@@ -44,6 +44,7 @@ async def discover(walk: Walk, root: Resource) -> Atlas:
     atlas.forget_meanings()
     _classify(atlas, told)
     await add_ports(walk, atlas, processors)
+    _miss_readings(atlas)
     return atlas
 
 
@@ -126,6 +127,15 @@ async def _reports(walk: Walk, atlas: Atlas, root: Resource) -> dict[str, list[s
                 atlas.doubtful.discard(path)
                 atlas.unfinished = atlas.unfinished or not told[path]
     return told
+
+
+def _miss_readings(atlas: Atlas) -> None:
+    """Record the GPUs whose power can be read nowhere: each GPU has some."""
+    for path, gpu in atlas.gpus.items():
+        known = {found.row for found in atlas.sensors[path].values()} | atlas.reported
+        if (path, ("power_watts", ())) not in known and Kind.ENVIRONMENT not in atlas.resources[path]:
+            why = "neither a report nor a sensor nor its environment has it"
+            atlas.gaps.missing("power reading of the GPU", gpu.name, why)
 
 
 def _classify(atlas: Atlas, told: dict[str, list[str]]) -> None:

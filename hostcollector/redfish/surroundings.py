@@ -36,6 +36,9 @@ async def add_memories(walk: Walk, atlas: Atlas, processors: Mapping[str, Resour
     for path, processor in processors.items():
         listed = list(links(processor.get("Links"), "Memory"))
         names[path].update(last_part(canonical(one)) for one in listed)
+        if len(listed) > 1:
+            name = atlas.gpus[path].name
+            atlas.gaps.fact(f"{name} has {len(listed)} memories: what each of them says is not shown")
         if len(listed) == 1:
             owners[listed[0]] = path
             atlas.add(listed[0], Place(gpu=path, kind=Kind.MEMORY))
@@ -61,13 +64,9 @@ async def add_sensors(
     """Add the sensors of the GPUs; those come first that the reports have `mentioned`."""
     chassis = await _chassis(walk, processors, root)
     tenants = Counter(canonical(path) for path in chassis.values())
-    for path in processors.keys() - chassis.keys():
-        if Kind.ENVIRONMENT in atlas.resources[path]:
-            atlas.gaps.fact(
-                f"{atlas.gpus[path].name} is in no chassis that the BMC links to: its sensors are not read"
-            )
-        else:
-            atlas.gaps.missing("chassis", atlas.gpus[path].name, "the BMC links to none: no sensor is known")
+    for path in sorted(processors.keys() - chassis.keys()):
+        name = atlas.gpus[path].name
+        atlas.gaps.fact(f"{name} is in no chassis that the BMC links to: its sensors are not read")
     found = await walk.resources(chassis.values())
     for at, document in found.items():
         inmates = [path for path, its in chassis.items() if canonical(its) == canonical(at)]

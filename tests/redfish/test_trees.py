@@ -262,3 +262,31 @@ def test_a_sensor_says_of_what_it_is(related: str, *, shown: bool) -> None:
     answer = answer_to(tree, {sensor: document})
     assert (("power_watts", ()) in series(answer, "GPU_SXM_1")) == shown
     assert series(answer, "GPU_SXM_2")["power_watts", ()] == 310.5
+
+
+def test_a_gpu_whose_power_is_nowhere() -> None:
+    """A GPU that has neither reports nor sensors nor an environment is named, and counted as incomplete."""
+    server = Server()
+    del server.documents[server.gpus[0]]["EnvironmentMetrics"]
+    answer = answer_to(server)
+    assert [note for note in answer.problems if note.startswith("power reading of the GPU not found: 3 (")]
+    assert answer.met.unread == 1
+
+
+@pytest.mark.parametrize("others", [[None], [7, "x"], [{}], [{"@odata.id": None}], [[]]])
+def test_memories_that_are_no_links(others: list[object]) -> None:
+    """What stands beside the link to the GPU's memory and is no link takes nothing away."""
+    server = Server()
+    server.documents[server.gpus[0]]["Links"]["Memory"][:0] = others
+    assert series(answer_to(server), "3")["memory_ecc_errors", ("dram", "uncorrected")] == 1
+
+
+def test_several_memories() -> None:
+    """What one of several memories says is not the GPU's; that it is left out is said."""
+    server = Server()
+    server.documents[server.gpus[0]]["Links"]["Memory"].append(
+        {"@odata.id": "/redfish/v1/Systems/1/Memory/x"}
+    )
+    answer = answer_to(server)
+    assert ("memory_ecc_errors", ("dram", "uncorrected")) not in series(answer, "3")
+    assert "3 has 2 memories: what each of them says is not shown" in answer.facts
