@@ -13,6 +13,7 @@ from hostcollector.config.reading import (
 )
 from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 from hostcollector.config.settings import (
+    SOCKET_NAME,
     CollectionSettings,
     InfinibandSettings,
     LibvirtSettings,
@@ -42,6 +43,7 @@ from hostcollector.config.web_config import (
 )
 
 __all__ = [
+    "SOCKET_NAME",
     "Address",
     "ClientAuthType",
     "CollectionSettings",

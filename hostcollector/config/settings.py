@@ -12,6 +12,9 @@ from hostcollector.config.address import Address
 from hostcollector.config.remote import Remote, Transport
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
+SOCKET_NAME = "hostcollector.sock"
+"""The daemon's own socket in `paths.runtime_directory`."""
+
 DEFAULT_OVS_REMOTE = Remote(Transport.UNIX, path="/run/openvswitch/db.sock")
 
 

@@ -9,7 +9,7 @@ daemon's own account. There are:
 * ``/status.json``: ``version``, ``pid``, ``libvirt_uri``, ``libvirt_up`` (whether libvirt answered) and
   ``healthy`` (whether it did and no source failed: the exit status of `diagnose`).
 
-An answer other than 200 is one sentence. The socket is `NAME` in `paths.runtime_directory`.
+An answer other than 200 is one sentence. The socket is `SOCKET_NAME` in `paths.runtime_directory`.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from hostcollector.config import SOCKET_NAME
 from hostcollector.lanes import Lane
 from hostcollector.web.application import Application
 from hostcollector.web.limits import Limits
@@ -31,8 +32,6 @@ from hostcollector.web.site import Site
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-NAME = "hostcollector.sock"
 
 LIMITS = Limits(
     connections=16, connections_per_address=16, requests=8, requests_per_address=8, idle_seconds=30.0
@@ -52,7 +51,7 @@ class LocalServer:
     def __init__(self, site: Site, directory: str) -> None:
         self._site = site
         self._directory = directory
-        self._path = Path(directory) / NAME
+        self._path = Path(directory) / SOCKET_NAME
         self._server: Server | None = None
         self._ours: tuple[int, int] | None = None
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from hostcollector.config import SOCKET_NAME
 from hostcollector.web import LocalServer, View
-from hostcollector.web.local import NAME, _admits
+from hostcollector.web.local import _admits
 from tests.fakes.collector import FakeCollector
 from tests.fakes.site import ended, serving, site_of
 from tests.pages import full_page
@@ -29,7 +30,7 @@ async def local(directory: Path) -> AsyncIterator[aiohttp.ClientSession]:
     site = site_of(FakeCollector(full_page()))
     server = LocalServer(replace(site, views={"/own": View("text/plain", lambda _: b"own")}), str(directory))
     await server.start()
-    connector = aiohttp.UnixConnector(str(directory / NAME))
+    connector = aiohttp.UnixConnector(str(directory / SOCKET_NAME))
     try:
         async with aiohttp.ClientSession("http://localhost", connector=connector) as client:
             yield client
@@ -40,7 +41,7 @@ async def local(directory: Path) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_it_serves_pages_and_views_without_a_question(tmp_path: Path) -> None:
     """The socket is its owner's alone; metrics and the views are there; afterwards it is gone."""
     async with local(tmp_path) as client:
-        status = await asyncio.to_thread((tmp_path / NAME).stat)
+        status = await asyncio.to_thread((tmp_path / SOCKET_NAME).stat)
         assert stat.S_IMODE(status.st_mode) == 0o600
         assert (await client.get("/metrics")).status == 200
         assert await (await client.get("/own")).text() == "own"
@@ -50,7 +51,7 @@ async def test_it_serves_pages_and_views_without_a_question(tmp_path: Path) -> N
 async def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
     """A daemon that was killed cannot take its socket away; the next one does."""
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(tmp_path / NAME))
+        killed.bind(str(tmp_path / SOCKET_NAME))
     async with local(tmp_path) as client:
         assert (await client.get("/-/healthy")).status == 200
 
@@ -81,7 +82,7 @@ async def test_nothing_else_is_taken_away(
     make: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What lies in the socket's place and is none stays, and the log says why there is no socket."""
-    path = tmp_path / NAME
+    path = tmp_path / SOCKET_NAME
     await asyncio.to_thread(make, path)
     server = LocalServer(site_of(FakeCollector(None)), str(tmp_path))
     await server.start()
@@ -141,7 +142,7 @@ def test_a_daemon_behind_passwords_is_read_through_it(tmp_path: Path) -> None:
     config.write_text(f"paths: {{runtime_directory: {run}, state_directory: {tmp_path}}}\n")
     file = web_config(tmp_path, basic_auth_users=HASHES)
     with running_daemon(tmp_path, f"--config.file={config}", f"--web.config.file={file}") as daemon:
-        wait((run / NAME).exists, "the socket")
+        wait((run / SOCKET_NAME).exists, "the socket")
         assert daemon.get("/metrics")[0] == 401
         assert "libvirt_up 0.0\n" in _get(run, "/metrics")
         assert "does not answer" in _get(run, "/diagnose")
@@ -149,13 +150,13 @@ def test_a_daemon_behind_passwords_is_read_through_it(tmp_path: Path) -> None:
         assert (state["pid"], state["healthy"], state["libvirt_up"]) == (daemon.child.pid, False, False)
         assert daemon.get("/diagnose")[0] == 401
         assert daemon.end() == 0
-    assert not (run / NAME).exists()
+    assert not (run / SOCKET_NAME).exists()
 
 
 def _get(directory: Path, path: str) -> str:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
-        client.connect(str(directory / NAME))
+        client.connect(str(directory / SOCKET_NAME))
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := client.recv(65536):
