@@ -1,9 +1,7 @@
 """Finds out everything that can block before the event loop runs: password, certificates, addresses."""
 
-import os
 import socket
 import ssl
-import stat
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +9,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
+from hostcollector.config import open_to_everybody
 from hostcollector.errors import SourceUnavailableError
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024
-_READ_OR_WRITTEN_BY_OTHERS = 0o006
 
 
 class Endpoint(Protocol):
@@ -105,18 +103,16 @@ def _password(service: Service, endpoint: Endpoint, environment: Mapping[str, st
         )
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             password = file.read(_LONGEST_PASSWORD + 1).decode().rstrip("\r\n")
+        # What systemd hands over lies in a directory that nobody else can enter.
+        complaint = open_to_everybody(path) if endpoint.password_file is not None else None
     except OSError as error:
         raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         # Without the cause: it quotes the password.
         raise SourceUnavailableError(f"{path} is not UTF-8") from None
-    # What systemd hands over lies in a directory that nobody else can enter.
-    if endpoint.password_file is not None and mode & _READ_OR_WRITTEN_BY_OTHERS:
-        raise SourceUnavailableError(
-            f"{path} can be read or written by everybody (mode {mode:04o}): run `chmod o=` on it"
-        )
+    if complaint is not None:
+        raise SourceUnavailableError(f"{path} {complaint}")
     if not password or len(password) > _LONGEST_PASSWORD or not password.isprintable():
         raise SourceUnavailableError(f"{path} does not hold a password in one line")
     return password
