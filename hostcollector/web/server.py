@@ -24,7 +24,12 @@ from hostcollector.web.site import Site
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 128
+BACKLOG = 1024
+"""Clients that the kernel lets wait to be accepted: those beyond have to try again, a second later."""
+
+AT_ONCE = 64
+"""Clients that are accepted before others have their turn."""
+
 SWEEP_SECONDS = 0.5
 RECEIVE_BUFFER = 64 * 1024
 SEND_BUFFER = 256 * 1024
@@ -136,7 +141,7 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         """Take the clients that wait at a listener."""
         loop = asyncio.get_running_loop()
-        for _ in range(BACKLOG):
+        for _ in range(AT_ONCE):
             try:
                 accepted, peer = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
