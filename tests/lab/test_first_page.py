@@ -19,7 +19,7 @@ GUESTS, STARTS = 5, 5
 
 def _first_answer(url: str, timeout: str) -> tuple[str, list[str]]:
     """Ask until there is a page; return it, and the reasons of the refusals before it."""
-    refusals = []
+    refusals: list[str] = []
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": timeout}
