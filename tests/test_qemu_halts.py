@@ -71,3 +71,22 @@ def test_the_time_runs_from_the_first_look_to_the_last(halts: Halts, clock: Cloc
     assert halts.remember(_process(), [UUID]) == {UUID: 0.0}
     clock.now += 30
     assert halts.remember(_process(start_ticks=2000), [UUID]) == {UUID: 0.0}
+
+
+@pytest.mark.parametrize("content", ["", "Name:\tqemu\n", None])
+def test_a_main_thread_that_wakes_is_alive(content: str | None, procfs: Procfs, halts: Halts) -> None:
+    """One that has not waked since the last look may hang or be idle; what the kernel hides says nothing."""
+    procfs.qemu(PID, UUID, "web")
+    status = procfs.root / f"proc/{PID}/task/{PID}/status"
+    asleep = status.read_text()
+    assert not halts.alive(_process(), [UUID])
+    halts.take_pulses(_process(), [UUID])
+    assert not halts.alive(_process(), [UUID])
+    status.write_text(asleep.replace("voluntary_ctxt_switches:\t7", "voluntary_ctxt_switches:\t8"))
+    assert halts.alive(_process(), [UUID]) == {UUID}
+    assert not halts.alive(_process(start_ticks=2000), [UUID])
+    if content is None:
+        status.unlink()
+    else:
+        status.write_text(content)
+    assert not halts.alive(_process(), [UUID])

@@ -1,9 +1,11 @@
 """QEMUs that do not run: stopped by a signal or a debugger, or waiting for a device in the kernel.
 
 Such a QEMU does not answer its monitor. The kernel tells it for one small file per guest, and no call to
-libvirt has to get stuck to find out.
+libvirt has to get stuck to find out. One that hangs in another way (a deadlock, a lost answer) looks as if it
+waited for work; but a main thread that goes on wakes now and then, that of an idle guest too.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +19,8 @@ _HALTED = frozenset(b"TtD")
 # QEMU waits for a disk in the kernel now and then: only one that does so at both of two looks is halted.
 BETWEEN_LOOKS_SECONDS = 0.1
 
+_WOKEN = re.compile(rb"^voluntary_ctxt_switches:\s+(\d+)", re.MULTILINE)
+
 
 class Halts:
     """Remembers since when which QEMUs below `root` have been seen halted."""
@@ -25,6 +29,7 @@ class Halts:
         self._proc = str(root / "proc")
         self._clock = clock
         self._since: dict[QemuProcess, float] = {}
+        self._pulses: dict[QemuProcess, bytes] = {}
 
     def look(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> frozenset[str]:
         """Return the UUIDs of the guests `among` all whose QEMU's main thread does not run at this moment."""
@@ -40,6 +45,29 @@ class Halts:
         seen = {uuid: processes[uuid] for uuid in halted}
         self._since = {process: self._since.get(process, now) for process in seen.values()}
         return {uuid: now - self._since[process] for uuid, process in seen.items()}
+
+    def take_pulses(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> None:
+        """Remember how often the main threads of the guests' QEMUs have waked, and forget all others."""
+        seen = [processes[uuid] for uuid in among if uuid in processes]
+        self._pulses = {process: pulse for process in seen if (pulse := self._pulse(process))}
+
+    def alive(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> frozenset[str]:
+        """Return those of the guests `among` all whose main thread has waked since its pulse was taken."""
+        known = {uuid: processes[uuid] for uuid in among if processes.get(uuid) in self._pulses}
+        return frozenset(
+            uuid
+            for uuid, process in known.items()
+            if (pulse := self._pulse(process)) and pulse != self._pulses[process]
+        )
+
+    def _pulse(self, process: QemuProcess) -> bytes:
+        """Return how often the main thread has waked, as it is written; nothing where that is not told."""
+        try:
+            status = read_record(f"{self._proc}/{process.pid}/task/{process.pid}/status")
+        except OSError:
+            return b""
+        found = _WOKEN.search(status)
+        return found[1] if found else b""
 
     def _halted(self, process: QemuProcess) -> bool:
         # The thread's own file: the kernel sums up all threads for that of the process.

@@ -252,6 +252,29 @@ def test_a_qemu_that_waits_for_a_disk_for_a_moment_is_asked(
     assert not reading.partial
 
 
+@pytest.mark.parametrize("hung", [9, 12, GUESTS - 1])
+def test_qemus_that_go_on_are_asked_however_many_hang_in_silence(
+    hung: int, source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
+) -> None:
+    """A main thread that wakes tells a guest that could not be asked from one that hangs and looks asleep."""
+    victims = daemon.domains[-hung:]
+    _read(source, daemon)
+    for domain in victims:
+        domain.stick()
+    _read(source, daemon)
+    for number, domain in enumerate(daemon.domains):
+        if domain not in victims:
+            _wake(procfs, 1000 + number)
+    assert _complete(_read(source, daemon)) == _all_but(daemon, *victims)
+
+
+def _wake(procfs: Procfs, pid: int) -> None:
+    status = procfs.root / f"proc/{pid}/task/{pid}/status"
+    status.write_text(
+        status.read_text().replace("voluntary_ctxt_switches:\t7", "voluntary_ctxt_switches:\t8")
+    )
+
+
 def test_halted_qemus_are_known_as_such_over_a_reload(
     source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs, workers: Workers
 ) -> None:

@@ -127,6 +127,7 @@ class LibvirtMonitor(Source):
         else:
             self._memory.halts.remember({}, ())
         self._memory.answered = request.guests.keys() - reading.open
+        self._memory.halts.take_pulses(reading.processes, reading.open)
         with self._stage("libvirt_monitor: decode"):
             samples = list(self._samples(reading))
         with self._stage("libvirt_monitor: jobs"):
@@ -152,13 +153,15 @@ class LibvirtMonitor(Source):
         return self._found
 
     def _ask_trusted(self, reading: _Round, halted: Collection[str]) -> None:
-        """Ask the guests that answered last time, for which no call is stuck, and whose QEMUs run."""
+        """Ask the guests that answered last time, for which no call is stuck, and whose QEMUs run.
+
+        And those whose QEMUs have done something since the last reading left them out.
+        """
         doubted = self._pool.suspects | self._pool.budget.locked
-        trusted = [
-            uuid
-            for uuid in reading.request.guests
-            if uuid in self._memory.answered and uuid not in halted and uuid not in doubted
-        ]
+        answered = self._memory.answered - doubted
+        guests = reading.request.guests
+        alive = self._memory.halts.alive(reading.processes, guests.keys() - answered)
+        trusted = [uuid for uuid in guests if uuid in answered | alive and uuid not in halted]
         due = self._balloons.due(reading.request.guests)
         # The long calls first.
         with_balloon = [uuid for uuid in trusted if uuid in due]
