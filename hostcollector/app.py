@@ -12,6 +12,7 @@ from hostcollector.config import Settings, named_files
 from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.exposition import Encoder, Format
+from hostcollector.lanes import Lane
 from hostcollector.model import Snapshot
 from hostcollector.overview import overview
 from hostcollector.stopwatch import Stage, Stopwatch, unmeasured
@@ -58,8 +59,15 @@ def serve(load_settings: LoadSettings) -> int:
 
 
 def _warn_of_open_secrets(settings: Settings) -> None:
-    for sentence in named_files.open_secrets(settings):
-        logger.warning("%s", sentence)
+    """Look in a lane: a disk that hangs keeps the service of its file from being asked, and nothing else."""
+
+    def look() -> None:
+        for sentence in named_files.open_secrets(settings):
+            logger.warning("%s", sentence)
+
+    lane = Lane("secrets")
+    lane.submit(look)
+    lane.close()
 
 
 def collect_once(settings: Settings) -> tuple[bytes, bool]:

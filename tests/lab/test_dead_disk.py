@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from hostcollector.baselines import Baselines
+from tests.fakes.pci import PciTree
 from tests.serving import running_daemon, wait
 
 pytestmark = pytest.mark.lab
 
+AER = "hostcollector_host_pci_aer_errors_total"
+GPU = "0000:3b:00.0"
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 _MNT_DETACH = 2
 
@@ -57,6 +60,44 @@ def test_a_map_on_a_dead_disk_costs_no_page_and_no_end(tmp_path: Path) -> None:
             daemon.child.send_signal(signal.SIGHUP)
             assert daemon.get("/metrics")[0] == 200
             assert daemon.end() == 0
+
+
+def test_secrets_on_a_dead_disk_cost_their_service_only(tmp_path: Path) -> None:
+    """The daemon starts, reloads, serves and ends; only who needs the password cannot be asked."""
+    share, file = tmp_path / "share", tmp_path / "config.yml"
+    share.mkdir()
+    file.write_text(
+        f"ufm: {{url: 'https://127.0.0.1:9', user: u, password_file: {share}/password}}\n"
+        f"paths: {{state_directory: {tmp_path}/state}}\n"
+    )
+    with dead(share), running_daemon(tmp_path, f"--config.file={file}") as daemon:
+        assert 'hostcollector_source_up{source="host"} 1.0' in daemon.get("/metrics")[1]
+        daemon.child.send_signal(signal.SIGHUP)
+        wait(lambda: "configuration reloaded" in daemon.log.read_text(), "the reload")
+        assert daemon.get("/metrics")[0] == 200
+        assert daemon.end() == 0
+
+
+def test_a_dead_state_directory_costs_the_counters_that_need_it(tmp_path: Path) -> None:
+    """What hardware counted is absent and marked, and there when the disk is back."""
+    tree = PciTree(tmp_path / "root")
+    tree.add(GPU, driver="nvidia")
+    tree.aer(GPU, correctable_RxErr=5)
+    state, file = tmp_path / "state", tmp_path / "config.yml"
+    state.mkdir()
+    file.write_text(
+        f"paths: {{state_directory: {state}, root: {tmp_path}/root}}\n"
+        "collection: {maximum_age_seconds: 0}\n"
+    )
+    with running_daemon(tmp_path, f"--config.file={file}") as daemon:
+        with dead(state):
+            page = daemon.get("/metrics")[1]
+            assert f"\n{AER}{{" not in page
+            assert "\nhostcollector_host_pci_info{" in page
+            assert "hostcollector_baselines_unsaved 1.0" in page
+            assert "the disk has not answered for" in daemon.get("/")[1]
+        wait(lambda: f"\n{AER}{{" in daemon.get("/metrics")[1], "the counters")
+        assert "hostcollector_baselines_unsaved 0.0" in daemon.get("/metrics")[1]
 
 
 def test_baselines_on_a_dead_disk_are_unknown_and_nothing_waits(tmp_path: Path) -> None:
