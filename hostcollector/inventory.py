@@ -124,8 +124,10 @@ class Inventory:
         self._wake.set()
 
     def _keep(self) -> None:
-        while not self._stop.is_set():
+        while True:
             self._wake.clear()
+            if self._stop.is_set():
+                break
             try:
                 pause = self._follow()
             except SourceError as error:
@@ -139,6 +141,8 @@ class Inventory:
 
     def _fail(self, why: str) -> None:
         """Say why, and list again in a moment: what happens meanwhile is announced to no connection."""
+        if self._stop.is_set():
+            return  # the lanes were closed under it
         self._on_state(why)
         self._due = float("-inf")
         self._stop.wait(RETRY_SECONDS)

@@ -325,3 +325,20 @@ def test_an_event_that_comes_during_the_listing_is_not_undone_by_it(
     daemon.free()
     assert _eventually(lambda: inventory.age is not None)
     assert new.uuid in inventory.domains
+
+
+def test_an_end_in_the_middle_of_a_look_is_no_failure(
+    daemon: FakeLibvirt, counts: EventCounts, states: list[str | None]
+) -> None:
+    """The workers are closed with the inventory: what that interrupts is not said to be libvirt's."""
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    inventory = Inventory(workers, counts, on_state=states.append)
+    _started(inventory)
+    daemon.domains[0].lock()
+    daemon.happens(daemon.domains[0], METADATA, 0, 0)
+    inventory.close()
+    workers.close()
+    daemon.free()
+    inventory._thread.join(20)
+    assert not inventory._thread.is_alive()
+    assert set(states) <= {None}
