@@ -198,7 +198,9 @@ def test_a_daemon_without_an_answer_is_said(
     """It runs, so nothing is asked of libvirt beside it; the person may ask for that with --own."""
     daemon.pages |= pages
     assert main(["collect"]) == 1
-    assert why in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert why in err
+    assert "--own collects here" in err
 
 
 def test_a_daemon_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hostcollector.cli.complaints import complain
 from hostcollector.cli.flags import overrides
-from hostcollector.cli.running import NotRunningError, RunningDaemon, daemon_at
+from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
 from hostcollector.config import Overrides, PathSettings, Settings, read_file
 from hostcollector.sources.names import NAMES
 
@@ -43,6 +43,8 @@ def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDa
     except NotRunningError as error:
         complain(f"collecting here: {error}")
         return None
+    except DaemonSilentError as error:
+        raise DaemonSilentError(f"{error}; --own collects here instead") from error
     complain(f"reading the running daemon {state.version}, process {state.pid}; --own collects here instead")
     return daemon
 
