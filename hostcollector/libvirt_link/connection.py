@@ -134,11 +134,12 @@ class Slot:
             return self._connection
         self.drop()
         if not self._backoff.ready and self._why is not None:
-            raise self._why
+            raise type(self._why)(*self._why.args)
         try:
             self._connection = self._link.open_read_only()
         except (SourceUnavailableError, SourceDeniedError) as error:
-            self._why = error
+            # A copy: what is raised keeps by its traceback whoever asked, with a whole collection.
+            self._why = type(error)(*error.args)
             self._backoff.failed()
             raise
         self._backoff.succeeded()
