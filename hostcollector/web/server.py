@@ -30,7 +30,9 @@ BACKLOG = 1024
 AT_ONCE = 64
 """Clients that are accepted before others have their turn."""
 
-SWEEP_SECONDS = 0.5
+SWEEPS = 5
+"""How often within a client's time there is a look whether that is over."""
+
 RECEIVE_BUFFER = 64 * 1024
 SEND_BUFFER = 256 * 1024
 """Bytes that the kernel keeps for one connection; without a bound it takes megabytes, which are ours."""
@@ -136,7 +138,8 @@ class Server:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         self._clients.sweep(loop.time())
-        self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep)
+        patience = min(self._limits.silent_seconds, self._limits.send_seconds)
+        self._sweeper = loop.call_later(patience / SWEEPS, self._sweep)
 
     def _accept(self, listener: socket.socket) -> None:
         """Take the clients that wait at a listener."""
