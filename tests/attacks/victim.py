@@ -10,6 +10,9 @@ from functools import cached_property
 from random import Random
 from typing import Self
 
+IP_BIND_ADDRESS_NO_PORT = 24
+"""ip(7); the module socket names it from Python 3.12 on."""
+
 
 @dataclass(frozen=True)
 class Victim:
@@ -52,6 +55,9 @@ class Victim:
             if buffer:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             client.settimeout(timeout)
+            # Many addresses may have the same port, and no port is kept from those who would listen on it.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             client.bind((source, 0))
             client.connect(("127.0.0.1", self.port))
         except OSError:
