@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 WRITE_BUFFER = 64 * 1024
 """Bytes that wait for a client before the writer of more waits too; asyncio's limit is 512 KiB under TLS."""
 
+LONGEST_REQUEST = 64 * 1024
+"""Bytes of a request's line and headers together; aiohttp bounds each of them, and not their sum."""
+
 _NO_FAREWELL = struct.pack("ii", 1, 0)
 """SO_LINGER: what the client has not taken is dropped at once, by the kernel too (socket(7))."""
 
@@ -35,7 +38,7 @@ class Connection(RequestHandler):
     `address` is the client's, `refusals` logs errors of our own, `ended` is called when all is over.
     """
 
-    __slots__ = ("_ended", "_refusals", "address", "blocked_since", "since")
+    __slots__ = ("_ended", "_refusals", "_unfinished", "address", "blocked_since", "since")
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Connection(RequestHandler):
         """Since when the client has not taken what waits for it, on the loop's clock."""
         self.since = self._loop.time()
         """When it was made, or the last answer was given."""
+        self._unfinished = 0
         self._refusals = refusals
         self._ended: Callable[[], object] | None = ended
 
@@ -84,10 +88,17 @@ class Connection(RequestHandler):
             self._ended = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends; a client that asks for more than the next answer gets that one only."""
+        """Take what the client sends; a client that asks for more than the next answer gets that one only.
+
+        One whose request does not come to its end is cut off.
+        """
+        complete = len(self._messages)
         super().data_received(data)
         if len(self._messages) > 1:
             self.close()
+        self._unfinished = 0 if len(self._messages) > complete else self._unfinished + len(data)
+        if self._unfinished > LONGEST_REQUEST:
+            self.cut()
 
     def eof_received(self) -> bool:  # type: ignore[override] # aiohttp's has nothing to say
         """Answer the client that has nothing more to say, then close; asyncio's TLS cannot do that."""

@@ -40,7 +40,7 @@ ATTACKS: Sequence[Attack] = (
     Attack("tiny deadlines", requests.tiny_deadlines, brief=True),
     Attack("gzip bodies", requests.gzip_bodies, brief=True),
     Attack("bodies announced", requests.announced_bodies, brief=True),
-    Attack("headers without end", requests.endless_headers),
+    Attack("headers without end", requests.endless_headers, brief=True),
     Attack("busy clients", requests.busy, brief=True),
     Attack("busy clients with random selections", requests.random_selections, brief=True),
     Attack("connections that are never idle", requests.never_idle),

@@ -248,6 +248,18 @@ async def test_a_slow_reader_gives_way_to_the_next_request_of_its_address() -> N
         writer.close()
 
 
+async def test_a_request_without_end_is_cut_off() -> None:
+    """However many headers a client sends, each as long as is allowed, they are not kept for ever."""
+    async with serving(full_page()) as site:
+        for beginning in (b"", HEALTHY):
+            reader, writer = await site.connect()
+            headers = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(1000))
+            writer.write(beginning + b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + headers)
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(reader.read(), 20)
+            writer.transport.abort()
+
+
 async def test_a_request_waits_for_its_turn() -> None:
     """Where all are being answered, the next one is answered as soon as one of them is done."""
     async with serving(full_page(), limits=Limits(requests=1, patience_seconds=20)) as site:
