@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from hostcollector import log, profile, web
+from hostcollector import profile, web
 from hostcollector.allocator import share_one_arena
-from hostcollector.config import Settings, named_files
+from hostcollector.base import log
+from hostcollector.base.errors import ConfigError, ConfigUnreachableError, HostcollectorError
+from hostcollector.base.lanes import Lane
+from hostcollector.base.model import Snapshot
+from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
+from hostcollector.config import named_files
+from hostcollector.config.settings import Settings
 from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
-from hostcollector.errors import ConfigError, ConfigUnreachableError, HostcollectorError
-from hostcollector.exposition import Encoder, Format
-from hostcollector.lanes import Lane
-from hostcollector.model import Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from hostcollector.overview import overview
-from hostcollector.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.systemd import listening_sockets
 from hostcollector.wiring import Hypervisor
 

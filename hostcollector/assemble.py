@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
 from hostcollector.catalogue import ALL, collection
-from hostcollector.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
 from hostcollector.plausibility import Check, Labels, PageJudge, Plausibility, Series
 
 LONGEST_LABEL = 1024

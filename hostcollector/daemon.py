@@ -16,13 +16,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from hostcollector import __version__, diagnose, log, status_page, web
+from hostcollector import __version__, diagnose, status_page, web
+from hostcollector.base import log
+from hostcollector.base.errors import ConfigError, HostcollectorError
+from hostcollector.base.lanes import Lane
+from hostcollector.base.model import Snapshot
 from hostcollector.collect import Collector
-from hostcollector.config import Settings
-from hostcollector.errors import ConfigError, HostcollectorError
-from hostcollector.exposition import Encoder
-from hostcollector.lanes import Lane
-from hostcollector.model import Snapshot
+from hostcollector.config.settings import Settings
+from hostcollector.exposition.encoding import Encoder
 from hostcollector.overview import overview
 from hostcollector.sources.names import NAMES
 from hostcollector.systemd import Notifier

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from hostcollector.base.model import Report, Snapshot, SourceState
+from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.gpu_lines import gpu_lines, written
-from hostcollector.model import Report, Snapshot, SourceState
 from hostcollector.network_lines import network_lines
 from hostcollector.overview import GuestLine, Overview, overview
-from hostcollector.wording import counted, duration, one_line
 
 TENANT_CURE = (
     "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hc --live --config "

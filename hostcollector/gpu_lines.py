@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from hostcollector.base.model import IDENTITY_LABELS, Metric, Scope, Snapshot
+from hostcollector.base.wording import one_line
 from hostcollector.catalogue import bmc, gpu, pci
-from hostcollector.gpus import Mode
-from hostcollector.model import IDENTITY_LABELS, Metric, Scope, Snapshot
-from hostcollector.wording import one_line
+from hostcollector.gpus.values import Mode
 
 _BMC_ONLY = "its power, temperature and ECC errors are known to the BMC only"
 _NEEDS_BMC = f"{_BMC_ONLY}: set redfish.url"

@@ -15,14 +15,15 @@ from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
 from hostcollector import domain_xml
-from hostcollector.errors import DomainXmlError, SourceError
+from hostcollector.base.errors import DomainXmlError, SourceError
+from hostcollector.base.lanes import Clock, Lane
+from hostcollector.base.model import Domain
 from hostcollector.event_counts import EventCounts
-from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_calls.visit import visit
 from hostcollector.libvirt_calls.worker import Definition, Progress, Worker
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Connection, DomainEvent, Slot, Versions, subscribe
-from hostcollector.model import Domain
+from hostcollector.libvirt_link.connection import Connection, Slot, Versions
+from hostcollector.libvirt_link.events import DomainEvent, subscribe
 
 logger = logging.getLogger("hostcollector")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from hostcollector.errors import StateError, StateUnreachableError
-from hostcollector.lanes import Backoff, Clock, Lane
-from hostcollector.state_file import Document, StateFile
+from hostcollector.base.errors import StateError, StateUnreachableError
+from hostcollector.base.lanes import Backoff, Clock, Lane
+from hostcollector.base.state_file import Document, StateFile
 
 Entry = TypeVar("Entry")
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import ModuleType
 
+from hostcollector.base.model import Metric
 from hostcollector.catalogue import SUBJECTS, rows_of
 from hostcollector.catalogue.left_out import PEER_METRICS
 from hostcollector.catalogue.libvirt_fields import FIELDS
-from hostcollector.model import Metric
 
 _PREFACE = (
     "# Metrics",

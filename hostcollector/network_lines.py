@@ -5,9 +5,9 @@ What could not be reached stands with its source, with the cause and the cure.
 
 from collections.abc import Iterator, Mapping
 
+from hostcollector.base.model import Metric, Snapshot
+from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.catalogue import infiniband, network, ovs, partitions, vf
-from hostcollector.model import Metric, Snapshot
-from hostcollector.wording import counted, duration, one_line
 
 Series = Mapping[tuple[str, ...], object]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from hostcollector.base.model import Domain
 from hostcollector.domain_metadata import NOVA_NAMESPACES
-from hostcollector.model import Domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

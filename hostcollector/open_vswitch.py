@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from hostcollector.config import OvsSettings
-from hostcollector.ovsdb import Client, Replica, Row, Watch
+from hostcollector.config.settings import OvsSettings
+from hostcollector.ovsdb.client import Client
+from hostcollector.ovsdb.replica import Replica
+from hostcollector.ovsdb.row import Row
+from hostcollector.ovsdb.session import Watch
 
 WATCH = Watch(
     database="Open_vSwitch",

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from hostcollector.base.model import Guest, Histogram, Metric, Snapshot
+from hostcollector.base.wording import duration
 from hostcollector.catalogue import collection, guest
-from hostcollector.model import Guest, Histogram, Metric, Snapshot
-from hostcollector.wording import duration
 
 BLOCKED_SECONDS = 1.0
 """A monitor that is occupied for less is at work, not blocked."""

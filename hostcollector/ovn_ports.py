@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from hostcollector.config import OvnSettings
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.model import Domain
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import Domain
+from hostcollector.config.settings import OvnSettings
 from hostcollector.open_vswitch import LocalSwitch, Switch
-from hostcollector.ovsdb import Clause, Client, Conditions, Replica, Row, TlsFiles, Watch
+from hostcollector.ovsdb.client import Client
+from hostcollector.ovsdb.connection import TlsFiles
+from hostcollector.ovsdb.replica import Replica
+from hostcollector.ovsdb.row import Row
+from hostcollector.ovsdb.session import Clause, Conditions, Watch
 
 DATABASE = "OVN_Southbound"
 COLUMNS = {

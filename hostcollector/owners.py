@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hostcollector.model import Domain, Guest
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.wording import counted, named
+from hostcollector.base.model import Domain, Guest
+from hostcollector.base.wording import counted, named
+from hostcollector.qemu_processes.finder import QemuProcesses
 
 _MOST_NAMED = 4
 

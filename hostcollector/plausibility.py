@@ -13,8 +13,8 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from hostcollector.base.model import Given, Guest, Histogram, Kind, Metric, Possible, Scope
 from hostcollector.catalogue.possible import AHEAD_SECONDS
-from hostcollector.model import Given, Guest, Histogram, Kind, Metric, Possible, Scope
 
 BELIEVED_BACK = 2
 """The reading at which a counter that went back is believed."""

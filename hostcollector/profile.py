@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Snapshot
-from hostcollector.stopwatch import Lap, Stopwatch
+from hostcollector.base.model import Snapshot
+from hostcollector.base.stopwatch import Lap, Stopwatch
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 
 ROUND = "round"
 """The whole of a round, and in its CPU time that of all threads."""

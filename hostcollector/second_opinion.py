@@ -12,12 +12,13 @@ from typing import Any
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ifstatsmsg import ifstatsmsg
 
-from hostcollector.errors import SourceError
-from hostcollector.rtnetlink import RouteSocket, link_counters
+from hostcollector.base.errors import SourceError
+from hostcollector.base.wording import counted, one_line
+from hostcollector.rtnetlink.counters import link_counters
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.attributes import RTEXT_FILTER_VF, STATISTICS
 from hostcollector.sources.sriov.vf_list import ListedVf, parse
-from hostcollector.sriov import TopologyReader
-from hostcollector.wording import counted, one_line
+from hostcollector.sriov.reading import TopologyReader
 
 SECONDS = 5.0
 """How long the kernel may take for an answer."""

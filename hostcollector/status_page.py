@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from hostcollector.model import Report, Snapshot, SourceState
+from hostcollector.base.model import Report, Snapshot, SourceState
+from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.overview import GuestLine, Overview, TenantGroup, overview
 from hostcollector.status_style import STYLE
-from hostcollector.wording import counted, duration, one_line
 
 LONGEST_NAME = 200
 

@@ -5,9 +5,9 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-from hostcollector.errors import ListenError
-from hostcollector.units import MICROSECONDS_PER_SECOND
-from hostcollector.wording import one_line
+from hostcollector.base.errors import ListenError
+from hostcollector.base.units import MICROSECONDS_PER_SECOND
+from hostcollector.base.wording import one_line
 
 FIRST_SOCKET = 3
 """The descriptor of the first socket that systemd hands over; the others follow."""

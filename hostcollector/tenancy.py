@@ -10,10 +10,10 @@ from typing import Protocol
 from xml.etree import ElementTree as ET
 
 from hostcollector import nova
-from hostcollector.config import XPathRule
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
+from hostcollector.config.settings import XPathRule
 from hostcollector.domain_metadata import OWN_NAMESPACE
-from hostcollector.followed_file import FollowedFile
-from hostcollector.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.tenant_map import LONGEST_ID, TenantMap
 

@@ -11,26 +11,27 @@ from typing import Any, TypeVar
 
 from hostcollector import __version__, gpu_map, tenant_map
 from hostcollector.assemble import Assembler
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.lanes import Lane
+from hostcollector.base.log import Transitions
+from hostcollector.base.model import Report, Sample, SourceState
+from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
-from hostcollector.config import ResolverName, Settings, TenancySettings
+from hostcollector.config.settings import ResolverName, Settings, TenancySettings
 from hostcollector.event_counts import EventCounts
-from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.inventory import Inventory
-from hostcollector.lanes import Lane
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Link
-from hostcollector.log import Transitions
-from hostcollector.model import Report, Sample, SourceState
+from hostcollector.libvirt_link.connection import Link
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
-from hostcollector.qemu_processes import Halts, QemuProcesses
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.halts import Halts
 from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.registry import Ingredients, make_sources
-from hostcollector.stopwatch import Stage, unmeasured
 from hostcollector.tenancy import (
     Resolver,
     Tenancy,

@@ -9,7 +9,7 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as ClientFamily
 from prometheus_client.utils import floatToGoString
 
-from hostcollector.model import Family, Histogram, Kind, Metric, Snapshot
+from hostcollector.base.model import Family, Histogram, Kind, Metric, Snapshot
 
 _SUFFIXES = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
 

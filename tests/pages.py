@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
+from hostcollector.base.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 from hostcollector.catalogue.possible import FLAG
-from hostcollector.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 
 Labels = tuple[str, ...]
 Value = float | Histogram

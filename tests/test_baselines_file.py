@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hostcollector.base.errors import StateError
+from hostcollector.base.state_file import UNREADABLE
 from hostcollector.baselines import FILE_NAME, Baselines
 from hostcollector.baselines.file import form
 from hostcollector.baselines.record import Record
-from hostcollector.errors import StateError
 from hostcollector.kept_record import Documents
-from hostcollector.state_file import UNREADABLE
 
 VF = "vf/0000:3b:00.2"
 

@@ -14,7 +14,7 @@ import pytest
 from hostcollector.cli import by_hand, main
 from hostcollector.cli.parser import make_parser
 from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon
-from hostcollector.config import SOCKET_NAME
+from hostcollector.config.settings import SOCKET_NAME
 from tests.serving import NOWHERE
 
 PAGE = "# TYPE libvirt_up gauge\nlibvirt_up 1.0\n"

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from hostcollector import catalogue
+from hostcollector.base.model import IDENTITY_LABELS, Kind, Metric, Scope
 from hostcollector.catalogue import block
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import IDENTITY_LABELS, Kind, Metric, Scope
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from hostcollector.sources.names import NAMES
 from tests.pages import full_page
 

@@ -9,22 +9,17 @@ from pathlib import Path
 import pytest
 
 from hostcollector import __version__
+from hostcollector.base.errors import ConfigError
 from hostcollector.cli import main
 from hostcollector.cli import parser as flags
 from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.parser import make_parser
-from hostcollector.config import (
-    Address,
-    LogFormat,
-    LogLevel,
-    NdfcSettings,
-    Settings,
-    named_files,
-    open_to_everybody,
-)
-from hostcollector.errors import ConfigError
+from hostcollector.config import named_files
+from hostcollector.config.address import Address
+from hostcollector.config.reading import open_to_everybody
+from hostcollector.config.settings import LogFormat, LogLevel, NdfcSettings, Settings
 from hostcollector.sources.names import NAMES
-from hostcollector.top import SORTS
+from hostcollector.top.columns import SORTS
 
 
 def settings(*arguments: str) -> Settings:

@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.errors import Reason, SourceDeniedError
+from hostcollector.base.model import Report, Sample, Snapshot, SourceState
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection, host
 from hostcollector.collect import Collector
-from hostcollector.errors import Reason, SourceDeniedError
-from hostcollector.model import Report, Sample, Snapshot, SourceState
-from hostcollector.sources.base import Reading, Request, Source
 
 
 class _Scripted(Source):

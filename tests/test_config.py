@@ -9,20 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.config import (
-    Address,
-    LogFormat,
-    LogLevel,
-    Overrides,
-    ResolverName,
-    Settings,
-    XPathRule,
-    parse_address,
-    read_bytes,
-    read_file,
-    schema,
-)
-from hostcollector.errors import ConfigError
+from hostcollector.base.errors import ConfigError
+from hostcollector.config import schema
+from hostcollector.config.address import Address, parse_address
+from hostcollector.config.overrides import Overrides
+from hostcollector.config.reading import read_bytes, read_file
+from hostcollector.config.settings import LogFormat, LogLevel, ResolverName, Settings, XPathRule
 
 SOURCES = ("procfs", "netlink", "libvirt_state")
 

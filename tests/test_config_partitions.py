@@ -2,8 +2,9 @@
 
 import pytest
 
-from hostcollector.config import PartitionSettings, Settings, UfmSettings, read_bytes
-from hostcollector.errors import ConfigError
+from hostcollector.base.errors import ConfigError
+from hostcollector.config.reading import read_bytes
+from hostcollector.config.settings import PartitionSettings, Settings, UfmSettings
 
 WHOLE = b"""
 infiniband:

@@ -4,16 +4,16 @@ from dataclasses import fields
 
 import pytest
 
-from hostcollector.config import (
+from hostcollector.base.errors import ConfigError
+from hostcollector.config import web_schema
+from hostcollector.config.reading import read_web_bytes
+from hostcollector.config.web_config import (
     ClientAuthType,
     HttpServerConfig,
     TlsServerConfig,
     TlsVersion,
     WebConfig,
-    read_web_bytes,
-    web_schema,
 )
-from hostcollector.errors import ConfigError
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 EVERYTHING = f"""

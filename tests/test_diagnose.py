@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.model import Family, Snapshot, SourceState
 from hostcollector.catalogue import collection
 from hostcollector.diagnose import healthy, lines
-from hostcollector.model import Family, Snapshot, SourceState
 from tests.fakes import snapshots
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostcollector.base.errors import DomainXmlError
+from hostcollector.base.model import Domain, HostDevice, Tenant
 from hostcollector.domain_metadata import LONGEST_ELEMENT, split
 from hostcollector.domain_xml import parse
-from hostcollector.errors import DomainXmlError
-from hostcollector.model import Domain, HostDevice, Tenant
 from hostcollector.tenancy import from_nova, from_own_metadata
 
 OWN = "<hc:tenant xmlns:hc='urn:hostcollector:domain:1' id='acme'/>"

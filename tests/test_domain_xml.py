@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.errors import DomainXmlError
+from hostcollector.base.model import Disk, DiskLimits, HostDevice, Nic
 from hostcollector.domain_xml import parse
-from hostcollector.errors import DomainXmlError
-from hostcollector.model import Disk, DiskLimits, HostDevice, Nic
 from hostcollector.tenancy import from_own_metadata
 
 FIXTURE = Path(__file__).parent / "fixtures" / "domain.xml"

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from prometheus_client.core import Metric as ClientFamily
 
+from hostcollector.base.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest
 from hostcollector.catalogue.possible import FLAG
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Family, Histogram, Kind, Metric, Scope, Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from tests.client_families import ClientCollector, client_family
 from tests.pages import full_page, snapshot, snapshots
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.errors import ConfigError, ConfigUnreachableError
-from hostcollector.followed_file import FollowedFile
-from hostcollector.lanes import Lane
-from hostcollector.log import Transitions
+from hostcollector.base.errors import ConfigError, ConfigUnreachableError
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.lanes import Lane
+from hostcollector.base.log import Transitions
 
 
 class Disk:

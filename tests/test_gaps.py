@@ -2,8 +2,8 @@
 
 import pytest
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.gaps import MOST_NAMED, Gaps
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.gaps import MOST_NAMED, Gaps
 
 
 def test_no_gap_is_no_trouble() -> None:

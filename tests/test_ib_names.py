@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector import ib_names
+from hostcollector.base import infiniband as ib_names
 
 
 @pytest.mark.parametrize(

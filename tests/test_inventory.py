@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import libvirt
 import pytest
 
+from hostcollector.base.model import Domain
 from hostcollector.event_counts import EventCounts
 from hostcollector.inventory import Inventory
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Link
-from hostcollector.model import Domain
+from hostcollector.libvirt_link.connection import Link
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
 GUESTS = 10

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hostcollector.errors import StateUnreachableError
+from hostcollector.base.errors import StateUnreachableError
+from hostcollector.base.state_file import StateFile
 from hostcollector.kept_record import Form, KeptRecord, KeptStatus
-from hostcollector.state_file import StateFile
 
 
 def _write(entries: Mapping[str, int]) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.kernel_files import GONE, ProcessStat, cpu_count, integer, names, read, read_record
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.kernel_files.numbers import cpu_count, integer
+from hostcollector.kernel_files.process_stat import ProcessStat
+from hostcollector.kernel_files.reading import GONE, names, read, read_record
 from tests.fakes.procfs import KERNEL_THREAD, stat_line
 
 

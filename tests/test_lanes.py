@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from hostcollector.errors import LaneBusyError, LaneClosedError, SourceUnavailableError
-from hostcollector.lanes import Backoff, Lane
+from hostcollector.base.errors import LaneBusyError, LaneClosedError, SourceUnavailableError
+from hostcollector.base.lanes import Backoff, Lane
 
 
 def test_a_call_runs_in_the_lanes_own_daemon_thread() -> None:

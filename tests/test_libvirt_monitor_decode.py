@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
+from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
-from hostcollector.model import Disk, Domain, Guest, Histogram, Metric
 from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial
 from hostcollector.sources.libvirt_monitor.decode import Decoder
 

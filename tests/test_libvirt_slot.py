@@ -4,8 +4,8 @@ import gc
 import weakref
 from contextlib import suppress
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.libvirt_link import Link, Slot
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.libvirt_link.connection import Link, Slot
 from tests.serving import NOWHERE
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector import log
-from hostcollector.config import LogFormat, LogLevel, LogSettings
+from hostcollector.base import log
+from hostcollector.config.settings import LogFormat, LogLevel, LogSettings
 
 
 @pytest.fixture(autouse=True)

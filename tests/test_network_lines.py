@@ -1,8 +1,8 @@
 """What `diagnose` says of the networks behind a host."""
 
 from hostcollector import diagnose
+from hostcollector.base.model import Family, Metric, Snapshot
 from hostcollector.catalogue import infiniband, network, ovs, partitions, vf
-from hostcollector.model import Family, Metric, Snapshot
 from hostcollector.network_lines import network_lines
 
 

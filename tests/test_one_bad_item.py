@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector import domain_xml
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
 from hostcollector.ndfc import answers as ndfc
 from hostcollector.open_vswitch import WATCH, read_switch
 from hostcollector.ovsdb.replica import Replica, updated

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from hostcollector.base.model import Family, Snapshot
 from hostcollector.catalogue import collection
-from hostcollector.model import Family, Snapshot
 from hostcollector.overview import overview
 from tests.fakes.snapshots import DATABASE, STRAY, WEB, hypervisor, identity
 

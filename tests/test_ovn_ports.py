@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import UNASSIGNED, Domain, Guest, Nic, Tenant
+from hostcollector.base.source import Request
 from hostcollector.catalogue import ovs
-from hostcollector.config import OvnSettings, OvsSettings, Remote, Transport
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.model import UNASSIGNED, Domain, Guest, Nic, Tenant
+from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.settings import OvnSettings, OvsSettings
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
-from hostcollector.sources.base import Request
 from hostcollector.sources.ovn import Ovn
 from hostcollector.tenancy import Tenancy, from_ovn
 from tests.fakes.database import (

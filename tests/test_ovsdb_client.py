@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import Remote, Transport
-from hostcollector.errors import (
+from hostcollector.base.errors import (
     SourceDeniedError,
     SourceError,
     SourceMalformedError,
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.ovsdb import Client, NoServerError, Replica, Watch
-from hostcollector.ovsdb.connection import explained
+from hostcollector.config.remote import Remote, Transport
+from hostcollector.ovsdb.client import Client
+from hostcollector.ovsdb.connection import NoServerError, explained
+from hostcollector.ovsdb.replica import Replica
+from hostcollector.ovsdb.session import Watch
 from tests.fakes.database import SWITCH_SCHEMA, Connection, FakeDatabase, good_switch, numbers, texts
 from tests.lab.process import until
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.ovsdb import Replica, Row
-from hostcollector.ovsdb.replica import updated
-from hostcollector.ovsdb.row import ColumnKind, kind_of, read_row
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.ovsdb.replica import Replica, updated
+from hostcollector.ovsdb.row import ColumnKind, Row, kind_of, read_row
 
 KINDS = {
     "name": ColumnKind.ATOM,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceError
-from hostcollector.ovsdb import Replica, Watch
-from hostcollector.ovsdb.session import Session
+from hostcollector.base.errors import SourceError
+from hostcollector.ovsdb.replica import Replica
+from hostcollector.ovsdb.session import Session, Watch
 from tests.fakes.database import SWITCH_SCHEMA
 
 SCHEMA = {"tables": {name: {"columns": columns} for name, columns in SWITCH_SCHEMA.items()}}

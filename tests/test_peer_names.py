@@ -7,8 +7,8 @@ name has besides those that say which guest it is.
 import pytest
 
 from hostcollector import catalogue
+from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
 from hostcollector.catalogue.left_out import PEER_METRICS
-from hostcollector.model import IDENTITY_LABELS, Kind, Scope
 
 Names = dict[str, tuple[str, ...]]
 

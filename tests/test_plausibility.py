@@ -11,19 +11,7 @@ from hypothesis import strategies as st
 
 from hostcollector import catalogue
 from hostcollector.assemble import Assembler
-from hostcollector.catalogue import (
-    block,
-    collection,
-    cpu,
-    gpu,
-    guest,
-    host,
-    infiniband,
-    interface,
-    memory,
-    pci,
-)
-from hostcollector.model import (
+from hostcollector.base.model import (
     Domain,
     Given,
     Guest,
@@ -36,6 +24,18 @@ from hostcollector.model import (
     Snapshot,
     SourceState,
     Tenant,
+)
+from hostcollector.catalogue import (
+    block,
+    collection,
+    cpu,
+    gpu,
+    guest,
+    host,
+    infiniband,
+    interface,
+    memory,
+    pci,
 )
 from hostcollector.plausibility import KEPT_SECONDS
 

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
+from hostcollector.base.model import Snapshot
+from hostcollector.base.stopwatch import Stopwatch, unmeasured
 from hostcollector.cli import main
-from hostcollector.model import Snapshot
 from hostcollector.profile import ROUND, measure, table
-from hostcollector.stopwatch import Stopwatch, unmeasured
 
 
 def test_a_stage_that_fails_is_measured_all_the_same() -> None:

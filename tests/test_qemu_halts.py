@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.qemu_processes import Halts, QemuProcess
+from hostcollector.qemu_processes.found import QemuProcess
+from hostcollector.qemu_processes.halts import Halts
 from tests.fakes.clock import Clock
 from tests.fakes.procfs import Procfs
 

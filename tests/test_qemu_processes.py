@@ -9,11 +9,12 @@ from threading import Thread
 
 import pytest
 
+from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.base.model import Guest
 from hostcollector.domain_xml import parse
-from hostcollector.errors import SourceDeniedError, SourceUnavailableError
-from hostcollector.kernel_files import read
-from hostcollector.model import Guest
-from hostcollector.qemu_processes import Found, QemuProcess, QemuProcesses
+from hostcollector.kernel_files.reading import read
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.found import Found, QemuProcess
 from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests
 from tests.fakes.procfs import Procfs

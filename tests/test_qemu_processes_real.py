@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hostcollector.qemu_processes import Found, QemuProcesses
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.found import Found
 from tests.fakes.guests import OURS, guests
 from tests.lab.process import until
 

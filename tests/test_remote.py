@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.config import Remote, Transport, parse_remote, parse_remotes
+from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 
 
 @pytest.mark.parametrize(

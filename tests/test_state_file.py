@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.errors import StateError, StateUnreachableError
-from hostcollector.state_file import LARGEST, UNREADABLE, StateFile
+from hostcollector.base.errors import StateError, StateUnreachableError
+from hostcollector.base.state_file import LARGEST, UNREADABLE, StateFile
 
 NAME = "record.json"
 PLANTED = (NAME, f"{NAME}.tmp", f"{NAME}.0123456789abcdef.tmp", f"{NAME}{UNREADABLE}")

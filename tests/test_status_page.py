@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.model import Snapshot
+from hostcollector.base.model import Snapshot
 from hostcollector.status_page import Daemon, render
 from tests.fakes import snapshots
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.errors import ListenError
+from hostcollector.base.errors import ListenError
 from hostcollector.systemd import Notifier, listening_sockets
 
 

@@ -8,11 +8,12 @@ from types import MappingProxyType
 import pytest
 
 from hostcollector import tenant_map
-from hostcollector.config import XPathRule, read_bytes
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
+from hostcollector.config.reading import read_bytes
+from hostcollector.config.settings import XPathRule
 from hostcollector.domain_metadata import NOVA_NAMESPACES
 from hostcollector.domain_xml import parse
-from hostcollector.followed_file import FollowedFile
-from hostcollector.model import UNASSIGNED, Domain, MetadataElement, Tenant
 from hostcollector.tenancy import Tenancy, from_map, from_nova, from_own_metadata, from_xpath
 from hostcollector.tenant_map import TenantMap
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.errors import ConfigError
+from hostcollector.base.errors import ConfigError
 from hostcollector.tenant_map import MappedTenant, read
 
 ODD = "expected text without control characters and outer blanks, not"

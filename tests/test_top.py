@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from hostcollector.catalogue import collection, guest
-from hostcollector.top import Page, PageUnreadableError, page_of, run, watch
-from hostcollector.top.watching import _host
+from hostcollector.top.page import Page, PageUnreadableError, page_of
+from hostcollector.top.watching import _host, run, watch
 from tests.top_pages import DB, WEB, Entry, busy, collected, serving, text_of
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

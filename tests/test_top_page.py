@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostcollector.base.model import Family, Histogram, Metric, Snapshot
 from hostcollector.catalogue import block, collection, guest
-from hostcollector.model import Family, Histogram, Metric, Snapshot
-from hostcollector.top import Page, PageUnreadableError, fetch, page_of, parse
-from hostcollector.top.page import READ
+from hostcollector.top.page import READ, Page, PageUnreadableError, fetch, page_of, parse
 from tests.pages import full_page, snapshot
 from tests.top_pages import DB, WEB, busy, collected, serving, text_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import Settings
+from hostcollector.config.settings import Settings
 
 FILES = Path(__file__).parent.parent / "ansible/roles/hostcollector/files"
 SERVICE = FILES / "hostcollector.service"

@@ -8,10 +8,12 @@ from itertools import combinations
 
 import pytest
 
-from hostcollector.config import CollectionSettings, Settings, WebSettings
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.exposition import Encoder, Format, choose_format
-from hostcollector.model import Snapshot
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import Snapshot
+from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
+from hostcollector.exposition.negotiation import choose_format
 from hostcollector.status_page import Daemon
 from hostcollector.status_style import STYLE
 from hostcollector.web.request import scrape_budget, scrape_patience

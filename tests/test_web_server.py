@@ -8,9 +8,12 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from hostcollector.config import Address, Settings, WebSettings
-from hostcollector.errors import AddressInUseError, ListenError
-from hostcollector.web import Application, Limits, Server
+from hostcollector.base.errors import AddressInUseError, ListenError
+from hostcollector.config.address import Address
+from hostcollector.config.settings import Settings, WebSettings
+from hostcollector.web.application import Application
+from hostcollector.web.limits import Limits
+from hostcollector.web.server import Server
 from tests.fakes.collector import FakeCollector
 from tests.fakes.site import ended, serving, site_of, until, until_status
 from tests.fakes.snapshots import hypervisor

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.wording import counted, duration, one_line
+from hostcollector.base.wording import counted, duration, one_line
 
 
 @pytest.mark.parametrize(

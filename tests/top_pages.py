@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from hostcollector.base.model import Family, Metric, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Family, Metric, Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 
 Labels = tuple[str, ...]
 Entry = tuple[Metric, Labels, float]

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from hostcollector.base.lanes import Clock
 from hostcollector.baselines.file import FILE_NAME, form
 from hostcollector.baselines.record import Record
 from hostcollector.kept_record import PATIENCE_SECONDS, KeptRecord, KeptStatus
-from hostcollector.lanes import Clock
 
 __all__ = ["FILE_NAME", "Baselines", "boot_of"]
 

@@ -7,6 +7,7 @@ offers and this page leaves out stands in `left_out`, with the reason.
 from collections.abc import Iterator
 from types import ModuleType
 
+from hostcollector.base.model import Metric
 from hostcollector.catalogue import (
     block,
     bmc,
@@ -25,7 +26,6 @@ from hostcollector.catalogue import (
     pci,
     vf,
 )
-from hostcollector.model import Metric
 
 SUBJECTS = (
     guest,

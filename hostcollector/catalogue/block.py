@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hostcollector.base.model import Metric
 from hostcollector.catalogue.possible import (
     DISK_BYTES,
     DISK_SIZE,
@@ -12,7 +13,6 @@ from hostcollector.catalogue.possible import (
     measured,
 )
 from hostcollector.catalogue.rows import counter, gauge, histogram, info
-from hostcollector.model import Metric
 
 _DISK = ("target_device",)
 _disk_counter = partial(counter, source="libvirt_monitor", labels=_DISK)

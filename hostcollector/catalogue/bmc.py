@@ -5,17 +5,9 @@ What BMC and NVIDIA's driver both tell are rows of `gpu`: of one GPU at one time
 
 from functools import partial
 
-from hostcollector.catalogue.possible import (
-    DURATION,
-    ERRORS,
-    FLAG,
-    PCIE_BYTES,
-    RATIO,
-    VOLTS,
-    code,
-)
+from hostcollector.base.model import Metric, Possible, Scope
+from hostcollector.catalogue.possible import DURATION, ERRORS, FLAG, PCIE_BYTES, RATIO, VOLTS, code
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Possible, Scope
 
 _GPU = ("gpu",)
 

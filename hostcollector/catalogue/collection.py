@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import (
     DURATION,
     EVENTS,
@@ -15,7 +16,6 @@ from hostcollector.catalogue.possible import (
     unbounded,
 )
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Scope
 
 # Things that the collector counts, and what its operator may set.
 _MANY = number_of(2**63)

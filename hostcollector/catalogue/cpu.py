@@ -1,5 +1,6 @@
 """Rows about a guest's processors: vCPU threads, emulator, I/O and vhost threads, KVM's extras."""
 
+from hostcollector.base.model import Given
 from hostcollector.catalogue.possible import (
     CPUS,
     EVENTS,
@@ -10,7 +11,6 @@ from hostcollector.catalogue.possible import (
     number_of,
 )
 from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info
-from hostcollector.model import Given
 
 # In nanoseconds, over all vCPUs.
 _POLLED = counted(1, step=1e-9, bits=63, given=Given.VCPUS)

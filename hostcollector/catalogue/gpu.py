@@ -8,6 +8,8 @@ NVIDIA's driver tells of the GPUs that it has, the BMC of all others (see `bmc` 
 
 from functools import partial
 
+from hostcollector.base.model import Metric, Possible, Scope
+from hostcollector.base.units import BYTES_PER_KIB
 from hostcollector.catalogue.possible import (
     CELSIUS,
     ERRORS,
@@ -25,8 +27,6 @@ from hostcollector.catalogue.possible import (
     number_of,
 )
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Possible, Scope
-from hostcollector.units import BYTES_PER_KIB
 
 _GPU = ("gpu",)
 # A GPU or an instance of one has some memory; up to 16 TiB.

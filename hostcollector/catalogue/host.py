@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import CPUS, MEMORY, measured, number_of
 from hostcollector.catalogue.rows import gauge
-from hostcollector.model import Scope
 
 _host = partial(gauge, source="host", scope=Scope.HOST)
 

@@ -7,9 +7,9 @@ tables are the kernel's file names (Documentation/ABI/stable/sysfs-class-infinib
 from collections.abc import Mapping
 from functools import partial
 
+from hostcollector.base.model import Metric, Possible, Scope
 from hostcollector.catalogue.possible import BYTES_PER_SECOND, PACKETS, code, counted
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Possible, Scope
 
 _PORT = ("device", "port")
 _PREFIX = "hostcollector_host_infiniband_"

@@ -7,9 +7,9 @@ rest. A field that is not in this table is unknown: it is counted, never an erro
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hostcollector.base.model import Metric
+from hostcollector.base.units import bytes_from_kib, seconds_from_ns
 from hostcollector.catalogue import block, cpu, guest, memory
-from hostcollector.model import Metric
-from hostcollector.units import bytes_from_kib, seconds_from_ns
 
 Convert = Callable[[int], float]
 

@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import DURATION, number_of
 from hostcollector.catalogue.rows import EXPERIMENTAL, gauge, info
-from hostcollector.model import Scope
 
 _gauge = partial(gauge, source="ndfc", scope=Scope.HOST)
 _info = partial(info, source="ndfc", scope=Scope.HOST)

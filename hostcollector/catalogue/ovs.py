@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import (
     DURATION,
     EVENTS,
@@ -12,7 +13,6 @@ from hostcollector.catalogue.possible import (
     number_of,
 )
 from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info
-from hostcollector.model import Scope
 
 _AGE = "As old as hostcollector_ovs_statistics_age_seconds says: the switch writes them every 5 s at best."
 _DPDK = "Ports of the user-space datapath only."

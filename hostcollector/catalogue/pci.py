@@ -5,9 +5,9 @@ A GPU, an NVSwitch and a network card that went to one guest are described by th
 
 from functools import partial
 
+from hostcollector.base.model import Metric, Possible, Scope
 from hostcollector.catalogue.possible import ERRORS, FLAG, code, measured, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Possible, Scope
 
 _PCI = ("pci_address",)
 # 2.5 GT/s is the slowest link; a width of 63 or 255 is a link that is down.

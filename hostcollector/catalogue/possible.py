@@ -6,8 +6,8 @@ below what a failed read says: all ones or -1 in 8, 16, 32 or 64 bits, before or
 
 from collections.abc import Iterable
 
-from hostcollector.model import Given, Metric, Possible
-from hostcollector.units import BYTES_PER_KIB, NANOSECONDS_PER_SECOND
+from hostcollector.base.model import Given, Metric, Possible
+from hostcollector.base.units import BYTES_PER_KIB, NANOSECONDS_PER_SECOND
 
 AHEAD_SECONDS = 60.0
 """How far a time may be ahead of a collection's: it takes a while, and clocks are set."""

@@ -17,8 +17,8 @@ in the note of the source that gave it. How to choose:
 
 from functools import partial
 
+from hostcollector.base.model import Kind, Metric
 from hostcollector.catalogue.possible import ONE
-from hostcollector.model import Kind, Metric
 
 counter = partial(Metric, kind=Kind.COUNTER)
 gauge = partial(Metric, kind=Kind.GAUGE)

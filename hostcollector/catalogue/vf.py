@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from hostcollector.base.model import Metric, Scope
 from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, NETWORK_BYTES, PACKETS, code, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
-from hostcollector.model import Metric, Scope
 
 _VF = ("pf", "vf", "pci_address")
 _PF = ("pf", "pci_address")

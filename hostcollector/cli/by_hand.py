@@ -7,7 +7,9 @@ from pathlib import Path
 from hostcollector.cli.complaints import complain
 from hostcollector.cli.flags import overrides
 from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
-from hostcollector.config import Overrides, PathSettings, Settings, read_file
+from hostcollector.config.overrides import Overrides
+from hostcollector.config.reading import read_file
+from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.sources.names import NAMES
 
 DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")

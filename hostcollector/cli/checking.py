@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hostcollector import gpu_map, tenant_map
-from hostcollector.config import Settings, named_files, read_file
-from hostcollector.errors import ConfigError
+from hostcollector.base.errors import ConfigError
+from hostcollector.config import named_files
+from hostcollector.config.reading import read_file
+from hostcollector.config.settings import Settings
 from hostcollector.sources.names import NAMES
 
 
@@ -51,6 +53,6 @@ def _named(settings: Settings, web_config: Path | None) -> Iterator[tuple[Path, 
 
 
 def _open_door(path: Path) -> None:
-    from hostcollector.web import open_door
+    from hostcollector.web.door import open_door
 
     open_door(path).close()

@@ -11,7 +11,7 @@ from hostcollector.cli.checking import look_at_files
 from hostcollector.cli.complaints import WRONG_USE, complain
 from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.running import safe_for_terminal
-from hostcollector.config import LogLevel, Settings
+from hostcollector.config.settings import LogLevel, Settings
 from hostcollector.metrics_table import TableFormat, render
 
 
@@ -34,7 +34,8 @@ def collect(options: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             page = safe_for_terminal(text).encode()
     else:
-        from hostcollector import app, log
+        from hostcollector import app
+        from hostcollector.base import log
 
         log.configure(settings.log)
         page, libvirt_up = app.collect_once(settings)
@@ -44,7 +45,8 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def _profile(settings: Settings, rounds: int) -> int:
-    from hostcollector import app, log
+    from hostcollector import app
+    from hostcollector.base import log
     from hostcollector.profile import table
 
     log.configure(settings.log)
@@ -59,13 +61,14 @@ def diagnose(options: argparse.Namespace) -> int:
     if daemon is not None:
         text, healthy = safe_for_terminal(daemon.read("/diagnose")).rstrip("\n"), daemon.state().healthy
     else:
-        from hostcollector import app, log
+        from hostcollector import app
         from hostcollector import diagnose as diagnosis
+        from hostcollector.base import log
 
         log.configure(settings.log)
         snapshot = app.diagnose(settings)
         text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
-    from hostcollector.rtnetlink import RouteSocket
+    from hostcollector.rtnetlink.route_socket import RouteSocket
     from hostcollector.second_opinion import second_opinion
 
     print(text, "", "Second opinion:", sep="\n")
@@ -112,7 +115,8 @@ def top(options: argparse.Namespace) -> int:
     host = socket.gethostname()
     if daemon is not None:
         return table.watch(lambda: table.read_from(daemon.read), host=host, **wanted)
-    from hostcollector import app, log
+    from hostcollector import app
+    from hostcollector.base import log
 
     # Lines on standard error would tear the table, which says itself what is down.
     log.configure(replace(settings.log, level=LogLevel.ERROR))

@@ -2,7 +2,7 @@
 
 import sys
 
-from hostcollector.wording import one_line
+from hostcollector.base.wording import one_line
 
 FAILED = 1
 WRONG_USE = 2

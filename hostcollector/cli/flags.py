@@ -4,17 +4,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from hostcollector.config import (
-    Address,
-    LogFormat,
-    LogLevel,
-    Overrides,
-    Settings,
-    libvirt_uri_complaint,
-    parse_address,
-    read_file,
-    telemetry_path_complaint,
-)
+from hostcollector.config.address import Address, parse_address
+from hostcollector.config.overrides import Overrides
+from hostcollector.config.reading import read_file
+from hostcollector.config.settings import LogFormat, LogLevel, Settings
+from hostcollector.config.values import libvirt_uri_complaint, telemetry_path_complaint
 from hostcollector.sources.names import NAMES
 
 _DEFAULT = Settings()

@@ -9,9 +9,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from hostcollector.config import SOCKET_NAME
-from hostcollector.errors import HostcollectorError
-from hostcollector.wording import one_line
+from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.wording import one_line
+from hostcollector.config.settings import SOCKET_NAME
 
 PATIENCE_SECONDS = 15.0
 """How long the daemon may be silent beyond the budget of a collection."""

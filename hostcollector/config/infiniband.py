@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from hostcollector import ib_names
+from hostcollector.base import infiniband as ib_names
 from hostcollector.config import values
 from hostcollector.config.document import Place, UnfitError
 from hostcollector.config.sections import Read, known, leaf, list_of, repeated

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import yaml
 
+from hostcollector.base.errors import ConfigError
 from hostcollector.config.document import (
     MOST_VALUES,
     Place,
@@ -22,7 +23,6 @@ from hostcollector.config.schema import read_settings
 from hostcollector.config.settings import Settings
 from hostcollector.config.web_config import WebConfig
 from hostcollector.config.web_schema import anchored, read_web_config
-from hostcollector.errors import ConfigError
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import yaml
 
-from hostcollector import ib_names
+from hostcollector.base import infiniband as ib_names
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.document import UnfitError, described, kind, quoted
 from hostcollector.config.remote import Remote, Transport, parse_remotes

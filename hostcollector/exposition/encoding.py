@@ -4,10 +4,10 @@ import threading
 from collections.abc import Set as AbstractSet
 from io import BytesIO
 
+from hostcollector.base.model import Metric, Snapshot
 from hostcollector.exposition.families import FamilyWriter
 from hostcollector.exposition.formats import Format
 from hostcollector.exposition.label_texts import LabelTexts, Series
-from hostcollector.model import Metric, Snapshot
 
 
 class Encoder:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from hostcollector.base.model import Histogram, Kind, Metric
 from hostcollector.exposition.formats import Format
 from hostcollector.exposition.label_texts import Labels, LabelTexts, Series, encodable, escaped
 from hostcollector.exposition.numerals import numeral
-from hostcollector.model import Histogram, Kind, Metric
 
 _SLACK = 64
 

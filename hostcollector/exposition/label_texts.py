@@ -6,7 +6,7 @@ four times as many series as sets of labels.
 
 from collections.abc import Iterable, Mapping
 
-from hostcollector.model import Histogram
+from hostcollector.base.model import Histogram
 
 Labels = tuple[str, ...]
 Series = Mapping[Labels, float | Histogram]

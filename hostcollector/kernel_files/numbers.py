@@ -1,6 +1,6 @@
 """Numbers and lists of CPUs as the kernel writes them."""
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 _LARGEST = 2**64 - 1
 # More than any kernel is built for (CONFIG_NR_CPUS).

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Self
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 _PF_KTHREAD = 0x00200000
 # Of what follows the name, in which the state (field 3 of the manual) is the first.

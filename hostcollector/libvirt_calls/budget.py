@@ -4,7 +4,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from hostcollector.lanes import Lane
+from hostcollector.base.lanes import Lane
 
 LIBVIRTD_WORKERS = 20
 """The default of `max_workers` in libvirtd.conf and virtqemud.conf."""

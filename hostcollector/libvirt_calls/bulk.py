@@ -10,8 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.base.lanes import Clock
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.sweep import BLOCKED_AFTER_SECONDS, sweep
 from hostcollector.libvirt_calls.worker import Record, Records, Worker

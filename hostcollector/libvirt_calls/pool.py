@@ -3,11 +3,11 @@
 import time
 from collections.abc import Collection, Iterable
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
+from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.libvirt_calls.budget import Budget, Stuck
 from hostcollector.libvirt_calls.worker import Worker
-from hostcollector.libvirt_link import Link
-from hostcollector.stopwatch import Stage, unmeasured
+from hostcollector.libvirt_link.connection import Link
 
 
 class Pool:

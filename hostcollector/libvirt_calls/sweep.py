@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.visit import visit
 from hostcollector.libvirt_calls.worker import (

@@ -9,8 +9,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Generic
 
-from hostcollector.errors import SourceTimeoutError
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceTimeoutError
+from hostcollector.base.lanes import Clock
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.worker import Progress, T, Worker
 

@@ -9,10 +9,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import libvirt
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.lanes import Clock, Lane
-from hostcollector.libvirt_link import Connection, Link, Slot
-from hostcollector.stopwatch import Stage, unmeasured
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.lanes import Clock, Lane
+from hostcollector.base.stopwatch import Stage, unmeasured
+from hostcollector.libvirt_link.connection import Connection, Link, Slot
 
 T = TypeVar("T")
 Record = dict[str, Any]

@@ -2,7 +2,8 @@
 
 import time
 
-from hostcollector.lanes import Clock, Lane
+from hostcollector.base.lanes import Clock, Lane
+from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.libvirt_calls.budget import (
     CALLS_BY_HAND,
     DEFINITION_CALLS,
@@ -13,8 +14,7 @@ from hostcollector.libvirt_calls.budget import (
 )
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.worker import Worker
-from hostcollector.libvirt_link import Link
-from hostcollector.stopwatch import Stage, unmeasured
+from hostcollector.libvirt_link.connection import Link
 
 # A single call takes milliseconds. One that has taken this long waits for a guest, or for libvirt.
 STUCK_AFTER_SECONDS = 2.0

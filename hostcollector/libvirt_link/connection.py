@@ -9,8 +9,8 @@ from typing import Any
 
 import libvirt
 
-from hostcollector.errors import SourceDeniedError, SourceUnavailableError
-from hostcollector.lanes import Backoff, Clock
+from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.base.lanes import Backoff, Clock
 
 OpenFunction = Callable[[str], Any]
 # Short pauses only: after a restart of the daemon everything should be back within seconds.

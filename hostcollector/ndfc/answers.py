@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.gaps import Gaps
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.gaps import Gaps
 from hostcollector.ndfc.values import Attachment, Network, Placement
 
 LAST_VLAN = 4094

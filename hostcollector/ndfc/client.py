@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Collection, Mapping
 
-from hostcollector.config import NdfcSettings
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
+from hostcollector.config.settings import NdfcSettings
 from hostcollector.ndfc.values import Answer, Placed
 from hostcollector.ndfc.visit import Access, Visit
-from hostcollector.rest import DEFAULT_LIMITS, Http, Limits, Poller, Service, Target
+from hostcollector.rest.http import Http
+from hostcollector.rest.poller import DEFAULT_LIMITS, Limits, Poller
+from hostcollector.rest.target import Service, Target
 
 SERVICE = Service(name="NDFC", section="ndfc")
 

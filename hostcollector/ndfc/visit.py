@@ -5,15 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceError, SourceMalformedError, SourceUnavailableError
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceError, SourceMalformedError, SourceUnavailableError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.wording import duration
+from hostcollector.config.settings import NdfcSettings
 from hostcollector.ndfc import answers
 from hostcollector.ndfc.paths import DCNM, NDFC, Paths, of_cluster
 from hostcollector.ndfc.values import Answer, Placed, Placement
-from hostcollector.rest import BusyError, Http, LoginRefusedError, NoSuchPathError, Target, TokenRefusedError
-from hostcollector.wording import duration
+from hostcollector.rest.http import Http
+from hostcollector.rest.refusals import BusyError, LoginRefusedError, NoSuchPathError, TokenRefusedError
+from hostcollector.rest.target import Target
 
 # How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
 _DCNM_TOKEN_MILLISECONDS = 1_800_000

@@ -14,14 +14,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 from itertools import cycle
 
-from hostcollector.config import Remote
-from hostcollector.errors import (
+from hostcollector.base.errors import (
     SourceDeniedError,
     SourceError,
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.lanes import Backoff, Clock, Lane
+from hostcollector.base.lanes import Backoff, Clock, Lane
+from hostcollector.config.remote import Remote
 from hostcollector.ovsdb.connection import Target, TlsFiles, connect, explained, prepare
 from hostcollector.ovsdb.replica import Replica
 from hostcollector.ovsdb.session import Session, Watch

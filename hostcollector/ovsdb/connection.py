@@ -10,8 +10,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.config import Remote, Transport
-from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.config.remote import Remote, Transport
 
 CONNECT_SECONDS = 10.0
 CHUNK = 256 * 1024

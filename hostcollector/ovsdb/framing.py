@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 LARGEST_MESSAGE = 32 * 1024 * 1024
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 from hostcollector.ovsdb.row import ColumnKind, Row, changed_row, read_row
 
 # More rows than any switch or chassis has; what grows beyond is a server gone wrong.

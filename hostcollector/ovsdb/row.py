@@ -10,7 +10,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Any
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 Atom = str | int | float | bool
 Column = Atom | frozenset[Atom] | Mapping[Atom, Atom]

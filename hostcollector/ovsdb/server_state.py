@@ -7,7 +7,7 @@ question and every sign of life, from what they heard last. Only this row says s
 
 from typing import Any
 
-from hostcollector.errors import SourceUnavailableError
+from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.ovsdb.replica import Replica, updated
 from hostcollector.ovsdb.row import ColumnKind
 

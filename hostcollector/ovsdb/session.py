@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hostcollector.errors import (
+from hostcollector.base.errors import (
     SourceError,
     SourceMalformedError,
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.ovsdb.connection import CHUNK, Streams
 from hostcollector.ovsdb.framing import Framer, Message
 from hostcollector.ovsdb.replica import Kinds, Replica, updated

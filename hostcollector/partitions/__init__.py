@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hostcollector.config import PartitionSettings
-from hostcollector.errors import SourceError
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceError
+from hostcollector.base.lanes import Clock
+from hostcollector.config.settings import PartitionSettings
 from hostcollector.partitions.ufm import Client
 from hostcollector.partitions.values import Answer, Member, Membership, Origin
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hostcollector import ib_names
-from hostcollector.errors import SourceMalformedError
-from hostcollector.gaps import Gaps
+from hostcollector.base import infiniband as ib_names
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.gaps import Gaps
 from hostcollector.partitions.values import Answer, Member, Membership, Origin
 
 _MEMBERSHIPS = frozenset(Membership)

@@ -9,22 +9,15 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from hostcollector.config import UfmSettings
-from hostcollector.errors import SourceMalformedError
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.lanes import Clock
+from hostcollector.config.settings import UfmSettings
 from hostcollector.partitions import answers
 from hostcollector.partitions.values import Answer
-from hostcollector.rest import (
-    DEFAULT_LIMITS,
-    Http,
-    Limits,
-    LoginRefusedError,
-    NoSuchPathError,
-    Poller,
-    Service,
-    Target,
-    TokenRefusedError,
-)
+from hostcollector.rest.http import Http
+from hostcollector.rest.poller import DEFAULT_LIMITS, Limits, Poller
+from hostcollector.rest.refusals import LoginRefusedError, NoSuchPathError, TokenRefusedError
+from hostcollector.rest.target import Service, Target
 
 SERVICE = Service(name="UFM", section="ufm")
 PKEYS = "/ufmRest/resources/pkeys?guids_data=true"

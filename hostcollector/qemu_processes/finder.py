@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hostcollector.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
-from hostcollector.kernel_files import NO_DESCRIPTOR, ProcessStat, names, read
-from hostcollector.model import Guest
+from hostcollector.base.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
+from hostcollector.base.model import Guest
+from hostcollector.kernel_files.process_stat import ProcessStat
+from hostcollector.kernel_files.reading import NO_DESCRIPTOR, names, read
 from hostcollector.qemu_processes.claims import Claim, proven
 from hostcollector.qemu_processes.command_line import identity_of
 from hostcollector.qemu_processes.found import Found, QemuProcess, notes_on

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hostcollector.model import Guest
+from hostcollector.base.model import Guest
+from hostcollector.base.wording import counted
 from hostcollector.qemu_processes.claims import Claim
-from hostcollector.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hostcollector.kernel_files import read_record
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
+from hostcollector.kernel_files.reading import read_record
 from hostcollector.qemu_processes.found import QemuProcess
 
 # Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
 from hostcollector.redfish.links import canonical, last_part
 from hostcollector.redfish.meanings import FOLDED, THROTTLE_REASONS, Counted, Hint, Kind, Meaning
 from hostcollector.redfish.values import Gpu, Key

@@ -5,12 +5,15 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from hostcollector.config import RedfishSettings
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
+from hostcollector.config.settings import RedfishSettings
 from hostcollector.redfish.conversation import Access, Conversation
 from hostcollector.redfish.rounds import Pace, Rounds
 from hostcollector.redfish.values import Answer
-from hostcollector.rest import Http, Limits, Poller, Service, Target, concealed
+from hostcollector.rest.complaints import concealed
+from hostcollector.rest.http import Http
+from hostcollector.rest.poller import Limits, Poller
+from hostcollector.rest.target import Service, Target
 
 SERVICE = Service(name="BMC", section="redfish")
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from hostcollector.errors import SourceError, SourceMalformedError
-from hostcollector.rest import (
+from hostcollector.base.errors import SourceError, SourceMalformedError
+from hostcollector.rest.complaints import complaint_of
+from hostcollector.rest.http import Http, Reply
+from hostcollector.rest.refusals import (
     BusyError,
-    Http,
     LoginRefusedError,
     NoSuchPathError,
     NotAllowedError,
-    Reply,
-    Target,
     TokenRefusedError,
-    complaint_of,
 )
+from hostcollector.rest.target import Target
 
 ROOT = "/redfish/v1/"
 SESSIONS = "/redfish/v1/SessionService/Sessions"

@@ -6,7 +6,7 @@ name is assumed, and what cannot be read costs itself.
 
 from dataclasses import replace
 
-from hostcollector.errors import SourceError, SourceMalformedError
+from hostcollector.base.errors import SourceError, SourceMalformedError
 from hostcollector.redfish.atlas import Atlas, Place
 from hostcollector.redfish.links import Resource, canonical, last_part, link, text
 from hostcollector.redfish.meanings import Hint, Kind
@@ -15,7 +15,7 @@ from hostcollector.redfish.reports import names_in
 from hostcollector.redfish.surroundings import add_memories, add_ports, add_sensors, add_sources
 from hostcollector.redfish.values import Gpu
 from hostcollector.redfish.walk import Walk
-from hostcollector.rest import NoSuchPathError
+from hostcollector.rest.refusals import NoSuchPathError
 
 # DSP0268, Processor: an accelerator may be a GPU of any maker; an FPGA or a DSP has a type of its own.
 _TYPES = frozenset({"gpu", "accelerator"})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 Resource = dict[str, Any]
 

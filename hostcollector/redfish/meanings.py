@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hostcollector.base.units import NANOSECONDS_PER_SECOND
 from hostcollector.redfish import texts
-from hostcollector.units import NANOSECONDS_PER_SECOND
 
 SCALES: Mapping[str, int] = {"energy_joules": 1000, "throttle_seconds": NANOSECONDS_PER_SECOND}
 """By what a raw counter is divided; those not named are in base units."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hostcollector.errors import SourceDeniedError, SourceError
-from hostcollector.gaps import Gaps
-from hostcollector.rest import BusyError, NotAllowedError
+from hostcollector.base.errors import SourceDeniedError, SourceError
+from hostcollector.base.gaps import Gaps
+from hostcollector.rest.refusals import BusyError, NotAllowedError
 
 # What taking apart a document raises that is not what it claims to be.
 _UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

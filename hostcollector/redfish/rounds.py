@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.wording import counted, duration
 from hostcollector.redfish.atlas import Atlas
 from hostcollector.redfish.discovery import discover, identified
 from hostcollector.redfish.links import Resource, resource
@@ -18,8 +19,7 @@ from hostcollector.redfish.tally import Tally
 from hostcollector.redfish.together import together
 from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Met, Part
 from hostcollector.redfish.walk import Walk
-from hostcollector.rest import NoSuchPathError
-from hostcollector.wording import counted, duration
+from hostcollector.rest.refusals import NoSuchPathError
 
 # A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
 # for so many seconds, as a slow BMC takes for a round.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
 from hostcollector.redfish.links import canonical, text
 from hostcollector.redfish.meanings import Counted, Meaning
 from hostcollector.redfish.texts import Scaled, ScaledMilli

@@ -4,7 +4,8 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.wording import counted, one_line
 from hostcollector.redfish.atlas import Atlas, Found, Place
 from hostcollector.redfish.links import Resource, source_of, text
 from hostcollector.redfish.meanings import TABLES, THROTTLE_REASONS, Counted, Hint, Kind, Meaning
@@ -12,7 +13,6 @@ from hostcollector.redfish.reports import read_report
 from hostcollector.redfish.texts import number, says_nothing
 from hostcollector.redfish.throttling import reasons_held
 from hostcollector.redfish.values import Key, Readings
-from hostcollector.wording import counted, one_line
 
 _LONGEST_SHOWN = 40
 _OF_PORTS = frozenset({Kind.PORT, Kind.PORT_METRICS})

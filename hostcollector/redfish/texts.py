@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from hostcollector.units import NANOSECONDS_PER_SECOND
+from hostcollector.base.units import NANOSECONDS_PER_SECOND
 
 _LONGEST = 64
 _DURATION = re.compile(

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urljoin
 
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
 from hostcollector.redfish.links import Resource, address, canonical, links, resource, text
 from hostcollector.redfish.problems import noted
 from hostcollector.redfish.pruning import pruned

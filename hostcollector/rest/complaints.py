@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hostcollector.wording import one_line
+from hostcollector.base.wording import one_line
 
 _LONGEST = 240
 _MOST_MESSAGES = 4

@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from hostcollector.errors import (
+from hostcollector.base.errors import (
     SourceDeniedError,
     SourceError,
     SourceMalformedError,

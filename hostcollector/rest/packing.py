@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import AsyncIterable
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 
 # zlib's word for "gzip or zlib, as the header says" (zlib.h, inflateInit2).
 _EITHER_HEADER = 47

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from hostcollector.errors import Reason, SourceError, SourceTimeoutError
-from hostcollector.lanes import Backoff, Clock, Lane
-from hostcollector.log import Transitions
+from hostcollector.base.errors import Reason, SourceError, SourceTimeoutError
+from hostcollector.base.lanes import Backoff, Clock, Lane
+from hostcollector.base.log import Transitions
 from hostcollector.rest.complaints import concealed
 from hostcollector.rest.http import Http
 from hostcollector.rest.refusals import BusyError, LoginRefusedError

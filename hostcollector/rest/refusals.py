@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 
-from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnavailableError
 from hostcollector.rest.complaints import Complaint
 
 _LONGEST_WAIT = 3600.0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from hostcollector.config import open_to_everybody
-from hostcollector.errors import SourceUnavailableError
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.config.reading import open_to_everybody
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024

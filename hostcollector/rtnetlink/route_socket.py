@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.lanes import Clock
+from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.base.lanes import Clock
 from hostcollector.rtnetlink.counters import LinkCounters, link_counters
 from hostcollector.rtnetlink.description import LinkDescription, link_description
 from hostcollector.rtnetlink.messages import (

@@ -1,9 +1,9 @@
 """The `events` source: libvirt's events per guest, counted since the collector has known the guest."""
 
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest
 from hostcollector.event_counts import EventCounts
-from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request, Source
 
 
 class Events(Source):

@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.model import Guest, Metric, Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.units import bytes_from_kib
 from hostcollector.catalogue import host
-from hostcollector.errors import SourceMalformedError, SourceUnavailableError
-from hostcollector.gaps import Gaps
-from hostcollector.kernel_files import cpu_count, integer, members, read
-from hostcollector.model import Guest, Metric, Sample
-from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.units import bytes_from_kib
+from hostcollector.kernel_files.numbers import cpu_count, integer, members
+from hostcollector.kernel_files.reading import read
 
 _NODE = re.compile(r"node(\d{1,5})")
 _POOL = re.compile(r"hugepages-(\d{1,12})kB")

@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.gaps import MOST_NAMED, Gaps
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.units import bytes_from_bits
 from hostcollector.catalogue import infiniband as rows
-from hostcollector.errors import SourceMalformedError
-from hostcollector.gaps import MOST_NAMED, Gaps
-from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sysfs import entries, number_in, target, text, told
-from hostcollector.units import bytes_from_bits
 
 _STATE = re.compile(r"(\d{1,3})\s*:")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*Gb/sec")

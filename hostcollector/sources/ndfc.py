@@ -5,12 +5,13 @@ Everything is asked in the background; reading takes the last good answer. Off w
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from hostcollector.base.gaps import MOST_NAMED, Gaps
+from hostcollector.base.model import Guest, Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import network as rows
-from hostcollector.gaps import MOST_NAMED, Gaps
-from hostcollector.model import Guest, Sample
-from hostcollector.ndfc import Answer, Client, Placement
-from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.wording import counted, duration
+from hostcollector.ndfc.client import Client
+from hostcollector.ndfc.values import Answer, Placement
 
 VLANS = range(1, 4095)
 

@@ -8,11 +8,13 @@ guest's, and the direction of its counters is that of its kind.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.model import Guest, Nic, Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import interface
-from hostcollector.gaps import Gaps
-from hostcollector.model import Guest, Nic, Sample
-from hostcollector.rtnetlink import LinkCounters, LinkDescription, LinkGoneError, RouteSocket
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.rtnetlink.counters import LinkCounters
+from hostcollector.rtnetlink.description import LinkDescription
+from hostcollector.rtnetlink.route_socket import LinkGoneError, RouteSocket
 
 # What QEMU can hold the other end of (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
 _TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})

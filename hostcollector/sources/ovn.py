@@ -5,13 +5,13 @@ Everything is followed in the background; reading takes what is there. Off while
 
 from collections.abc import Iterator
 
+from hostcollector.base.errors import SourceError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.model import Domain, Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
-from hostcollector.errors import SourceError
-from hostcollector.gaps import Gaps
-from hostcollector.model import Domain, Sample
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import LogicalPort, OvnPorts
-from hostcollector.sources.base import Reading, Request, Source
 
 
 class Ovn(Source):

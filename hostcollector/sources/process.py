@@ -5,11 +5,12 @@ from pathlib import Path
 
 from prometheus_client import ProcessCollector
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.kernel_files import ProcessStat, read
-from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.kernel_files.process_stat import ProcessStat
+from hostcollector.kernel_files.reading import read
 
 _ROWS = {
     row.name: row

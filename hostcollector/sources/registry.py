@@ -7,24 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.stopwatch import Stage
 from hostcollector.baselines import Baselines
-from hostcollector.config import Settings
-from hostcollector.errors import SourceUnavailableError
+from hostcollector.config.settings import Settings
 from hostcollector.event_counts import EventCounts
-from hostcollector.followed_file import FollowedFile
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
-from hostcollector.gpus import has_nvidia_device
+from hostcollector.gpus.reading import has_nvidia_device
 from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
 from hostcollector.partitions import Partitions
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.names import NAMES
-from hostcollector.stopwatch import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def _nvml(ingredients: Ingredients) -> Source:
 
 
 def _redfish(ingredients: Ingredients) -> Source:
-    from hostcollector.redfish import Client
+    from hostcollector.redfish.client import Client
     from hostcollector.sources.redfish import Redfish
 
     settings = ingredients.settings
@@ -188,7 +188,7 @@ def _ovn(ingredients: Ingredients) -> Source:
 
 
 def _ndfc(ingredients: Ingredients) -> Source:
-    from hostcollector.ndfc import Client
+    from hostcollector.ndfc.client import Client
     from hostcollector.sources.ndfc import Ndfc
 
     settings = ingredients.settings.ndfc

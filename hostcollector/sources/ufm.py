@@ -3,11 +3,11 @@
 Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
 """
 
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.wording import duration
 from hostcollector.catalogue import partitions as rows
-from hostcollector.model import Sample
 from hostcollector.partitions import Client
-from hostcollector.sources.base import Reading, Request, Source
-from hostcollector.wording import duration
 
 
 class Ufm(Source):

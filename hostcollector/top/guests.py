@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hostcollector.base.model import Metric, Scope
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.model import Metric, Scope
 from hostcollector.overview import BLOCKED_SECONDS
 from hostcollector.top.page import Labels, Page, Series
 

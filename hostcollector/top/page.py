@@ -13,9 +13,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.model import Histogram, Metric, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.errors import HostcollectorError
-from hostcollector.model import Histogram, Metric, Snapshot
 
 Labels = tuple[str, ...]
 Series = Mapping[Labels, float]

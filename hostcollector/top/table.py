@@ -7,12 +7,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.catalogue import collection
 from hostcollector.overview import TROUBLE
 from hostcollector.top.columns import ABSENT, NUMBERS, Column
 from hostcollector.top.guests import GuestRow
 from hostcollector.top.page import Page
-from hostcollector.wording import counted, duration, one_line
 
 WIDE = 130
 """Terminals narrower than this, in characters, show fewer columns."""

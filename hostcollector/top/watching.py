@@ -13,12 +13,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from hostcollector.base.wording import duration, one_line
 from hostcollector.catalogue import collection
 from hostcollector.top.columns import ordered
 from hostcollector.top.guests import GuestRow, rows
 from hostcollector.top.page import Page, PageUnreadableError, fetch
 from hostcollector.top.table import ALARM, View, drawn
-from hostcollector.wording import duration, one_line
 
 ReadPage = Callable[[], Page]
 Sleep = Callable[[float], None]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hostcollector.config import TlsServerConfig
-from hostcollector.errors import CertificateError, LaneBusyError, LaneClosedError
-from hostcollector.lanes import Lane
-from hostcollector.log import Transitions
+from hostcollector.base.errors import CertificateError, LaneBusyError, LaneClosedError
+from hostcollector.base.lanes import Lane
+from hostcollector.base.log import Transitions
+from hostcollector.config.web_config import TlsServerConfig
 from hostcollector.web.tls import ServerContext, server_context
 
 logger = logging.getLogger(__name__)

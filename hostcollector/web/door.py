@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostcollector.config import WebConfig, open_to_everybody, read_web_file
-from hostcollector.errors import CertificateError, ConfigError
+from hostcollector.base.errors import CertificateError, ConfigError
+from hostcollector.config.reading import open_to_everybody, read_web_file
+from hostcollector.config.web_config import WebConfig
 from hostcollector.web.admission import Admission
 from hostcollector.web.certificates import Certificates
 from hostcollector.web.passwords import Passwords

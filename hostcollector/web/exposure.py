@@ -3,7 +3,8 @@
 import ipaddress
 from collections.abc import Iterable
 
-from hostcollector.config import Address, ClientAuthType, WebConfig
+from hostcollector.config.address import Address
+from hostcollector.config.web_config import ClientAuthType, WebConfig
 
 
 def exposure(addresses: Iterable[Address], config: WebConfig) -> str | None:

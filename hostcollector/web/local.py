@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from hostcollector.config import SOCKET_NAME
-from hostcollector.lanes import Lane
+from hostcollector.base.lanes import Lane
+from hostcollector.config.settings import SOCKET_NAME
 from hostcollector.web.application import Application
 from hostcollector.web.limits import Limits
 from hostcollector.web.server import Server

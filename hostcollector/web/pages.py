@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from hostcollector.exposition import Format
-from hostcollector.model import Snapshot
-from hostcollector.web.workers import Workers
+from hostcollector.base.model import Snapshot
+from hostcollector.base.workers import Workers
+from hostcollector.exposition.formats import Format
 
 _END = b"# EOF\n"
 """What ends a page in OpenMetrics, and stands nowhere else."""

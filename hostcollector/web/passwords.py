@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import bcrypt
 
-from hostcollector.errors import LaneClosedError
-from hostcollector.web.workers import Workers
+from hostcollector.base.errors import LaneClosedError
+from hostcollector.base.workers import Workers
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from hostcollector.errors import LaneBusyError, LaneClosedError
-from hostcollector.lanes import Lane
+from hostcollector.base.errors import LaneBusyError, LaneClosedError
+from hostcollector.base.lanes import Lane
 
 logger = logging.getLogger(__name__)
 

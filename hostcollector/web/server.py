@@ -13,8 +13,8 @@ from functools import partial
 
 from aiohttp import web
 
-from hostcollector.config import Address
-from hostcollector.errors import AddressInUseError, ListenError
+from hostcollector.base.errors import AddressInUseError, ListenError
+from hostcollector.config.address import Address
 from hostcollector.web.application import Application
 from hostcollector.web.clients import Client, Clients, address_of
 from hostcollector.web.connection import Connection

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from aiohttp import web
 
-from hostcollector.config import Settings
-from hostcollector.errors import HostcollectorError
-from hostcollector.exposition import accepts_gzip, choose_format
-from hostcollector.model import Snapshot
+from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.model import Snapshot
+from hostcollector.base.wording import one_line
+from hostcollector.base.workers import Workers
+from hostcollector.config.settings import Settings
+from hostcollector.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.web.door import Door
 from hostcollector.web.pages import Encoder, Pages, Variant
 from hostcollector.web.replies import unavailable
@@ -22,8 +24,6 @@ from hostcollector.web.request import (
     scrape_patience,
     selection,
 )
-from hostcollector.web.workers import Workers
-from hostcollector.wording import one_line
 
 OWN_SOURCES = ("collector",)
 """Names that `collect[]` knows beside the sources: the rows about the collection itself."""

@@ -4,8 +4,9 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostcollector.config import ClientAuthType, TlsServerConfig, TlsVersion, open_to_everybody
-from hostcollector.errors import CertificateError
+from hostcollector.base.errors import CertificateError
+from hostcollector.config.reading import open_to_everybody
+from hostcollector.config.web_config import ClientAuthType, TlsServerConfig, TlsVersion
 
 _VERSIONS = {
     TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,

@@ -14,8 +14,9 @@ import prometheus_client.exposition
 import prometheus_client.openmetrics.exposition
 
 from hostcollector import catalogue
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Family, Kind, Metric, Snapshot
+from hostcollector.base.model import Family, Kind, Metric, Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from tests.client_families import ClientCollector
 
 GUESTS = 500

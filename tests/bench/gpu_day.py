@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.sources.base import Request
+from hostcollector.base.source import Request
 from tests.simulated.gpu_host import GpuHost, gpu_host
 
 DAY = 86_400

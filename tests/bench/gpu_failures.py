@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hostcollector.model import SourceState
+from hostcollector.base.model import SourceState
 from tests.simulated.gpu_host import GpuHost, gpu_host, wait_until
 from tests.simulated.pages import report_of
 

@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.errors import SourceError
+from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collect import Collector
-from hostcollector.config import NdfcSettings, OvnSettings, OvsSettings, Remote, Transport, UfmSettings
-from hostcollector.errors import SourceError
-from hostcollector.model import Domain, Guest, Nic, Sample, Snapshot, SourceState
-from hostcollector.ndfc import Client as NdfcClient
+from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
+from hostcollector.ndfc.client import Client as NdfcClient
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
-from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.ovn import Ovn
 from hostcollector.sources.ovs import OpenVswitch

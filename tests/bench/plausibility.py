@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from hostcollector import catalogue
 from hostcollector.assemble import Assembler
+from hostcollector.base.model import Domain, Guest, Kind, Metric, Report, Sample, Scope, SourceState, Tenant
 from hostcollector.catalogue.possible import unbounded
-from hostcollector.model import Domain, Guest, Kind, Metric, Report, Sample, Scope, SourceState, Tenant
 
 GUESTS, ROUNDS, INTERVAL = 100, 40, 15.0
 ANYTHING = unbounded("for comparison")

@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from hostcollector.base.model import Domain, Guest, Nic, Tenant
+from hostcollector.base.source import Request
 from hostcollector.baselines import Baselines
-from hostcollector.model import Domain, Guest, Nic, Tenant
-from hostcollector.rtnetlink import RouteSocket
-from hostcollector.sources.base import Request
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import Answer, LinkKernel, Question

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hostcollector.config import RedfishSettings
-from hostcollector.errors import SourceError
-from hostcollector.redfish import SCALES, Answer, Client
-from hostcollector.redfish.client import DEFAULT_LIMITS
+from hostcollector.base.errors import SourceError
+from hostcollector.config.settings import RedfishSettings
+from hostcollector.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.redfish.meanings import SCALES
+from hostcollector.redfish.values import Answer
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, Baseboard

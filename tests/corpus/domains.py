@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from hostcollector.base.errors import DomainXmlError
+from hostcollector.base.model import Disk, Domain, Nic
 from hostcollector.domain_xml import parse
-from hostcollector.errors import DomainXmlError
-from hostcollector.model import Disk, Domain, Nic
 
 Groups = Mapping[str | None, ET.Element]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from itertools import chain
 
+from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
 from hostcollector.catalogue import ALL
-from hostcollector.model import IDENTITY_LABELS, Kind, Scope
 from tests.dashboards.promql import INCREASES, Query, Selector, read
 from tests.dashboards.rule_files import recordings
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.model import Domain, Guest, Nic, Snapshot, Tenant
 from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
-from hostcollector.config import OvsSettings
-from hostcollector.model import Domain, Guest, Nic, Snapshot, Tenant
+from hostcollector.config.settings import OvsSettings
 from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.rtnetlink import RouteSocket
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.ovs import OpenVswitch

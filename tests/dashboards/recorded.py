@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Snapshot
+from hostcollector.base.model import Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from tests.lab.served import Labels, parse
 
 MINUTES = 7

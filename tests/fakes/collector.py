@@ -3,9 +3,10 @@
 import threading
 from concurrent.futures import Future
 
-from hostcollector.errors import HostcollectorError
-from hostcollector.exposition import Encoder, Format
-from hostcollector.model import Snapshot
+from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.model import Snapshot
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 
 
 class FakeCollector:

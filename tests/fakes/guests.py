@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-from hostcollector.model import Domain, Guest, Histogram, Metric
-from hostcollector.sources.base import Reading, Request
+from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.base.source import Reading, Request
 
 A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"
 B = "0f6f3c1c-07f6-4b2e-8d3f-1d3f0c9d5b22"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hostcollector.model import Sample
+from hostcollector.base.model import Sample
 
 Table = dict[str, dict[tuple[str, ...], float]]
 

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from hostcollector.config import Address, Settings
-from hostcollector.errors import HostcollectorError
-from hostcollector.model import Snapshot
+from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.model import Snapshot
+from hostcollector.config.address import Address
+from hostcollector.config.settings import Settings
 from hostcollector.status_page import Daemon, render
-from hostcollector.web import Application, Door, Limits, Server, Site, View
+from hostcollector.web.application import Application
+from hostcollector.web.door import Door
+from hostcollector.web.limits import Limits
+from hostcollector.web.server import Server
+from hostcollector.web.site import Site, View
 from tests.fakes.collector import CountingEncoder, FakeCollector
 
 SOURCES = ("definition", "procfs", "netlink")

@@ -1,8 +1,8 @@
 """Snapshots of a small hypervisor, built by hand."""
 
+from hostcollector.base.errors import Reason
+from hostcollector.base.model import Domain, Family, Guest, Report, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import collection, guest
-from hostcollector.errors import Reason
-from hostcollector.model import Domain, Family, Guest, Report, Snapshot, SourceState, Tenant
 
 ACME = Tenant(id="acme", name="Acme Corporation", resolver="metadata")
 WEB = Guest(domain=Domain(uuid="11111111-1111-4111-8111-111111111111", name="web"), tenant=ACME)

@@ -11,11 +11,11 @@ from unittest.mock import patch
 import pynvml
 
 from hostcollector import domain_xml, gpu_map, nova, tenant_map
-from hostcollector.config import read_bytes, read_web_bytes
-from hostcollector.errors import ConfigError, DomainXmlError, SourceMalformedError
-from hostcollector.exposition import accepts_gzip, choose_format
-from hostcollector.gaps import Gaps
-from hostcollector.kernel_files import ProcessStat
+from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
+from hostcollector.base.gaps import Gaps
+from hostcollector.config.reading import read_bytes, read_web_bytes
+from hostcollector.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.kernel_files.process_stat import ProcessStat
 from hostcollector.ovsdb.framing import Framer
 from hostcollector.ovsdb.row import ColumnKind, changed_row, read_row
 from hostcollector.qemu_processes.command_line import identity_of
@@ -24,8 +24,9 @@ from hostcollector.redfish.atlas import Atlas, Place
 from hostcollector.redfish.links import resource
 from hostcollector.redfish.meanings import Kind
 from hostcollector.redfish.tally import Tally
-from hostcollector.rest import complaint_of
-from hostcollector.rtnetlink import LINK, MESSAGE, link_description
+from hostcollector.rest.complaints import complaint_of
+from hostcollector.rtnetlink.description import link_description
+from hostcollector.rtnetlink.messages import LINK, MESSAGE
 from hostcollector.rtnetlink.route_socket import _messages
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding

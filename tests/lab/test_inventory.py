@@ -9,7 +9,7 @@ import pytest
 from hostcollector.event_counts import EventCounts
 from hostcollector.inventory import Inventory
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Link
+from hostcollector.libvirt_link.connection import Link
 from tests.lab.connection import connected
 from tests.lab.fixtures import Boot
 from tests.lab.guest import Guest, domain_xml, serial_file

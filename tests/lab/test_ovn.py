@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import OvnSettings, OvsSettings
-from hostcollector.errors import SourceError, SourceUnavailableError
-from hostcollector.model import Domain, Nic, Tenant
+from hostcollector.base.errors import SourceError, SourceUnavailableError
+from hostcollector.base.model import Domain, Nic, Tenant
+from hostcollector.config.settings import OvnSettings, OvsSettings
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.tenancy import Tenancy, from_ovn

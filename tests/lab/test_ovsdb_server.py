@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import OvsSettings, Remote, parse_remote
-from hostcollector.errors import SourceDeniedError, SourceError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.base.errors import (
+    SourceDeniedError,
+    SourceError,
+    SourceTimeoutError,
+    SourceUnavailableError,
+)
+from hostcollector.config.remote import Remote, parse_remote
+from hostcollector.config.settings import OvsSettings
 from hostcollector.open_vswitch import WATCH, LocalSwitch, Switch
-from hostcollector.ovsdb import Client, TlsFiles
+from hostcollector.ovsdb.client import Client
+from hostcollector.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
 from tests.lab.process import until
 from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer, Member

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceError
-from hostcollector.ndfc import Answer, Client
-from hostcollector.rest import Limits
+from hostcollector.base.errors import SourceError
+from hostcollector.config.settings import NdfcSettings
+from hostcollector.ndfc.client import Client
+from hostcollector.ndfc.values import Answer
+from hostcollector.rest.poller import Limits
 from tests.rest import asking as rest
 from tests.rest.asking import LIMITS, PATIENCE, wait_until
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.gaps import Gaps
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.gaps import Gaps
 from hostcollector.ndfc import answers
 from hostcollector.ndfc.paths import DCNM, LONGEST_NAME_LIST, NDFC, of_cluster
 from hostcollector.ndfc.values import Attachment, Network, Placement

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hostcollector.config import NdfcSettings
-from hostcollector.errors import Reason
+from hostcollector.base.errors import Reason
+from hostcollector.config.settings import NdfcSettings
 from tests.fakes.ndfc import BASE, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.ndfc.asking import LIMITS, answer_of, asking, failure_of, wait_until

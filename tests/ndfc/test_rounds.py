@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.config import NdfcSettings
-from hostcollector.errors import Reason, SourceError
-from hostcollector.ndfc import Answer, Client, Placement
+from hostcollector.base.errors import Reason, SourceError
+from hostcollector.config.settings import NdfcSettings
+from hostcollector.ndfc.client import Client
+from hostcollector.ndfc.values import Answer, Placement
 from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.ndfc.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until

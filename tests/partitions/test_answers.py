@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError
+from hostcollector.base.errors import SourceMalformedError
 from hostcollector.partitions import Answer, Member, Membership, Origin, answers
 from tests.fakes.ufm import FIRST, partition, port
 

@@ -2,8 +2,8 @@
 
 import math
 
-from hostcollector.config import PartitionSettings, UfmSettings
-from hostcollector.errors import SourceUnavailableError
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.config.settings import PartitionSettings, UfmSettings
 from hostcollector.partitions import Answer, Client, Member, Membership, Origin, Partitions
 
 PORT, OTHER = "0c:42:a1:03:00:ab:cd:01", "0c:42:a1:03:00:ab:cd:02"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import UfmSettings
-from hostcollector.errors import Reason, SourceError
+from hostcollector.base.errors import Reason, SourceError
+from hostcollector.config.settings import UfmSettings
 from hostcollector.partitions import Answer, Client
 from hostcollector.partitions.answers import answer
-from hostcollector.rest import Limits
+from hostcollector.rest.poller import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm

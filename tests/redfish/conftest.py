@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config import RedfishSettings
-from hostcollector.redfish import Answer, Client, Part
-from hostcollector.redfish.client import DEFAULT_LIMITS
-from hostcollector.rest import Limits
+from hostcollector.config.settings import RedfishSettings
+from hostcollector.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.redfish.values import Answer, Part
+from hostcollector.rest.poller import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.rest import USER, keep_password

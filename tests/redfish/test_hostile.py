@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceError, SourceMalformedError
-from hostcollector.gaps import Gaps
+from hostcollector.base.errors import SourceError, SourceMalformedError
+from hostcollector.base.gaps import Gaps
 from hostcollector.redfish.atlas import Atlas
 from hostcollector.redfish.discovery import discover
 from hostcollector.redfish.links import resource

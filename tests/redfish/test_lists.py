@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostcollector.errors import SourceMalformedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.redfish import Answer
-from hostcollector.rest import BusyError, NotAllowedError, TokenRefusedError
+from hostcollector.base.errors import SourceMalformedError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.redfish.values import Answer
+from hostcollector.rest.refusals import BusyError, NotAllowedError, TokenRefusedError
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,
     HEALTH,

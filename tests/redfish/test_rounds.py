@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from hostcollector.errors import Reason
-from hostcollector.redfish import PORTS, REPORTS, RESOURCES, Readings
+from hostcollector.base.errors import Reason
+from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Readings
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,

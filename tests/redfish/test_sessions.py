@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hostcollector.errors import Reason, SourceError
+from hostcollector.base.errors import Reason, SourceError
 from tests.fakes.bmc import SESSIONS, FakeBmc
 from tests.fakes.bmc.baseboard import ENVIRONMENT, REPORTS, SYSTEM
 from tests.fakes.rest import PASSWORD

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import pytest
 
-from hostcollector.errors import SourceError
-from hostcollector.rest import Limits, Poller
+from hostcollector.base.errors import SourceError
+from hostcollector.rest.poller import Limits, Poller
 
 Answer = TypeVar("Answer")
 

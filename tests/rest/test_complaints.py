@@ -8,9 +8,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.errors import Reason
-from hostcollector.rest import prepare
+from hostcollector.base.errors import Reason
 from hostcollector.rest.complaints import complaint, complaint_of
+from hostcollector.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.rest.asking import failure_of
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from hostcollector.errors import Reason, SourceError
-from hostcollector.rest import BusyError, Http, Poller, Target, prepare
+from hostcollector.base.errors import Reason, SourceError
+from hostcollector.rest.http import Http
+from hostcollector.rest.poller import Poller
+from hostcollector.rest.refusals import BusyError
+from hostcollector.rest.target import Target, prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.rest.asking import LIMITS, asking, failure_of, wait_until
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings, Things

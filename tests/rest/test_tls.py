@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.errors import Reason
+from hostcollector.base.errors import Reason
 from tests.fakes.authority import Authority
 from tests.fakes.rest import FakeService
 from tests.rest.asking import answer_of, failure_of

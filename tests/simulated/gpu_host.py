@@ -12,15 +12,14 @@ from pathlib import Path
 
 from hostcollector import gpu_map
 from hostcollector.assemble import Assembler
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot, Tenant
 from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
-from hostcollector.config import RedfishSettings
-from hostcollector.followed_file import FollowedFile
+from hostcollector.config.settings import RedfishSettings
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.model import Domain, Guest, HostDevice, Snapshot, Tenant
-from hostcollector.redfish import Client
-from hostcollector.redfish.client import DEFAULT_LIMITS
-from hostcollector.rest import Limits
+from hostcollector.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.rest.poller import Limits
 from hostcollector.sources.nvml import Nvml
 from hostcollector.sources.redfish import Redfish
 from hostcollector.sources.vfio import Vfio

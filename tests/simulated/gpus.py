@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hostcollector.exposition import Encoder, Format
+from hostcollector.exposition.encoding import Encoder
+from hostcollector.exposition.formats import Format
 from tests.simulated.gpu_host import GpuHost, gpu_host
 
 

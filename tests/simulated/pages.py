@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hostcollector.model import IDENTITY_LABELS, Histogram, Report, Scope, Snapshot
+from hostcollector.base.model import IDENTITY_LABELS, Histogram, Report, Scope, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

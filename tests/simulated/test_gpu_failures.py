@@ -2,8 +2,8 @@
 
 import time
 
-from hostcollector.errors import Reason
-from hostcollector.model import Snapshot, SourceState
+from hostcollector.base.errors import Reason
+from hostcollector.base.model import Snapshot, SourceState
 from tests.fakes.bmc.baseboard import ENVIRONMENT
 from tests.simulated.gpu_host import MIG, PASSED, SPLIT, GpuHost, wait_until
 from tests.simulated.pages import report_of, series_of, values

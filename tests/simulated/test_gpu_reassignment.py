@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector.model import Snapshot
+from hostcollector.base.model import Snapshot
 from tests.simulated.gpu_host import PASSED, GpuHost, guest
 from tests.simulated.pages import series_of, values
 

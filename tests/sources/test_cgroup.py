@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import Histogram
+from hostcollector.base.source import Reading
 from hostcollector.catalogue import cgroup
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.model import Histogram
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.limits import LOOK_SECONDS, Limits
 from tests.fakes.guests import A, B, request, series

@@ -6,7 +6,7 @@ from tempfile import NamedTemporaryFile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
 from hostcollector.sources.cgroup.files import keyed, pressure_totals
 from hostcollector.sources.cgroup.groups import GuestGroup, Mount, guest_groups, mounts_of
 

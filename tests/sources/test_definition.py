@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.model import Disk, DiskLimits, Domain, Guest, Sample, Tenant
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block, guest, interface
 from hostcollector.domain_xml import parse
-from hostcollector.model import Disk, DiskLimits, Domain, Guest, Sample, Tenant
-from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.definition import Definition
 
 DOMAIN = parse((Path(__file__).parent.parent / "fixtures" / "domain.xml").read_text())

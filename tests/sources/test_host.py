@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import host
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.model import Domain, Guest, Histogram, Metric
-from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.host import Host
 
 HYBRID = Path(__file__).parent.parent / "fixtures/hosts/hybrid"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.model import Scope
-from hostcollector.sources.base import Reading, Request
+from hostcollector.base.model import Scope
+from hostcollector.base.source import Reading, Request
 from hostcollector.sources.infiniband import Infiniband
 
 PORT = ("mlx5_0", "1")

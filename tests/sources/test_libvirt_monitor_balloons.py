@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.model import Disk, Domain, Guest
+from hostcollector.base.model import Disk, Domain, Guest
 from hostcollector.sources.libvirt_monitor.balloons import UNASKED_SECONDS, Balloons
 from tests.fakes.clock import Clock
 

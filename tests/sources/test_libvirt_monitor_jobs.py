@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from hostcollector.base.model import Histogram
 from hostcollector.catalogue import guest
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Link
-from hostcollector.model import Histogram
+from hostcollector.libvirt_link.connection import Link
 from hostcollector.sources.libvirt_monitor.jobs import LOOK_SECONDS, Jobs
 from tests.fakes.clock import Clock
 from tests.fakes.libvirt import FakeLibvirt

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from hostcollector.base.errors import SourceTimeoutError, SourceUnavailableError
+from hostcollector.base.model import Domain, Guest, Metric
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import guest, host
-from hostcollector.errors import SourceTimeoutError, SourceUnavailableError
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link import Link
-from hostcollector.model import Domain, Guest, Metric
-from hostcollector.sources.base import Reading, Request
+from hostcollector.libvirt_link.connection import Link
 from hostcollector.sources.libvirt_state import LibvirtState
 from tests.fakes.libvirt import SHUT_OFF, FakeDomain, FakeLibvirt
 

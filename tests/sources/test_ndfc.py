@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.errors import SourceError, SourceUnavailableError
+from hostcollector.base.model import Domain, Guest, Metric, Nic, Sample, SourceState
+from hostcollector.base.source import Request
 from hostcollector.catalogue import network as rows
 from hostcollector.collect import Collector
-from hostcollector.config import NdfcSettings
-from hostcollector.errors import SourceError, SourceUnavailableError
-from hostcollector.model import Domain, Guest, Metric, Nic, Sample, SourceState
-from hostcollector.ndfc import Answer, Client, Placement
-from hostcollector.sources.base import Request
+from hostcollector.config.settings import NdfcSettings
+from hostcollector.ndfc.client import Client
+from hostcollector.ndfc.values import Answer, Placement
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc

@@ -18,12 +18,14 @@ from typing import TypeVar
 
 import pytest
 
+from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnavailableError
+from hostcollector.base.model import Domain, Guest, Nic
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface
-from hostcollector.errors import SourceDeniedError, SourceError, SourceUnavailableError
-from hostcollector.kernel_files import names
-from hostcollector.model import Domain, Guest, Nic
-from hostcollector.rtnetlink import LinkCounters, LinkDescription, LinkGoneError, RouteSocket
-from hostcollector.sources.base import Reading, Request
+from hostcollector.kernel_files.reading import names
+from hostcollector.rtnetlink.counters import LinkCounters
+from hostcollector.rtnetlink.description import LinkDescription
+from hostcollector.rtnetlink.route_socket import LinkGoneError, RouteSocket
 from hostcollector.sources.netlink import Netlink
 from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message
 

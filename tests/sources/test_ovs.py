@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from hostcollector.base.errors import SourceError
+from hostcollector.base.model import Domain, Guest, Histogram, Metric, Nic, Scope
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface, ovs
-from hostcollector.config import OvsSettings, Remote, Transport
-from hostcollector.errors import SourceError
-from hostcollector.model import Domain, Guest, Histogram, Metric, Nic, Scope
+from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.settings import OvsSettings
 from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.ovs import OpenVswitch
 from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples
 from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids

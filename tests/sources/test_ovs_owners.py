@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector.model import Domain, Guest, Nic
+from hostcollector.base.model import Domain, Guest, Nic
 from hostcollector.open_vswitch import SwitchPort
 from hostcollector.sources.ovs.owners import Owners, owned
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.source import Request
 from hostcollector.catalogue import collection
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.kernel_files import names
-from hostcollector.sources.base import Request
+from hostcollector.kernel_files.reading import names
 from hostcollector.sources.process import Process
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)

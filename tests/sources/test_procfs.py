@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.errors import SourceDeniedError
+from hostcollector.base.model import Domain, Guest
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.errors import SourceDeniedError
-from hostcollector.model import Domain, Guest
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from hostcollector.sources.procfs.threads import SETTLED_SECONDS
 from tests.fakes.guests import A, B, request, series

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from hostcollector.base.source import Reading
 from hostcollector.catalogue import cpu, guest
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from tests.fakes.guests import OURS, request, series
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.gpus import has_nvidia_device
-from hostcollector.sources.base import Request
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.source import Request
+from hostcollector.gpus.reading import has_nvidia_device
 from hostcollector.sources.names import NAMES
 from hostcollector.sources.registry import MAKERS, IdleSource, MissingSource, _made
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.model import Domain, Guest, Metric, Nic, Report, Sample, Snapshot, SourceState
+from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import block as disk
 from hostcollector.catalogue import cgroup, cpu, gpu, host, infiniband, memory, vf
-from hostcollector.model import Domain, Guest, Metric, Nic, Report, Sample, Snapshot, SourceState
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.rtnetlink import RouteSocket
-from hostcollector.sources.base import Reading, Request
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband

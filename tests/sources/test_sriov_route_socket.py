@@ -7,14 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from hostcollector.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.rtnetlink import (
-    LinkDescription,
-    LinkGoneError,
-    MessageTooLongError,
-    RouteSocket,
-    link_description,
-)
+from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
+from hostcollector.rtnetlink.description import LinkDescription, link_description
+from hostcollector.rtnetlink.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import Vf, error_message, link_message

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from hostcollector.assemble import Assembler
+from hostcollector.base.errors import SourceError
+from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
+from hostcollector.base.source import Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import partitions as rows
 from hostcollector.collect import Collector
-from hostcollector.config import UfmSettings
-from hostcollector.errors import SourceError
-from hostcollector.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
+from hostcollector.config.settings import UfmSettings
 from hostcollector.partitions import Client, Partitions
-from hostcollector.rtnetlink import RouteSocket
-from hostcollector.sources.base import Request, Source
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostcollector.web import Door, open_door
+from hostcollector.web.door import Door, open_door
 from tests.fakes.authority import Authority, Certificate
 
 CLIENT_NAMES = "DNS:prometheus.example, IP:192.0.2.7, URI:spiffe://example/prometheus, email:ops@example.org"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.web import Door
 from hostcollector.web.admission import credentials
+from hostcollector.web.door import Door
 from hostcollector.web.passwords import WAITING
 from hostcollector.web.refusals import SILENCE_SECONDS, Refusals
 from tests.fakes.site import ServedSite, serving, until

@@ -13,9 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.web import Door, Limits
 from hostcollector.web.clients import Client, address_of
 from hostcollector.web.connection import Connection
+from hostcollector.web.door import Door
+from hostcollector.web.limits import Limits
 from tests.fakes.site import ServedSite, ended, serving, until, until_status
 from tests.pages import full_page
 from tests.web.conftest import Pki, door_of

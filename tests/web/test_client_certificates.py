@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.web import Door
+from hostcollector.web.door import Door
 from tests.fakes.site import serving, until
 from tests.pages import full_page
 from tests.web.conftest import Pki, door_of

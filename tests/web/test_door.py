@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hostcollector.errors import ConfigError
-from hostcollector.web import open_door
+from hostcollector.base.errors import ConfigError
+from hostcollector.web.door import open_door
 from tests.web.conftest import Pki, door_of, web_config
 
 

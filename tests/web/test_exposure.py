@@ -2,7 +2,8 @@
 
 import pytest
 
-from hostcollector.config import Address, ClientAuthType, TlsServerConfig, WebConfig
+from hostcollector.config.address import Address
+from hostcollector.config.web_config import ClientAuthType, TlsServerConfig, WebConfig
 from hostcollector.web import exposure
 
 TLS = TlsServerConfig(cert_file="/c", key_file="/k")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hostcollector.config import TlsServerConfig
-from hostcollector.web import Door
+from hostcollector.config.web_config import TlsServerConfig
 from hostcollector.web.certificates import Certificates
+from hostcollector.web.door import Door
 from tests.fakes.authority import Certificate
 from tests.fakes.site import ServedSite, serving
 from tests.pages import full_page

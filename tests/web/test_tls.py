@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.web import Door, Limits
+from hostcollector.web.door import Door
+from hostcollector.web.limits import Limits
 from tests.fakes.site import ended, serving, until
 from tests.pages import full_page
 from tests.web.conftest import Pki, door_of

@@ -10,18 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from hostcollector.errors import SourceMalformedError, SourceUnavailableError
-from hostcollector.gaps import Gaps
-from hostcollector.kernel_files import GONE, read, read_record
-from hostcollector.lanes import Clock
-from hostcollector.model import Domain, Guest, Sample
-from hostcollector.qemu_processes import QemuProcess, QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Domain, Guest, Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.wording import counted
+from hostcollector.kernel_files.reading import GONE, read, read_record
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.cgroup import version1, version2
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of
 from hostcollector.sources.cgroup.limits import Limits
 from hostcollector.sources.cgroup.parts import Part, Parts
-from hostcollector.wording import counted
 
 __all__ = ["Cgroup"]
 

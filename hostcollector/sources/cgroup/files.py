@@ -3,9 +3,10 @@
 import errno
 from collections.abc import Collection, Iterable
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.gaps import Gaps
-from hostcollector.kernel_files import integer, read_record
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.gaps import Gaps
+from hostcollector.kernel_files.numbers import integer
+from hostcollector.kernel_files.reading import read_record
 
 # No such file without its controller; the group is gone; the kernel was started without pressure statistics.
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.sources.cgroup.files import limit
 
 LOOK_SECONDS = 30.0

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.model import Metric
+from hostcollector.base.units import seconds_from_ns
 from hostcollector.catalogue import cgroup
-from hostcollector.gaps import Gaps
-from hostcollector.model import Metric
 from hostcollector.sources.cgroup.files import keyed, least, number, one_of_keyed
 from hostcollector.sources.cgroup.groups import GuestGroup
 from hostcollector.sources.cgroup.limits import Limit
-from hostcollector.units import seconds_from_ns
 
 Figure = tuple[Metric, float]
 

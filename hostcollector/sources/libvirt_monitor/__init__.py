@@ -17,23 +17,25 @@ from functools import partial
 
 import libvirt
 
+from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock, Lane
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
+from hostcollector.base.stopwatch import Stage, unmeasured
+from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
-from hostcollector.errors import SourceDeniedError, SourceUnavailableError
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock, Lane
 from hostcollector.libvirt_calls.bulk import BulkRead, Shard
 from hostcollector.libvirt_calls.sweep import Sweep, sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
-from hostcollector.model import Sample
-from hostcollector.qemu_processes import BETWEEN_LOOKS_SECONDS, QemuProcess, QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.found import QemuProcess
+from hostcollector.qemu_processes.halts import BETWEEN_LOOKS_SECONDS
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
 from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial, promises_counters
 from hostcollector.sources.libvirt_monitor.decode import Decoder
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
 from hostcollector.sources.libvirt_monitor.memory import Memory
-from hostcollector.stopwatch import Stage, unmeasured
-from hostcollector.wording import counted
 
 # A call visits its guests one after the other. Small calls, each made by whichever worker is free, share the
 # work out by how long the guests really take.

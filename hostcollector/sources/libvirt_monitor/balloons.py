@@ -9,9 +9,9 @@ the guest and a change of its definition are events, which make the guest anothe
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Guest
 from hostcollector.libvirt_calls.worker import Record
-from hostcollector.model import Guest
 from hostcollector.sources.libvirt_monitor.completeness import is_partial, lacks_counters, promises_counters
 
 # How long a driver that QEMU does not ask may take to be noticed.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hostcollector.model import Guest
+from hostcollector.base.model import Guest
 
 # The data of these disks passes QEMU by, in another process or in hardware: QEMU counts nothing.
 _PASSES_QEMU = frozenset({"vhostuser", "vhostvdpa"})

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hostcollector.base.model import Histogram, Sample
+from hostcollector.base.units import bytes_from_kib, seconds_from_ns
 from hostcollector.catalogue import block, cpu, memory
 from hostcollector.catalogue.libvirt_fields import Field, field_of, normalised
 from hostcollector.catalogue.possible import AHEAD_SECONDS
-from hostcollector.model import Histogram, Sample
-from hostcollector.units import bytes_from_kib, seconds_from_ns
 
 # Fields that do not map one to one stand in their own functions below.
 _SPECIAL = frozenset({block.LATENCY, memory.LAST_UPDATE, cpu.PERF_EVENTS})

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import libvirt
 
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Metric, Sample
+from hostcollector.base.units import seconds_from_ms
 from hostcollector.catalogue import guest
-from hostcollector.lanes import Clock
 from hostcollector.libvirt_calls.pool import Pool
 from hostcollector.libvirt_calls.sweep import sweep
 from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
-from hostcollector.model import Metric, Sample
-from hostcollector.units import seconds_from_ms
 
 LOOK_SECONDS = 10.0
 BUSY = Probe(state=CONTROL_OCCUPIED, seconds=0.0)

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from hostcollector.libvirt_calls.pool import Pool
-from hostcollector.qemu_processes import Halts
+from hostcollector.qemu_processes.halts import Halts
 
 
 @dataclass(slots=True)

@@ -12,14 +12,14 @@ from concurrent.futures import Future, wait
 
 import libvirt
 
+from hostcollector.base.errors import LaneBusyError, SourceTimeoutError
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import host
-from hostcollector.errors import LaneBusyError, SourceTimeoutError
-from hostcollector.lanes import Clock
 from hostcollector.libvirt_calls.visit import SILENT, is_alive, visit
 from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
 from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.model import Sample
-from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.libvirt_state.states import samples_of, state_of
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF

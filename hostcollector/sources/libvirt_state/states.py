@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hostcollector.base.model import Sample
 from hostcollector.catalogue import cpu, guest
-from hostcollector.model import Sample
 
 STATES = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 # The common exporters' texts for the same states; dashboards match on them.

@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Backoff, Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
-from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpus import DeviceReader, Devices
-from hostcollector.lanes import Backoff, Clock
-from hostcollector.model import Sample
+from hostcollector.gpus.reading import DeviceReader
+from hostcollector.gpus.values import Devices
 from hostcollector.owners import OwnerFinder, Owners
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.card import CardReader

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.faults import NoAnswerError, UnsupportedError
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Guest, Sample
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
 from hostcollector.catalogue.possible import fastest
-from hostcollector.gaps import Gaps
-from hostcollector.gpus import Devices
-from hostcollector.lanes import Clock
-from hostcollector.model import Guest, Sample
+from hostcollector.gpus.values import Devices
 from hostcollector.owners import NOBODY, Owner, Owners
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.asking import Asker, Call

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.units import BYTES_PER_KIB, NANOSECONDS_PER_SECOND
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 from hostcollector.sources.nvml.readout import MILLI, Key
-from hostcollector.units import BYTES_PER_KIB, NANOSECONDS_PER_SECOND
 
 SCALES: Mapping[str, int] = {"energy_joules": MILLI, "throttle_seconds": NANOSECONDS_PER_SECOND}
 """By what a raw counter is divided; those not named are in base units."""

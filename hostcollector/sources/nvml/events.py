@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import PROBE_SECONDS, Call
 from hostcollector.sources.nvml.faults import ClosedError, NoAnswerError, NvmlCallError

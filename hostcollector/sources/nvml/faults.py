@@ -1,6 +1,6 @@
 """What can go wrong with a call of NVML, by what it costs."""
 
-from hostcollector.errors import HostcollectorError
+from hostcollector.base.errors import HostcollectorError
 
 
 class NvmlCallError(HostcollectorError):

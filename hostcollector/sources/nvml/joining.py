@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hostcollector.gpus import Devices
-from hostcollector.model import Guest
+from hostcollector.base.model import Guest
+from hostcollector.gpus.values import Devices
 from hostcollector.owners import Owner, Owners
 from hostcollector.sources.nvml.vgpus import Vgpu
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.gaps import Gaps
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.gaps import Gaps
 from hostcollector.sources.nvml.asking import Asker
 from hostcollector.sources.nvml.readout import memory
 

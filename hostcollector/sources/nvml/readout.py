@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostcollector.base.gaps import Gaps
 from hostcollector.catalogue.possible import is_unknown_count
-from hostcollector.gaps import Gaps
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 

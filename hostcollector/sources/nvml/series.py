@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from hostcollector.base.model import Sample
 from hostcollector.catalogue import gpu as rows
-from hostcollector.gpus import Function, Mode
-from hostcollector.model import Sample
+from hostcollector.gpus.values import Function, Mode
 from hostcollector.owners import Owner
 from hostcollector.sources.nvml.counters import SCALES
 from hostcollector.sources.nvml.joining import Joined

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hostcollector.lanes import Clock
+from hostcollector.base.lanes import Clock
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.events import XidListener

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from hostcollector.gaps import Gaps
+from hostcollector.base.gaps import Gaps
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Asker
 from hostcollector.sources.nvml.readout import PERCENT, Key, encoder

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from hostcollector.gpus import Devices
+from hostcollector.gpus.values import Devices
 from hostcollector.owners import Owner, Owners
 
 

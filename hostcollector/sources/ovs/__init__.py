@@ -8,18 +8,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
-from hostcollector.model import Sample
 from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
-from hostcollector.ovsdb import NoServerError
+from hostcollector.ovsdb.connection import NoServerError
 from hostcollector.owners import OwnerFinder
-from hostcollector.sources.base import Reading, Request, Source
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples
-from hostcollector.sriov import TopologyReader
+from hostcollector.sriov.reading import TopologyReader
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}

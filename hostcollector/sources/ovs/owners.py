@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from hostcollector.model import Guest, Nic
+from hostcollector.base.model import Guest, Nic
 from hostcollector.open_vswitch import VHOST_USER_TYPES, SwitchPort
 
 Signs = dict[str, set[str]]

@@ -7,8 +7,8 @@ A statistic that the port does not have is missing there, and here.
 import re
 from collections.abc import Iterator, Mapping
 
+from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import interface, ovs
-from hostcollector.model import Metric, Sample
 
 Row = tuple[Metric, tuple[str, ...]]
 

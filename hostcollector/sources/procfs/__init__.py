@@ -6,13 +6,15 @@ It needs neither libvirt nor the guest's monitor, so it goes on while either of 
 import os
 import time
 
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Domain, Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.gaps import Gaps
-from hostcollector.kernel_files import GONE, ProcessStat, read_record
-from hostcollector.lanes import Clock
-from hostcollector.model import Domain, Sample
-from hostcollector.qemu_processes import QemuProcess, QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.kernel_files.process_stat import ProcessStat
+from hostcollector.kernel_files.reading import GONE, read_record
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.procfs.promised import miss
 from hostcollector.sources.procfs.start_times import StartTimes
 from hostcollector.sources.procfs.threads import ThreadReader

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from hostcollector.gaps import Gaps
-from hostcollector.model import Domain
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.model import Domain
 from hostcollector.sources.procfs.duties import Duty, Role, iothread_name
 from hostcollector.sources.procfs.seen import Seen
 

@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.kernel_files import integer
-from hostcollector.units import seconds_from_ns
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.units import seconds_from_ns
+from hostcollector.kernel_files.numbers import integer
 
 # Before Linux 5.16 the name has the prefix.
 _WAIT_SUM = re.compile(rb"^(?:se\.statistics\.)?wait_sum[ \t]*:[ \t]*(\d+)\.(\d{6})$", re.MULTILINE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hostcollector.model import Sample
+from hostcollector.base.model import Sample
 from hostcollector.sources.procfs.duties import Role
 
 

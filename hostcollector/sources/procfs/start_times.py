@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from hostcollector.errors import SourceMalformedError
-from hostcollector.kernel_files import integer, read
-from hostcollector.qemu_processes import QemuProcess
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.kernel_files.numbers import integer
+from hostcollector.kernel_files.reading import read
+from hostcollector.qemu_processes.found import QemuProcess
 
 
 class StartTimes:

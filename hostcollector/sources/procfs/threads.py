@@ -4,12 +4,14 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Domain, Metric, Sample
 from hostcollector.catalogue import cpu
-from hostcollector.errors import SourceMalformedError
-from hostcollector.kernel_files import GONE, ProcessStat, cpu_count, names, read_record
-from hostcollector.lanes import Clock
-from hostcollector.model import Domain, Metric, Sample
-from hostcollector.qemu_processes import QemuProcess
+from hostcollector.kernel_files.numbers import cpu_count
+from hostcollector.kernel_files.process_stat import ProcessStat
+from hostcollector.kernel_files.reading import GONE, names, read_record
+from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.procfs.duties import Duty, Role, role_in_group, role_of, whole_role
 from hostcollector.sources.procfs.promised import lacking
 from hostcollector.sources.procfs.scheduling import placement, times, wait_sum

@@ -9,20 +9,22 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import bmc
 from hostcollector.catalogue.possible import fastest
-from hostcollector.followed_file import FollowedFile
-from hostcollector.gaps import Gaps
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
-from hostcollector.gpus import DeviceReader
-from hostcollector.lanes import Clock
-from hostcollector.model import Sample
+from hostcollector.gpus.reading import DeviceReader
 from hostcollector.owners import NOBODY, OwnerFinder
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.redfish import SCALES, Answer, Client, Key
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.redfish.client import Client
+from hostcollector.redfish.meanings import SCALES
+from hostcollector.redfish.values import Answer, Key
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.gpus import DeviceReader, Function
+from hostcollector.base.source import Request
+from hostcollector.gpus.reading import DeviceReader
+from hostcollector.gpus.values import Function
 from hostcollector.owners import Owner, OwnerFinder
-from hostcollector.sources.base import Request
 
 _DRIVER = "nvidia"
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from hostcollector.gpus import Function
-from hostcollector.redfish import Answer
+from hostcollector.base.wording import counted, duration
+from hostcollector.gpus.values import Function
+from hostcollector.redfish.values import Answer
 from hostcollector.sources.redfish.joining import Joined
-from hostcollector.wording import counted, duration
 
 _MOST_NAMED = 16
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import bmc, gpu
-from hostcollector.model import Metric, Sample
 from hostcollector.owners import Owner
-from hostcollector.redfish import SCALES, Answer, Key, Readings
+from hostcollector.redfish.meanings import SCALES
+from hostcollector.redfish.values import Answer, Key, Readings
 from hostcollector.sources.redfish.joining import Joined
 
 SOURCE = "redfish"

@@ -9,24 +9,25 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hostcollector.base.errors import SourceError
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
-from hostcollector.errors import SourceError
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
-from hostcollector.model import Sample
 from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.partitions import Partitions
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.rtnetlink import RouteSocket
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
-from hostcollector.sriov import PhysicalFunction, Topology, TopologyReader
+from hostcollector.sriov.reading import TopologyReader
+from hostcollector.sriov.values import PhysicalFunction, Topology
 
 __all__ = ["Sriov"]
 

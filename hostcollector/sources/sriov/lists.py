@@ -4,12 +4,12 @@ import math
 import time
 from enum import Enum, auto
 
-from hostcollector.errors import SourceError
-from hostcollector.lanes import Clock
-from hostcollector.rtnetlink import MessageTooLongError, RouteSocket
+from hostcollector.base.errors import SourceError
+from hostcollector.base.lanes import Clock
+from hostcollector.rtnetlink.route_socket import MessageTooLongError, RouteSocket
 from hostcollector.sources.sriov.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
 from hostcollector.sources.sriov.vf_list import VfList, parse
-from hostcollector.sriov import Netdev, PhysicalFunction
+from hostcollector.sriov.values import Netdev, PhysicalFunction
 
 
 class Way(Enum):

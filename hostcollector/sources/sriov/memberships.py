@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hostcollector import ib_names
+from hostcollector.base import infiniband as ib_names
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
+from hostcollector.base.wording import counted
 from hostcollector.catalogue import vf as rows
-from hostcollector.gaps import Gaps
-from hostcollector.lanes import Clock
-from hostcollector.model import Sample
 from hostcollector.partitions import Partitions
 from hostcollector.sources.sriov.series import Described
-from hostcollector.wording import counted
 
 
 class _Seen(NamedTuple):

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hostcollector.base.model import Metric, Sample
+from hostcollector.base.units import bytes_from_mbit
 from hostcollector.catalogue import vf as rows
-from hostcollector.model import Metric, Sample
 from hostcollector.owners import Owner
 from hostcollector.sources.sriov import drift
 from hostcollector.sources.sriov.vf_list import ListedVf
-from hostcollector.units import bytes_from_mbit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

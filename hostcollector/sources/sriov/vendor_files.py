@@ -6,9 +6,9 @@ Asked only for VFs of which netlink has no counters. All from the VF's point of 
 from collections.abc import Mapping
 from pathlib import Path
 
-from hostcollector import ib_names
-from hostcollector.gaps import Gaps
-from hostcollector.sriov import PhysicalFunction
+from hostcollector.base import infiniband as ib_names
+from hostcollector.base.gaps import Gaps
+from hostcollector.sriov.values import PhysicalFunction
 from hostcollector.sysfs import entries, number_in, text
 
 # One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).

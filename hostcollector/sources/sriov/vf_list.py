@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
-from hostcollector.rtnetlink import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
+from hostcollector.rtnetlink.messages import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
 from hostcollector.sources.sriov.attributes import (
     IFLA_NUM_VF,
     IFLA_VF_IB_NODE_GUID,

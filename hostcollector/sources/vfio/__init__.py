@@ -7,15 +7,16 @@ PCIe errors and knows its link and its power state. Nothing here touches the dev
 from collections.abc import Iterator
 from pathlib import Path
 
+from hostcollector.base.gaps import MOST_NAMED, Gaps
+from hostcollector.base.model import Sample
+from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import pci as rows
 from hostcollector.catalogue.possible import fastest
-from hostcollector.gaps import MOST_NAMED, Gaps
-from hostcollector.gpus import DeviceReader, Devices, Function
-from hostcollector.model import Sample
+from hostcollector.gpus.reading import DeviceReader
+from hostcollector.gpus.values import Devices, Function
 from hostcollector.owners import Owner, OwnerFinder, Owners
-from hostcollector.qemu_processes import QemuProcesses
-from hostcollector.sources.base import Reading, Request, Source
+from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.vfio.health import Health, HealthReader
 from hostcollector.sources.vfio.series import (
     SOURCE,

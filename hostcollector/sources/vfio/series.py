@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.catalogue import pci as rows
-from hostcollector.gpus import Devices, Function, Mdev, Mode
-from hostcollector.gpus.values import vgpu_mode
-from hostcollector.model import Metric, Sample
+from hostcollector.gpus.values import Devices, Function, Mdev, Mode, vgpu_mode
 from hostcollector.owners import Owner
 from hostcollector.sources.vfio.health import TOTAL, Health, Link
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
-from hostcollector.model import Kind
+from hostcollector.base.model import Kind
 from tests.lab.matrix.harm import ROWS
 from tests.lab.served import Labels, Page
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from hostcollector import catalogue
-from hostcollector.model import Metric
+from hostcollector.base.model import Metric
 from tests.lab.running import RunningGuest
 
 MONITOR = frozenset({"libvirt_monitor"})

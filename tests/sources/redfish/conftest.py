@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from hostcollector import gpu_map
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.followed_file import FollowedFile
+from hostcollector.base.model import Domain, Guest, HostDevice
+from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
-from hostcollector.config import RedfishSettings
-from hostcollector.errors import SourceUnavailableError
-from hostcollector.followed_file import FollowedFile
+from hostcollector.config.settings import RedfishSettings
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.model import Domain, Guest, HostDevice
-from hostcollector.redfish import PORTS, REPORTS, Answer, Client, Gpu, Part, Readings
-from hostcollector.sources.base import Reading, Request
+from hostcollector.redfish.client import Client
+from hostcollector.redfish.values import PORTS, REPORTS, Answer, Gpu, Part, Readings
 from hostcollector.sources.redfish import Redfish
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
-from hostcollector.model import Domain, Guest, HostDevice, Nic
-from hostcollector.sources.base import Reading, Request
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.gpus import DeviceReader
-from hostcollector.model import Disk, Domain, Guest
+from hostcollector.base.model import Disk, Domain, Guest
+from hostcollector.gpus.reading import DeviceReader
 from tests.fakes.pci import (
     ACCELERATOR_CLASS,
     ASPEED,

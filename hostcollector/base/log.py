@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from hostcollector.config import LogFormat, LogLevel, LogSettings
-from hostcollector.wording import duration, one_line
+from hostcollector.base.wording import duration, one_line
+from hostcollector.config.settings import LogFormat, LogLevel, LogSettings
 
 _LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,

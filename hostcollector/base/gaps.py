@@ -8,8 +8,8 @@ service gives: a bad member costs itself and a note, and the loop goes on.
 from collections.abc import Iterable
 from types import TracebackType
 
-from hostcollector.errors import SourceError
-from hostcollector.wording import named
+from hostcollector.base.errors import SourceError
+from hostcollector.base.wording import named
 
 MOST_NAMED = 10
 """How many items a note names; the others are counted."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hostcollector.model import Guest, Sample
+from hostcollector.base.model import Guest, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

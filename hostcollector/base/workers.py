@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from hostcollector.lanes import Lane
+from hostcollector.base.lanes import Lane
 
 T = TypeVar("T")
 

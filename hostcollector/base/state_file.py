@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.errors import StateError, StateUnreachableError
+from hostcollector.base.errors import StateError, StateUnreachableError
 
 UNREADABLE = ".unreadable"
 """What is appended to the name of a document that cannot be believed, when it is set aside."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from hostcollector.errors import Reason
+from hostcollector.base.errors import Reason
 
 
 class Kind(StrEnum):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from hostcollector.errors import LaneBusyError, LaneClosedError, SourceError
+from hostcollector.base.errors import LaneBusyError, LaneClosedError, SourceError
 
 T = TypeVar("T")
 Clock = Callable[[], float]

@@ -7,9 +7,9 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from hostcollector.errors import ConfigError, ConfigUnreachableError, LaneBusyError
-from hostcollector.lanes import Lane
-from hostcollector.log import Transitions
+from hostcollector.base.errors import ConfigError, ConfigUnreachableError, LaneBusyError
+from hostcollector.base.lanes import Lane
+from hostcollector.base.log import Transitions
 
 logger = logging.getLogger("hostcollector")
 
