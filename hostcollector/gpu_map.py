@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from hostcollector.config.document import Place, described, entries, kind, quoted
-from hostcollector.config.reading import read_map
+from hostcollector.config.files import read_map
 
 GpuMap = Mapping[str, str]
 """The BMC's names by PCI address as sysfs writes it."""

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import yaml
 
 from hostcollector.config.document import Place, UnfitError, described, entries, kind, quoted
-from hostcollector.config.reading import read_map
+from hostcollector.config.files import read_map
 from hostcollector.config.sections import Read, known, leaf, list_of
 
 LONGEST_ID = 256

@@ -16,7 +16,7 @@ from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.parser import make_parser
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
-from hostcollector.config.reading import open_to_everybody
+from hostcollector.config.files import open_to_everybody
 from hostcollector.config.settings import LogFormat, LogLevel, NdfcSettings, Settings
 from hostcollector.sources.names import NAMES
 from hostcollector.top.columns import SORTS

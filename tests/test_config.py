@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import schema
 from hostcollector.config.address import Address, parse_address
+from hostcollector.config.files import read_bytes, read_file
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.reading import read_bytes, read_file
 from hostcollector.config.settings import LogFormat, LogLevel, ResolverName, Settings, XPathRule
 
 SOURCES = ("procfs", "netlink", "libvirt_state")

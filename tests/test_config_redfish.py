@@ -3,7 +3,7 @@
 import pytest
 
 from hostcollector.base.errors import ConfigError
-from hostcollector.config.reading import read_bytes
+from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import RedfishSettings
 
 WHOLE = b"""

@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import web_schema
-from hostcollector.config.reading import read_web_bytes
+from hostcollector.config.files import read_web_bytes
 from hostcollector.config.web_config import (
     ClientAuthType,
     HttpServerConfig,

@@ -10,7 +10,7 @@ import pytest
 from hostcollector import tenant_map
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
-from hostcollector.config.reading import read_bytes
+from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import XPathRule
 from hostcollector.domain_metadata import NOVA_NAMESPACES
 from hostcollector.domain_xml import parse

@@ -7,8 +7,8 @@ from pathlib import Path
 from hostcollector.cli.complaints import complain
 from hostcollector.cli.flags import overrides
 from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
+from hostcollector.config.files import read_file
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.reading import read_file
 from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.sources.names import NAMES
 

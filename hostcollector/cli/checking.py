@@ -6,7 +6,7 @@ from pathlib import Path
 from hostcollector import gpu_map, tenant_map
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import named_files
-from hostcollector.config.reading import read_file
+from hostcollector.config.files import read_file
 from hostcollector.config.settings import Settings
 from hostcollector.sources.names import NAMES
 

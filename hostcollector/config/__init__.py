@@ -1,8 +1,8 @@
 """The configuration: a strict YAML file and flags to frozen settings; it works with neither."""
 
 from hostcollector.config.address import Address, parse_address
-from hostcollector.config.overrides import Overrides
-from hostcollector.config.reading import (
+from hostcollector.config.checks import libvirt_uri_complaint, telemetry_path_complaint
+from hostcollector.config.files import (
     line_in_file,
     open_to_everybody,
     read_bytes,
@@ -11,6 +11,7 @@ from hostcollector.config.reading import (
     read_web_bytes,
     read_web_file,
 )
+from hostcollector.config.overrides import Overrides
 from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
 from hostcollector.config.settings import (
     SOCKET_NAME,
@@ -33,7 +34,6 @@ from hostcollector.config.settings import (
     WebSettings,
     XPathRule,
 )
-from hostcollector.config.values import libvirt_uri_complaint, telemetry_path_complaint
 from hostcollector.config.web_config import (
     ClientAuthType,
     HttpServerConfig,

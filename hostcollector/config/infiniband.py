@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import yaml
 
 from hostcollector.base import infiniband as ib_names
-from hostcollector.config import values
+from hostcollector.config import checks as values
 from hostcollector.config.document import Place, UnfitError
 from hostcollector.config.sections import Read, known, leaf, list_of, repeated
 from hostcollector.config.settings import InfinibandSettings, PartitionSettings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostcollector.config.reading import line_in_file, open_to_everybody
+from hostcollector.config.files import line_in_file, open_to_everybody
 from hostcollector.config.settings import NdfcSettings, RedfishSettings, Settings, UfmSettings
 
 LONGEST_PASSWORD = 1024

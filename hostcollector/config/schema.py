@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 import yaml
 
-from hostcollector.config import values
+from hostcollector.config import checks as values
 from hostcollector.config.document import Place, UnfitError, entries, quoted
 from hostcollector.config.infiniband import infiniband
 from hostcollector.config.remote import Transport

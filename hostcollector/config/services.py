@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from hostcollector.config import values
+from hostcollector.config import checks as values
 from hostcollector.config.document import Place, UnfitError
 from hostcollector.config.sections import Read, known, leaf, list_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from hostcollector.config import values
+from hostcollector.config import checks as values
 from hostcollector.config.document import Place, UnfitError, entries
 from hostcollector.config.sections import Read, known, leaf, list_of
 from hostcollector.config.web_config import (

@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.config.reading import open_to_everybody
+from hostcollector.config.files import open_to_everybody
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostcollector.base.errors import CertificateError, ConfigError
-from hostcollector.config.reading import open_to_everybody, read_web_file
+from hostcollector.config.files import open_to_everybody, read_web_file
 from hostcollector.config.web_config import WebConfig
 from hostcollector.web.admission import Admission
 from hostcollector.web.certificates import Certificates

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hostcollector.base.errors import CertificateError
-from hostcollector.config.reading import open_to_everybody
+from hostcollector.config.files import open_to_everybody
 from hostcollector.config.web_config import ClientAuthType, TlsServerConfig, TlsVersion
 
 _VERSIONS = {

@@ -13,7 +13,7 @@ import pynvml
 from hostcollector import domain_xml, gpu_map, nova, tenant_map
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.config.reading import read_bytes, read_web_bytes
+from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.kernel_files.process_stat import ProcessStat
 from hostcollector.ovsdb.framing import Framer
