@@ -19,11 +19,11 @@ from hostcollector.base.errors import DomainXmlError, SourceError
 from hostcollector.base.lanes import Clock, Lane
 from hostcollector.base.model import Domain
 from hostcollector.event_counts import EventCounts
-from hostcollector.libvirt_calls.visit import visit
-from hostcollector.libvirt_calls.worker import Definition, Progress, Worker
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Connection, Slot, Versions
-from hostcollector.libvirt_link.events import DomainEvent, subscribe
+from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions
+from hostcollector.protocols.libvirt.events import DomainEvent, subscribe
+from hostcollector.protocols.libvirt.visit import visit
+from hostcollector.protocols.libvirt.worker import Definition, Progress, Worker
+from hostcollector.protocols.libvirt.workers import Workers
 
 logger = logging.getLogger("hostcollector")
 

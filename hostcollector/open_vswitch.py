@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from hostcollector.config.settings import OvsSettings
-from hostcollector.ovsdb.client import Client
-from hostcollector.ovsdb.replica import Replica
-from hostcollector.ovsdb.row import Row
-from hostcollector.ovsdb.session import Watch
+from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.replica import Replica
+from hostcollector.protocols.ovsdb.row import Row
+from hostcollector.protocols.ovsdb.session import Watch
 
 WATCH = Watch(
     database="Open_vSwitch",

@@ -14,11 +14,11 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Domain
 from hostcollector.config.settings import OvnSettings
 from hostcollector.open_vswitch import LocalSwitch, Switch
-from hostcollector.ovsdb.client import Client
-from hostcollector.ovsdb.connection import TlsFiles
-from hostcollector.ovsdb.replica import Replica
-from hostcollector.ovsdb.row import Row
-from hostcollector.ovsdb.session import Clause, Conditions, Watch
+from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.connection import TlsFiles
+from hostcollector.protocols.ovsdb.replica import Replica
+from hostcollector.protocols.ovsdb.row import Row
+from hostcollector.protocols.ovsdb.session import Clause, Conditions, Watch
 
 DATABASE = "OVN_Southbound"
 COLUMNS = {

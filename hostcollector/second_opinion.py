@@ -14,10 +14,10 @@ from pyroute2.netlink.rtnl.ifstatsmsg import ifstatsmsg
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.wording import counted, one_line
-from hostcollector.rtnetlink.counters import link_counters
-from hostcollector.rtnetlink.route_socket import RouteSocket
-from hostcollector.sources.sriov.attributes import RTEXT_FILTER_VF, STATISTICS
-from hostcollector.sources.sriov.vf_list import ListedVf, parse
+from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_VF, STATISTICS
+from hostcollector.protocols.netlink.counters import link_counters
+from hostcollector.protocols.netlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.vf_list import ListedVf, parse
 from hostcollector.sriov.reading import TopologyReader
 
 SECONDS = 5.0

@@ -23,11 +23,11 @@ from hostcollector.config.settings import ResolverName, Settings, TenancySetting
 from hostcollector.event_counts import EventCounts
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.inventory import Inventory
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Link
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.halts import Halts
 from hostcollector.sources.libvirt_monitor.memory import Memory

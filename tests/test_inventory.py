@@ -9,8 +9,8 @@ import pytest
 from hostcollector.base.model import Domain
 from hostcollector.event_counts import EventCounts
 from hostcollector.inventory import Inventory
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Link
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
 GUESTS = 10

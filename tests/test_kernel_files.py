@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.kernel_files.numbers import cpu_count, integer
-from hostcollector.kernel_files.process_stat import ProcessStat
-from hostcollector.kernel_files.reading import GONE, names, read, read_record
+from hostcollector.protocols.kernel.files import GONE, names, read, read_record
+from hostcollector.protocols.kernel.numbers import cpu_count, integer
+from hostcollector.protocols.kernel.process_stat import ProcessStat
 from tests.fakes.procfs import KERNEL_THREAD, stat_line
 
 

@@ -5,7 +5,7 @@ import weakref
 from contextlib import suppress
 
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.libvirt_link.connection import Link, Slot
+from hostcollector.protocols.libvirt.connection import Link, Slot
 from tests.serving import NOWHERE
 
 

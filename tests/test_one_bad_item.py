@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from hostcollector import domain_xml
 from hostcollector.base.gaps import Gaps
-from hostcollector.ndfc import answers as ndfc
 from hostcollector.open_vswitch import WATCH, read_switch
-from hostcollector.ovsdb.replica import Replica, updated
-from hostcollector.ovsdb.row import ColumnKind
-from hostcollector.partitions import answers as ufm
-from hostcollector.redfish.reports import read_report
+from hostcollector.protocols.ndfc import answers as ndfc
+from hostcollector.protocols.ovsdb.replica import Replica, updated
+from hostcollector.protocols.ovsdb.row import ColumnKind
+from hostcollector.protocols.redfish.reports import read_report
+from hostcollector.protocols.ufm import answers as ufm
 
 Reader = Callable[[list[Any]], set[str]]
 """Takes the items of a list and returns the names of those that it has read."""

@@ -18,10 +18,10 @@ from hostcollector.base.errors import (
     SourceUnavailableError,
 )
 from hostcollector.config.remote import Remote, Transport
-from hostcollector.ovsdb.client import Client
-from hostcollector.ovsdb.connection import NoServerError, explained
-from hostcollector.ovsdb.replica import Replica
-from hostcollector.ovsdb.session import Watch
+from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.connection import NoServerError, explained
+from hostcollector.protocols.ovsdb.replica import Replica
+from hostcollector.protocols.ovsdb.session import Watch
 from tests.fakes.database import SWITCH_SCHEMA, Connection, FakeDatabase, good_switch, numbers, texts
 from tests.lab.process import until
 

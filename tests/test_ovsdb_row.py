@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.ovsdb.replica import Replica, updated
-from hostcollector.ovsdb.row import ColumnKind, Row, kind_of, read_row
+from hostcollector.protocols.ovsdb.replica import Replica, updated
+from hostcollector.protocols.ovsdb.row import ColumnKind, Row, kind_of, read_row
 
 KINDS = {
     "name": ColumnKind.ATOM,

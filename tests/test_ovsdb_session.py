@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceError
-from hostcollector.ovsdb.replica import Replica
-from hostcollector.ovsdb.session import Session, Watch
+from hostcollector.protocols.ovsdb.replica import Replica
+from hostcollector.protocols.ovsdb.session import Session, Watch
 from tests.fakes.database import SWITCH_SCHEMA
 
 SCHEMA = {"tables": {name: {"columns": columns} for name, columns in SWITCH_SCHEMA.items()}}

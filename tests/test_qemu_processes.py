@@ -12,7 +12,7 @@ import pytest
 from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.base.model import Guest
 from hostcollector.domain_xml import parse
-from hostcollector.kernel_files.reading import read
+from hostcollector.protocols.kernel.files import read
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.found import Found, QemuProcess
 from tests.fakes.clock import Clock

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.rtnetlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.second_opinion import (
     MOST_VFS,
     _difference,

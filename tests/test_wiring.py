@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.config.settings import PathSettings, Settings
-from hostcollector.libvirt_calls.budget import CALLS_BY_HAND, POOLED_CALLS
+from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
 from hostcollector.wiring import Hypervisor
 
 

@@ -68,7 +68,7 @@ def diagnose(options: argparse.Namespace) -> int:
         log.configure(settings.log)
         snapshot = app.diagnose(settings)
         text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
-    from hostcollector.rtnetlink.route_socket import RouteSocket
+    from hostcollector.protocols.netlink.route_socket import RouteSocket
     from hostcollector.second_opinion import second_opinion
 
     print(text, "", "Second opinion:", sep="\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hostcollector.gpus.pci_names import PciNames
 from hostcollector.gpus.values import NVIDIA, DeviceClass, Devices, Function, Mdev
-from hostcollector.sysfs import entries, number, target, text
+from hostcollector.protocols.kernel.sysfs import entries, number, target, text
 
 # PCI class codes: 03 display, 1200 accelerator, 0680 other bridge, 02 network, 01 storage.
 _CLASSES = (

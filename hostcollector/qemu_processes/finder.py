@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from hostcollector.base.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
 from hostcollector.base.model import Guest
-from hostcollector.kernel_files.process_stat import ProcessStat
-from hostcollector.kernel_files.reading import NO_DESCRIPTOR, names, read
+from hostcollector.protocols.kernel.files import NO_DESCRIPTOR, names, read
+from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.qemu_processes.claims import Claim, proven
 from hostcollector.qemu_processes.command_line import identity_of
 from hostcollector.qemu_processes.found import Found, QemuProcess, notes_on

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hostcollector.base.lanes import Clock
-from hostcollector.kernel_files.reading import read_record
+from hostcollector.protocols.kernel.files import read_record
 from hostcollector.qemu_processes.found import QemuProcess
 
 # Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).

@@ -15,7 +15,7 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.units import bytes_from_bits
 from hostcollector.catalogue import infiniband as rows
-from hostcollector.sysfs import entries, number_in, target, text, told
+from hostcollector.protocols.kernel.sysfs import entries, number_in, target, text, told
 
 _STATE = re.compile(r"(\d{1,3})\s*:")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*Gb/sec")

@@ -12,9 +12,9 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import interface
-from hostcollector.rtnetlink.counters import LinkCounters
-from hostcollector.rtnetlink.description import LinkDescription
-from hostcollector.rtnetlink.route_socket import LinkGoneError, RouteSocket
+from hostcollector.protocols.netlink.counters import LinkCounters
+from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 
 # What QEMU can hold the other end of (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
 _TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})

@@ -9,8 +9,8 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection
-from hostcollector.kernel_files.process_stat import ProcessStat
-from hostcollector.kernel_files.reading import read
+from hostcollector.protocols.kernel.files import read
+from hostcollector.protocols.kernel.process_stat import ProcessStat
 
 _ROWS = {
     row.name: row

@@ -17,11 +17,11 @@ from hostcollector.event_counts import EventCounts
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus.reading import has_nvidia_device
-from hostcollector.libvirt_calls.workers import Workers
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
 from hostcollector.partitions import Partitions
+from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.names import NAMES
@@ -154,7 +154,7 @@ def _nvml(ingredients: Ingredients) -> Source:
 
 
 def _redfish(ingredients: Ingredients) -> Source:
-    from hostcollector.redfish.client import Client
+    from hostcollector.protocols.redfish.client import Client
     from hostcollector.sources.redfish import Redfish
 
     settings = ingredients.settings
@@ -188,7 +188,7 @@ def _ovn(ingredients: Ingredients) -> Source:
 
 
 def _ndfc(ingredients: Ingredients) -> Source:
-    from hostcollector.ndfc.client import Client
+    from hostcollector.protocols.ndfc.client import Client
     from hostcollector.sources.ndfc import Ndfc
 
     settings = ingredients.settings.ndfc

@@ -22,10 +22,10 @@ from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collect import Collector
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
-from hostcollector.ndfc.client import Client as NdfcClient
 from hostcollector.open_vswitch import LocalSwitch
 from hostcollector.ovn_ports import OvnPorts
 from hostcollector.partitions import Client as UfmClient
+from hostcollector.protocols.ndfc.client import Client as NdfcClient
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.ovn import Ovn
 from hostcollector.sources.ovs import OpenVswitch

@@ -15,9 +15,9 @@ from pathlib import Path
 from hostcollector.base.model import Domain, Guest, Nic, Tenant
 from hostcollector.base.source import Request
 from hostcollector.baselines import Baselines
-from hostcollector.rtnetlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.vf_list import parse
 from hostcollector.sources.sriov import Sriov
-from hostcollector.sources.sriov.vf_list import parse
 from tests.fakes.link_kernel import Answer, LinkKernel, Question
 from tests.fakes.link_messages import Vf, link_message
 from tests.fakes.sysfs import Sysfs

@@ -16,9 +16,9 @@ from typing import Any
 
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.redfish.client import DEFAULT_LIMITS, Client
-from hostcollector.redfish.meanings import SCALES
-from hostcollector.redfish.values import Answer
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.protocols.redfish.meanings import SCALES
+from hostcollector.protocols.redfish.values import Answer
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, Baseboard

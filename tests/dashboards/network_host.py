@@ -16,7 +16,7 @@ from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.config.settings import OvsSettings
 from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.rtnetlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.ovs import OpenVswitch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hostcollector.config.remote import Remote, Transport
-from hostcollector.ovsdb.framing import Framer
+from hostcollector.protocols.ovsdb.framing import Framer
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 

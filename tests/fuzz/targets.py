@@ -15,23 +15,23 @@ from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalform
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.exposition.negotiation import accepts_gzip, choose_format
-from hostcollector.kernel_files.process_stat import ProcessStat
-from hostcollector.ovsdb.framing import Framer
-from hostcollector.ovsdb.row import ColumnKind, changed_row, read_row
+from hostcollector.protocols.kernel.process_stat import ProcessStat
+from hostcollector.protocols.netlink.description import link_description
+from hostcollector.protocols.netlink.messages import LINK, MESSAGE
+from hostcollector.protocols.netlink.route_socket import _messages
+from hostcollector.protocols.netlink.vf_list import parse
+from hostcollector.protocols.ovsdb.framing import Framer
+from hostcollector.protocols.ovsdb.row import ColumnKind, changed_row, read_row
+from hostcollector.protocols.redfish import sensors
+from hostcollector.protocols.redfish.atlas import Atlas, Place
+from hostcollector.protocols.redfish.links import resource
+from hostcollector.protocols.redfish.meanings import Kind
+from hostcollector.protocols.redfish.tally import Tally
+from hostcollector.protocols.rest.complaints import complaint_of
 from hostcollector.qemu_processes.command_line import identity_of
-from hostcollector.redfish import sensors
-from hostcollector.redfish.atlas import Atlas, Place
-from hostcollector.redfish.links import resource
-from hostcollector.redfish.meanings import Kind
-from hostcollector.redfish.tally import Tally
-from hostcollector.rest.complaints import complaint_of
-from hostcollector.rtnetlink.description import link_description
-from hostcollector.rtnetlink.messages import LINK, MESSAGE
-from hostcollector.rtnetlink.route_socket import _messages
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.faults import NvmlCallError
-from hostcollector.sources.sriov.vf_list import parse
 from hostcollector.tenancy import from_nova, from_own_metadata
 from hostcollector.web.admission import credentials
 from hostcollector.web.request import scrape_budget

@@ -8,8 +8,8 @@ import pytest
 
 from hostcollector.event_counts import EventCounts
 from hostcollector.inventory import Inventory
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Link
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
 from tests.lab.connection import connected
 from tests.lab.fixtures import Boot
 from tests.lab.guest import Guest, domain_xml, serial_file

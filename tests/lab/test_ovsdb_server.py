@@ -17,8 +17,8 @@ from hostcollector.base.errors import (
 from hostcollector.config.remote import Remote, parse_remote
 from hostcollector.config.settings import OvsSettings
 from hostcollector.open_vswitch import WATCH, LocalSwitch, Switch
-from hostcollector.ovsdb.client import Client
-from hostcollector.ovsdb.connection import TlsFiles
+from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
 from tests.lab.process import until
 from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer, Member

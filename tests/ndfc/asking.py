@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import NdfcSettings
-from hostcollector.ndfc.client import Client
-from hostcollector.ndfc.values import Answer
-from hostcollector.rest.poller import Limits
+from hostcollector.protocols.ndfc.client import Client
+from hostcollector.protocols.ndfc.values import Answer
+from hostcollector.protocols.rest.poller import Limits
 from tests.rest import asking as rest
 from tests.rest.asking import LIMITS, PATIENCE, wait_until
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.partitions import Answer, Member, Membership, Origin, answers
+from hostcollector.partitions import Answer, Member, Membership, Origin
+from hostcollector.protocols.ufm import answers
 from tests.fakes.ufm import FIRST, partition, port
 
 GUID = "0c:42:a1:03:00:ab:cd:01"

@@ -9,8 +9,8 @@ import pytest
 from hostcollector.base.errors import Reason, SourceError
 from hostcollector.config.settings import UfmSettings
 from hostcollector.partitions import Answer, Client
-from hostcollector.partitions.answers import answer
-from hostcollector.rest.poller import Limits
+from hostcollector.protocols.rest.poller import Limits
+from hostcollector.protocols.ufm.answers import answer
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.redfish.client import DEFAULT_LIMITS, Client
-from hostcollector.redfish.values import Answer, Part
-from hostcollector.rest.poller import Limits
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.protocols.redfish.values import Answer, Part
+from hostcollector.protocols.rest.poller import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.rest import USER, keep_password

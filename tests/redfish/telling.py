@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hostcollector.redfish.links import Resource
-from hostcollector.redfish.rounds import Pace, Rounds
-from hostcollector.redfish.values import Answer
-from hostcollector.rest.refusals import NoSuchPathError
+from hostcollector.protocols.redfish.links import Resource
+from hostcollector.protocols.redfish.rounds import Pace, Rounds
+from hostcollector.protocols.redfish.values import Answer
+from hostcollector.protocols.rest.refusals import NoSuchPathError
 from tests.fakes.bmc import Tree
 from tests.fakes.bmc.baseboard import Document
 

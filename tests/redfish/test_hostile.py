@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.redfish.atlas import Atlas
-from hostcollector.redfish.discovery import discover
-from hostcollector.redfish.links import resource
-from hostcollector.redfish.tally import Tally
-from hostcollector.redfish.walk import Walk
+from hostcollector.protocols.redfish.atlas import Atlas
+from hostcollector.protocols.redfish.discovery import discover
+from hostcollector.protocols.redfish.links import resource
+from hostcollector.protocols.redfish.tally import Tally
+from hostcollector.protocols.redfish.walk import Walk
 
 PATHS = ("/a", "/b", "/c", "/d")
 NAMES = (

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.redfish.values import Answer
-from hostcollector.rest.refusals import BusyError, NotAllowedError, TokenRefusedError
+from hostcollector.protocols.redfish.values import Answer
+from hostcollector.protocols.rest.refusals import BusyError, NotAllowedError, TokenRefusedError
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,
     HEALTH,

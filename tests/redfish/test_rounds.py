@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import Reason
-from hostcollector.redfish.values import PORTS, REPORTS, RESOURCES, Readings
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Readings
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,

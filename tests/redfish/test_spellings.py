@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hostcollector.redfish.links import address, canonical
+from hostcollector.protocols.redfish.links import address, canonical
 from tests.fakes.bmc import Tree
 from tests.fakes.bmc.baseboard import Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.redfish import texts
-from hostcollector.redfish.throttling import reasons_held
+from hostcollector.protocols.redfish import texts
+from hostcollector.protocols.redfish.throttling import reasons_held
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector.redfish.values import REPORTS
+from hostcollector.protocols.redfish.values import REPORTS
 from tests.fakes.bmc.baseboard import REPORTS as REPORT_LIST
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
 from tests.fakes.bmc.gb300 import HOST_SYSTEM, Gb300

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hostcollector.redfish.values import REPORTS, Answer
+from hostcollector.protocols.redfish.values import REPORTS, Answer
 from tests.fakes.bmc.baseboard import ENVIRONMENT, HEALTH, ROOT, SYSTEM, Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300
 from tests.fakes.bmc.hpe import Server

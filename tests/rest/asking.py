@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from hostcollector.base.errors import SourceError
-from hostcollector.rest.poller import Limits, Poller
+from hostcollector.protocols.rest.poller import Limits, Poller
 
 Answer = TypeVar("Answer")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hostcollector.rest.http import Http
-from hostcollector.rest.poller import Limits, Poller
-from hostcollector.rest.target import Service, Target
+from hostcollector.protocols.rest.http import Http
+from hostcollector.protocols.rest.poller import Limits, Poller
+from hostcollector.protocols.rest.target import Service, Target
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD, USER, FakeService, keep_password
 from tests.rest.asking import LIMITS

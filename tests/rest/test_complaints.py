@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import Reason
-from hostcollector.rest.complaints import complaint, complaint_of
-from hostcollector.rest.target import prepare
+from hostcollector.protocols.rest.complaints import complaint, complaint_of
+from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.rest.asking import failure_of
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hostcollector.base.errors import Reason, SourceError
-from hostcollector.rest.http import Http
-from hostcollector.rest.poller import Poller
-from hostcollector.rest.refusals import BusyError
-from hostcollector.rest.target import Target, prepare
+from hostcollector.protocols.rest.http import Http
+from hostcollector.protocols.rest.poller import Poller
+from hostcollector.protocols.rest.refusals import BusyError
+from hostcollector.protocols.rest.target import Target, prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.rest.asking import LIMITS, asking, failure_of, wait_until
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings, Things

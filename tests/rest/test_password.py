@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import SourceError
-from hostcollector.rest.target import prepare
+from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.rest.asking import asking, wait_until
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import Reason, SourceError
-from hostcollector.rest.http import Http
-from hostcollector.rest.target import prepare
+from hostcollector.protocols.rest.http import Http
+from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import Answer, FakeService
 from tests.rest.asking import answer_of, asking, failure_of
 from tests.rest.conftest import SERVICE, THINGS, Follow, Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.redfish.client import DEFAULT_LIMITS
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS
 from tests.simulated.gpu_host import GpuHost, gpu_host
 
 IMPATIENT = replace(DEFAULT_LIMITS, first_pause=0.05, longest_pause=0.1, login_pause=0.1)

@@ -18,8 +18,8 @@ from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.redfish.client import DEFAULT_LIMITS, Client
-from hostcollector.rest.poller import Limits
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.protocols.rest.poller import Limits
 from hostcollector.sources.nvml import Nvml
 from hostcollector.sources.redfish import Redfish
 from hostcollector.sources.vfio import Vfio

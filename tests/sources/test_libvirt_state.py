@@ -9,8 +9,8 @@ from hostcollector.base.errors import SourceTimeoutError, SourceUnavailableError
 from hostcollector.base.model import Domain, Guest, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import guest, host
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Link
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.sources.libvirt_state import LibvirtState
 from tests.fakes.libvirt import SHUT_OFF, FakeDomain, FakeLibvirt
 

@@ -22,10 +22,10 @@ from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnav
 from hostcollector.base.model import Domain, Guest, Nic
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface
-from hostcollector.kernel_files.reading import names
-from hostcollector.rtnetlink.counters import LinkCounters
-from hostcollector.rtnetlink.description import LinkDescription
-from hostcollector.rtnetlink.route_socket import LinkGoneError, RouteSocket
+from hostcollector.protocols.kernel.files import names
+from hostcollector.protocols.netlink.counters import LinkCounters
+from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 from hostcollector.sources.netlink import Netlink
 from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message
 

@@ -9,7 +9,7 @@ import pytest
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.source import Request
 from hostcollector.catalogue import collection
-from hostcollector.kernel_files.reading import names
+from hostcollector.protocols.kernel.files import names
 from hostcollector.sources.process import Process
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)

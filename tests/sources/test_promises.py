@@ -16,18 +16,18 @@ from hostcollector.base.model import Domain, Guest, HostDevice, Nic
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.config.settings import UfmSettings
-from hostcollector.libvirt_calls.workers import Workers
-from hostcollector.libvirt_link.connection import Link
-from hostcollector.ndfc.values import Answer as NdfcAnswer
-from hostcollector.ndfc.values import Placement
 from hostcollector.partitions import Answer as UfmAnswer
 from hostcollector.partitions import Client as UfmClient
-from hostcollector.partitions.answers import answer as partitions_of
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.ndfc.values import Answer as NdfcAnswer
+from hostcollector.protocols.ndfc.values import Placement
+from hostcollector.protocols.netlink.counters import LinkCounters
+from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.netlink.route_socket import RouteSocket
+from hostcollector.protocols.ufm.answers import answer as partitions_of
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.halts import Halts
-from hostcollector.rtnetlink.counters import LinkCounters
-from hostcollector.rtnetlink.description import LinkDescription
-from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition
 from hostcollector.sources.host import Host

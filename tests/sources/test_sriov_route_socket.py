@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.rtnetlink.description import LinkDescription, link_description
-from hostcollector.rtnetlink.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
-from hostcollector.sources.sriov.vf_list import parse
+from hostcollector.protocols.netlink.description import LinkDescription, link_description
+from hostcollector.protocols.netlink.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
+from hostcollector.protocols.netlink.vf_list import parse
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import Vf, error_message, link_message
 

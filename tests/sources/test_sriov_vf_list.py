@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.sources.sriov.vf_list import ListedVf, parse
+from hostcollector.protocols.netlink.vf_list import ListedVf, parse
 from tests.fakes.link_messages import (
     INFINIBAND,
     UNKNOWN,

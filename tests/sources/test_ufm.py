@@ -15,7 +15,7 @@ from hostcollector.catalogue import partitions as rows
 from hostcollector.collect import Collector
 from hostcollector.config.settings import UfmSettings
 from hostcollector.partitions import Client, Partitions
-from hostcollector.rtnetlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority

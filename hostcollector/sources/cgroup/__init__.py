@@ -16,7 +16,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
-from hostcollector.kernel_files.reading import GONE, read, read_record
+from hostcollector.protocols.kernel.files import GONE, read, read_record
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.cgroup import version1, version2

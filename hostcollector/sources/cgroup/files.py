@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.kernel_files.numbers import integer
-from hostcollector.kernel_files.reading import read_record
+from hostcollector.protocols.kernel.files import read_record
+from hostcollector.protocols.kernel.numbers import integer
 
 # No such file without its controller; the group is gone; the kernel was started without pressure statistics.
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})

@@ -25,9 +25,9 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
-from hostcollector.libvirt_calls.bulk import BulkRead, Shard
-from hostcollector.libvirt_calls.sweep import Sweep, sweep
-from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, FREE, Records
+from hostcollector.protocols.libvirt.bulk import BulkRead, Shard
+from hostcollector.protocols.libvirt.sweep import Sweep, sweep
+from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.qemu_processes.halts import BETWEEN_LOOKS_SECONDS

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Guest
-from hostcollector.libvirt_calls.worker import Record
+from hostcollector.protocols.libvirt.worker import Record
 from hostcollector.sources.libvirt_monitor.completeness import is_partial, lacks_counters, promises_counters
 
 # How long a driver that QEMU does not ask may take to be noticed.

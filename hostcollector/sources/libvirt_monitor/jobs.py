@@ -15,9 +15,9 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Metric, Sample
 from hostcollector.base.units import seconds_from_ms
 from hostcollector.catalogue import guest
-from hostcollector.libvirt_calls.pool import Pool
-from hostcollector.libvirt_calls.sweep import sweep
-from hostcollector.libvirt_calls.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
+from hostcollector.protocols.libvirt.pool import Pool
+from hostcollector.protocols.libvirt.sweep import sweep
+from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
 
 LOOK_SECONDS = 10.0
 BUSY = Probe(state=CONTROL_OCCUPIED, seconds=0.0)

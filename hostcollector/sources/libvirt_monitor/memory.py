@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from hostcollector.libvirt_calls.pool import Pool
+from hostcollector.protocols.libvirt.pool import Pool
 from hostcollector.qemu_processes.halts import Halts
 
 

@@ -17,9 +17,9 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import host
-from hostcollector.libvirt_calls.visit import SILENT, is_alive, visit
-from hostcollector.libvirt_calls.worker import Everything, Progress, Record, Worker
-from hostcollector.libvirt_calls.workers import Workers
+from hostcollector.protocols.libvirt.visit import SILENT, is_alive, visit
+from hostcollector.protocols.libvirt.worker import Everything, Progress, Record, Worker
+from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.sources.libvirt_state.states import samples_of, state_of
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_PERF

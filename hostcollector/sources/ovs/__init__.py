@@ -14,8 +14,8 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
 from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
-from hostcollector.ovsdb.connection import NoServerError
 from hostcollector.owners import OwnerFinder
+from hostcollector.protocols.ovsdb.connection import NoServerError
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.kernel_files.numbers import integer
-from hostcollector.kernel_files.reading import read
+from hostcollector.protocols.kernel.files import read
+from hostcollector.protocols.kernel.numbers import integer
 from hostcollector.qemu_processes.found import QemuProcess
 
 

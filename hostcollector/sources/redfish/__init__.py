@@ -21,10 +21,10 @@ from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus.reading import DeviceReader
 from hostcollector.owners import NOBODY, OwnerFinder
+from hostcollector.protocols.redfish.client import Client
+from hostcollector.protocols.redfish.meanings import SCALES
+from hostcollector.protocols.redfish.values import Answer, Key
 from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.redfish.client import Client
-from hostcollector.redfish.meanings import SCALES
-from hostcollector.redfish.values import Answer, Key
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from hostcollector.gpu_identities import GpuIdentity
 from hostcollector.gpu_map import GpuMap
-from hostcollector.redfish.values import Gpu
+from hostcollector.protocols.redfish.values import Gpu
 
 # A UUID of either teller, without hyphens.
 _UUID = re.compile("[0-9a-f]{32}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from hostcollector.base.wording import counted, duration
 from hostcollector.gpus.values import Function
-from hostcollector.redfish.values import Answer
+from hostcollector.protocols.redfish.values import Answer
 from hostcollector.sources.redfish.joining import Joined
 
 _MOST_NAMED = 16

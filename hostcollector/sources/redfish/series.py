@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import bmc, gpu
 from hostcollector.owners import Owner
-from hostcollector.redfish.meanings import SCALES
-from hostcollector.redfish.values import Answer, Key, Readings
+from hostcollector.protocols.redfish.meanings import SCALES
+from hostcollector.protocols.redfish.values import Answer, Key, Readings
 from hostcollector.sources.redfish.joining import Joined
 
 SOURCE = "redfish"

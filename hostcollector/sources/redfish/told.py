@@ -1,8 +1,8 @@
 """What of a BMC's answer counts: it is recent, and asked in the time of the GPU's present owner."""
 
 from hostcollector.base.errors import SourceError
-from hostcollector.redfish.client import Client
-from hostcollector.redfish.values import Answer, Part, Readings
+from hostcollector.protocols.redfish.client import Client
+from hostcollector.protocols.redfish.values import Answer, Part, Readings
 
 _HEALTH = "health_id"
 

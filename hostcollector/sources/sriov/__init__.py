@@ -19,8 +19,8 @@ from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.partitions import Partitions
+from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.rtnetlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships

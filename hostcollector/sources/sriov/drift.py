@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hostcollector.sources.sriov.vf_list import ListedVf
+from hostcollector.protocols.netlink.vf_list import ListedVf
 
 TRUST_ON, SPOOF_CHECK_OFF, VLAN_0 = "trust_on", "spoof_check_off", "vlan_0"
 LINK_FORCED_UP, MAC_DIFFERS = "link_forced_up", "mac_differs"

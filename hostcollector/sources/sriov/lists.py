@@ -6,9 +6,9 @@ from enum import Enum, auto
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
-from hostcollector.rtnetlink.route_socket import MessageTooLongError, RouteSocket
-from hostcollector.sources.sriov.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
-from hostcollector.sources.sriov.vf_list import VfList, parse
+from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
+from hostcollector.protocols.netlink.route_socket import MessageTooLongError, RouteSocket
+from hostcollector.protocols.netlink.vf_list import VfList, parse
 from hostcollector.sriov.values import Netdev, PhysicalFunction
 
 

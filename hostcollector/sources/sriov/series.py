@@ -7,8 +7,8 @@ from hostcollector.base.model import Metric, Sample
 from hostcollector.base.units import bytes_from_mbit
 from hostcollector.catalogue import vf as rows
 from hostcollector.owners import Owner
+from hostcollector.protocols.netlink.vf_list import ListedVf
 from hostcollector.sources.sriov import drift
-from hostcollector.sources.sriov.vf_list import ListedVf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.redfish.client import Client
-from hostcollector.redfish.values import PORTS, REPORTS, Answer, Gpu, Part, Readings
+from hostcollector.protocols.redfish.client import Client
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, Answer, Gpu, Part, Readings
 from hostcollector.sources.redfish import Redfish
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table

@@ -3,7 +3,7 @@
 import pytest
 
 from hostcollector.gpu_identities import GpuIdentity
-from hostcollector.redfish.values import Gpu
+from hostcollector.protocols.redfish.values import Gpu
 from hostcollector.sources.redfish.joining import By, Joined, join
 from tests.fakes.samples import table
 from tests.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.base.model import Guest
-from hostcollector.redfish.values import Met
+from hostcollector.protocols.redfish.values import Met
 from tests.fakes.pci import ASPEED, VGA_CLASS
 from tests.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 

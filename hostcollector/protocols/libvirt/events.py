@@ -1,0 +1,107 @@
+"""libvirt's domain events as plain values, with the field's names for kinds and details."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import libvirt
+
+from hostcollector.protocols.libvirt.connection import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """Something that happened to a domain. `event` and `detail` are lower-case words of a closed set."""
+
+    uuid: str
+    name: str
+    event: str
+    detail: str = ""
+
+
+Receiver = Callable[[DomainEvent], None]
+Callback = Callable[..., None]
+
+
+def _names(prefix: str) -> dict[int, str]:
+    """Return what libvirt calls its constants with `prefix`: ``VIR_..._STOPPED_CRASHED`` is ``crashed``."""
+    found: dict[int, str] = {}
+    for constant, value in vars(libvirt).items():
+        if constant.startswith(prefix) and not constant.endswith("_LAST") and isinstance(value, int):
+            found.setdefault(value, constant.removeprefix(prefix).lower())
+    return found
+
+
+_LIFECYCLE = {
+    0: "defined",
+    1: "undefined",
+    2: "started",
+    3: "suspended",
+    4: "resumed",
+    5: "stopped",
+    6: "shutdown",
+    7: "pmsuspended",
+    8: "crashed",
+}
+# Written out: other constants share the prefix.
+_BLOCK_JOB = {0: "completed", 1: "failed", 2: "canceled", 3: "ready"}
+_LIFECYCLE_DETAILS = {code: _names(f"VIR_DOMAIN_EVENT_{kind.upper()}_") for code, kind in _LIFECYCLE.items()}
+
+
+def subscribe(connection: Connection, receive: Receiver) -> None:
+    """Send every event of the connection's domains to `receive`, in the event loop's thread.
+
+    Kinds that this libvirt does not know are skipped.
+    """
+    for kind, callback in _callbacks(receive):
+        number = getattr(libvirt, f"VIR_DOMAIN_EVENT_ID_{kind}", None)
+        if number is None:
+            continue
+        try:
+            identity = connection.raw.domainEventRegisterAny(None, number, callback, None)
+        except libvirt.libvirtError:
+            if not connection.alive:
+                return  # the loss is noticed by whoever uses the connection next
+        else:
+            connection.event_callbacks.append(identity)
+
+
+def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
+    def simple(event: str) -> Callback:
+        return lambda _c, domain, *_rest: receive(_event(domain, event))
+
+    def detailed(event: str, names: dict[int, str], position: int) -> Callback:
+        def callback(_connection: Any, domain: Any, *rest: Any) -> None:
+            receive(_event(domain, event, names.get(rest[position], "unknown")))
+
+        return callback
+
+    def lifecycle(_connection: Any, domain: Any, kind: int, detail: int, _opaque: Any) -> None:
+        names = _LIFECYCLE_DETAILS.get(kind, {})
+        receive(_event(domain, _LIFECYCLE.get(kind, "unknown"), names.get(detail, "unknown")))
+
+    def io_error(_connection: Any, domain: Any, *rest: Any) -> None:
+        receive(_event(domain, "io_error", str(rest[3]) or "unknown"))
+
+    yield "LIFECYCLE", lifecycle
+    yield "REBOOT", simple("reboot")
+    yield "IO_ERROR_REASON", io_error
+    yield "WATCHDOG", detailed("watchdog", _names("VIR_DOMAIN_EVENT_WATCHDOG_"), 0)
+    yield "CONTROL_ERROR", simple("control_error")
+    yield "DISK_CHANGE", simple("disk_change")
+    yield "METADATA_CHANGE", simple("metadata_change")
+    yield "DEVICE_ADDED", simple("device_added")
+    yield "DEVICE_REMOVED", simple("device_removed")
+    yield "DEVICE_REMOVAL_FAILED", simple("device_removal_failed")
+    yield "TUNABLE", simple("tunable")
+    yield "BALLOON_CHANGE", simple("balloon_change")
+    yield "BLOCK_JOB_2", detailed("block_job", _BLOCK_JOB, 2)
+    yield "BLOCK_THRESHOLD", simple("block_threshold")
+    yield "MIGRATION_ITERATION", simple("migration_iteration")
+    yield "JOB_COMPLETED", simple("job_completed")
+    yield "MEMORY_FAILURE", detailed("memory_failure", _names("VIR_DOMAIN_EVENT_MEMORY_FAILURE_ACTION_"), 1)
+    yield "MEMORY_DEVICE_SIZE_CHANGE", simple("memory_device_size_change")
+
+
+def _event(domain: Any, event: str, detail: str = "") -> DomainEvent:
+    return DomainEvent(uuid=domain.UUIDString(), name=domain.name(), event=event, detail=detail)

@@ -1,0 +1,112 @@
+"""The pool of workers: a few kept, a small fixed number in all, stuck ones set aside until they return."""
+
+import time
+from collections.abc import Collection, Iterable
+
+from hostcollector.base.lanes import Clock
+from hostcollector.base.stopwatch import Stage, unmeasured
+from hostcollector.protocols.libvirt.budget import Budget, Stuck
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.worker import Worker
+
+
+class Pool:
+    """Hands out workers, up to `most` and within the budget; up to `kept` idle ones are held ready.
+
+    `name` is that of the source whose workers they are. A pool outlives the collector that uses it: stuck
+    calls go on to count after a reload.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        name: str,
+        most: int,
+        budget: Budget,
+        clock: Clock = time.monotonic,
+        stage: Stage = unmeasured,
+    ) -> None:
+        self._link = link
+        self._name = name
+        self._clock = clock
+        self._stage = stage
+        self.budget = budget
+        self.kept = 1
+        self._account = budget.open(most)
+        self._idle: list[Worker] = []
+        self._made = 0
+        self._stuck: dict[Worker, Stuck] = {}
+        self._account.set_aside = self._stuck.values()
+
+    @property
+    def stuck_calls(self) -> int:
+        """Calls that were given up and have not returned."""
+        with self.budget.lock:
+            return len(self._account.stuck)
+
+    @property
+    def suspects(self) -> frozenset[str]:
+        """Guests for which a call is stuck, or may be."""
+        with self.budget.lock:
+            return frozenset().union(*(stuck.suspects for stuck in self._account.stuck))
+
+    @property
+    def libvirt_silent(self) -> bool:
+        """Whether a worker waits for libvirt itself."""
+        with self.budget.lock:
+            return any(not stuck.suspects for stuck in self._account.stuck)
+
+    @property
+    def free(self) -> int:
+        """How many workers may be taken for calls that may wait for a monitor."""
+        with self.budget.lock:
+            return self.budget.free(self._account)
+
+    def take(self, spare: int | None = None) -> Worker | None:
+        """Return a worker; None where no more than `spare` are free.
+
+        Without `spare` it is for a call that waits for no monitor, but maybe for a guest's lock.
+        """
+        with self.budget.lock:
+            if self.budget.free(self._account, for_monitors=spare is not None) <= (spare or 0):
+                return None
+            self._account.taken += 1
+            if self._idle:
+                return self._idle.pop()
+            self._made += 1
+            return Worker(self._link, self._name, self._made, clock=self._clock, stage=self._stage)
+
+    def give_back(self, worker: Worker) -> None:
+        """Take back a worker whose call has returned."""
+        with self.budget.lock:
+            self._account.taken -= 1
+            self._idle.append(worker)
+
+    def set_aside(self, worker: Worker, suspects: Iterable[str] = (), *, locked: bool = False) -> None:
+        """Leave a worker alone whose call is stuck because of one of `suspects`."""
+        with self.budget.lock:
+            self._account.taken -= 1
+            self._stuck[worker] = Stuck(worker.lane, frozenset(suspects), locked)
+
+    def tidy(self, guests: Collection[str]) -> None:
+        """Welcome back stuck workers whose call has returned, and close idle ones that are too many.
+
+        `guests` are those that there are now: of others nothing is kept.
+        """
+        with self.budget.lock:
+            returned = [worker for worker in self._stuck if not worker.lane.busy]
+            for worker in returned:
+                del self._stuck[worker]
+                self._idle.append(worker)
+            while len(self._idle) > self.kept:
+                self._idle.pop().close()
+            for worker in self._idle:
+                worker.tidy(guests)
+
+    def close(self) -> None:
+        """Close all workers; stuck ones end when their call returns."""
+        with self.budget.lock:
+            for worker in [*self._idle, *self._stuck]:
+                worker.close()
+            self._idle.clear()

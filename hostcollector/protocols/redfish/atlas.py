@@ -1,0 +1,169 @@
+"""Where the resources of each GPU lie, as found by following the BMC's links, and so what a value means."""
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from hostcollector.base.gaps import Gaps
+from hostcollector.protocols.redfish.links import canonical, last_part
+from hostcollector.protocols.redfish.meanings import FOLDED, THROTTLE_REASONS, Counted, Hint, Kind, Meaning
+from hostcollector.protocols.redfish.values import Gpu, Key
+
+# More names than any baseboard has: a BMC that always finds new ones is not to fill the memory.
+_MOST_KNOWN = 100_000
+_THROTTLE_REASONS = re.compile(re.escape(THROTTLE_REASONS.casefold()) + r"(?:/\d{1,4})?")
+_OF_SENSORS = frozenset({"", "/reading"})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A resource of a GPU; `port` is the name of one of its NVLinks, empty for all other kinds."""
+
+    gpu: str
+    kind: Kind
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a value means: of which GPU, and which row; None for the row of the reasons for throttling."""
+
+    gpu: str
+    meaning: Meaning | Counted | Hint | None
+    port: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the value is one that only grows."""
+        return isinstance(self.meaning, Counted)
+
+    @property
+    def row(self) -> tuple[str, Key]:
+        """Which series of which GPU it is; the links of a GPU are summed up but for being up."""
+        if self.meaning is None:
+            return self.gpu, ("clocks_held", ())
+        up = (self.port,) if self.port and isinstance(self.meaning, Meaning) else ()
+        return self.gpu, (self.meaning.key, (*up, *self.meaning.labels))
+
+
+@dataclass(slots=True)
+class Atlas:
+    """The resources of the GPUs, and the reports about them; `gaps` are what could not be looked at.
+
+    `resources` are those that a GPU is asked for, `sensors` its sensors with what they mean, `links` its
+    NVLinks by path, `counting` the names of those whose counters the reports have. `reported` are the series
+    that the reports contain, `doubtful` reports that could not be read this time. `others` counts processors
+    by their type that are no GPUs, `empty` sockets that have none. `unfinished` says that a further look may
+    find more.
+    """
+
+    product: str = ""
+    version: str = ""
+    gpus: dict[str, Gpu] = field(default_factory=dict)
+    resources: defaultdict[str, dict[Kind, str]] = field(default_factory=lambda: defaultdict(dict))
+    sensors: defaultdict[str, dict[str, Found]] = field(default_factory=lambda: defaultdict(dict))
+    links: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counting: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    reports: tuple[str, ...] = ()
+    port_reports: tuple[str, ...] = ()
+    reported: set[tuple[str, Key]] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
+    disproved: set[tuple[str, Key]] = field(default_factory=set)
+    others: Counter[str] = field(default_factory=Counter)
+    empty: int = 0
+    unfinished: bool = False
+    gaps: Gaps = field(default_factory=Gaps)
+    _places: dict[str, Place | None] = field(default_factory=dict)
+    _sensors: dict[str, Found | None] = field(default_factory=dict)
+    _ports: dict[str, str | None] = field(default_factory=dict)
+    _known: dict[str, Found | None] = field(default_factory=dict)
+
+    def add(self, path: str, place: Place, *, asked: bool = True) -> None:
+        """Add a resource of a GPU; `asked` says whether the GPU is to be asked for it."""
+        _put(self._places, path, place)
+        if asked:
+            self.resources[place.gpu].setdefault(place.kind, path)
+
+    def add_sensor(self, path: str, found: Found) -> None:
+        """Add a sensor of a GPU."""
+        _put(self._sensors, path, found)
+        self.sensors[found.gpu][path] = found
+
+    def add_ports(self, path: str, gpu: str) -> None:
+        """Add the collection of a GPU's ports."""
+        _put(self._ports, path, gpu)
+
+    def add_link(self, path: str, gpu: str) -> None:
+        """Add an NVLink of a GPU, under whatever name."""
+        _put(self._places, path, Place(gpu=gpu, kind=Kind.PORT, port=last_part(path)))
+        self.links[gpu].append(path)
+
+    def links_of(self, gpu: str) -> set[str]:
+        """Return the names of the NVLinks whose counters make up the GPU's."""
+        return set(self.counting.get(gpu) or map(last_part, self.links.get(gpu, ())))
+
+    def meaning(self, name: str) -> Found | None:
+        """Return what a report's ``MetricProperty`` means; None for what is of no interest."""
+        if name not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[name] = self._looked_up(name)
+        return self._known[name]
+
+    def forget_meanings(self) -> None:
+        """Look everything up anew: places were added."""
+        self._known.clear()
+
+    def keep_reports(self, known: "Atlas") -> None:
+        """Keep the reports of an earlier look that could not be read in this one."""
+        if self.doubtful:
+            self.reports += tuple(path for path in known.reports if path in self.doubtful)
+            self.port_reports += tuple(path for path in known.port_reports if path in self.doubtful)
+            self.reported |= known.reported
+            for gpu, ports in known.counting.items():
+                self.counting[gpu] |= ports
+
+    def place(self, path: str) -> Place | None:
+        """Return what the resource at a path is; None also for one that two GPUs claim."""
+        spelling = canonical(path)
+        return self._places[spelling] if spelling in self._places else self._port(path)
+
+    def sensor(self, path: str) -> Found | None:
+        """Return what the sensor at a path reads."""
+        return self._sensors.get(canonical(path))
+
+    def _looked_up(self, name: str) -> Found | None:
+        path, _, pointer = name.partition("#")
+        pointer = f"/{pointer.strip('/').casefold()}" if pointer.strip("/") else ""
+        sensor = self.sensor(path)
+        if sensor is not None:
+            return sensor if pointer in _OF_SENSORS else None
+        place = self.place(path) if pointer else None
+        if place is None:
+            return None
+        if place.kind is Kind.METRICS and _THROTTLE_REASONS.fullmatch(pointer):
+            return Found(gpu=place.gpu, meaning=None)
+        meaning = FOLDED[place.kind].get(pointer)
+        return None if meaning is None else Found(gpu=place.gpu, meaning=meaning, port=place.port)
+
+    def _port(self, path: str) -> Place | None:
+        """Return an NVLink of a GPU: ``.../Ports/NVLink_0`` or its ``/Metrics``; PCIe ports are none."""
+        head, _, last = path.rstrip("/").rpartition("/")
+        kind = Kind.PORT
+        if last.casefold() == "metrics":
+            head, _, last = head.rpartition("/")
+            kind = Kind.PORT_METRICS
+        link = self._places.get(canonical(f"{head}/{last}"))
+        if link is not None and link.kind is Kind.PORT:
+            return Place(gpu=link.gpu, kind=kind, port=link.port)
+        gpu = self._ports.get(canonical(head))
+        return Place(gpu=gpu, kind=kind, port=last) if gpu and last.lower().startswith("nvlink") else None
+
+
+def _put(known: dict[str, T | None], path: str, value: T) -> None:
+    """Add what lies at a path. A path that two GPUs link to belongs to neither of them."""
+    spelling = canonical(path)
+    known[spelling] = value if known.get(spelling, value) == value else None

@@ -1,0 +1,191 @@
+"""Collects what the answers of one round say, GPU by GPU."""
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.wording import counted, one_line
+from hostcollector.protocols.redfish.atlas import Atlas, Found, Place
+from hostcollector.protocols.redfish.links import Resource, source_of, text
+from hostcollector.protocols.redfish.meanings import TABLES, THROTTLE_REASONS, Counted, Hint, Kind, Meaning
+from hostcollector.protocols.redfish.reports import read_report
+from hostcollector.protocols.redfish.texts import number, says_nothing
+from hostcollector.protocols.redfish.throttling import reasons_held
+from hostcollector.protocols.redfish.values import Key, Readings
+
+_LONGEST_SHOWN = 40
+_OF_PORTS = frozenset({Kind.PORT, Kind.PORT_METRICS})
+# DSP0268, Status, State: what such a resource reads is of something that is not there or not at work.
+_ABSENT = "Absent"
+_NOT_AT_WORK = frozenset({_ABSENT, "Disabled", "UnavailableOffline"})
+
+
+class Tally:
+    """The readings of a round. What is stale, old, not a number or not understood is left out.
+
+    `now` is in seconds since 1970, and a report's value is old after `patience` seconds.
+    """
+
+    def __init__(
+        self,
+        atlas: Atlas,
+        gaps: Gaps,
+        *,
+        now: float,
+        patience: float,
+    ) -> None:
+        self._atlas = atlas
+        self._gaps = gaps
+        self._now = now
+        self._patience = patience
+        self.senseless: dict[str, str] = {}
+        """Values that are not what they should be, by where they were."""
+        self.made_at: dict[str, float] = {}
+        """When the reports were made, by their paths and the BMC's clock."""
+        self._readings: defaultdict[str, Readings] = defaultdict(Readings)
+        self._of_links: defaultdict[str, defaultdict[Key, dict[str, int]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+        self._links = defaultdict(set, {gpu: atlas.links_of(gpu) for gpu in atlas.gpus})
+        self._reasons: defaultdict[str, list[str]] = defaultdict(list)
+        self._rates: dict[tuple[str, Key], float] = {}
+
+    def add_report(self, path: str, document: Any) -> None:
+        """Add a metric report. Raises `SourceMalformedError` for what is none."""
+        report = read_report(document, now=self._now, patience=self._patience)
+        self.made_at[path] = report.made_at
+        if report.strange:
+            self._gaps.unread(f"{path} (values)", f"{counted(report.strange, 'value')} in it without a name")
+        old = 0
+        for name, entry in report.entries.items():
+            found = self._atlas.meaning(name)
+            if found is not None:
+                stale = _at(entry, "/Oem/Nvidia/MetricValueStale") in (True, "true", "True")
+                old += name in report.old
+                self._add(found, "" if stale or name in report.old else _text(entry.get("MetricValue")), name)
+        if old:
+            why = f"they are more than {self._patience:g} s older than the others, by their own time stamps"
+            self._gaps.unread(f"{counted(old, 'value')} of {path}", why)
+
+    def add_resource(self, path: str, document: Resource) -> None:
+        """Add a resource that was asked for itself: of one that is not at work its health at most."""
+        sensor, place = self._atlas.sensor(path), self._atlas.place(path)
+        state = text(document.get("Status"), "State")
+        if place is not None and place.kind in _OF_PORTS and state in _NOT_AT_WORK:
+            self._links[place.gpu].discard(place.port)
+        if state in _NOT_AT_WORK:
+            document = {"Status": document["Status"]} if state != _ABSENT else {}
+        if sensor is not None:
+            self._add_rest(sensor, _text(document.get("Reading")), path)
+        if place is not None:
+            self._add_place(path, place, document)
+
+    def _add_rest(self, found: Found, text: str, name: str) -> None:
+        """Add what a resource says, unless a report says it: that is newer, also when it says nothing."""
+        if found.row not in self._atlas.reported:
+            self._add(found, text, name)
+
+    def _add_place(self, path: str, place: Place, document: Resource) -> None:
+        for pointer, meaning in TABLES[place.kind].items():
+            value = _at(document, pointer)
+            if value is not None:
+                found = Found(gpu=place.gpu, meaning=meaning, port=place.port)
+                self._add_rest(found, _text(value), f"{path}#{pointer}")
+        reasons = _at(document, THROTTLE_REASONS) if place.kind is Kind.METRICS else None
+        if reasons is not None:
+            self._add_rest(Found(gpu=place.gpu, meaning=None), _text(reasons), f"{path}#{THROTTLE_REASONS}")
+        temperature = _at(document, "/TemperatureCelsius/Reading")
+        if temperature is not None and place.kind is Kind.ENVIRONMENT:
+            self._add_temperature(path, place.gpu, source_of(document), _text(temperature))
+
+    def _add_temperature(self, path: str, gpu: str, source: str, text: str) -> None:
+        """Add an environment's temperature as what its sensor is: it may be a distance to a limit."""
+        sensor = self._atlas.sensor(source)
+        key = "temperature_celsius" if not source else sensor.row[1][0] if sensor is not None else ""
+        if key.endswith("celsius") and (sensor is None or sensor.gpu == gpu):
+            self._add_rest(Found(gpu=gpu, meaning=Meaning(key, number)), text, f"{path}#/TemperatureCelsius")
+
+    def readings(self) -> dict[str, Readings]:
+        """Return the readings by the path of the GPU, the sums over its links included.
+
+        A sum that lacks a link would look like a counter that was reset: there is none then.
+        """
+        for gpu, counters in self._of_links.items():
+            for key, counts in counters.items():
+                if counts.keys() >= self._links[gpu]:
+                    self._readings[gpu].counters[key] = sum(counts.values())
+        for gpu, said in self._reasons.items():
+            held = reasons_held(" ".join(said)) if all(said) else {}
+            self._readings[gpu].gauges.update(
+                (("clocks_held", (reason,)), value) for reason, value in held.items()
+            )
+        self._leave_out_what_cannot_be()
+        return {gpu: self._of_present(gpu, readings) for gpu, readings in self._readings.items()}
+
+    def _add(self, found: Found, text: str, name: str) -> None:
+        readings = self._readings[found.gpu]
+        value: float | None
+        match found.meaning:
+            case None:
+                self._reasons[found.gpu].append("" if text.strip().lower() == "nan" else text)
+                return
+            case Meaning(key, read):
+                value = read(text)
+                if value is not None:
+                    readings.gauges[found.row[1]] = value
+            case Hint(key, read, labels):
+                value = read(text)
+                self._rates[found.gpu, (key, labels)] = value or 0.0
+            case Counted(key, read, labels):
+                value = raw = read(text)
+                if found.port:
+                    self._links[found.gpu].add(found.port)
+                if raw is not None and found.port:
+                    self._of_links[found.gpu][key, labels][found.port] = raw
+                elif raw is not None:
+                    readings.counters[key, labels] = raw
+        if value is None and not says_nothing(text):
+            self.senseless[name] = one_line(text[:_LONGEST_SHOWN])
+
+    def _leave_out_what_cannot_be(self) -> None:
+        """Leave out a counter that is 0 while its rate is not, until it counts."""
+        disproved = self._atlas.disproved
+        for (gpu, key), rate in self._rates.items():
+            raw = self._readings[gpu].counters.get(key)
+            if raw == 0 and rate > 0:
+                disproved.add((gpu, key))
+            elif raw:
+                disproved.discard((gpu, key))
+        for gpu, key in disproved:
+            if self._readings[gpu].counters.get(key) == 0:
+                del self._readings[gpu].counters[key]
+
+    def _of_present(self, gpu: str, readings: Readings) -> Readings:
+        """Return the readings of a GPU; of one that is not at work its health only."""
+        known = self._atlas.gpus.get(gpu)
+        if known is None or known.state not in _NOT_AT_WORK:
+            return readings
+        return Readings({key: value for key, value in readings.gauges.items() if key[0] == "health_id"}, {})
+
+
+def _at(document: Any, pointer: str) -> Any:
+    """Return what a JSON pointer leads to, in whatever case its names are written; None for nothing."""
+    found: Any = document
+    for part in pointer.split("/")[1:]:
+        if not isinstance(found, dict):
+            return None
+        if part in found:
+            found = found[part]
+        else:
+            found = next((value for key, value in found.items() if key.casefold() == part.casefold()), None)
+    return found
+
+
+def _text(value: Any) -> str:
+    """Return a value as reports write it, of a list its texts; empty for what has no such form."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return json.dumps([one for one in value if isinstance(one, str)])
+    return json.dumps(value) if isinstance(value, bool | int | float) else ""

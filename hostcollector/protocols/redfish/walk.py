@@ -1,0 +1,144 @@
+"""Goes along the links of a BMC: each resource on its own, lists page by page, and not for ever."""
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urljoin
+
+from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
+from hostcollector.protocols.redfish.links import Resource, address, canonical, links, resource, text
+from hostcollector.protocols.redfish.problems import noted
+from hostcollector.protocols.redfish.pruning import pruned
+from hostcollector.protocols.redfish.together import together
+
+Get = Callable[[str], Coroutine[Any, Any, Any]]
+
+# Of hostile or broken answers no more than this is followed.
+_MOST_MEMBERS = 4096
+_MOST_PAGES = 256
+# Resources and members of lists that are known to the next walk.
+_MOST_KEPT = 50_000
+_NEXT = "Members@odata.nextLink"
+_COUNT = "Members@odata.count"
+
+
+class Walk:
+    """Asks with `get`, which raises `SourceError`; what could not be read is in `gaps`.
+
+    After `seconds` nothing more is begun: what has been found by then is better than nothing. `known` are the
+    resources of an earlier walk, `documents` become those of this one: what lies where does not change
+    because a question fails, and no reading is taken from them. `clock` is monotonic.
+    """
+
+    def __init__(
+        self,
+        get: Get,
+        gaps: Gaps,
+        *,
+        clock: Clock,
+        seconds: float,
+        known: Mapping[str, Resource] = MappingProxyType({}),
+    ) -> None:
+        self.gaps = gaps
+        self.documents: dict[str, Resource] = {}
+        self._kept = 0
+        self._get = get
+        self._known = known
+        self._clock = clock
+        self._ends_at = clock() + seconds
+
+    async def document(self, path: str) -> Any:
+        """Return what is at a path, of any shape. Raises `SourceError`."""
+        return await self._get(path)
+
+    async def resource(self, path: str) -> Resource:
+        """Return a resource, or as it was in an earlier walk. Raises `SourceError`."""
+        found = self._known.get(path)
+        if found is None:
+            found = await self._asked(path)
+        else:
+            with noted(self.gaps, path):
+                found = await self._asked(path)
+        members = found.get("Members")
+        self._kept += 1 + (len(members) if isinstance(members, list) else 0)
+        if self._kept <= _MOST_KEPT:
+            self.documents[path] = found
+        return found
+
+    async def _asked(self, path: str) -> Resource:
+        return pruned(resource(await self._get(path), path))
+
+    async def resources(self, paths: Iterable[str]) -> dict[str, Resource]:
+        """Return those of the resources that can be read, in the order of their paths."""
+        found: dict[str, Resource] = {}
+
+        async def read(path: str) -> None:
+            if self.is_over:
+                self.gaps.unread(path, "there was no time left for it: the BMC is slow")
+                if path in self._known:
+                    found[path] = self.documents[path] = self._known[path]
+                return
+            with noted(self.gaps, path):
+                found[path] = await self.resource(path)
+
+        listed = list(dict.fromkeys(paths))
+        await together(read(path) for path in listed)
+        return {path: found[path] for path in listed if path in found}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time for anything more."""
+        return self._clock() >= self._ends_at
+
+    async def members(self, path: str) -> list[str]:
+        """Return the members of a collection, all pages of it; none for an empty path.
+
+        Raises `SourceError` for a collection whose first page cannot be read; further ones are noted.
+        """
+        if not path:
+            return []
+        page = await self.resource(path)
+        found, asked, strange = dict.fromkeys(links(page, "Members")), {path}, _strange(page)
+        count = page.get(_COUNT)
+        while (onward := _next(page, path)) and len(found) < _MOST_MEMBERS:
+            if onward in asked or len(asked) >= _MOST_PAGES or self.is_over:
+                self.gaps.unread(onward, "the pages of the list do not end")
+                break
+            asked.add(onward)
+            page = {}
+            with noted(self.gaps, onward):
+                page = await self.resource(onward)
+            found.update(dict.fromkeys(links(page, "Members")))
+            strange += _strange(page)
+        told = _once(found)
+        self._doubt(path, told, strange, count if type(count) is int else 0)
+        return told[:_MOST_MEMBERS]
+
+    def _doubt(self, path: str, told: list[str], strange: int, count: int) -> None:
+        if strange:
+            self.gaps.unread(f"{path} (members)", f"{strange} of its members are no links")
+        elif len(told) > _MOST_MEMBERS:
+            self.gaps.unread(f"{path} (members)", f"it has more than {_MOST_MEMBERS}")
+        elif count > len(told):
+            self.gaps.unread(f"{path} (members)", f"it gives {len(told)} of its {count}")
+
+
+def _next(page: Resource, path: str) -> str:
+    """Return the next page of a list; empty for none. That it is on the BMC is seen to where it is asked."""
+    told = text(page, _NEXT) or text(page.get(_NEXT), "@odata.id")
+    try:
+        return address(urljoin(path, told)) if told else ""
+    except ValueError:
+        return ""
+
+
+def _strange(page: Resource) -> int:
+    """Return how many members are no links."""
+    members = page.get("Members")
+    return len(members) - len(list(links(page, "Members"))) if isinstance(members, list) else 0
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    """Return paths without other spellings of the same ones."""
+    return list({canonical(path): path for path in reversed(list(paths))}.values())[::-1]
