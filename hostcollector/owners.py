@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hostcollector.base.model import Domain, Guest
 from hostcollector.base.wording import counted, named
-from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.guests.processes import QemuProcesses
 
 _MOST_NAMED = 4
 

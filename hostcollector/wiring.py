@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hostcollector import __version__, gpu_map, tenant_map
+from hostcollector import __version__, gpu_map
 from hostcollector.assemble import Assembler
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
@@ -20,19 +20,13 @@ from hostcollector.baselines import Baselines
 from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
-from hostcollector.event_counts import EventCounts
 from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.inventory import Inventory
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
-from hostcollector.partitions import Client as UfmClient
-from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.halts import Halts
-from hostcollector.sources.libvirt_monitor.memory import Memory
-from hostcollector.sources.registry import Ingredients, make_sources
-from hostcollector.tenancy import (
+from hostcollector.guests import tenant_map
+from hostcollector.guests.event_counts import EventCounts
+from hostcollector.guests.halts import Halts
+from hostcollector.guests.inventory import Inventory
+from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.tenancy import (
     Resolver,
     Tenancy,
     from_map,
@@ -41,7 +35,14 @@ from hostcollector.tenancy import (
     from_own_metadata,
     from_xpath,
 )
-from hostcollector.tenant_map import TenantMap
+from hostcollector.guests.tenant_map import TenantMap
+from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.ovn_ports import OvnPorts
+from hostcollector.partitions import Client as UfmClient
+from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.sources.libvirt_monitor.memory import Memory
+from hostcollector.sources.registry import Ingredients, make_sources
 
 logger = logging.getLogger("hostcollector")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import DomainXmlError
 from hostcollector.base.model import Domain, HostDevice, Tenant
-from hostcollector.domain_metadata import LONGEST_ELEMENT, split
-from hostcollector.domain_xml import parse
-from hostcollector.tenancy import from_nova, from_own_metadata
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.metadata import LONGEST_ELEMENT, split
+from hostcollector.guests.tenancy import from_nova, from_own_metadata
 
 OWN = "<hc:tenant xmlns:hc='urn:hostcollector:domain:1' id='acme'/>"
 NOVA = (

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import DomainXmlError
 from hostcollector.base.model import Disk, DiskLimits, HostDevice, Nic
-from hostcollector.domain_xml import parse
-from hostcollector.tenancy import from_own_metadata
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.tenancy import from_own_metadata
 
 FIXTURE = Path(__file__).parent / "fixtures" / "domain.xml"
 SMALLEST = "<domain><name>{name}</name><uuid>1b4e28ba-2fa1-11d2-883f-b9a761bde3fb</uuid>{rest}</domain>"

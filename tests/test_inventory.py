@@ -7,8 +7,8 @@ import libvirt
 import pytest
 
 from hostcollector.base.model import Domain
-from hostcollector.event_counts import EventCounts
-from hostcollector.inventory import Inventory
+from hostcollector.guests.event_counts import EventCounts
+from hostcollector.guests.inventory import Inventory
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.workers import Workers
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
@@ -239,7 +239,7 @@ def test_the_thread_outlives_an_unforeseen_error(
         monkeypatch.undo()
         raise MemoryError
 
-    monkeypatch.setattr("hostcollector.inventory.visit", raises)
+    monkeypatch.setattr("hostcollector.guests.inventory.visit", raises)
     _retitle(daemon.domains[0], "new")
     daemon.happens(daemon.domains[0], METADATA, 0, 0)
     assert _eventually(lambda: inventory.domains[daemon.domains[0].uuid].title == "new")

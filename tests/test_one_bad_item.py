@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector import domain_xml
 from hostcollector.base.gaps import Gaps
+from hostcollector.guests import domain_xml
 from hostcollector.open_vswitch import WATCH, read_switch
 from hostcollector.protocols.ndfc import answers as ndfc
 from hostcollector.protocols.ovsdb.replica import Replica, updated

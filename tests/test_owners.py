@@ -9,9 +9,9 @@ import pytest
 
 from hostcollector.base.model import Disk, Domain, Guest, HostDevice, Nic
 from hostcollector.baselines import Baselines, same_stay
-from hostcollector.domain_xml import parse
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.owners import NOBODY, Owner, OwnerFinder, Owners
-from hostcollector.qemu_processes.finder import QemuProcesses
 from tests.fakes.guests import A, B
 from tests.fakes.procfs import Procfs
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.qemu_processes.command_line import identity_of
+from hostcollector.guests.command_line import identity_of
 from tests.fakes.guests import A
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.qemu_processes.found import QemuProcess
-from hostcollector.qemu_processes.halts import Halts
+from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.halts import Halts
 from tests.fakes.clock import Clock
 from tests.fakes.procfs import Procfs
 

@@ -11,10 +11,10 @@ import pytest
 
 from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.base.model import Guest
-from hostcollector.domain_xml import parse
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.found import Found, QemuProcess
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.kernel.files import read
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.found import Found, QemuProcess
 from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests
 from tests.fakes.procfs import Procfs
@@ -252,12 +252,12 @@ def test_a_lack_of_descriptors_says_nothing_about_processes(
     proc.qemu(50, A, "web")
     processes = QemuProcesses(proc.root)
     with monkeypatch.context() as patch:
-        patch.setattr("hostcollector.qemu_processes.finder.read", _refusing(f"50/{file}"))
+        patch.setattr("hostcollector.guests.processes.read", _refusing(f"50/{file}"))
         with pytest.raises(SourceUnavailableError, match="Too many open files"):
             processes.find(guests(a="web"))
     process = processes.find(guests(a="web")).processes[A]
     assert processes.is_running(process)
-    monkeypatch.setattr("hostcollector.qemu_processes.finder.read", _refusing("50/stat"))
+    monkeypatch.setattr("hostcollector.guests.processes.read", _refusing("50/stat"))
     with pytest.raises(SourceUnavailableError, match="Too many open files"):
         processes.is_running(process)
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.found import Found
+from hostcollector.guests.found import Found
+from hostcollector.guests.processes import QemuProcesses
 from tests.fakes.guests import OURS, guests
 from tests.lab.process import until
 

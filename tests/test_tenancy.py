@@ -7,15 +7,15 @@ from types import MappingProxyType
 
 import pytest
 
-from hostcollector import tenant_map
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
 from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import XPathRule
-from hostcollector.domain_metadata import NOVA_NAMESPACES
-from hostcollector.domain_xml import parse
-from hostcollector.tenancy import Tenancy, from_map, from_nova, from_own_metadata, from_xpath
-from hostcollector.tenant_map import TenantMap
+from hostcollector.guests import tenant_map
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.metadata import NOVA_NAMESPACES
+from hostcollector.guests.tenancy import Tenancy, from_map, from_nova, from_own_metadata, from_xpath
+from hostcollector.guests.tenant_map import TenantMap
 
 FIXTURE = parse((Path(__file__).parent / "fixtures" / "domain.xml").read_text())
 BARE = Domain(uuid="00000000-0000-4000-8000-000000000001", name="i-2-7-VM")

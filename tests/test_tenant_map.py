@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.errors import ConfigError
-from hostcollector.tenant_map import MappedTenant, read
+from hostcollector.guests.tenant_map import MappedTenant, read
 
 ODD = "expected text without control characters and outer blanks, not"
 TAG = "means nothing here: write the value alone"

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hostcollector import gpu_map, tenant_map
+from hostcollector import gpu_map
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import named_files
 from hostcollector.config.files import read_file
 from hostcollector.config.settings import Settings
+from hostcollector.guests import tenant_map
 from hostcollector.sources.names import NAMES
 
 

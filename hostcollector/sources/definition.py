@@ -6,12 +6,12 @@ They go on while libvirt is away, since the inventory keeps the guests it knows.
 
 from collections.abc import Iterable, Iterator
 
-from hostcollector import nova
 from hostcollector.base.gaps import MOST_NAMED, Gaps
 from hostcollector.base.model import Disk, Domain, Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, named
 from hostcollector.catalogue import block, guest, interface
+from hostcollector.guests import nova
 
 
 class Definition(Source):

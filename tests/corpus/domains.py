@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from hostcollector.base.errors import DomainXmlError
 from hostcollector.base.model import Disk, Domain, Nic
-from hostcollector.domain_xml import parse
+from hostcollector.guests.domain_xml import parse
 
 Groups = Mapping[str | None, ET.Element]
 

@@ -10,11 +10,14 @@ from unittest.mock import patch
 
 import pynvml
 
-from hostcollector import domain_xml, gpu_map, nova, tenant_map
+from hostcollector import gpu_map
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.guests import domain_xml, nova, tenant_map
+from hostcollector.guests.command_line import identity_of
+from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.protocols.netlink.description import link_description
 from hostcollector.protocols.netlink.messages import LINK, MESSAGE
@@ -28,11 +31,9 @@ from hostcollector.protocols.redfish.links import resource
 from hostcollector.protocols.redfish.meanings import Kind
 from hostcollector.protocols.redfish.tally import Tally
 from hostcollector.protocols.rest.complaints import complaint_of
-from hostcollector.qemu_processes.command_line import identity_of
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.faults import NvmlCallError
-from hostcollector.tenancy import from_nova, from_own_metadata
 from hostcollector.web.admission import credentials
 from hostcollector.web.request import scrape_budget
 from tests.fakes.link_messages import Vf, link_message

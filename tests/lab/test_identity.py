@@ -5,8 +5,8 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from hostcollector.domain_xml import parse
-from hostcollector.tenancy import from_own_metadata
+from hostcollector.guests.domain_xml import parse
+from hostcollector.guests.tenancy import from_own_metadata
 from tests.lab.connection import connected
 from tests.lab.fixtures import Boot, BootAll
 from tests.lab.guest import Guest

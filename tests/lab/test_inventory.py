@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import libvirt
 import pytest
 
-from hostcollector.event_counts import EventCounts
-from hostcollector.inventory import Inventory
+from hostcollector.guests.event_counts import EventCounts
+from hostcollector.guests.inventory import Inventory
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.workers import Workers
 from tests.lab.connection import connected

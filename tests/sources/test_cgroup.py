@@ -10,7 +10,7 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Histogram
 from hostcollector.base.source import Reading
 from hostcollector.catalogue import cgroup
-from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.limits import LOOK_SECONDS, Limits
 from tests.fakes.guests import A, B, request, series

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.catalogue import cgroup
-from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.groups import mounts_of
 from tests.fakes.guests import OURS, request, series

@@ -7,7 +7,7 @@ import pytest
 from hostcollector.base.model import Disk, DiskLimits, Domain, Guest, Sample, Tenant
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block, guest, interface
-from hostcollector.domain_xml import parse
+from hostcollector.guests.domain_xml import parse
 from hostcollector.sources.definition import Definition
 
 DOMAIN = parse((Path(__file__).parent.parent / "fixtures" / "domain.xml").read_text())

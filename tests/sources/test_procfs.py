@@ -13,7 +13,7 @@ from hostcollector.base.errors import SourceDeniedError
 from hostcollector.base.model import Domain, Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from hostcollector.sources.procfs.threads import SETTLED_SECONDS
 from tests.fakes.guests import A, B, request, series

@@ -12,7 +12,7 @@ import pytest
 
 from hostcollector.base.source import Reading
 from hostcollector.catalogue import cpu, guest
-from hostcollector.qemu_processes.finder import QemuProcesses
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from tests.fakes.guests import OURS, request, series
 

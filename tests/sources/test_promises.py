@@ -16,6 +16,8 @@ from hostcollector.base.model import Domain, Guest, HostDevice, Nic
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.config.settings import UfmSettings
+from hostcollector.guests.halts import Halts
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.partitions import Answer as UfmAnswer
 from hostcollector.partitions import Client as UfmClient
 from hostcollector.protocols.libvirt.connection import Link
@@ -26,8 +28,6 @@ from hostcollector.protocols.netlink.counters import LinkCounters
 from hostcollector.protocols.netlink.description import LinkDescription
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.ufm.answers import answer as partitions_of
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.halts import Halts
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition
 from hostcollector.sources.host import Host

@@ -16,8 +16,8 @@ from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import block as disk
 from hostcollector.catalogue import cgroup, cpu, gpu, host, infiniband, memory, vf
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband

@@ -10,8 +10,8 @@ import pytest
 from hostcollector.base.model import Domain, Guest, HostDevice, Nic, Sample
 from hostcollector.base.source import Reading, Request
 from hostcollector.baselines import Baselines
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.sriov.drift import RULES
 from hostcollector.sources.sriov.lists import LOOK_AGAIN_SECONDS

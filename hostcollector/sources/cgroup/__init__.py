@@ -16,9 +16,9 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
+from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, read, read_record
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.cgroup import version1, version2
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of
 from hostcollector.sources.cgroup.limits import Limits

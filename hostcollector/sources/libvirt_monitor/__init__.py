@@ -25,12 +25,12 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
+from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.halts import BETWEEN_LOOKS_SECONDS
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.bulk import BulkRead, Shard
 from hostcollector.protocols.libvirt.sweep import Sweep, sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
-from hostcollector.qemu_processes.finder import QemuProcesses
-from hostcollector.qemu_processes.found import QemuProcess
-from hostcollector.qemu_processes.halts import BETWEEN_LOOKS_SECONDS
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
 from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial, promises_counters
 from hostcollector.sources.libvirt_monitor.decode import Decoder

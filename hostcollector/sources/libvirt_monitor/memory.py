@@ -3,8 +3,8 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from hostcollector.guests.halts import Halts
 from hostcollector.protocols.libvirt.pool import Pool
-from hostcollector.qemu_processes.halts import Halts
 
 
 @dataclass(slots=True)

@@ -21,8 +21,8 @@ from hostcollector.catalogue import gpu as rows
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpus.reading import DeviceReader
 from hostcollector.gpus.values import Devices
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.owners import OwnerFinder, Owners
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.card import CardReader

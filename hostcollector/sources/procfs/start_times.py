@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from hostcollector.base.errors import SourceMalformedError
+from hostcollector.guests.found import QemuProcess
 from hostcollector.protocols.kernel.files import read
 from hostcollector.protocols.kernel.numbers import integer
-from hostcollector.qemu_processes.found import QemuProcess
 
 
 class StartTimes:

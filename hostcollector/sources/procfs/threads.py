@@ -8,10 +8,10 @@ from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Metric, Sample
 from hostcollector.catalogue import cpu
+from hostcollector.guests.found import QemuProcess
 from hostcollector.protocols.kernel.files import GONE, names, read_record
 from hostcollector.protocols.kernel.numbers import cpu_count
 from hostcollector.protocols.kernel.process_stat import ProcessStat
-from hostcollector.qemu_processes.found import QemuProcess
 from hostcollector.sources.procfs.duties import Duty, Role, role_in_group, role_of, whole_role
 from hostcollector.sources.procfs.promised import lacking
 from hostcollector.sources.procfs.scheduling import placement, times, wait_sum

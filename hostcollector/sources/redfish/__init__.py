@@ -20,11 +20,11 @@ from hostcollector.catalogue.possible import fastest
 from hostcollector.gpu_identities import GpuIdentities
 from hostcollector.gpu_map import GpuMap
 from hostcollector.gpus.reading import DeviceReader
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.owners import NOBODY, OwnerFinder
 from hostcollector.protocols.redfish.client import Client
 from hostcollector.protocols.redfish.meanings import SCALES
 from hostcollector.protocols.redfish.values import Answer, Key
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.redfish import told
 from hostcollector.sources.redfish.host import HostGpus, read_gpus
 from hostcollector.sources.redfish.joining import By, Joined, join

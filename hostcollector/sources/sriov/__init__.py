@@ -17,10 +17,10 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.partitions import Partitions
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships

@@ -15,8 +15,8 @@ from hostcollector.catalogue import pci as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.gpus.reading import DeviceReader
 from hostcollector.gpus.values import Devices, Function
+from hostcollector.guests.processes import QemuProcesses
 from hostcollector.owners import Owner, OwnerFinder, Owners
-from hostcollector.qemu_processes.finder import QemuProcesses
 from hostcollector.sources.vfio.health import Health, HealthReader
 from hostcollector.sources.vfio.series import (
     SOURCE,

@@ -14,11 +14,11 @@ from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
-from hostcollector import domain_xml
 from hostcollector.base.errors import DomainXmlError, SourceError
 from hostcollector.base.lanes import Clock, Lane
 from hostcollector.base.model import Domain
-from hostcollector.event_counts import EventCounts
+from hostcollector.guests import domain_xml
+from hostcollector.guests.event_counts import EventCounts
 from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions
 from hostcollector.protocols.libvirt.events import DomainEvent, subscribe
 from hostcollector.protocols.libvirt.visit import visit

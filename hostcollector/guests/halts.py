@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hostcollector.base.lanes import Clock
+from hostcollector.guests.found import QemuProcess
 from hostcollector.protocols.kernel.files import read_record
-from hostcollector.qemu_processes.found import QemuProcess
 
 # Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).
 _HALTED = frozenset(b"TtD")

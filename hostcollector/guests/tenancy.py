@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
-from hostcollector import nova
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.config.settings import XPathRule
-from hostcollector.domain_metadata import OWN_NAMESPACE
+from hostcollector.guests import nova
+from hostcollector.guests.metadata import OWN_NAMESPACE
+from hostcollector.guests.tenant_map import LONGEST_ID, TenantMap
 from hostcollector.ovn_ports import OvnPorts
-from hostcollector.tenant_map import LONGEST_ID, TenantMap
 
 Resolver = Callable[[Domain], Tenant | None]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from hostcollector.base.model import Domain
-from hostcollector.domain_metadata import NOVA_NAMESPACES
+from hostcollector.guests.metadata import NOVA_NAMESPACES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

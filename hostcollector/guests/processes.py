@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from hostcollector.base.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
 from hostcollector.base.model import Guest
+from hostcollector.guests.command_line import identity_of
+from hostcollector.guests.found import Found, QemuProcess, notes_on
+from hostcollector.guests.process_claims import Claim, proven
 from hostcollector.protocols.kernel.files import NO_DESCRIPTOR, names, read
 from hostcollector.protocols.kernel.process_stat import ProcessStat
-from hostcollector.qemu_processes.claims import Claim, proven
-from hostcollector.qemu_processes.command_line import identity_of
-from hostcollector.qemu_processes.found import Found, QemuProcess, notes_on
 
 # How often all processes are looked at again while a guest has none.
 SEARCH_INTERVAL_SECONDS = 10.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hostcollector.base.model import Guest
 from hostcollector.base.wording import counted
-from hostcollector.qemu_processes.claims import Claim
+from hostcollector.guests.process_claims import Claim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ is no XML at all raises `DomainXmlError`.
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
-from hostcollector import domain_metadata
 from hostcollector.base.errors import DomainXmlError
 from hostcollector.base.model import Disk, DiskLimits, Domain, HostDevice, Nic
+from hostcollector.guests import metadata as domain_metadata
 
 # libvirt stores such numbers in 64 bits; anything larger is not a number that we could show as a fact.
 LARGEST_NUMBER = 2**63 - 1
