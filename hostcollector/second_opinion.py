@@ -14,11 +14,11 @@ from pyroute2.netlink.rtnl.ifstatsmsg import ifstatsmsg
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.wording import counted, one_line
+from hostcollector.devices.sriov import TopologyReader
 from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_VF, STATISTICS
 from hostcollector.protocols.netlink.counters import link_counters
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.netlink.vf_list import ListedVf, parse
-from hostcollector.sriov.reading import TopologyReader
 
 SECONDS = 5.0
 """How long the kernel may take for an answer."""

@@ -9,18 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hostcollector import __version__, gpu_map
+from hostcollector import __version__
 from hostcollector.assemble import Assembler
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
 from hostcollector.base.model import Report, Sample, SourceState
 from hostcollector.base.stopwatch import Stage, unmeasured
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import collection
 from hostcollector.collect import Collector
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
-from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.devices import gpu_map
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
+from hostcollector.devices.logical_ports import OvnPorts
+from hostcollector.devices.partitions import Client as UfmClient
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests import tenant_map
 from hostcollector.guests.event_counts import EventCounts
 from hostcollector.guests.halts import Halts
@@ -36,9 +40,6 @@ from hostcollector.guests.tenancy import (
     from_xpath,
 )
 from hostcollector.guests.tenant_map import TenantMap
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
-from hostcollector.partitions import Client as UfmClient
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.sources.libvirt_monitor.memory import Memory

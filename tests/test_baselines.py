@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.baselines import FILE_NAME, Baselines, boot_of
-from hostcollector.baselines.record import Record
+from hostcollector.devices.baseline_record import Record
+from hostcollector.devices.baselines import FILE_NAME, Baselines, boot_of
 
 VF = "vf/0000:3b:00.2"
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import StateError
 from hostcollector.base.state_file import UNREADABLE
-from hostcollector.baselines import FILE_NAME, Baselines
-from hostcollector.baselines.file import form
-from hostcollector.baselines.record import Record
-from hostcollector.kept_record import Documents
+from hostcollector.devices.baseline_record import Record
+from hostcollector.devices.baselines import FILE_NAME, Baselines
+from hostcollector.devices.baselines_file import form
+from hostcollector.devices.kept_record import Documents
 
 VF = "vf/0000:3b:00.2"
 
@@ -78,7 +78,7 @@ def test_a_crash_before_the_rename_leaves_the_old_record(state: Path) -> None:
 def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_path: Path) -> None:
     """Killed at any moment while it writes without pause, a collector leaves a document that can be read."""
     writer = (
-        "import sys; from pathlib import Path; from hostcollector.baselines import Baselines\n"
+        "import sys; from pathlib import Path; from hostcollector.devices.baselines import Baselines\n"
         "baselines = Baselines(Path(sys.argv[1]), patience=30)\n"
         "for stay in range(10**9):\n"
         "    for vf in range(200): baselines.relative(f'vf/{vf}', str(stay), {'rx': stay})\n"

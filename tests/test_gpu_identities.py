@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.state_file import UNREADABLE
-from hostcollector.gpu_identities import FILE_NAME, GpuIdentities, GpuIdentity
+from hostcollector.devices.gpu_identities import FILE_NAME, GpuIdentities, GpuIdentity
 
 ONE, TWO = "0000:1b:00.0", "0000:2b:00.0"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.errors import ConfigError
-from hostcollector.gpu_map import read
+from hostcollector.devices.gpu_map import read
 
 
 def test_addresses_to_names(tmp_path: Path) -> None:

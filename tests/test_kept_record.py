@@ -11,7 +11,7 @@ import pytest
 
 from hostcollector.base.errors import StateUnreachableError
 from hostcollector.base.state_file import StateFile
-from hostcollector.kept_record import Form, KeptRecord, KeptStatus
+from hostcollector.devices.kept_record import Form, KeptRecord, KeptStatus
 
 
 def _write(entries: Mapping[str, int]) -> dict[str, Any]:

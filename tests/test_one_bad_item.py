@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.gaps import Gaps
+from hostcollector.devices.switch import WATCH, read_switch
 from hostcollector.guests import domain_xml
-from hostcollector.open_vswitch import WATCH, read_switch
 from hostcollector.protocols.ndfc import answers as ndfc
 from hostcollector.protocols.ovsdb.replica import Replica, updated
 from hostcollector.protocols.ovsdb.row import ColumnKind

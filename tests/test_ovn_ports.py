@@ -14,9 +14,9 @@ from hostcollector.base.source import Request
 from hostcollector.catalogue import ovs
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import OvnSettings, OvsSettings
+from hostcollector.devices.logical_ports import OvnPorts
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.tenancy import Tenancy, from_ovn
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
 from hostcollector.sources.ovn import Ovn
 from tests.fakes.database import (
     OPTIONAL_TEXT,

@@ -8,10 +8,10 @@ from threading import Thread
 import pytest
 
 from hostcollector.base.model import Disk, Domain, Guest, HostDevice, Nic
-from hostcollector.baselines import Baselines, same_stay
+from hostcollector.devices.baselines import Baselines, same_stay
+from hostcollector.devices.owners import NOBODY, Owner, OwnerFinder, Owners
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.owners import NOBODY, Owner, OwnerFinder, Owners
 from tests.fakes.guests import A, B
 from tests.fakes.procfs import Procfs
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hostcollector import gpu_map
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import named_files
 from hostcollector.config.files import read_file
 from hostcollector.config.settings import Settings
+from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
 from hostcollector.sources.names import NAMES
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.config.settings import XPathRule
+from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.guests import nova
 from hostcollector.guests.metadata import OWN_NAMESPACE
 from hostcollector.guests.tenant_map import LONGEST_ID, TenantMap
-from hostcollector.ovn_ports import OvnPorts
 
 Resolver = Callable[[Domain], Tenant | None]
 

@@ -10,8 +10,8 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Domain, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import LogicalPort, OvnPorts
+from hostcollector.devices.logical_ports import LogicalPort, OvnPorts
+from hostcollector.devices.switch import LocalSwitch
 
 
 class Ovn(Source):

@@ -11,17 +11,17 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage
-from hostcollector.baselines import Baselines
 from hostcollector.config.settings import Settings
-from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpu_map import GpuMap
-from hostcollector.gpus.reading import has_nvidia_device
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
+from hostcollector.devices.gpu_map import GpuMap
+from hostcollector.devices.logical_ports import OvnPorts
+from hostcollector.devices.partitions import Client as UfmClient
+from hostcollector.devices.partitions import Partitions
+from hostcollector.devices.pci import has_nvidia_device
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.event_counts import EventCounts
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
-from hostcollector.partitions import Client as UfmClient
-from hostcollector.partitions import Partitions
 from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.names import NAMES

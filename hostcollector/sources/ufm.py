@@ -7,7 +7,7 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import duration
 from hostcollector.catalogue import partitions as rows
-from hostcollector.partitions import Client
+from hostcollector.devices.partitions import Client
 
 
 class Ufm(Source):

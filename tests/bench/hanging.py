@@ -22,9 +22,9 @@ from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collect import Collector
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
-from hostcollector.partitions import Client as UfmClient
+from hostcollector.devices.logical_ports import OvnPorts
+from hostcollector.devices.partitions import Client as UfmClient
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.protocols.ndfc.client import Client as NdfcClient
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.ovn import Ovn

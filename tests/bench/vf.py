@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hostcollector.base.model import Domain, Guest, Nic, Tenant
 from hostcollector.base.source import Request
-from hostcollector.baselines import Baselines
+from hostcollector.devices.baselines import Baselines
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.netlink.vf_list import parse
 from hostcollector.sources.sriov import Sriov

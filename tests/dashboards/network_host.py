@@ -12,10 +12,10 @@ from typing import Any
 
 from hostcollector.assemble import Assembler
 from hostcollector.base.model import Domain, Guest, Nic, Snapshot, Tenant
-from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.config.settings import OvsSettings
-from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband

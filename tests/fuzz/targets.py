@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 import pynvml
 
-from hostcollector import gpu_map
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
+from hostcollector.devices import gpu_map
 from hostcollector.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.guests import domain_xml, nova, tenant_map
 from hostcollector.guests.command_line import identity_of

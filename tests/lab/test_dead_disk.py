@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.baselines import Baselines
+from hostcollector.devices.baselines import Baselines
 from tests.fakes.pci import PciTree
 from tests.serving import running_daemon, wait
 

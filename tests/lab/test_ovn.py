@@ -8,9 +8,9 @@ import pytest
 from hostcollector.base.errors import SourceError, SourceUnavailableError
 from hostcollector.base.model import Domain, Nic, Tenant
 from hostcollector.config.settings import OvnSettings, OvsSettings
+from hostcollector.devices.logical_ports import OvnPorts
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.tenancy import Tenancy, from_ovn
-from hostcollector.open_vswitch import LocalSwitch
-from hostcollector.ovn_ports import OvnPorts
 from tests.lab.fixtures import Boot
 from tests.lab.guest import Guest
 from tests.lab.hypervisor import PrivateHypervisor

@@ -16,7 +16,7 @@ from hostcollector.base.errors import (
 )
 from hostcollector.config.remote import Remote, parse_remote
 from hostcollector.config.settings import OvsSettings
-from hostcollector.open_vswitch import WATCH, LocalSwitch, Switch
+from hostcollector.devices.switch import WATCH, LocalSwitch, Switch
 from hostcollector.protocols.ovsdb.client import Client
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.partitions import Answer, Member, Membership, Origin
+from hostcollector.devices.partitions import Answer, Member, Membership, Origin
 from hostcollector.protocols.ufm import answers
 from tests.fakes.ufm import FIRST, partition, port
 

@@ -4,7 +4,7 @@ import math
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.config.settings import PartitionSettings, UfmSettings
-from hostcollector.partitions import Answer, Client, Member, Membership, Origin, Partitions
+from hostcollector.devices.partitions import Answer, Client, Member, Membership, Origin, Partitions
 
 PORT, OTHER = "0c:42:a1:03:00:ab:cd:01", "0c:42:a1:03:00:ab:cd:02"
 NOW, AGE = 1000.0, 90.0

@@ -8,7 +8,7 @@ import pytest
 
 from hostcollector.base.errors import Reason, SourceError
 from hostcollector.config.settings import UfmSettings
-from hostcollector.partitions import Answer, Client
+from hostcollector.devices.partitions import Answer, Client
 from hostcollector.protocols.rest.poller import Limits
 from hostcollector.protocols.ufm.answers import answer
 from tests.fakes.authority import Authority

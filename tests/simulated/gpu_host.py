@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from hostcollector import gpu_map
 from hostcollector.assemble import Assembler
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot, Tenant
-from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.devices import gpu_map
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
 from hostcollector.protocols.rest.poller import Limits
 from hostcollector.sources.nvml import Nvml

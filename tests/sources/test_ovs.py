@@ -13,7 +13,7 @@ from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface, ovs
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import OvsSettings
-from hostcollector.open_vswitch import LocalSwitch
+from hostcollector.devices.switch import LocalSwitch
 from hostcollector.sources.ovs import OpenVswitch
 from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples
 from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids

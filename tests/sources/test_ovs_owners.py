@@ -3,7 +3,7 @@
 import pytest
 
 from hostcollector.base.model import Domain, Guest, Nic
-from hostcollector.open_vswitch import SwitchPort
+from hostcollector.devices.switch import SwitchPort
 from hostcollector.sources.ovs.owners import Owners, owned
 
 ONE, TWO = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"

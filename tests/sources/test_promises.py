@@ -14,12 +14,12 @@ import pytest
 
 from hostcollector.base.model import Domain, Guest, HostDevice, Nic
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.config.settings import UfmSettings
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.partitions import Answer as UfmAnswer
+from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.partitions import Answer as UfmAnswer
-from hostcollector.partitions import Client as UfmClient
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.protocols.ndfc.values import Answer as NdfcAnswer

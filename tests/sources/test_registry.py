@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.source import Request
-from hostcollector.gpus.reading import has_nvidia_device
+from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.sources.names import NAMES
 from hostcollector.sources.registry import MAKERS, IdleSource, MissingSource, _made
 

@@ -9,7 +9,7 @@ import pytest
 
 from hostcollector.base.model import Domain, Guest, HostDevice, Nic, Sample
 from hostcollector.base.source import Reading, Request
-from hostcollector.baselines import Baselines
+from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov

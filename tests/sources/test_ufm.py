@@ -10,11 +10,11 @@ from hostcollector.assemble import Assembler
 from hostcollector.base.errors import SourceError
 from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
 from hostcollector.base.source import Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import partitions as rows
 from hostcollector.collect import Collector
 from hostcollector.config.settings import UfmSettings
-from hostcollector.partitions import Client, Partitions
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.partitions import Client, Partitions
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm

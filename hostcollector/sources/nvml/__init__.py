@@ -16,13 +16,13 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Backoff, Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
-from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpus.reading import DeviceReader
-from hostcollector.gpus.values import Devices
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
+from hostcollector.devices.owners import OwnerFinder, Owners
+from hostcollector.devices.pci import DeviceReader
+from hostcollector.devices.pci_values import Devices
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.owners import OwnerFinder, Owners
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.asking import Call
 from hostcollector.sources.nvml.card import CardReader

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Guest, Sample
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import gpu as rows
 from hostcollector.catalogue.possible import fastest
-from hostcollector.gpus.values import Devices
-from hostcollector.owners import NOBODY, Owner, Owners
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.owners import NOBODY, Owner, Owners
+from hostcollector.devices.pci_values import Devices
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.asking import Asker, Call
 from hostcollector.sources.nvml.counters import SCALES, read_counters, read_nvlink_counters, read_nvlinks

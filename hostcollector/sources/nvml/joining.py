@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hostcollector.base.model import Guest
-from hostcollector.gpus.values import Devices
-from hostcollector.owners import Owner, Owners
+from hostcollector.devices.owners import Owner, Owners
+from hostcollector.devices.pci_values import Devices
 from hostcollector.sources.nvml.vgpus import Vgpu
 
 

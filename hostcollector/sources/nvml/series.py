@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from hostcollector.base.model import Sample
 from hostcollector.catalogue import gpu as rows
-from hostcollector.gpus.values import Function, Mode
-from hostcollector.owners import Owner
+from hostcollector.devices.owners import Owner
+from hostcollector.devices.pci_values import Function, Mode
 from hostcollector.sources.nvml.counters import SCALES
 from hostcollector.sources.nvml.joining import Joined
 from hostcollector.sources.nvml.mig import MigInstance

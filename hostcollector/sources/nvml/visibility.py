@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from hostcollector.gpus.values import Devices
-from hostcollector.owners import Owner, Owners
+from hostcollector.devices.owners import Owner, Owners
+from hostcollector.devices.pci_values import Devices
 
 
 def unseen(devices: Devices, owners: Owners, seen: AbstractSet[str]) -> Iterator[tuple[str, str, Owner]]:

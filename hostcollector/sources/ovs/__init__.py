@@ -13,13 +13,13 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
-from hostcollector.open_vswitch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
-from hostcollector.owners import OwnerFinder
+from hostcollector.devices.owners import OwnerFinder
+from hostcollector.devices.sriov import TopologyReader
+from hostcollector.devices.switch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.protocols.ovsdb.connection import NoServerError
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
 from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples
-from hostcollector.sriov.reading import TopologyReader
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from hostcollector.base.model import Guest, Nic
-from hostcollector.open_vswitch import VHOST_USER_TYPES, SwitchPort
+from hostcollector.devices.switch import VHOST_USER_TYPES, SwitchPort
 
 Signs = dict[str, set[str]]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from hostcollector.base.model import Guest, Nic
-from hostcollector.open_vswitch import VHOST_USER_TYPES, Switch
+from hostcollector.devices.switch import VHOST_USER_TYPES, Switch
 
 # No port of the switch is of a macvtap or a passed-through function, whatever ids they carry.
 _NEVER = frozenset({"direct", "hostdev"})

@@ -14,14 +14,14 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import bmc
 from hostcollector.catalogue.possible import fastest
-from hostcollector.gpu_identities import GpuIdentities
-from hostcollector.gpu_map import GpuMap
-from hostcollector.gpus.reading import DeviceReader
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
+from hostcollector.devices.gpu_map import GpuMap
+from hostcollector.devices.owners import NOBODY, OwnerFinder
+from hostcollector.devices.pci import DeviceReader
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.owners import NOBODY, OwnerFinder
 from hostcollector.protocols.redfish.client import Client
 from hostcollector.protocols.redfish.meanings import SCALES
 from hostcollector.protocols.redfish.values import Answer, Key

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hostcollector.base.source import Request
-from hostcollector.gpus.reading import DeviceReader
-from hostcollector.gpus.values import Function
-from hostcollector.owners import Owner, OwnerFinder
+from hostcollector.devices.owners import Owner, OwnerFinder
+from hostcollector.devices.pci import DeviceReader
+from hostcollector.devices.pci_values import Function
 
 _DRIVER = "nvidia"
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hostcollector.gpu_identities import GpuIdentity
-from hostcollector.gpu_map import GpuMap
+from hostcollector.devices.gpu_identities import GpuIdentity
+from hostcollector.devices.gpu_map import GpuMap
 from hostcollector.protocols.redfish.values import Gpu
 
 # A UUID of either teller, without hyphens.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import bmc, gpu
-from hostcollector.owners import Owner
+from hostcollector.devices.owners import Owner
 from hostcollector.protocols.redfish.meanings import SCALES
 from hostcollector.protocols.redfish.values import Answer, Key, Readings
 from hostcollector.sources.redfish.joining import Joined

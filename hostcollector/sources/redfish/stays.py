@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from hostcollector.baselines import same_stay
-from hostcollector.owners import Owner
+from hostcollector.devices.baselines import same_stay
+from hostcollector.devices.owners import Owner
 
 
 class Stays:

@@ -14,20 +14,20 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.owners import OwnerFinder, Owners
+from hostcollector.devices.partitions import Partitions
+from hostcollector.devices.sriov import TopologyReader
+from hostcollector.devices.sriov_values import PhysicalFunction, Topology
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.owners import OwnerFinder, Owners
-from hostcollector.partitions import Partitions
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
-from hostcollector.sriov.reading import TopologyReader
-from hostcollector.sriov.values import PhysicalFunction, Topology
 
 __all__ = ["Sriov"]
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hostcollector.base.gaps import Gaps
+from hostcollector.devices.sriov_values import PhysicalFunction
 from hostcollector.protocols.netlink.attributes import ARPHRD_INFINIBAND
 from hostcollector.protocols.netlink.vf_list import ListedVf, VfList
 from hostcollector.sources.sriov.drivers import counted
 from hostcollector.sources.sriov.vendor_files import VendorFiles
-from hostcollector.sriov.values import PhysicalFunction
 
 # Counters of different origin start at different values: their baselines are kept apart by these prefixes.
 FILES, REPRESENTOR = "files:", "representor:"

@@ -6,10 +6,10 @@ from enum import Enum, auto
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
+from hostcollector.devices.sriov_values import Netdev, PhysicalFunction
 from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
 from hostcollector.protocols.netlink.route_socket import MessageTooLongError, RouteSocket
 from hostcollector.protocols.netlink.vf_list import VfList, parse
-from hostcollector.sriov.values import Netdev, PhysicalFunction
 
 
 class Way(Enum):

@@ -16,7 +16,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import vf as rows
-from hostcollector.partitions import Partitions
+from hostcollector.devices.partitions import Partitions
 from hostcollector.sources.sriov.series import Described
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hostcollector.base.model import Metric, Sample
 from hostcollector.base.units import bytes_from_mbit
 from hostcollector.catalogue import vf as rows
-from hostcollector.owners import Owner
+from hostcollector.devices.owners import Owner
 from hostcollector.protocols.netlink.vf_list import ListedVf
 from hostcollector.sources.sriov import drift
 

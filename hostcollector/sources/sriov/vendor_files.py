@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hostcollector.base import infiniband as ib_names
 from hostcollector.base.gaps import Gaps
+from hostcollector.devices.sriov_values import PhysicalFunction
 from hostcollector.protocols.kernel.sysfs import entries, number_in, text
-from hostcollector.sriov.values import PhysicalFunction
 
 # One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).
 _VENDOR_NAMES = {

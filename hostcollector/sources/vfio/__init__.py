@@ -10,13 +10,13 @@ from pathlib import Path
 from hostcollector.base.gaps import MOST_NAMED, Gaps
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.baselines import Baselines
 from hostcollector.catalogue import pci as rows
 from hostcollector.catalogue.possible import fastest
-from hostcollector.gpus.reading import DeviceReader
-from hostcollector.gpus.values import Devices, Function
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.owners import Owner, OwnerFinder, Owners
+from hostcollector.devices.pci import DeviceReader
+from hostcollector.devices.pci_values import Devices, Function
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.owners import Owner, OwnerFinder, Owners
 from hostcollector.sources.vfio.health import Health, HealthReader
 from hostcollector.sources.vfio.series import (
     SOURCE,

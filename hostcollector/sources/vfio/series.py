@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.catalogue import pci as rows
-from hostcollector.gpus.values import Devices, Function, Mdev, Mode, vgpu_mode
-from hostcollector.owners import Owner
+from hostcollector.devices.owners import Owner
+from hostcollector.devices.pci_values import Devices, Function, Mdev, Mode, vgpu_mode
 from hostcollector.sources.vfio.health import TOTAL, Health, Link
 
 SOURCE = "vfio"

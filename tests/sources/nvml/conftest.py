@@ -7,7 +7,7 @@ import pytest
 
 from hostcollector.base.model import Domain, Guest, HostDevice
 from hostcollector.base.source import Reading, Request
-from hostcollector.baselines import Baselines
+from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding
 from hostcollector.sources.nvml.asking import Call
 from tests.fakes.nvml import FakeNvml, build, loaded

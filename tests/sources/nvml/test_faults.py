@@ -10,8 +10,8 @@ import pytest
 from hostcollector.assemble import Assembler
 from hostcollector.base.errors import Reason
 from hostcollector.base.model import SourceState
-from hostcollector.baselines import Baselines
 from hostcollector.collect import Collector
+from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.nvml import DRIVER_NOT_LOADED, NO_PERMISSION, NOT_SUPPORTED, UNKNOWN, FakeNvml, loaded

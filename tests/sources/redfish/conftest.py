@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector import gpu_map
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import Domain, Guest, HostDevice
 from hostcollector.base.source import Reading, Request
-from hostcollector.baselines import Baselines
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.gpu_identities import GpuIdentities
+from hostcollector.devices import gpu_map
+from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.protocols.redfish.client import Client
 from hostcollector.protocols.redfish.values import PORTS, REPORTS, Answer, Gpu, Part, Readings
 from hostcollector.sources.redfish import Redfish

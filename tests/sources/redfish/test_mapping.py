@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector.gpu_identities import GpuIdentity
+from hostcollector.devices.gpu_identities import GpuIdentity
 from hostcollector.protocols.redfish.values import Gpu
 from hostcollector.sources.redfish.joining import By, Joined, join
 from tests.fakes.samples import table

@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector.base.model import Domain, Guest, HostDevice, Nic
 from hostcollector.base.source import Reading, Request
-from hostcollector.baselines import Baselines
+from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table

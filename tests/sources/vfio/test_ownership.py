@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.model import Disk, Domain, Guest
-from hostcollector.gpus.reading import DeviceReader
+from hostcollector.devices.pci import DeviceReader
 from tests.fakes.pci import (
     ACCELERATOR_CLASS,
     ASPEED,

@@ -6,8 +6,8 @@ In switchdev mode the representors of the VFs have the PF as their parent too, a
 import re
 from pathlib import Path
 
+from hostcollector.devices.sriov_values import Netdev
 from hostcollector.protocols.kernel.sysfs import entries, number, text
-from hostcollector.sriov.values import Netdev
 
 # What a port is, by phys_port_name (kernel: net/devlink/port.c). A leading ``c<N>`` is a controller of its
 # own, such as the host seen from a DPU: its functions are not this host's.

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hostcollector.gpus.pci_names import PciNames
-from hostcollector.gpus.values import NVIDIA, DeviceClass, Devices, Function, Mdev
+from hostcollector.devices.pci_names import PciNames
+from hostcollector.devices.pci_values import NVIDIA, DeviceClass, Devices, Function, Mdev
 from hostcollector.protocols.kernel.sysfs import entries, number, target, text
 
 # PCI class codes: 03 display, 1200 accelerator, 0680 other bridge, 02 network, 01 storage.

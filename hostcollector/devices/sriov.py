@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hostcollector.devices.netdevs import NetdevReader
+from hostcollector.devices.sriov_values import PhysicalFunction, Topology
 from hostcollector.protocols.kernel.sysfs import entries, target, text
-from hostcollector.sriov.netdevs import NetdevReader
-from hostcollector.sriov.values import PhysicalFunction, Topology
 
 # PCI base class 02, network controller: 00 is Ethernet, 07 is InfiniBand; the last two digits vary.
 ETHERNET, INFINIBAND = "0x0200", "0x0207"

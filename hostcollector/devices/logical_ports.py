@@ -13,7 +13,7 @@ from types import MappingProxyType
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Domain
 from hostcollector.config.settings import OvnSettings
-from hostcollector.open_vswitch import LocalSwitch, Switch
+from hostcollector.devices.switch import LocalSwitch, Switch
 from hostcollector.protocols.ovsdb.client import Client
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from hostcollector.protocols.ovsdb.replica import Replica

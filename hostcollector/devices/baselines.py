@@ -12,9 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hostcollector.base.lanes import Clock
-from hostcollector.baselines.file import FILE_NAME, form
-from hostcollector.baselines.record import Record
-from hostcollector.kept_record import PATIENCE_SECONDS, KeptRecord, KeptStatus
+from hostcollector.devices.baseline_record import Record
+from hostcollector.devices.baselines_file import FILE_NAME, form
+from hostcollector.devices.kept_record import PATIENCE_SECONDS, KeptRecord, KeptStatus
 
 __all__ = ["FILE_NAME", "Baselines", "boot_of"]
 

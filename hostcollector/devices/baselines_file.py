@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hostcollector.baselines.record import Record
-from hostcollector.kept_record import Form
+from hostcollector.devices.baseline_record import Record
+from hostcollector.devices.kept_record import Form
 
 FILE_NAME = "baselines.json"
 VERSION = 1

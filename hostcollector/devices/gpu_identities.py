@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hostcollector.kept_record import PATIENCE_SECONDS, Form, KeptRecord
+from hostcollector.devices.kept_record import PATIENCE_SECONDS, Form, KeptRecord
 
 FILE_NAME = "gpus/identities.json"
 """In a folder of its own: writers of one folder keep each other out."""
