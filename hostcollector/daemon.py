@@ -21,7 +21,7 @@ from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
-from hostcollector.collect import Collector
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import Settings
 from hostcollector.exposition.encoding import Encoder
 from hostcollector.overview import overview

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hostcollector import __version__
-from hostcollector.assemble import Assembler
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
 from hostcollector.base.model import Report, Sample, SourceState
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.catalogue import collection
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines

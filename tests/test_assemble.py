@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.assemble import LONGEST_LABEL, Assembler, clean
 from hostcollector.base.model import Domain, Guest, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import block, collection, guest, host
+from hostcollector.collection.assemble import LONGEST_LABEL, Assembler, clean
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 

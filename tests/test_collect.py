@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import Reason, SourceDeniedError
 from hostcollector.base.model import Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection, host
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 
 
 class _Scripted(Source):

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
-from hostcollector.assemble import Assembler
 from hostcollector.base.model import (
     Domain,
     Given,
@@ -37,7 +36,8 @@ from hostcollector.catalogue import (
     memory,
     pci,
 )
-from hostcollector.plausibility import KEPT_SECONDS
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.plausibility import KEPT_SECONDS
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 MEMORY = 2**30

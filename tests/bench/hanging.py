@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import SourceError
 from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest as guest_rows
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.logical_ports import OvnPorts

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hostcollector import catalogue
-from hostcollector.assemble import Assembler
 from hostcollector.base.model import Domain, Guest, Kind, Metric, Report, Sample, Scope, SourceState, Tenant
 from hostcollector.catalogue.possible import unbounded
+from hostcollector.collection.assemble import Assembler
 
 GUESTS, ROUNDS, INTERVAL = 100, 40, 15.0
 ANYTHING = unbounded("for comparison")

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.model import Domain, Guest, Nic, Snapshot, Tenant
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import OvsSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.switch import LocalSwitch

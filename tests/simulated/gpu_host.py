@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot, Tenant
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import SourceError, SourceUnavailableError
 from hostcollector.base.model import Domain, Guest, Metric, Nic, Sample, SourceState
 from hostcollector.base.source import Request
 from hostcollector.catalogue import network as rows
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import NdfcSettings
 from hostcollector.protocols.ndfc.client import Client
 from hostcollector.protocols.ndfc.values import Answer, Placement

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.model import Domain, Guest, Metric, Nic, Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block as disk
 from hostcollector.catalogue import cgroup, cpu, gpu, host, infiniband, memory, vf
+from hostcollector.collection.assemble import Assembler
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import SourceError
 from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
 from hostcollector.base.source import Request, Source
 from hostcollector.catalogue import partitions as rows
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.partitions import Client, Partitions

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import Reason
 from hostcollector.base.model import SourceState
-from hostcollector.collect import Collector
+from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.collector import Collector
 from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding
 from hostcollector.sources.vfio import Vfio

@@ -13,7 +13,7 @@ from typing import Any
 
 from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
 from hostcollector.catalogue import ALL, collection
-from hostcollector.plausibility import Check, Labels, PageJudge, Plausibility, Series
+from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plausibility, Series
 
 LONGEST_LABEL = 1024
 DUPLICATE, UNKNOWN_GUEST, OVER_LIMIT = "duplicate", "unknown_guest", "over_limit"

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
-from hostcollector.assemble import Assembler
 from hostcollector.base.errors import LaneBusyError, Reason, SourceError
 from hostcollector.base.lanes import Backoff, Clock, Lane
 from hostcollector.base.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.catalogue import collection
+from hostcollector.collection.assemble import Assembler
 
 Guests = Callable[[], Mapping[str, Guest]]
 Own = Callable[[], Sequence[Sample]]
