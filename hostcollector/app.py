@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from hostcollector import profile, web
+from hostcollector import web
 from hostcollector.allocator import share_one_arena
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, ConfigUnreachableError, HostcollectorError
@@ -16,9 +16,10 @@ from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.config import named_files
 from hostcollector.config.settings import Settings
 from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
-from hostcollector.overview import overview
+from hostcollector.outputs import profile
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.overview import overview
 from hostcollector.systemd import listening_sockets
 from hostcollector.wiring import Hypervisor
 

@@ -16,15 +16,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from hostcollector import __version__, diagnose, status_page, web
+from hostcollector import __version__, web
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
 from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import Settings
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.overview import overview
+from hostcollector.outputs import status_page
+from hostcollector.outputs.diagnose import lines as diagnose
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.overview import overview
 from hostcollector.sources.names import NAMES
 from hostcollector.systemd import Notifier
 from hostcollector.wiring import Hypervisor

@@ -11,8 +11,8 @@ import pytest
 from hostcollector import catalogue
 from hostcollector.base.model import IDENTITY_LABELS, Kind, Metric, Scope
 from hostcollector.catalogue import block
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from hostcollector.sources.names import NAMES
 from tests.pages import full_page
 

@@ -18,8 +18,8 @@ from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
 from hostcollector.config.settings import LogFormat, LogLevel, NdfcSettings, Settings
+from hostcollector.outputs.top.columns import SORTS
 from hostcollector.sources.names import NAMES
-from hostcollector.top.columns import SORTS
 
 
 def settings(*arguments: str) -> Settings:

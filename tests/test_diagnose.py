@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hostcollector.base.model import Family, Snapshot, SourceState
 from hostcollector.catalogue import collection
-from hostcollector.diagnose import healthy, lines
+from hostcollector.outputs.diagnose.lines import healthy, lines
 from tests.fakes import snapshots
 
 

@@ -19,8 +19,8 @@ from prometheus_client.core import Metric as ClientFamily
 from hostcollector.base.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest
 from hostcollector.catalogue.possible import FLAG
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from tests.client_families import ClientCollector, client_family
 from tests.pages import full_page, snapshot, snapshots
 

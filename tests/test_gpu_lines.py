@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector import diagnose
 from hostcollector.base.model import Domain, Guest, HostDevice, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.base.source import Request
 from hostcollector.catalogue import bmc, gpu
 from hostcollector.collection.assemble import Assembler
 from hostcollector.devices.baselines import Baselines
-from hostcollector.gpu_lines import gpu_lines, written
+from hostcollector.outputs.diagnose import lines as diagnose
+from hostcollector.outputs.diagnose.gpus import gpu_lines, written
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.pci import PciTree
 

@@ -9,7 +9,7 @@ import pytest
 from hostcollector import catalogue
 from hostcollector.catalogue.left_out import PEER_METRICS
 from hostcollector.catalogue.libvirt_fields import FIELDS
-from hostcollector.metrics_table import TableFormat, render
+from hostcollector.outputs.metrics_table import TableFormat, render
 
 
 def sections() -> dict[str, list[list[str]]]:

@@ -1,9 +1,9 @@
 """What `diagnose` says of the networks behind a host."""
 
-from hostcollector import diagnose
 from hostcollector.base.model import Family, Metric, Snapshot
 from hostcollector.catalogue import infiniband, network, ovs, partitions, vf
-from hostcollector.network_lines import network_lines
+from hostcollector.outputs.diagnose import lines as diagnose
+from hostcollector.outputs.diagnose.networks import network_lines
 
 
 def page(*series: tuple[Metric, tuple[str, ...], float]) -> Snapshot:

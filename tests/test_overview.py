@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector.base.model import Family, Snapshot
 from hostcollector.catalogue import collection
-from hostcollector.overview import overview
+from hostcollector.outputs.overview import overview
 from tests.fakes.snapshots import DATABASE, STRAY, WEB, hypervisor, identity
 
 

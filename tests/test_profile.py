@@ -7,7 +7,7 @@ import pytest
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stopwatch, unmeasured
 from hostcollector.cli import main
-from hostcollector.profile import ROUND, measure, table
+from hostcollector.outputs.profile import ROUND, measure, table
 
 
 def test_a_stage_that_fails_is_measured_all_the_same() -> None:

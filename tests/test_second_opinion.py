@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.second_opinion import (
+from hostcollector.outputs.diagnose.second_opinion import (
     MOST_VFS,
     _difference,
     link_differences,
@@ -15,6 +14,7 @@ from hostcollector.second_opinion import (
     second_opinion,
     vf_differences,
 )
+from hostcollector.protocols.netlink.route_socket import RouteSocket
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import UNKNOWN, Vf, link_message
 from tests.fakes.sysfs import Sysfs

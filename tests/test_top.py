@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from hostcollector.catalogue import collection, guest
-from hostcollector.top.page import Page, PageUnreadableError, page_of
-from hostcollector.top.watching import _host, run, watch
+from hostcollector.outputs.top.page import Page, PageUnreadableError, page_of
+from hostcollector.outputs.top.watching import _host, run, watch
 from tests.top_pages import DB, WEB, Entry, busy, collected, serving, text_of
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -304,7 +304,7 @@ def test_run_names_a_remote_host() -> None:
 def test_ctrl_c_leaves_cleanly() -> None:
     """SIGINT ends the live table with exit status 0 and leaves the table and no traceback."""
     code = (
-        "import signal, sys; from hostcollector.top import run; "
+        "import signal, sys; from hostcollector.outputs.top import run; "
         # A shell's background job, and so all that it starts, ignores SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "sys.exit(run(sys.argv[1], tenant=None, sort='cpu', once=False, interval=0.05))"

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.catalogue import block, collection, cpu, guest
-from hostcollector.top.columns import SORTS, binary, ordered
-from hostcollector.top.guests import GuestRow, rows, total
-from hostcollector.top.page import Page, page_of
+from hostcollector.outputs.top.columns import SORTS, binary, ordered
+from hostcollector.outputs.top.guests import GuestRow, rows, total
+from hostcollector.outputs.top.page import Page, page_of
 from tests.top_pages import DB, WEB, Entry, busy, collected
 
 SOURCES = ("procfs", "libvirt_monitor", "netlink", "libvirt_state")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hostcollector.base.model import Family, Histogram, Metric, Snapshot
 from hostcollector.catalogue import block, collection, guest
-from hostcollector.top.page import READ, Page, PageUnreadableError, fetch, page_of, parse
+from hostcollector.outputs.top.page import READ, Page, PageUnreadableError, fetch, page_of, parse
 from tests.pages import full_page, snapshot
 from tests.top_pages import DB, WEB, busy, collected, serving, text_of
 

@@ -11,11 +11,11 @@ import pytest
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
-from hostcollector.exposition.negotiation import choose_format
-from hostcollector.status_page import Daemon
-from hostcollector.status_style import STYLE
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.exposition.negotiation import choose_format
+from hostcollector.outputs.status_page import Daemon
+from hostcollector.outputs.status_style import STYLE
 from hostcollector.web.request import scrape_budget, scrape_patience
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor

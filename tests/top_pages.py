@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hostcollector.base.model import Family, Metric, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 
 Labels = tuple[str, ...]
 Entry = tuple[Metric, Labels, float]

@@ -12,7 +12,7 @@ from hostcollector.cli.complaints import WRONG_USE, complain
 from hostcollector.cli.flags import settings_loader
 from hostcollector.cli.running import safe_for_terminal
 from hostcollector.config.settings import LogLevel, Settings
-from hostcollector.metrics_table import TableFormat, render
+from hostcollector.outputs.metrics_table import TableFormat, render
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def collect(options: argparse.Namespace) -> int:
 def _profile(settings: Settings, rounds: int) -> int:
     from hostcollector import app
     from hostcollector.base import log
-    from hostcollector.profile import table
+    from hostcollector.outputs.profile import table
 
     log.configure(settings.log)
     print(*table(app.profile_collections(settings, rounds)), sep="\n", flush=True)
@@ -62,14 +62,14 @@ def diagnose(options: argparse.Namespace) -> int:
         text, healthy = safe_for_terminal(daemon.read("/diagnose")).rstrip("\n"), daemon.state().healthy
     else:
         from hostcollector import app
-        from hostcollector import diagnose as diagnosis
         from hostcollector.base import log
+        from hostcollector.outputs.diagnose import lines as diagnosis
 
         log.configure(settings.log)
         snapshot = app.diagnose(settings)
         text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
+    from hostcollector.outputs.diagnose.second_opinion import second_opinion
     from hostcollector.protocols.netlink.route_socket import RouteSocket
-    from hostcollector.second_opinion import second_opinion
 
     print(text, "", "Second opinion:", sep="\n")
     print(
@@ -100,7 +100,7 @@ def metrics(options: argparse.Namespace) -> int:
 
 def top(options: argparse.Namespace) -> int:
     """Show the live table, of a running collector's page or of collections made here."""
-    from hostcollector import top as table
+    from hostcollector.outputs import top as table
 
     wanted = {
         "tenant": options.tenant,

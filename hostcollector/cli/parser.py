@@ -9,7 +9,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.cli import commands
 from hostcollector.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
-from hostcollector.metrics_table import TableFormat
+from hostcollector.outputs.metrics_table import TableFormat
 
 _DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."
 _EPILOG = """\

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hostcollector.base.model import Snapshot
 from hostcollector.base.workers import Workers
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.formats import Format
 
 _END = b"# EOF\n"
 """What ends a page in OpenMetrics, and stands nowhere else."""

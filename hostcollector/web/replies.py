@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from hostcollector.status_style import STYLE
+from hostcollector.outputs.status_style import STYLE
 
 _STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 

@@ -13,7 +13,7 @@ from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
-from hostcollector.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.web.door import Door
 from hostcollector.web.pages import Encoder, Pages, Variant
 from hostcollector.web.replies import unavailable

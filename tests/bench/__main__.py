@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.formats import Format
 from tests.bench import encoder, exporters
 from tests.bench.cost import HEADINGS, Cost, cpu_seconds, get, idle_cpu, measure
 from tests.bench.fleet import Fleet

@@ -15,8 +15,8 @@ import prometheus_client.openmetrics.exposition
 
 from hostcollector import catalogue
 from hostcollector.base.model import Family, Kind, Metric, Snapshot
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from tests.client_families import ClientCollector
 
 GUESTS = 500

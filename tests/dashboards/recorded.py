@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector.base.model import Snapshot
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from tests.lab.served import Labels, parse
 
 MINUTES = 7

@@ -5,8 +5,8 @@ from concurrent.futures import Future
 
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 
 
 class FakeCollector:

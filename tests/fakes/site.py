@@ -12,7 +12,7 @@ from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.address import Address
 from hostcollector.config.settings import Settings
-from hostcollector.status_page import Daemon, render
+from hostcollector.outputs.status_page import Daemon, render
 from hostcollector.web.application import Application
 from hostcollector.web.door import Door
 from hostcollector.web.limits import Limits

@@ -14,10 +14,10 @@ from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalform
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.devices import gpu_map
-from hostcollector.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.guests import domain_xml, nova, tenant_map
 from hostcollector.guests.command_line import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
+from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.protocols.netlink.description import link_description
 from hostcollector.protocols.netlink.messages import LINK, MESSAGE

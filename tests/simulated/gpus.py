@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from tests.simulated.gpu_host import GpuHost, gpu_host
 
 

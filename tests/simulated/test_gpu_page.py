@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hostcollector.base.model import SourceState
 from hostcollector.collection.assemble import DUPLICATE
-from hostcollector.gpu_lines import gpu_lines
+from hostcollector.outputs.diagnose.gpus import gpu_lines
 from tests.simulated.gpu_host import GUESTS, MDEVS, MIG, PASSED, SPLIT, VFS, WAITING, GpuHost
 from tests.simulated.gpus import main
 from tests.simulated.pages import report_of, series_of, values

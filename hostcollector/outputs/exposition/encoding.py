@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from io import BytesIO
 
 from hostcollector.base.model import Metric, Snapshot
-from hostcollector.exposition.families import FamilyWriter
-from hostcollector.exposition.formats import Format
-from hostcollector.exposition.label_texts import LabelTexts, Series
+from hostcollector.outputs.exposition.families import FamilyWriter
+from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.exposition.label_texts import LabelTexts, Series
 
 
 class Encoder:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hostcollector.top.guests import GuestRow, total
+from hostcollector.outputs.top.guests import GuestRow, total
 
 ABSENT = "-"
 _STEP = 1024

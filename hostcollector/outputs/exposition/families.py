@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from hostcollector.base.model import Histogram, Kind, Metric
-from hostcollector.exposition.formats import Format
-from hostcollector.exposition.label_texts import Labels, LabelTexts, Series, encodable, escaped
-from hostcollector.exposition.numerals import numeral
+from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.exposition.label_texts import Labels, LabelTexts, Series, encodable, escaped
+from hostcollector.outputs.exposition.numerals import numeral
 
 _SLACK = 64
 

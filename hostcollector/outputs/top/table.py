@@ -9,10 +9,10 @@ from rich.text import Text
 
 from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.catalogue import collection
-from hostcollector.overview import TROUBLE
-from hostcollector.top.columns import ABSENT, NUMBERS, Column
-from hostcollector.top.guests import GuestRow
-from hostcollector.top.page import Page
+from hostcollector.outputs.overview import TROUBLE
+from hostcollector.outputs.top.columns import ABSENT, NUMBERS, Column
+from hostcollector.outputs.top.guests import GuestRow
+from hostcollector.outputs.top.page import Page
 
 WIDE = 130
 """Terminals narrower than this, in characters, show fewer columns."""

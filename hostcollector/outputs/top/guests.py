@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from hostcollector.base.model import Metric, Scope
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.overview import BLOCKED_SECONDS
-from hostcollector.top.page import Labels, Page, Series
+from hostcollector.outputs.overview import BLOCKED_SECONDS
+from hostcollector.outputs.top.page import Labels, Page, Series
 
 Identity = tuple[str, ...]
 ByGuest = Mapping[Identity, Mapping[Metric, Series]]

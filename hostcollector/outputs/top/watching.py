@@ -15,10 +15,10 @@ from rich.text import Text
 
 from hostcollector.base.wording import duration, one_line
 from hostcollector.catalogue import collection
-from hostcollector.top.columns import ordered
-from hostcollector.top.guests import GuestRow, rows
-from hostcollector.top.page import Page, PageUnreadableError, fetch
-from hostcollector.top.table import ALARM, View, drawn
+from hostcollector.outputs.top.columns import ordered
+from hostcollector.outputs.top.guests import GuestRow, rows
+from hostcollector.outputs.top.page import Page, PageUnreadableError, fetch
+from hostcollector.outputs.top.table import ALARM, View, drawn
 
 ReadPage = Callable[[], Page]
 Sleep = Callable[[float], None]

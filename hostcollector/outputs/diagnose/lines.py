@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from hostcollector.base.model import Report, Snapshot, SourceState
 from hostcollector.base.wording import counted, duration, one_line
-from hostcollector.gpu_lines import gpu_lines, written
-from hostcollector.network_lines import network_lines
-from hostcollector.overview import GuestLine, Overview, overview
+from hostcollector.outputs.diagnose.gpus import gpu_lines, written
+from hostcollector.outputs.diagnose.networks import network_lines
+from hostcollector.outputs.overview import GuestLine, Overview, overview
 
 TENANT_CURE = (
     "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hc --live --config "

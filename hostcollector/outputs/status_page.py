@@ -6,8 +6,8 @@ from html import escape
 
 from hostcollector.base.model import Report, Snapshot, SourceState
 from hostcollector.base.wording import counted, duration, one_line
-from hostcollector.overview import GuestLine, Overview, TenantGroup, overview
-from hostcollector.status_style import STYLE
+from hostcollector.outputs.overview import GuestLine, Overview, TenantGroup, overview
+from hostcollector.outputs.status_style import STYLE
 
 LONGEST_NAME = 200
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Lap, Stopwatch
-from hostcollector.exposition.encoding import Encoder
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.formats import Format
 
 ROUND = "round"
 """The whole of a round, and in its CPU time that of all threads."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hostcollector.exposition.formats import Format
+from hostcollector.outputs.exposition.formats import Format
 
 _WEIGHT = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
 _MEDIA = {
