@@ -2,7 +2,7 @@
 
 import sys
 
-from hostcollector.cli import main
+from hostcollector.app.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

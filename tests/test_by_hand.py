@@ -11,9 +11,9 @@ from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
-from hostcollector.cli import by_hand, main
-from hostcollector.cli.parser import make_parser
-from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon
+from hostcollector.app.cli import by_hand, main
+from hostcollector.app.cli.parser import make_parser
+from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, RunningDaemon
 from hostcollector.config.settings import SOCKET_NAME
 from tests.serving import NOWHERE
 

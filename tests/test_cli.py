@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from hostcollector import __version__
+from hostcollector.app.cli import main
+from hostcollector.app.cli import parser as flags
+from hostcollector.app.cli.flags import settings_loader
+from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
-from hostcollector.cli import main
-from hostcollector.cli import parser as flags
-from hostcollector.cli.flags import settings_loader
-from hostcollector.cli.parser import make_parser
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
@@ -277,7 +277,7 @@ def test_help_and_check_config_need_no_c_binding(tmp_path: Path) -> None:
         "import sys\n"
         "for name in ('libvirt', 'aiohttp', 'prometheus_client', 'rich'):\n"
         "    sys.modules[name] = None\n"
-        "from hostcollector.cli import main\n"
+        "from hostcollector.app.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     for arguments in (["check-config", str(file)], ["metrics"], ["--help"]):

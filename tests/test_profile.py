@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
+from hostcollector.app.cli import main
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stopwatch, unmeasured
-from hostcollector.cli import main
 from hostcollector.outputs.profile import ROUND, measure, table
 
 

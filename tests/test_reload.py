@@ -48,7 +48,7 @@ def test_a_reload_takes_no_protection_away(tls: dict[str, Any], pki: Pki, tmp_pa
 def test_an_unforeseen_error_keeps_the_old_configuration(tmp_path: Path) -> None:
     """Whatever reading raises: the daemon goes on, and the log has the traceback."""
     code = (
-        "import hostcollector.cli.flags as flags, hostcollector.cli as cli, pathlib, sys\n"
+        "import hostcollector.app.cli.flags as flags, hostcollector.app.cli as cli, pathlib, sys\n"
         "before = flags.read_file\n"
         "def read(path, names):\n"
         f"    if pathlib.Path({str(tmp_path / 'broken')!r}).exists():\n"

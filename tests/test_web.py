@@ -8,6 +8,7 @@ from itertools import combinations
 
 import pytest
 
+from hostcollector.app.request import scrape_budget, scrape_patience
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
@@ -16,7 +17,6 @@ from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.exposition.negotiation import choose_format
 from hostcollector.outputs.status_page import Daemon
 from hostcollector.outputs.status_style import STYLE
-from hostcollector.web.request import scrape_budget, scrape_patience
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor
 from tests.pages import full_page

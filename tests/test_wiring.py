@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.app.wiring import Hypervisor
 from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
-from hostcollector.wiring import Hypervisor
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

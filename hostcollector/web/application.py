@@ -12,12 +12,12 @@ from typing import cast
 from aiohttp import web
 from yarl import URL
 
+from hostcollector.app.site import Pressroom, Site
 from hostcollector.base.workers import Workers
 from hostcollector.web.connection import Connection, send
 from hostcollector.web.door import Door
 from hostcollector.web.limits import Limits
 from hostcollector.web.replies import HEADERS, unavailable
-from hostcollector.web.site import Pressroom, Site
 from hostcollector.web.slots import Slots
 
 ENCODERS = 3

@@ -13,6 +13,7 @@ from functools import partial
 
 from aiohttp import web
 
+from hostcollector.app.site import Site
 from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
 from hostcollector.web.application import Application
@@ -20,7 +21,6 @@ from hostcollector.web.clients import Client, Clients, address_of
 from hostcollector.web.connection import Connection
 from hostcollector.web.limits import Limits
 from hostcollector.web.refusals import Refusals
-from hostcollector.web.site import Site
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ A program by its path, so that PYTHONPATH alone says which tree's collector it i
 
 import libvirt
 
-from hostcollector.cli import main
+from hostcollector.app.cli import main
 
 for name in ("setKeepAlive", "registerCloseCallback", "unregisterCloseCallback"):
     setattr(libvirt.virConnect, name, lambda *_arguments: 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from hostcollector.app.site import Site, View
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.address import Address
@@ -17,7 +18,6 @@ from hostcollector.web.application import Application
 from hostcollector.web.door import Door
 from hostcollector.web.limits import Limits
 from hostcollector.web.server import Server
-from hostcollector.web.site import Site, View
 from tests.fakes.collector import CountingEncoder, FakeCollector
 
 SOURCES = ("definition", "procfs", "netlink")

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pynvml
 
+from hostcollector.app.request import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
@@ -35,7 +36,6 @@ from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.faults import NvmlCallError
 from hostcollector.web.admission import credentials
-from hostcollector.web.request import scrape_budget
 from tests.fakes.link_messages import Vf, link_message
 from tests.lab.guest import Guest
 from tests.lab.guest import domain_xml as xml_of

@@ -13,9 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from hostcollector.app.site import View
 from hostcollector.config.settings import SOCKET_NAME
 from hostcollector.web.local import LocalServer, _admits
-from hostcollector.web.site import View
 from tests.fakes.collector import FakeCollector
 from tests.fakes.site import ended, serving, site_of
 from tests.pages import full_page

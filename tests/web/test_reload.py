@@ -11,12 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hostcollector.app.site import Site
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import Settings
 from hostcollector.web.admission import Admission, subject_names
 from hostcollector.web.door import Door, open_door
 from hostcollector.web.passwords import WAITING, Verdict
-from hostcollector.web.site import Site
 from tests.fakes.collector import FakeCollector
 from tests.fakes.site import ServedSite, ended, serving, site_of, until
 from tests.fakes.snapshots import hypervisor

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hostcollector import __version__
-from hostcollector.cli import main
+from hostcollector.app.cli import main
 from tests.serving import NOWHERE, running_daemon, wait
 from tests.web.conftest import Pki, web_config
 from tests.web.test_admission import basic

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from hostcollector import web
-from hostcollector.allocator import share_one_arena
+from hostcollector.app.allocator import share_one_arena
+from hostcollector.app.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
+from hostcollector.app.systemd import listening_sockets
+from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.base.lanes import Lane
@@ -15,13 +18,10 @@ from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.config import named_files
 from hostcollector.config.settings import Settings
-from hostcollector.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.outputs import profile
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
-from hostcollector.systemd import listening_sockets
-from hostcollector.wiring import Hypervisor
 
 logger = logging.getLogger("hostcollector")
 

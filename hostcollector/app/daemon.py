@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hostcollector import __version__, web
+from hostcollector.app.systemd import Notifier
+from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Lane
@@ -28,8 +30,6 @@ from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.overview import overview
 from hostcollector.sources.names import NAMES
-from hostcollector.systemd import Notifier
-from hostcollector.wiring import Hypervisor
 
 logger = logging.getLogger("hostcollector")
 

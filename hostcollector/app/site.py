@@ -8,6 +8,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from hostcollector.app.pages import Encoder, Pages, Variant
+from hostcollector.app.request import (
+    TIMEOUT_HEADER,
+    UnknownSourceError,
+    scrape_budget,
+    scrape_patience,
+    selection,
+)
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
@@ -15,15 +23,7 @@ from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
 from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.web.door import Door
-from hostcollector.web.pages import Encoder, Pages, Variant
 from hostcollector.web.replies import unavailable
-from hostcollector.web.request import (
-    TIMEOUT_HEADER,
-    UnknownSourceError,
-    scrape_budget,
-    scrape_patience,
-    selection,
-)
 
 OWN_SOURCES = ("collector",)
 """Names that `collect[]` knows beside the sources: the rows about the collection itself."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.cli import commands
-from hostcollector.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
+from hostcollector.app.cli import commands
+from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.outputs.metrics_table import TableFormat
 
 _DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."

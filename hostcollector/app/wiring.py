@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hostcollector import __version__
+from hostcollector.app.makers import Ingredients, make_sources
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
@@ -43,7 +44,6 @@ from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.workers import Workers
 from hostcollector.sources.libvirt_monitor.memory import Memory
-from hostcollector.sources.registry import Ingredients, make_sources
 
 logger = logging.getLogger("hostcollector")
 

@@ -6,18 +6,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hostcollector.cli.by_hand import running_daemon, settings_by_hand
-from hostcollector.cli.checking import look_at_files
-from hostcollector.cli.complaints import WRONG_USE, complain
-from hostcollector.cli.flags import settings_loader
-from hostcollector.cli.running import safe_for_terminal
+from hostcollector.app.cli.by_hand import running_daemon, settings_by_hand
+from hostcollector.app.cli.checking import look_at_files
+from hostcollector.app.cli.complaints import WRONG_USE, complain
+from hostcollector.app.cli.flags import settings_loader
+from hostcollector.app.cli.running import safe_for_terminal
 from hostcollector.config.settings import LogLevel, Settings
 from hostcollector.outputs.metrics_table import TableFormat, render
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
-    from hostcollector import app
+    from hostcollector.app import collecting as app
 
     return app.serve(settings_loader(options))
 
@@ -34,7 +34,7 @@ def collect(options: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             page = safe_for_terminal(text).encode()
     else:
-        from hostcollector import app
+        from hostcollector.app import collecting as app
         from hostcollector.base import log
 
         log.configure(settings.log)
@@ -45,7 +45,7 @@ def collect(options: argparse.Namespace) -> int:
 
 
 def _profile(settings: Settings, rounds: int) -> int:
-    from hostcollector import app
+    from hostcollector.app import collecting as app
     from hostcollector.base import log
     from hostcollector.outputs.profile import table
 
@@ -61,7 +61,7 @@ def diagnose(options: argparse.Namespace) -> int:
     if daemon is not None:
         text, healthy = safe_for_terminal(daemon.read("/diagnose")).rstrip("\n"), daemon.state().healthy
     else:
-        from hostcollector import app
+        from hostcollector.app import collecting as app
         from hostcollector.base import log
         from hostcollector.outputs.diagnose import lines as diagnosis
 
@@ -115,7 +115,7 @@ def top(options: argparse.Namespace) -> int:
     host = socket.gethostname()
     if daemon is not None:
         return table.watch(lambda: table.read_from(daemon.read), host=host, **wanted)
-    from hostcollector import app
+    from hostcollector.app import collecting as app
     from hostcollector.base import log
 
     # Lines on standard error would tear the table, which says itself what is down.

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from hostcollector.app.cli.complaints import FAILED, INTERRUPTED, WRONG_USE, complain
+from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError, HostcollectorError
-from hostcollector.cli.complaints import FAILED, INTERRUPTED, WRONG_USE, complain
-from hostcollector.cli.parser import make_parser
 
 __all__ = ["main"]
 

@@ -4,9 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-from hostcollector.cli.complaints import complain
-from hostcollector.cli.flags import overrides
-from hostcollector.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
+from hostcollector.app.cli.complaints import complain
+from hostcollector.app.cli.flags import overrides
+from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
 from hostcollector.config.files import read_file
 from hostcollector.config.overrides import Overrides
 from hostcollector.config.settings import PathSettings, Settings
