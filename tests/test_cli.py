@@ -14,10 +14,11 @@ from hostcollector.app.cli import parser as flags
 from hostcollector.app.cli.flags import settings_loader
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
-from hostcollector.config.settings import LogFormat, LogLevel, NdfcSettings, Settings
+from hostcollector.config.settings import NdfcSettings, Settings
 from hostcollector.outputs.top.columns import SORTS
 from hostcollector.sources.names import NAMES
 

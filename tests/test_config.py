@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import ConfigError
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config import schema
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.files import read_bytes, read_file
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.settings import LogFormat, LogLevel, ResolverName, Settings, XPathRule
+from hostcollector.config.settings import ResolverName, Settings, XPathRule
 
 SOURCES = ("procfs", "netlink", "libvirt_state")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base import log
-from hostcollector.config.settings import LogFormat, LogLevel, LogSettings
+from hostcollector.base.log import LogFormat, LogLevel
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def root_logger_as_before() -> Iterator[None]:
 def configured(form: LogFormat = LogFormat.LOGFMT, level: LogLevel = LogLevel.INFO) -> io.StringIO:
     """Send the log to a text buffer and return it."""
     stream = io.StringIO()
-    log.configure(LogSettings(level=level, format=form), stream, {})
+    log.configure(level, form, stream, {})
     return stream
 
 
@@ -109,7 +109,9 @@ def test_the_journal_gets_a_priority_and_no_time(tmp_path: Path) -> None:
     """Where standard error is the journal's stream, lines have its priority prefix and no timestamp."""
     with (tmp_path / "stderr").open("w+") as stream:
         status = os.fstat(stream.fileno())
-        log.configure(LogSettings(), stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        log.configure(
+            LogLevel.INFO, LogFormat.LOGFMT, stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        )
         logging.getLogger("x").warning("m")
         stream.seek(0)
         assert stream.read() == "<4>level=warn msg=m\n"

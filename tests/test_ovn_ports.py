@@ -210,7 +210,7 @@ def test_the_ports_project_is_the_tenant(project: str, tenant: Tenant, tmp_path:
     domain = Domain(uuid="one", name="one", nics=(nic,))
     with following(Cloud({**PORT, "external_ids": ids}), tmp_path) as (ports, _):
         assert ports.current() != {}
-        guests = Tenancy([from_ovn(ports)], ports).guests({"one": domain})
+        guests = Tenancy([from_ovn(ports.projects)], ports).guests({"one": domain})
     assert guests["one"].tenant == tenant
 
 
@@ -220,8 +220,8 @@ def test_ports_of_two_projects_are_nobodys(tmp_path: Path) -> None:
     nics = (Nic(type="bridge", interface_id="lp-1"), Nic(type="bridge", interface_id="lp-2"))
     with following(Cloud(PORT, other), tmp_path) as (ports, _):
         assert len(ports.current()) == 2
-        assert from_ovn(ports)(Domain(uuid="one", name="one", nics=nics)) is None
-        assert from_ovn(ports)(Domain(uuid="one", name="one", nics=nics[:1])) is not None
+        assert from_ovn(ports.projects)(Domain(uuid="one", name="one", nics=nics)) is None
+        assert from_ovn(ports.projects)(Domain(uuid="one", name="one", nics=nics[:1])) is not None
 
 
 def test_a_project_that_comes_later_is_noticed(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_project_that_comes_later_is_noticed(tmp_path: Path) -> None:
     cloud.gate.clear()
     domains = {"one": Domain(uuid="one", name="one", nics=(Nic(type="bridge", interface_id="lp-1"),))}
     with following(cloud, tmp_path) as (ports, _):
-        tenancy = Tenancy([from_ovn(ports)], ports)
+        tenancy = Tenancy([from_ovn(ports.projects)], ports)
         assert tenancy.guests(domains)["one"].tenant is UNASSIGNED
         cloud.gate.set()
         until(lambda: tenancy.guests(domains)["one"].tenant.id == "p-1", 10, "the tenant")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from hostcollector import web
 from hostcollector.app.allocator import share_one_arena
 from hostcollector.app.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
 from hostcollector.app.systemd import listening_sockets
@@ -22,6 +21,7 @@ from hostcollector.outputs import profile
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
+from hostcollector.web.door import open_door
 
 logger = logging.getLogger("hostcollector")
 
@@ -37,7 +37,7 @@ def serve(load_settings: LoadSettings) -> int:
     Raises `ConfigError` when the configuration is wrong at the start.
     """
     settings = load_settings()
-    log.configure(settings.log)
+    log.configure(settings.log.level, settings.log.format)
 
     def load_again() -> Settings:
         settings = load_settings()
@@ -45,7 +45,7 @@ def serve(load_settings: LoadSettings) -> int:
         return settings
 
     _warn_of_open_secrets(settings)
-    door = web.open_door(settings.web.config_path)
+    door = open_door(settings.web.config_path)
     share_one_arena()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()

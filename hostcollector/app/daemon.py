@@ -16,7 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from hostcollector import __version__, web
+from hostcollector import __version__
+from hostcollector.app.site import Site, View
 from hostcollector.app.systemd import Notifier
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
@@ -30,6 +31,11 @@ from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.overview import overview
 from hostcollector.sources.names import NAMES
+from hostcollector.web.application import Application
+from hostcollector.web.door import Door, open_door
+from hostcollector.web.exposure import exposure, taken_away
+from hostcollector.web.local import LocalServer
+from hostcollector.web.server import Server
 
 logger = logging.getLogger("hostcollector")
 
@@ -75,7 +81,7 @@ class Daemon:
 
     load_settings: LoadSettings
     settings: Settings
-    door: web.Door = field(default_factory=web.Door)
+    door: Door = field(default_factory=Door)
     sockets: Sequence[socket.socket] = ()
     """What systemd has opened for the page; without any it is served on the listen address."""
     notifier: Notifier = field(default_factory=Notifier)
@@ -105,10 +111,10 @@ class Daemon:
             hypervisor.close()
 
     def _serving(self, collection: Collection) -> "_Serving":
-        server = web.Server(
-            web.Application(self._site(collection)), self.settings.web.listen_address, sockets=self.sockets
+        server = Server(
+            Application(self._site(collection)), self.settings.web.listen_address, sockets=self.sockets
         )
-        local = web.LocalServer(self._local_site(collection), self.settings.paths.runtime_directory)
+        local = LocalServer(self._local_site(collection), self.settings.paths.runtime_directory)
         return _Serving(collection=collection, server=server, local=local)
 
     async def _follow(self, told: "_Told", serving: "_Serving") -> None:
@@ -134,7 +140,7 @@ class Daemon:
             )
             return
         settings, collector, door = flight.result()
-        log.configure(settings.log)
+        log.configure(settings.log.level, settings.log.format)
         self._mention_what_waits(settings)
         self.settings, self.door = settings, door
         predecessor = serving.collection
@@ -145,11 +151,11 @@ class Daemon:
         self._warn(serving.server)
         logger.info("configuration reloaded")
 
-    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, web.Door]:
+    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, Door]:
         settings = self.load_settings()
         path = settings.web.config_path
-        door = web.open_door(path, self.door)
-        if problems := web.taken_away(self.door.config, door.config):
+        door = open_door(path, self.door)
+        if problems := taken_away(self.door.config, door.config):
             door.close(successor=self.door)
             raise ConfigError(str(path or "no web-config file"), problems)
         collector = hypervisor.collector(settings)
@@ -169,9 +175,9 @@ class Daemon:
             if getattr(settings.web, key) != getattr(self.settings.web, key):
                 logger.warning("web.%s changed: it takes effect at the next start", key)
 
-    def _site(self, collection: Collection) -> web.Site:
-        status = web.View("text/html; charset=utf-8", partial(_status_page, self.settings, collection))
-        return web.Site(
+    def _site(self, collection: Collection) -> Site:
+        status = View("text/html; charset=utf-8", partial(_status_page, self.settings, collection))
+        return Site(
             collector=collection,
             encoder=Encoder(),
             settings=self.settings,
@@ -180,29 +186,29 @@ class Daemon:
             views={"/": status},
         )
 
-    def _local_site(self, collection: Collection) -> web.Site:
+    def _local_site(self, collection: Collection) -> Site:
         """Return what commands by hand read: the metrics at their usual path, and the text of `diagnose`."""
         site = self._site(collection)
         settings = replace(self.settings, web=replace(self.settings.web, telemetry_path="/metrics"))
         views = {
             **site.views,
-            "/diagnose": web.View("text/plain; charset=utf-8", _diagnosis),
-            "/status.json": web.View("application/json", _state),
+            "/diagnose": View("text/plain; charset=utf-8", _diagnosis),
+            "/status.json": View("application/json", _state),
         }
-        return replace(site, settings=settings, door=web.Door(), views=views)
+        return replace(site, settings=settings, door=Door(), views=views)
 
-    def _introduce(self, server: web.Server) -> None:
+    def _introduce(self, server: Server) -> None:
         """Say where the page is."""
         logger.info("serving", extra={"address": ", ".join(map(str, server.addresses))})
         self._warn(server)
         self._ready(server)
 
-    def _warn(self, server: web.Server) -> None:
+    def _warn(self, server: Server) -> None:
         """Say who can read the page, if that is more than there should be."""
-        if warning := web.exposure(server.addresses, self.door.config):
+        if warning := exposure(server.addresses, self.door.config):
             logger.warning("%s; the cure is a web-config file", warning)
 
-    def _ready(self, server: web.Server) -> None:
+    def _ready(self, server: Server) -> None:
         self.notifier.ready(f"serving {', '.join(server.urls)}")
 
     async def _watch(self) -> None:
@@ -229,8 +235,8 @@ class _Serving:
     """What is served now, and where."""
 
     collection: Collection
-    server: web.Server
-    local: web.LocalServer
+    server: Server
+    local: LocalServer
 
 
 def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:

@@ -1,7 +1,7 @@
 """What is served: the pages and what they answer."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,11 +22,15 @@ from hostcollector.base.wording import one_line
 from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
 from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.outputs.status_style import STYLE
+from hostcollector.web.application import Page
 from hostcollector.web.door import Door
-from hostcollector.web.replies import unavailable
+from hostcollector.web.replies import content_policy, unavailable
 
 OWN_SOURCES = ("collector",)
 """Names that `collect[]` knows beside the sources: the rows about the collection itself."""
+
+_HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
 
 LOOK_SECONDS = 0.05
 """How often a client that waits for the first listing of guests is looked after."""
@@ -73,18 +77,26 @@ class Site:
     door: Door = field(default_factory=Door)
     views: Mapping[str, View] = field(default_factory=dict)
 
+    headers: Mapping[str, str] = _HEADERS
+
     @property
     def paths(self) -> frozenset[str]:
         """Where there are pages."""
         return frozenset({self.settings.web.telemetry_path, *self.views})
 
+    @property
+    def listen_host(self) -> str:
+        """The host that the operator has it listen on."""
+        return self.settings.web.listen_address.host
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The bytes of a page in pieces, with the headers that describe them."""
+    @property
+    def ready(self) -> bool:
+        """Whether a scrape would find the guests."""
+        return self.collector.ready
 
-    pieces: Sequence[bytes]
-    headers: Mapping[str, str]
+    def pages(self, workers: Workers) -> "Pressroom":
+        """Return what makes its pages; `workers` do what takes time."""
+        return Pressroom(self, workers)
 
 
 class Pressroom:

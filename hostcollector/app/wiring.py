@@ -218,7 +218,7 @@ def make_tenancy(
         ResolverName.NOVA: from_nova,
         ResolverName.XPATH: from_xpath(settings.xpath),
         ResolverName.MAP: from_map(map_file) if map_file else None,
-        ResolverName.OVN: from_ovn(ovn) if ovn else None,
+        ResolverName.OVN: from_ovn(ovn.projects) if ovn else None,
     }
     chosen = (known[name] for name in settings.resolvers)
     changing = [answers for answers in (map_file, ovn) if answers]

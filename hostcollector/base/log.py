@@ -12,10 +12,27 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TextIO
 
 from hostcollector.base.wording import duration, one_line
-from hostcollector.config.settings import LogFormat, LogLevel, LogSettings
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
 
 _LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -79,20 +96,21 @@ class Json(_Lines):
 
 
 def configure(
-    settings: LogSettings, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ
+    level: LogLevel,
+    form: LogFormat,
+    stream: TextIO | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> None:
-    """Send everything that is logged to `stream` (standard error) as `settings` say; may be called again."""
+    """Send log lines of at least `level` to `stream` (standard error) in that form; may be called again."""
     stream = stream or sys.stderr
     journal = is_journal(stream, environment)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        Json(journal=journal) if settings.format is LogFormat.JSON else Logfmt(journal=journal)
-    )
+    handler.setFormatter(Json(journal=journal) if form is LogFormat.JSON else Logfmt(journal=journal))
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler.formatter, _Lines)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(_LEVELS[settings.level])
+    root.setLevel(_LEVELS[level])
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

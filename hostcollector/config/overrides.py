@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address
-from hostcollector.config.settings import LogFormat, LogLevel, Settings
+from hostcollector.config.settings import Settings
 
 Section = TypeVar("Section")
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import yaml
 
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config import checks as values
 from hostcollector.config.document import Place, UnfitError, entries, quoted
 from hostcollector.config.infiniband import infiniband
@@ -14,8 +15,6 @@ from hostcollector.config.services import NDFC, REDFISH, UFM, service
 from hostcollector.config.settings import (
     CollectionSettings,
     LibvirtSettings,
-    LogFormat,
-    LogLevel,
     LogSettings,
     NdfcSettings,
     OvnSettings,

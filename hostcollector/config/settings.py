@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address
 from hostcollector.config.remote import Remote, Transport
 
@@ -26,22 +27,6 @@ class ResolverName(StrEnum):
     XPATH = "xpath"
     MAP = "map"
     OVN = "ovn"
-
-
-class LogLevel(StrEnum):
-    """How much is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARN = "warn"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """How a log line is written."""
-
-    LOGFMT = "logfmt"
-    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

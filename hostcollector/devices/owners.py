@@ -5,13 +5,12 @@ mediated devices by UUID. A device that two guests claim is neither's, and one t
 host's only where all definitions are known: showing one tenant another one's device is worse than a gap.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hostcollector.base.model import Domain, Guest
 from hostcollector.base.wording import counted, named
-from hostcollector.guests.processes import QemuProcesses
 
 _MOST_NAMED = 4
 
@@ -28,6 +27,13 @@ class Owner:
 
 
 NOBODY = Owner()
+
+
+class Processes(Protocol):
+    """Knows the guests' QEMU processes."""
+
+    def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
+        """Return the start of each guest's QEMU by the guest's UUID."""
 
 
 class Locator(Protocol):
@@ -94,7 +100,7 @@ class OwnerFinder:
     `processes` tell when a guest's QEMU started, `locator` finds what a definition names without an address.
     """
 
-    def __init__(self, processes: QemuProcesses | None = None, locator: Locator | None = None) -> None:
+    def __init__(self, processes: Processes | None = None, locator: Locator | None = None) -> None:
         self._processes = processes
         self._locator = locator
 

@@ -12,7 +12,6 @@ from xml.etree import ElementTree as ET
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
 from hostcollector.config.settings import XPathRule
-from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.guests import nova
 from hostcollector.guests.metadata import OWN_NAMESPACE
 from hostcollector.guests.tenant_map import LONGEST_ID, TenantMap
@@ -69,14 +68,14 @@ def from_map(tenants: FollowedFile[TenantMap]) -> Resolver:
     return resolve
 
 
-def from_ovn(ports: OvnPorts) -> Resolver:
-    """Return the resolver by the project of the guest's logical ports.
+def from_ovn(projects_of: Callable[[Domain], frozenset[str]]) -> Resolver:
+    """Return the resolver by the projects of the guest's logical ports, which `projects_of` finds.
 
     Ports of different projects give no answer: any of them could be the wrong one.
     """
 
     def resolve(domain: Domain) -> Tenant | None:
-        projects = ports.projects(domain)
+        projects = projects_of(domain)
         return _tenant(next(iter(projects)), "", "ovn") if len(projects) == 1 else None
 
     return resolve

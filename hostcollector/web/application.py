@@ -6,13 +6,13 @@ the requests that have begun there.
 
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 from aiohttp import web
 from yarl import URL
 
-from hostcollector.app.site import Pressroom, Site
 from hostcollector.base.workers import Workers
 from hostcollector.web.connection import Connection, send
 from hostcollector.web.door import Door
@@ -26,6 +26,48 @@ ENCODERS = 3
 METHODS = ("GET", "HEAD")
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The bytes of a page in pieces, with the headers that describe them."""
+
+    pieces: Sequence[bytes]
+    headers: Mapping[str, str]
+
+
+class Pages(Protocol):
+    """Makes a site's pages, and keeps what it has made."""
+
+    async def page(self, request: web.BaseRequest) -> Page:
+        """Return the page that is asked for, at one of the site's paths."""
+
+
+class Site(Protocol):
+    """What is served, and to whom."""
+
+    @property
+    def door(self) -> Door:
+        """TLS and authentication."""
+
+    @property
+    def paths(self) -> Collection[str]:
+        """Where there are pages."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What its pages need in every reply."""
+
+    @property
+    def listen_host(self) -> str:
+        """The host that the operator has it listen on."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a scrape would find the guests."""
+
+    def pages(self, workers: Workers) -> Pages:
+        """Return what makes its pages; `workers` do what takes time."""
+
+
 class Application:
     """Answers requests with a site's pages. Bound to one event loop."""
 
@@ -33,17 +75,17 @@ class Application:
         self._limits = limits or Limits()
         self._slots = Slots(self._limits)
         self._workers = Workers("page", ENCODERS)
-        self._pressroom = Pressroom(site, self._workers)
+        self._site, self._pages = site, site.pages(self._workers)
 
     @property
     def door(self) -> Door:
         """What the present site is behind."""
-        return self._pressroom.site.door
+        return self._site.door
 
     def exchange(self, site: Site) -> None:
         """Serve another site from now on, and close the door of the old one."""
         door = self.door
-        self._pressroom = Pressroom(site, self._workers)
+        self._site, self._pages = site, site.pages(self._workers)
         door.close(successor=site.door)
 
     def close(self) -> None:
@@ -53,7 +95,7 @@ class Application:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return the answer, or the one that says why there is none."""
-        headers = {**HEADERS, **self.door.headers}
+        headers = {**HEADERS, **self._site.headers, **self.door.headers}
         try:
             return await self._answer(request, headers)
         except web.HTTPException as refusal:
@@ -66,31 +108,31 @@ class Application:
             return reply
 
     async def _answer(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
-        site = self._pressroom.site
+        site = self._site
         if site.door.is_open:
-            _refuse_foreign_names(request, site.settings.web.listen_address.host)
+            _refuse_foreign_names(request, site.listen_host)
         connection = cast(Connection, request.protocol)
         if not await site.door.admission.holds(request):
             connection.cut()  # the client makes another connection, and sees which rules there are now
             return web.Response()
         await site.door.admission.admit(request, probe=request.path in PROBES)
-        pressroom = self._pressroom  # of this moment: checking a password takes a while
-        if request.path not in {*PROBES, *pressroom.site.paths}:
+        site, pages = self._site, self._pages  # of this moment: checking a password takes a while
+        if request.path not in {*PROBES, *site.paths}:
             raise web.HTTPNotFound
         if request.method not in METHODS:
             raise web.HTTPMethodNotAllowed(request.method, METHODS)
         if request.body_exists:
             raise web.HTTPRequestEntityTooLarge(0, 0, text="No request has a body here.\n")
         if request.path in PROBES:
-            return web.Response(text=PROBES[request.path](pressroom.site), headers=headers)
+            return web.Response(text=PROBES[request.path](site), headers=headers)
         async with self._slots.one(connection):
-            page = await pressroom.page(request)
+            page = await pages.page(request)
             return await send(request, page.pieces, {**headers, **page.headers}, self._limits.send_seconds)
 
 
 def _ready(site: Site) -> str:
     """Say whether a scrape would find the guests."""
-    if not site.collector.ready:
+    if not site.ready:
         raise unavailable("The first listing of guests is not done yet.")
     return "ready\n"
 

@@ -22,10 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from hostcollector.app.site import Site
 from hostcollector.base.lanes import Lane
 from hostcollector.config.settings import SOCKET_NAME
-from hostcollector.web.application import Application
+from hostcollector.web.application import Application, Site
 from hostcollector.web.limits import Limits
 from hostcollector.web.server import Server
 

@@ -6,16 +6,16 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from hostcollector.outputs.status_style import STYLE
 
-_STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
+def content_policy(style: str = "") -> str:
+    """Return the policy of a page that loads nothing; `style` is the style sheet that stands in it."""
+    sheet = f" style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}';" if style else ""
+    return f"default-src 'none';{sheet} base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": content_policy(),
     "Referrer-Policy": "no-referrer",
     "Server": "hostcollector",
     "X-Content-Type-Options": "nosniff",

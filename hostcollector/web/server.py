@@ -13,10 +13,9 @@ from functools import partial
 
 from aiohttp import web
 
-from hostcollector.app.site import Site
 from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
-from hostcollector.web.application import Application
+from hostcollector.web.application import Application, Site
 from hostcollector.web.clients import Client, Clients, address_of
 from hostcollector.web.connection import Connection
 from hostcollector.web.limits import Limits

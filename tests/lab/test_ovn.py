@@ -125,7 +125,7 @@ def test_the_project_is_the_tenant_also_without_the_database(
     two = Domain(uuid="two", name="two", nics=(Nic(type="vhostuser"),))
     both = Domain(uuid="three", name="three", nics=(*one.nics, Nic(type="bridge", interface_id="lp-2")))
     domains = {domain.uuid: domain for domain in (one, two, both)}
-    tenancy = Tenancy([from_ovn(ports)], ports)
+    tenancy = Tenancy([from_ovn(ports.projects)], ports)
 
     def tenants() -> list[Tenant]:
         return [guest.tenant for guest in tenancy.guests(domains).values()]

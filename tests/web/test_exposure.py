@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.config.address import Address
 from hostcollector.config.web_config import ClientAuthType, TlsServerConfig, WebConfig
-from hostcollector.web import exposure
+from hostcollector.web.exposure import exposure
 
 TLS = TlsServerConfig(cert_file="/c", key_file="/k")
 MUTUAL = TlsServerConfig(

@@ -3,7 +3,6 @@
 import argparse
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from hostcollector.app.cli.by_hand import running_daemon, settings_by_hand
@@ -11,7 +10,8 @@ from hostcollector.app.cli.checking import look_at_files
 from hostcollector.app.cli.complaints import WRONG_USE, complain
 from hostcollector.app.cli.flags import settings_loader
 from hostcollector.app.cli.running import safe_for_terminal
-from hostcollector.config.settings import LogLevel, Settings
+from hostcollector.base.log import LogLevel
+from hostcollector.config.settings import Settings
 from hostcollector.outputs.metrics_table import TableFormat, render
 
 
@@ -37,7 +37,7 @@ def collect(options: argparse.Namespace) -> int:
         from hostcollector.app import collecting as app
         from hostcollector.base import log
 
-        log.configure(settings.log)
+        log.configure(settings.log.level, settings.log.format)
         page, libvirt_up = app.collect_once(settings)
     sys.stdout.buffer.write(page)
     sys.stdout.buffer.flush()
@@ -49,7 +49,7 @@ def _profile(settings: Settings, rounds: int) -> int:
     from hostcollector.base import log
     from hostcollector.outputs.profile import table
 
-    log.configure(settings.log)
+    log.configure(settings.log.level, settings.log.format)
     print(*table(app.profile_collections(settings, rounds)), sep="\n", flush=True)
     return 0
 
@@ -65,7 +65,7 @@ def diagnose(options: argparse.Namespace) -> int:
         from hostcollector.base import log
         from hostcollector.outputs.diagnose import lines as diagnosis
 
-        log.configure(settings.log)
+        log.configure(settings.log.level, settings.log.format)
         snapshot = app.diagnose(settings)
         text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
     from hostcollector.outputs.diagnose.second_opinion import second_opinion
@@ -100,7 +100,8 @@ def metrics(options: argparse.Namespace) -> int:
 
 def top(options: argparse.Namespace) -> int:
     """Show the live table, of a running collector's page or of collections made here."""
-    from hostcollector.outputs import top as table
+    from hostcollector.outputs.top.page import page_of, read_from
+    from hostcollector.outputs.top.watching import run, watch
 
     wanted = {
         "tenant": options.tenant,
@@ -109,16 +110,16 @@ def top(options: argparse.Namespace) -> int:
         "interval": options.interval,
     }
     if options.url is not None:
-        return table.run(options.url, **wanted)
+        return run(options.url, **wanted)
     settings = settings_by_hand(options)
     daemon = running_daemon(options, settings)
     host = socket.gethostname()
     if daemon is not None:
-        return table.watch(lambda: table.read_from(daemon.read), host=host, **wanted)
+        return watch(lambda: read_from(daemon.read), host=host, **wanted)
     from hostcollector.app import collecting as app
     from hostcollector.base import log
 
     # Lines on standard error would tear the table, which says itself what is down.
-    log.configure(replace(settings.log, level=LogLevel.ERROR))
+    log.configure(LogLevel.ERROR, settings.log.format)
     with app.collecting(settings) as collect_one:
-        return table.watch(lambda: table.page_of(collect_one()), host=host, **wanted)
+        return watch(lambda: page_of(collect_one()), host=host, **wanted)

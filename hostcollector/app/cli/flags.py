@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address, parse_address
 from hostcollector.config.checks import libvirt_uri_complaint, telemetry_path_complaint
 from hostcollector.config.files import read_file
 from hostcollector.config.overrides import Overrides
-from hostcollector.config.settings import LogFormat, LogLevel, Settings
+from hostcollector.config.settings import Settings
 from hostcollector.sources.names import NAMES
 
 _DEFAULT = Settings()
