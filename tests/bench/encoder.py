@@ -17,7 +17,7 @@ from hostcollector import catalogue
 from hostcollector.base.model import Family, Kind, Metric, Snapshot
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.exposition.formats import Format
-from tests.client_families import ClientCollector
+from tests.fakes.client_families import ClientCollector
 
 GUESTS = 500
 FAMILIES = 30

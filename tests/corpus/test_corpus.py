@@ -6,8 +6,9 @@ import pytest
 
 from tests.corpus import bmcs, domains
 from tests.corpus.__main__ import main
+from tests.places import FIXTURES
 
-CORPUS = Path(__file__).parents[1] / "fixtures" / "corpus"
+CORPUS = FIXTURES / "corpus"
 BASEBOARD = CORPUS / "baseboard-reports"
 GPU = "/redfish/v1/Systems/HGX_Baseboard_0/Processors/GPU_1"
 

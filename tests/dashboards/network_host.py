@@ -25,9 +25,10 @@ from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuid
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import Vf, link_message
 from tests.fakes.sysfs import Sysfs
+from tests.places import HYBRID
 
 PF, VFS, FREE = "0000:3b:00.0", ("0000:3b:00.2", "0000:3b:00.3"), "0000:3b:00.4"
-HOST = Path(__file__).parents[1] / "fixtures/hosts/hybrid"
+HOST = HYBRID
 BUDGET = 20.0
 
 

@@ -17,7 +17,7 @@ def main(seconds: int, names: Sequence[str]) -> int:
     """Run the targets; 1 when one of them raised something."""
     if importlib.util.find_spec("atheris") is None:
         print("atheris is not installed: Hypothesis draws the inputs", flush=True)
-        command = [sys.executable, "-m", "pytest", "-q", "--timeout=0", "tests/test_fuzz.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "--timeout=0", "tests/fuzz/test_targets.py"]
         environment = {**os.environ, "HYPOTHESIS_PROFILE": "long"}
         return subprocess.run(command, env=environment, check=False).returncode
     failed = []

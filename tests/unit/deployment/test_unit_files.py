@@ -1,0 +1,74 @@
+"""The units that systemd runs the collector by."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hostcollector.config.settings import Settings
+from tests.places import REPOSITORY
+
+FILES = REPOSITORY / "ansible/roles/hostcollector/files"
+SERVICE = FILES / "hostcollector.service"
+SOCKET = FILES / "hostcollector.socket"
+
+pytestmark = pytest.mark.lab  # systemd-analyze comes with the laboratory's packages
+
+
+def analyze(*arguments: str) -> str:
+    """Return what systemd-analyze says; it needs no running systemd."""
+    command = ("systemd-analyze", "--no-pager", *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def directives(unit: Path) -> dict[str, list[str]]:
+    """Return the values of each directive, in order."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def test_the_exposure_is_at_most_2() -> None:
+    """`systemd-analyze security` finds little to say: 2.0 of 10 at the most."""
+    verdict = analyze("security", "--offline=true", "--threshold=20", str(SERVICE))
+    score = re.search(r"Overall exposure level for hostcollector.service: ([0-9.]+)", verdict)
+    assert score is not None
+    assert float(score[1]) <= 2.0
+
+
+def test_it_has_no_capability() -> None:
+    """No source needs one, so there is none to be had."""
+    service = directives(SERVICE)
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [""]
+    assert service["NoNewPrivileges"] == ["yes"]
+    assert service["User"] == ["hostcollector"]
+    assert "SupplementaryGroups" not in service
+
+
+def test_every_directive_is_known_to_the_oldest_systemd(tmp_path: Path) -> None:
+    """A misspelt directive is passed over by systemd in silence; the verification says it."""
+    unit = tmp_path / "hostcollector.service"
+    text = SERVICE.read_text()
+    unit.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE))
+    command = ("systemd-analyze", "verify", "--recursive-errors=no", str(unit))
+    said = subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    assert [line for line in said.splitlines() if "hostcollector.service" in line] == []
+
+
+def test_the_socket_is_where_the_service_would_listen() -> None:
+    """Whoever changes to the socket finds the page at the same address."""
+    assert directives(SOCKET)["ListenStream"] == [str(Settings().web.listen_address)]
+
+
+def test_the_daemons_own_socket_has_its_directory() -> None:
+    """It is the settings' default, closed to others."""
+    service = directives(SERVICE)
+    assert [f"/run/{name}" for name in service["RuntimeDirectory"]] == [Settings().paths.runtime_directory]
+    assert service["RuntimeDirectoryMode"] == ["0750"]
+
+
+def test_a_wrong_configuration_is_not_tried_again() -> None:
+    """Status 2 of the command line is what the unit does not restart after."""
+    assert directives(SERVICE)["RestartPreventExitStatus"] == ["2"]

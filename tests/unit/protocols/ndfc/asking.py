@@ -1,0 +1,37 @@
+"""Runs a client for as long as a test looks at it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hostcollector.base.errors import SourceError
+from hostcollector.config.settings import NdfcSettings
+from hostcollector.protocols.ndfc.client import Client
+from hostcollector.protocols.ndfc.values import Answer
+from hostcollector.protocols.rest.poller import Limits
+from tests.unit.protocols.rest import asking as rest
+from tests.unit.protocols.rest.asking import LIMITS, PATIENCE, wait_until
+
+__all__ = ["LIMITS", "PATIENCE", "answer_of", "asking", "failure_of", "wait_until"]
+
+
+def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> Client:
+    """Return a client that finds nothing in its environment."""
+    return Client(settings, limits=limits, environment={})
+
+
+@contextmanager
+def asking(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[Client]:
+    """Start a client, wait for what its first round gave, and end it."""
+    client = client_of(settings, limits)
+    with rest.asking(client):
+        yield client
+
+
+def answer_of(settings: NdfcSettings) -> Answer:
+    """Return the answer of one client's first round."""
+    return rest.answer_of(client_of(settings))
+
+
+def failure_of(settings: NdfcSettings, limits: Limits = LIMITS) -> SourceError:
+    """Return why one client's first round failed."""
+    return rest.failure_of(client_of(settings, limits))

@@ -1,0 +1,135 @@
+"""Certificates that change while the page is served."""
+
+import asyncio
+import logging
+import shutil
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostcollector.config.web_config import TlsServerConfig
+from hostcollector.web.certificates import Certificates
+from hostcollector.web.door import Door
+from tests.fakes.authority import Certificate
+from tests.fakes.pages import full_page
+from tests.fakes.site import ServedSite, serving
+from tests.unit.web.conftest import Pki
+
+
+@pytest.fixture
+def door(tls: dict[str, Any], tmp_path: Path) -> Door:
+    """Return a door that looks at the files for every client."""
+    cert_file, key_file = (str(tmp_path / tls[key]) for key in ("cert_file", "key_file"))
+    files = TlsServerConfig(cert_file=cert_file, key_file=key_file)
+    return Door(certificates=Certificates(files, look_seconds=0.0))
+
+
+def put(certificate: Certificate, directory: Path) -> None:
+    """Put a certificate in place of the one in use, as tools do it: each file whole, one after the other."""
+    for source, name in ((certificate.file, "tls.crt"), (certificate.key, "tls.key")):
+        shutil.copy(source, directory / f"{name}.new")
+        (directory / f"{name}.new").replace(directory / name)
+
+
+async def shown(site: ServedSite, pki: Pki) -> bytes:
+    """Return the certificate that the server shows to a new client, in DER, after an answer under it."""
+    _, writer = connection = await asyncio.open_connection(
+        site.address.host, site.address.port, ssl=pki.client_context()
+    )
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert (await connection[0].read()).startswith(b"HTTP/1.1 200 OK")
+    certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return certificate
+
+
+def der(certificate: Certificate) -> bytes:
+    """Return a certificate in DER."""
+    return ssl.PEM_cert_to_DER_cert(certificate.file.read_text())
+
+
+async def test_a_renewed_certificate_is_shown_to_the_next_client(
+    door: Door, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without restart or reload; the log says that it is in use."""
+    caplog.set_level(logging.INFO)
+    before, after = await asyncio.to_thread(lambda: (der(pki.server), der(pki.renewed)))
+    async with serving(full_page(), door=door) as site:
+        assert await shown(site, pki) == before
+        await asyncio.to_thread(put, pki.renewed, tmp_path)
+        assert await shown(site, pki) == after
+    assert [record.getMessage() for record in caplog.records] == ["changed certificates are in use"]
+
+
+def _garbage(pki: Pki, directory: Path) -> None:
+    (directory / "tls.crt").write_text("not a certificate")
+
+
+def _mismatch(pki: Pki, directory: Path) -> None:
+    shutil.copy(pki.renewed.file, directory / "tls.crt")
+
+
+def _gone(pki: Pki, directory: Path) -> None:
+    (directory / "tls.key").unlink()
+
+
+def _open_to_all(pki: Pki, directory: Path) -> None:
+    (directory / "tls.key").chmod(0o644)
+
+
+@pytest.mark.parametrize("damage", [_garbage, _mismatch, _gone, _open_to_all])
+async def test_a_broken_renewal_keeps_the_old_certificate(
+    damage: Callable[[Pki, Path], None],
+    door: Door,
+    pki: Pki,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Files that cannot be used are logged once, not for each client; repaired ones are used."""
+    before, after = await asyncio.to_thread(lambda: (der(pki.server), der(pki.renewed)))
+    async with serving(full_page(), door=door) as site:
+        await asyncio.to_thread(damage, pki, tmp_path)
+        assert [await shown(site, pki) for _ in range(5)] == [before] * 5
+        (complaint,) = [record.getMessage() for record in caplog.records]
+        assert complaint.startswith("reading the changed certificates failed: tls_server_config.")
+        assert complaint.endswith("; the old ones stay in use")
+        await asyncio.to_thread(put, pki.renewed, tmp_path)
+        assert await shown(site, pki) == after
+
+
+async def test_a_renewal_under_load_loses_no_request(door: Door, pki: Pki, tmp_path: Path) -> None:
+    """While certificates change again and again every client is served, under the one or the other."""
+    both = await asyncio.to_thread(lambda: {der(pki.server), der(pki.renewed)})
+    over = False
+
+    async def scrape() -> set[bytes]:
+        found = set()
+        while not over:
+            found.add(await shown(site, pki))
+        return found
+
+    async with serving(full_page(), door=door) as site:
+        scrapers = [asyncio.create_task(scrape()) for _ in range(4)]
+        for number in range(20):
+            await asyncio.to_thread(put, (pki.renewed, pki.server)[number % 2], tmp_path)
+            await asyncio.sleep(0.02)
+        over = True
+        seen = await asyncio.gather(*scrapers)
+    assert set().union(*seen) == both
+
+
+async def test_a_look_that_hangs_keeps_nobody_waiting(
+    door: Door, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the files' file system does not answer, clients are served with the certificate that is known."""
+    answers = threading.Event()
+    monkeypatch.setattr(door.certificates, "_follow", answers.wait)
+    async with serving(full_page(), door=door) as site:
+        await shown(site, pki)
+        await shown(site, pki)
+        assert not answers.is_set()
+        answers.set()
