@@ -77,12 +77,15 @@ class Site:
     door: Door = field(default_factory=Door)
     views: Mapping[str, View] = field(default_factory=dict)
 
-    headers: Mapping[str, str] = _HEADERS
-
     @property
     def paths(self) -> frozenset[str]:
         """Where there are pages."""
         return frozenset({self.settings.web.telemetry_path, *self.views})
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What its pages need in every reply."""
+        return _HEADERS
 
     @property
     def listen_host(self) -> str:

@@ -152,7 +152,7 @@ def test_a_first_reading_that_hangs_ends(path: Path, disk: Disk) -> None:
     assert followed(path, disk, 0.01, lane=lane).current == "one"
 
 
-@pytest.mark.parametrize("module", ["tenant_map", "gpu_map"])
+@pytest.mark.parametrize("module", ["guests.tenant_map", "devices.gpu_map"])
 def test_a_pipe_in_the_place_of_a_map_keeps_nobody_waiting(tmp_path: Path, module: str) -> None:
     """Nobody may ever write into it: it is refused, and later on the old map stays."""
     read = __import__(f"hostcollector.{module}", fromlist=["read"]).read

@@ -304,7 +304,7 @@ def test_run_names_a_remote_host() -> None:
 def test_ctrl_c_leaves_cleanly() -> None:
     """SIGINT ends the live table with exit status 0 and leaves the table and no traceback."""
     code = (
-        "import signal, sys; from hostcollector.outputs.top import run; "
+        "import signal, sys; from hostcollector.outputs.top.watching import run; "
         # A shell's background job, and so all that it starts, ignores SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "sys.exit(run(sys.argv[1], tenant=None, sort='cpu', once=False, interval=0.05))"
