@@ -47,6 +47,9 @@ MARGIN_SECONDS = 0.2
 # Pauses before guests are asked in the second round, and again those that another call was asking.
 SECOND_ROUND_SECONDS = (0.0, 0.05, 0.1)
 
+# In which the main thread of a QEMU that goes on wakes: an idle guest's does so twenty times a second.
+WAKING_SECONDS = 0.3
+
 # For finding the guests' QEMU processes in /proc, which takes milliseconds.
 FINDING_SECONDS = 0.5
 
@@ -125,7 +128,9 @@ class LibvirtMonitor(Source):
         if reading.open:
             with self._stage("libvirt_monitor: sweep"):
                 self._look_at_others(reading, halted, looked_at)
+                self._memory.halts.take_pulses(reading.processes, reading.open)
                 self._ask_others(reading)
+                self._ask_living(reading)
         else:
             self._memory.halts.remember({}, ())
         self._memory.answered = request.guests.keys() - reading.open
@@ -217,6 +222,19 @@ class LibvirtMonitor(Source):
                 break  # what the others said stands
         if silent := [uuid for uuid in reading.open if uuid in asked and uuid not in reading.records]:
             self._sweep(reading, silent)
+
+    def _ask_living(self, reading: _Round) -> None:
+        """Ask those for which no call was to be risked, where their QEMUs have done something meanwhile."""
+        unasked = [uuid for uuid in reading.open if uuid not in reading.records and not reading.hangs(uuid)]
+        if not self._memory.answered.isdisjoint(unasked):
+            time.sleep(WAKING_SECONDS)
+        alive = self._memory.halts.alive(reading.processes, unasked)
+        wanted = [uuid for uuid in unasked if uuid in alive]
+        try:
+            self._ask(reading, list(_cut(wanted, self._groups | _BALLOON)))
+        except (SourceUnavailableError, SourceDeniedError):
+            if not reading.records:
+                raise
 
     def _ask(self, reading: _Round, shards: Sequence[Shard]) -> None:
         """Read the shards; each record gets its balloon, which was asked for or is known to be the same."""
