@@ -3,11 +3,11 @@
 A program by its path, so that PYTHONPATH alone says which tree's collector it is.
 """
 
-import libvirt
+import runpy
 
-from hostcollector.app.cli import main
+import libvirt
 
 for name in ("setKeepAlive", "registerCloseCallback", "unregisterCloseCallback"):
     setattr(libvirt.virConnect, name, lambda *_arguments: 0)
 
-raise SystemExit(main())
+runpy.run_module("hostcollector", run_name="__main__", alter_sys=True)
