@@ -33,6 +33,10 @@ SETTLED_SECONDS = 300.0
 """For how long a thread without a role is not looked at again."""
 
 
+MOST_NAMES = 4096
+"""How many names of threads are remembered; a vhost thread's has its process' number in it."""
+
+
 class _Thread(NamedTuple):
     directory: str
     role: Role
@@ -79,6 +83,7 @@ class ThreadReader:
         self._has_wait_sum = False
         self._cpu_counts: dict[bytes, int] = {}
         self._others: dict[QemuProcess, _Others] = {}
+        self._roles: dict[bytes, Role | None] = {}
 
     def begin(self, processes: Iterable[QemuProcess]) -> None:
         """Forget ended processes, and look whether the scheduler's optional statistics are on."""
@@ -138,7 +143,7 @@ class ThreadReader:
             except (OSError, SourceMalformedError) as error:
                 unread[directory] = error
                 continue
-            role = role_of(stat.comm)
+            role = self._role(stat.comm)
             others.one_for_all = others.one_for_all or stat.comm == _ALL_VCPUS
             if role is None:
                 nameless[tid] = stat.processor
@@ -209,6 +214,14 @@ class ThreadReader:
         waited = wait_sum(read_record(f"{thread.directory}/sched")) if self._has_wait_sum else None
         if waited is not None:
             yield Sample(cpu.VCPU_WAIT, waited, label, uuid)
+
+    def _role(self, comm: bytes) -> Role | None:
+        """Return the role of a thread of this name; guests share most names, so they are remembered."""
+        if comm not in self._roles:
+            if len(self._roles) >= MOST_NAMES:
+                self._roles.clear()
+            self._roles[comm] = role_of(comm)
+        return self._roles[comm]
 
     def _cpu_count(self, cpus: bytes) -> int:
         count = self._cpu_counts.get(cpus)
