@@ -1,1 +1,1 @@
-"""collection."""
+"""One collection: sources under a deadline, joined to a frozen snapshot."""

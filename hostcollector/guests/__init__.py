@@ -1,1 +1,1 @@
-"""guests."""
+"""Which guests run here, and their tenants."""

@@ -1,1 +1,1 @@
-"""Files of /proc, /sys and the control groups: reading one at small cost, and the forms that are shared."""
+"""The files of /proc and /sys: reading them, and the numbers in them."""
