@@ -66,7 +66,7 @@ bench: setup ## speed and memory with 100 guests, next to another exporter (3 mi
 bench-pairs: setup ## this checkout's collector against that of BASE=revision, in pairs on 100 guests (9 min)
 	$(python) -m tests.bench.pairs $(BASE)
 
-bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into README.md
+bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into docs/benchmarks.md
 	$(python) -m tests.bench.scale
 
 gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to write it)

@@ -1,4 +1,4 @@
-"""What the benchmark leaves behind: the table in the README, between its two markers, and the charts."""
+"""What the benchmark leaves behind: the table in docs/, between its two markers, and the charts."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.bench.chart import Chart, Line, sheet
 from tests.bench.cost import Cost
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 PICTURE = Path(__file__).with_name("scale.png")
 BEGIN, END = "<!-- written by make bench-scale -->", "<!-- end of what make bench-scale writes -->"
 
@@ -32,14 +32,12 @@ def table(costs: Sequence[Cost]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def write(
-    costs: Sequence[Cost], notes: Sequence[str], readme: Path = README, picture: Path = PICTURE
-) -> None:
-    """Put table and notes between the README's markers, and draw the charts."""
-    before, _, rest = readme.read_text().partition(BEGIN)
+def write(costs: Sequence[Cost], notes: Sequence[str], page: Path = PAGE, picture: Path = PICTURE) -> None:
+    """Put table and notes between the page's markers, and draw the charts."""
+    before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n\n".join((table(costs), *notes))
-    readme.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")
     picture.write_bytes(sheet(_charts(costs)))
 
 
