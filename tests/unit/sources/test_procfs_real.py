@@ -83,9 +83,9 @@ def test_a_real_process_that_started_now_started_now() -> None:
 # A /proc that hides everybody else's processes, and an account that is not root; all imports come before.
 HIDDEN = f"""
 import os, subprocess
-from hostcollector.errors import SourceDeniedError
-from hostcollector.model import Domain, Guest
-from hostcollector.qemu_processes import QemuProcesses
+from hostcollector.base.errors import SourceDeniedError
+from hostcollector.base.model import Domain, Guest
+from hostcollector.guests.processes import QemuProcesses
 subprocess.run(["mount", "-t", "proc", "-o", "hidepid=HIDEPID", "proc", "/proc"], check=True)
 os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)
 try:
