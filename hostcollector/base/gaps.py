@@ -18,7 +18,7 @@ _LONGEST = 200
 
 # What reading and taking apart foreign data raises. A fault of the collector's own that looks like one of
 # these is still visible: it is noted with the item's path and counted.
-_EXPECTED = (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+EXPECTED = (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
 class Gaps:
@@ -103,7 +103,7 @@ class _Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, _EXPECTED):
+        if not isinstance(error, EXPECTED):
             return False
         self._gaps.unread(self._path, error)
         return True

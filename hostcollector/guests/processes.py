@@ -50,6 +50,7 @@ class QemuProcesses:
     def __init__(self, root: Path = Path("/"), clock: Callable[[], float] = time.monotonic) -> None:
         self.root = root
         self._proc = str(root / "proc")
+        self._pid_files = root / PID_FILES
         self._clock = clock
         self._lock = threading.Lock()
         self._news = threading.Condition()
@@ -177,7 +178,7 @@ class QemuProcesses:
             claims.setdefault(claim.uuid, []).append(claim)
         processes = {}
         for uuid, guest in guests.items():
-            true = proven(claims.get(uuid, ()), guest.domain.name, self.root / PID_FILES)
+            true = proven(claims.get(uuid, ()), guest.domain.name, self._pid_files)
             if true is not None:
                 processes[uuid] = QemuProcess(uuid=uuid, pid=true.pid, start_ticks=true.start_ticks)
         if guests and not processes and self._stat(1) is None:

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Collection, Iterable
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.base.gaps import Gaps
+from hostcollector.base.gaps import EXPECTED, Gaps
 from hostcollector.protocols.kernel.files import read_record
 from hostcollector.protocols.kernel.numbers import integer
 
@@ -26,10 +26,12 @@ def read_optional(path: str) -> bytes | None:
 
 def number(path: str, gaps: Gaps) -> int | None:
     """Return the only number in the file; one that is none is noted in `gaps`, as in all of these."""
-    with gaps.item(path):
+    try:
         content = read_optional(path)
         return None if content is None else integer(content)
-    return None
+    except EXPECTED as error:
+        gaps.unread(path, error)
+        return None
 
 
 def keyed(path: str, wanted: Collection[bytes], gaps: Gaps) -> dict[bytes, int]:
@@ -39,15 +41,18 @@ def keyed(path: str, wanted: Collection[bytes], gaps: Gaps) -> dict[bytes, int]:
     not have is noted too.
     """
     found: dict[bytes, int] = {}
-    with gaps.item(path):
+    try:
         content = read_optional(path)
-        if content is not None:
-            lines = content.splitlines()
-            for key in wanted:
-                try:
-                    found[key] = integer(_value(lines, key))
-                except SourceMalformedError as error:
-                    gaps.unread(f"{path}, {key.decode()}", error)
+    except EXPECTED as error:
+        gaps.unread(path, error)
+        return found
+    if content is not None:
+        lines = content.splitlines()
+        for key in wanted:
+            try:
+                found[key] = integer(_value(lines, key))
+            except SourceMalformedError as error:
+                gaps.unread(f"{path}, {key.decode()}", error)
     return found
 
 
@@ -65,7 +70,7 @@ def one_of_keyed(path: str, key: bytes, gaps: Gaps) -> int | None:
 
     Not all kernels have the line. An empty file is noted: no kernel writes one.
     """
-    with gaps.item(path):
+    try:
         content = read_optional(path)
         if content is None:
             return None
@@ -73,7 +78,9 @@ def one_of_keyed(path: str, key: bytes, gaps: Gaps) -> int | None:
             raise SourceMalformedError("the file is empty")
         _, separator, rest = (b"\n" + content).partition(b"\n" + key + b" ")
         return integer(rest.partition(b"\n")[0]) if separator else None
-    return None
+    except EXPECTED as error:
+        gaps.unread(path, error)
+        return None
 
 
 def pressure_totals(path: str, gaps: Gaps) -> dict[bytes, int]:
@@ -82,17 +89,20 @@ def pressure_totals(path: str, gaps: Gaps) -> dict[bytes, int]:
     Source: Documentation/accounting/psi.rst.
     """
     found: dict[bytes, int] = {}
-    with gaps.item(path):
+    try:
         content = read_optional(path)
         if content == b"":
             raise SourceMalformedError("the file is empty")
-        for line in (content or b"").splitlines():
-            kind, _, _ = line.partition(b" ")
-            if kind in _PRESSURES:
-                try:
-                    found[kind] = _total(line)
-                except SourceMalformedError as error:
-                    gaps.unread(f"{path}, {kind.decode()}", error)
+    except EXPECTED as error:
+        gaps.unread(path, error)
+        return found
+    for line in (content or b"").splitlines():
+        kind, _, _ = line.partition(b" ")
+        if kind in _PRESSURES:
+            try:
+                found[kind] = _total(line)
+            except SourceMalformedError as error:
+                gaps.unread(f"{path}, {kind.decode()}", error)
     return found
 
 

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from hostcollector.base.model import Histogram, Sample
+from hostcollector.base.model import Histogram, Metric, Sample
 from hostcollector.base.units import bytes_from_kib, seconds_from_ns
 from hostcollector.catalogue import block, cpu, memory
-from hostcollector.catalogue.libvirt_fields import Field, field_of, normalised
+from hostcollector.catalogue.libvirt_fields import Convert, field_of, normalised
 from hostcollector.catalogue.possible import AHEAD_SECONDS
 
 # Fields that do not map one to one stand in their own functions below.
@@ -23,10 +22,16 @@ _REPORTED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    field: Field | None
-    index: int
+class _Plan(NamedTuple):
+    """What becomes of a field's values: nothing without a `metric`.
+
+    Their labels are `labels`, or the text of the field `named_by`, where that is one.
+    """
+
+    metric: Metric | None
+    convert: Convert
+    labels: tuple[str, ...] = ()
+    named_by: str = ""
 
 
 class Decoder:
@@ -34,11 +39,13 @@ class Decoder:
 
     def __init__(self) -> None:
         self._plans: dict[str, _Plan] = {}
+        self._unknown: set[str] = set()
+        self._has_latency = False
 
     @property
     def unknown_fields(self) -> frozenset[str]:
         """The field names, without indices, that the table does not have."""
-        return frozenset(normalised(key)[0] for key, plan in self._plans.items() if plan.field is None)
+        return frozenset(self._unknown)
 
     def decode(self, uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
         """Yield the samples of one guest's record. What the record lacks is absent.
@@ -50,23 +57,35 @@ class Decoder:
         for key, value in record.items():
             if not dated and key in _REPORTED:
                 continue
-            plan = plans.get(key)
-            if plan is None:
-                plan = plans[key] = _Plan(field_of(key), normalised(key)[1])
-            field = plan.field
-            if field is None or field.metric is None or field.metric in _SPECIAL:
+            metric, convert, labels, named_by = plans.get(key) or self._plan(key)
+            if metric is None:
                 continue
-            if field.metric.labels:
-                label = (
-                    record.get(f"block.{plan.index}.name") if key.startswith("block.") else str(plan.index)
-                )
-                if label is not None:
-                    yield Sample(field.metric, field.convert(value), (label,), uuid)
-            else:
-                yield Sample(field.metric, field.convert(value), (), uuid)
+            if not named_by:
+                yield Sample(metric, convert(value), labels, uuid)
+            elif (name := record.get(named_by)) is not None:
+                yield Sample(metric, convert(value), (name,), uuid)
         yield from _balloon(uuid, record)
         yield from _reported(uuid, record, taken_at) if dated else _undated(uuid, record)
-        yield from _latency(uuid, record)
+        if self._has_latency:
+            yield from _latency(uuid, record)
+
+    def _plan(self, key: str) -> _Plan:
+        """Take a field's name apart, and remember what it means."""
+        field, (name, index) = field_of(key), normalised(key)
+        if field is None:
+            self._unknown.add(name)
+        elif field.metric is block.LATENCY:
+            self._has_latency = True
+        if field is None or field.metric is None or field.metric in _SPECIAL:
+            plan = _Plan(None, float)
+        elif not field.metric.labels:
+            plan = _Plan(field.metric, field.convert)
+        elif key.startswith("block."):
+            plan = _Plan(field.metric, field.convert, named_by=f"block.{index}.name")
+        else:
+            plan = _Plan(field.metric, field.convert, (str(index),))
+        self._plans[key] = plan
+        return plan
 
 
 def is_dated(record: Mapping[str, Any], taken_at: float) -> bool:
