@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
@@ -17,6 +18,9 @@ from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plau
 
 LONGEST_LABEL = 1024
 DUPLICATE, UNKNOWN_GUEST, OVER_LIMIT = "duplicate", "unknown_guest", "over_limit"
+
+PAGES_KEPT = 20
+"""Every so many pages the label sets that were not used since are dropped."""
 
 COLLECTOR = "collector"
 """What the collector's own samples are counted under."""
@@ -40,6 +44,7 @@ class Assembler:
         self._limit = series_limit
         self._plausibility = Plausibility(Counter() if implausible is None else implausible)
         self._label_sets: dict[str, _LabelSets] = {}
+        self._pages = 0
 
     def assemble(
         self,
@@ -52,6 +57,9 @@ class Assembler:
     ) -> Snapshot:
         """Return the snapshot of one collection. `own` are the collector's samples, `facts` for people."""
         judge = self._plausibility.page(taken_at, guests)
+        self._pages += 1
+        if self._pages % PAGES_KEPT == 0:
+            self._label_sets = {owner: each.anew() for owner, each in self._label_sets.items()}
         join = _Join(guests, judge, self._limit, self._label_sets)
         judged = [join.add_report(report) for report in reports]
         # What explains a page that was cut off is never cut off itself.
@@ -79,23 +87,28 @@ class _LabelSets(dict[Labels, Labels]):
     All families whose samples have the same labels share one, and so do the pages that follow each other.
     """
 
-    def __init__(self, identity: Labels, before: "_LabelSets | None") -> None:
+    def __init__(self, identity: Labels, before: Mapping[Labels, Labels] = MappingProxyType({})) -> None:
         super().__init__()
         self.identity = identity
-        self.before: Mapping[Labels, Labels] = before if before and before.identity == identity else {}
+        self._before = before
 
     def __missing__(self, labels: Labels) -> Labels:
-        whole = self[labels] = self.before.get(labels) or self.identity + tuple(map(clean, labels))
+        whole = self[labels] = self._before.get(labels) or self.identity + tuple(map(clean, labels))
         return whole
+
+    def anew(self) -> "_LabelSets":
+        """Return those that are used from now on; the labels of what is long gone would pile up."""
+        return _LabelSets(self.identity, dict(self))
 
 
 _HOST = ""
 """The owner, in place of a guest's UUID, of series that are no guest's."""
 
 
-_Plan = tuple[Series, float, float, frozenset[float], dict[Labels, float] | None, float, Check | None]
-"""A metric on one page: its series so far, then what its values are asked, as the row says it: the least and
-the most, those that mean unknown, the values of the last page and the step from them, one more check."""
+_Plan = tuple[bool, Series, float, float, frozenset[float], dict[Labels, float] | None, float, Check | None]
+"""A metric on one page: whether it is guests', its series so far, then what its values are asked, as the row
+says it: the least and the most, those that mean unknown, the values of the last page and the step from them,
+one more check."""
 
 
 class _Join:
@@ -107,10 +120,10 @@ class _Join:
         self._judge = judge
         self._plans: dict[Metric, _Plan] = {}
         self._guests = {
-            uuid: _LabelSets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
+            uuid: _label_sets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
             for uuid, guest in guests.items()
         }
-        self._host = _LabelSets((), before.get(_HOST))
+        self._host = _label_sets((), before.get(_HOST))
 
     def add_report(self, report: Report) -> Report:
         """Add a source's samples; return its report without them, with a note on what cannot be."""
@@ -119,15 +132,16 @@ class _Join:
 
     def add(self, samples: Iterable[tuple[Metric, Any, Labels, str]]) -> None:
         """Add samples. This is the hot path of a collection: tens of thousands of samples go through it."""
-        plans, guests, host, domain_scope = self._plans, self._guests, self._host, Scope.DOMAIN
+        plans, guests, host = self._plans, self._guests, self._host
         judge, left_off, room = self._judge, self.left_off, self.room
         for metric, value, labels, uuid in samples:
-            label_sets = guests.get(uuid) if metric.scope is domain_scope else host
+            plan = plans.get(metric) or self._plan(metric)
+            of_guest, series, least, most, unknown, past, step, check = plan
+            label_sets = guests.get(uuid) if of_guest else host
             if label_sets is None:
                 left_off[UNKNOWN_GUEST] += 1
                 continue
             whole = label_sets[labels]
-            series, least, most, unknown, past, step, check = plans.get(metric) or self._plan(metric)
             try:
                 possible = least <= value <= most
             except TypeError:
@@ -158,6 +172,7 @@ class _Join:
     def _plan(self, metric: Metric) -> _Plan:
         judge, can_be = self._judge, metric.can_be
         plan = self._plans[metric] = (
+            metric.scope is Scope.DOMAIN,
             judge.families.setdefault(metric, {}),
             float(can_be.least),
             float(can_be.most),
@@ -169,11 +184,12 @@ class _Join:
         return plan
 
     def label_sets(self) -> dict[str, _LabelSets]:
-        """Return what this page used; the labels of guests long gone would pile up."""
-        used = {**self._guests, _HOST: self._host}
-        for each in used.values():
-            each.before = {}
-        return used
+        """Return those of this page's owners."""
+        return {**self._guests, _HOST: self._host}
+
+
+def _label_sets(identity: Labels, before: _LabelSets | None) -> _LabelSets:
+    return before if before is not None and before.identity == identity else _LabelSets(identity)
 
 
 def _implausible(counts: Mapping[str, int], reports: Sequence[Report]) -> Iterator[Sample]:
