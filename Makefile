@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -71,6 +71,9 @@ bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); wr
 
 gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to write it)
 	@$(python) -m tests.simulated.gpus $(GPU_PAGE)
+
+golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pages/*.prom
+	@$(python) -m tests.simulated.golden
 
 metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md

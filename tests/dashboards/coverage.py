@@ -9,11 +9,11 @@ from pathlib import Path
 from tests.dashboards import recorded, server
 from tests.dashboards.execution import Answer, answered, result
 from tests.dashboards.live import INTERVAL
-from tests.dashboards.network_host import network_host
 from tests.dashboards.reasons import reason
 from tests.lab.process import until
 from tests.simulated.gpu_host import PASSED, gpu_host
 from tests.simulated.gpus import work
+from tests.simulated.network_host import network_host
 
 ROW_REMAPPER_EVENT = 63
 """An Xid that NVIDIA's driver reports when it marks a row of memory for replacement."""

@@ -1,6 +1,5 @@
 """This host's logical ports: asked for step by step, joined with guests, and the tenant that they give."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,36 +17,10 @@ from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.tenancy import Tenancy, from_ovn
 from hostcollector.sources.ovn import Ovn
-from tests.fakes.database import (
-    OPTIONAL_TEXT,
-    REFERENCES,
-    TEXT,
-    TEXTS,
-    Connection,
-    FakeDatabase,
-    good_switch,
-    texts,
-    uuids,
-)
+from tests.fakes.database import FakeDatabase, good_switch, texts, uuids
+from tests.fakes.southbound import Cloud
 from tests.lab.process import until
 
-BOOLEAN = {"type": {"key": "boolean", "min": 0}}
-# The columns that the collector follows, with the types of ovn-sb.ovsschema 20.27; additional_chassis is not
-# there, as in databases before OVN 22.06.
-SCHEMA = {
-    "Chassis": {"name": TEXT, "hostname": TEXT},
-    "Port_Binding": {
-        "logical_port": TEXT,
-        "type": TEXT,
-        "mac": REFERENCES,
-        "up": BOOLEAN,
-        "datapath": TEXT,
-        "external_ids": TEXTS,
-        "chassis": OPTIONAL_TEXT,
-        "requested_chassis": OPTIONAL_TEXT,
-    },
-    "Datapath_Binding": {"tunnel_key": {"type": "integer"}, "external_ids": TEXTS},
-}
 PORT = {
     "logical_port": "lp-1",
     "mac": ["set", ["FA:16:3E:00:00:01 10.0.0.1"]],
@@ -56,34 +29,10 @@ PORT = {
     "chassis": ["uuid", "ch"],
     "external_ids": ["map", [["neutron:project_id", "p-1"]]],
 }
-NETWORK = {"tunnel_key": 41, "external_ids": texts(name="neutron-n1", name2="red")}
 SWITCH: dict[str, Any] = {
     "Open_vSwitch": {"root": {"external_ids": texts(system_id="chassis-1", ovn_remote="ssl:192.0.2.1:6642")}},
     "Interface": {"i2": {"name": "vhu2", "external_ids": texts(iface_id="lp-2", vm_uuid="two")}},
 }
-
-
-class Cloud:
-    """A southbound database that gives each table's rows when they are asked for."""
-
-    def __init__(self, *ports: dict[str, Any]) -> None:
-        self.ports = ports
-        self.asked: list[dict[str, Any]] = []
-        self.gate = threading.Event()
-        """Before it is set, no port is given."""
-        self.gate.set()
-
-    def behave(self, connection: Connection) -> None:
-        """Serve one connection."""
-        connection.follow(SCHEMA, {"Chassis": {"ch": {"name": "chassis-1"}}})
-        ports = {port["logical_port"]: {"insert": port} for port in self.ports}
-        for update in ({"Port_Binding": ports}, {"Datapath_Binding": {"net": {"insert": NETWORK}}}):
-            request = connection.receive()
-            self.asked.append(request["params"][2])
-            self.gate.wait(10)
-            connection.update(update)
-            connection.send({"id": request["id"], "result": {}, "error": None})
-        connection.stay()
 
 
 @contextmanager

@@ -51,8 +51,9 @@ from tests.fakes.link_kernel import LinkKernel
 from tests.fakes.nvml import FakeNvml, build, loaded
 from tests.fakes.pci import PciTree
 from tests.fakes.procfs import Procfs as ProcTree
+from tests.fakes.southbound import Cloud
 from tests.fakes.sysfs import Sysfs
-from tests.unit.devices.test_logical_ports import PORT, Cloud, following
+from tests.unit.devices.test_logical_ports import PORT, following
 from tests.unit.sources.redfish.conftest import FIRST, gpu
 from tests.unit.sources.redfish.conftest import Host as RedfishHost
 from tests.unit.sources.test_ndfc import Told as ToldNdfc
