@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -74,6 +74,9 @@ gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to
 
 golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pages/*.prom
 	@$(python) -m tests.simulated.golden
+
+screenshot: venv ## draws docs/status-page.png anew; needs Chromium
+	@$(python) -m tests.simulated.screenshot docs/status-page.png
 
 metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
