@@ -74,9 +74,7 @@ def _with_libvirt(snapshot: Snapshot) -> Snapshot:
         Family(collection.VERSIONS_INFO, {("10.0.2", "11.3.0", "11.3.0"): 1.0}),
         Family(guest.STATE_REASON, states),
     )
-    report = Report(
-        source="libvirt_state", state=SourceState.OK, sample_count=len(states), duration=0.004
-    )
+    report = Report(source="libvirt_state", state=SourceState.OK, sample_count=len(states), duration=0.004)
     return replace(
         snapshot,
         families=(*families, *snapshot.families),
