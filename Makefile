@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down test lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -20,8 +20,14 @@ demo: setup ## five real guests, the collector, Prometheus and a live table, unt
 demo-down: ## ends what a killed demo left behind
 	@$(python) -m tests.lab.demo --down
 
-test: cov := --cov
-test: setup lint lint-ansible unit lab fleet ## everything: lint, types, architecture, unit tests with coverage, laboratory, fleet
+check: venv ## lint, types, architecture, unit tests: while you work
+	@$(python) .ci/targets.py 2 lint unit
+
+test: setup ## what CI runs: check, the roles' lint, laboratory, fleet
+	@$(python) .ci/targets.py 2 lab lint lint-ansible unit fleet
+
+nightly: setup ## faults at full size, soak, scale, fuzz, attacks, hung guests: about five hours
+	@$(python) .ci/targets.py 1 matrix soak bench-scale fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -33,10 +39,10 @@ lint-ansible: venv ## yamllint and ansible-lint, with its strictest profile
 	cd ansible && ../.venv/bin/yamllint . && PATH="$(CURDIR)/.venv/bin:$$PATH" ../.venv/bin/ansible-lint --nocolor
 
 unit: venv ## the tests that need neither root nor QEMU
-	$(python) -m pytest -n 4 -m 'not lab and not fleet' $(cov)
+	$(python) -m pytest -n 4 --durations=15 -m 'not lab and not fleet'
 
 lab: setup ## the tests on a real libvirtd with real guests
-	$(python) -m pytest -m 'lab and not full'
+	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full'
 
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet

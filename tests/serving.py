@@ -1,7 +1,6 @@
 """The daemon as a process of its own, and a client that asks it."""
 
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ports import reserved_port
 
 NOWHERE = "qemu+unix:///system?socket=/nonexistent/libvirt-sock-ro"
 
@@ -66,27 +67,25 @@ def running_daemon(
     program: Sequence[str] = ("-m", "hostcollector"),
 ) -> Iterator[ServingDaemon]:
     """Start a daemon on a free port with its log in `directory`, wait until it answers, end it at last."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     log = directory / "log"
     command = [sys.executable, *program, "serve", f"--libvirt.uri={uri}", *flags]
-    with log.open("wb") as output:
+    with reserved_port() as port, log.open("wb") as output:
         child = subprocess.Popen(
             [*command, f"--web.listen-address={host}:{port}"],
             stderr=output,
             env={"PATH": "/usr/bin", "NOTIFY_SOCKET": notify, "WATCHDOG_USEC": "400000"},
         )
-    daemon = ServingDaemon(child, f"{'https' if trust else 'http'}://127.0.0.1:{port}", log, trust)
+        daemon = ServingDaemon(child, f"{'https' if trust else 'http'}://127.0.0.1:{port}", log, trust)
 
-    def answers() -> bool:
-        assert child.poll() is None, log.read_text()
-        with suppress(urllib.error.URLError, ConnectionError):
-            return daemon.get("/-/healthy")[0] == 200
-        return False
+        def answers() -> bool:
+            assert child.poll() is None, log.read_text()
+            with suppress(urllib.error.URLError, ConnectionError):
+                return daemon.get("/-/healthy")[0] == 200
+            return False
 
-    try:
-        wait(answers, "an answer")
-        yield daemon
-    finally:
-        child.kill()
-        child.wait()
+        try:
+            wait(answers, "an answer")
+            yield daemon
+        finally:
+            child.kill()
+            child.wait()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 import uuid
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from tests.attacks.victim import Victim
 from tests.fakes.authority import Authority
 from tests.lab.process import end, spawn, until
 from tests.lab.trees import TREE
+from tests.ports import reserved_port
 
 GUESTS = 100
 USER, PASSWORD = "prometheus", "correct horse"
@@ -54,10 +54,8 @@ def attacked(page: str, directory: Path) -> Iterator[Daemon]:
             }
         )
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     log = directory / "log"
-    with limited() as group:
+    with limited() as group, reserved_port() as port:
         flags = (f"--config.file={directory / 'config.yml'}", f"--web.listen-address=127.0.0.1:{port}")
         command = [*group.within, sys.executable, "-P", str(LAUNCHER), "serve", *flags]
         child = spawn(command, log, {"PATH": os.environ["PATH"], "PYTHONPATH": str(TREE)})

@@ -9,7 +9,7 @@ from tests.attacks.daemon import attacked
 from tests.attacks.group import MIB
 from tests.attacks.kinds import ATTACKS, Attack
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(120)]
 
 SECONDS = 3.2
 BETWEEN_SCRAPES = 1.3

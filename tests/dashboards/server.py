@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.dashboards.rule_files import RULES
 from tests.lab.process import end, spawn, until
-from tests.lab.prometheus import answers, free_port
+from tests.lab.prometheus import answers
+from tests.ports import reserved_port
 
 CONFIGURATION = """global:
   scrape_interval: 1s
@@ -27,18 +28,18 @@ def serving(directory: Path, target: str = "") -> Iterator[str]:
     configuration = directory / "prometheus.yml"
     rules = ", ".join(str(path) for path in RULES)
     configuration.write_text(CONFIGURATION.format(rules=rules, target=f'"{target}"' if target else ""))
-    address = f"127.0.0.1:{free_port(0)}"
     log = directory / "prometheus.log"
     command = [
         "prometheus",
         f"--config.file={configuration}",
         f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address={address}",
         "--log.level=warn",
     ]
-    child = spawn(command, log)
-    try:
-        until(lambda: answers(f"http://{address}/-/ready"), 30.0, f"Prometheus, see {log}")
-        yield f"http://{address}"
-    finally:
-        end(child)
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        child = spawn([*command, f"--web.listen-address=127.0.0.1:{port}"], log)
+        try:
+            until(lambda: answers(f"{url}/-/ready"), 30.0, f"Prometheus, see {log}")
+            yield url
+        finally:
+            end(child)

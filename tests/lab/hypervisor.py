@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import libvirt
 
@@ -52,6 +52,11 @@ stdio_handler = "file"
 """
 
 
+# All libvirtds number their taps from vnet0 on, in the one network namespace of the machine.
+_TAP_TAKEN = "Unable to create tap device"
+_ATTEMPTS = 5
+
+
 class Hypervisor:
     """A libvirtd, by its URIs and by where it keeps its guests' pid files."""
 
@@ -69,7 +74,7 @@ class Hypervisor:
         directory.mkdir(parents=True, exist_ok=True)
         make_disks(guest, directory)
         with connected(self.uri) as connection:
-            connection.createXML(domain_xml(guest, directory, image))
+            _create(connection, domain_xml(guest, directory, image))
         return self.running(guest)
 
     def running(self, guest: Guest) -> RunningGuest:
@@ -222,3 +227,15 @@ class PrivateHypervisor(Hypervisor):
     def _send(self, number: signal.Signals) -> None:
         if self._libvirtd is not None:
             self._libvirtd.send(number)
+
+
+def _create(connection: Any, xml: str) -> None:
+    """Start a transient domain, again if another libvirtd takes the name of its tap at the same moment."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            connection.createXML(xml)
+        except libvirt.libvirtError as error:
+            if _TAP_TAKEN not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return

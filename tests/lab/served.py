@@ -1,6 +1,5 @@
 """A real `hostcollector serve` on a hypervisor of the laboratory, read over HTTP like Prometheus does."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab.process import end, spawn, until
+from tests.ports import reserved_port
 
 Labels = frozenset[tuple[str, str]]
 
@@ -118,15 +118,14 @@ def starting(uri: str, directory: Path, *flags: str, within: Sequence[str] = ())
 
     `within` is a command that makes its surroundings and then becomes it, such as ``prlimit --nofile=64``.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     log = directory / "hostcollector.log"
     command = [*within, sys.executable, "-m", "hostcollector", "serve", f"--libvirt.uri={uri}"]
-    child = spawn([*command, f"--web.listen-address={address}", *flags], log)
-    try:
-        yield Served(child, f"http://{address}", log)
-    finally:
-        end(child)
+    with reserved_port() as port:
+        child = spawn([*command, f"--web.listen-address=127.0.0.1:{port}", *flags], log)
+        try:
+            yield Served(child, f"http://127.0.0.1:{port}", log)
+        finally:
+            end(child)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Private OVSDB servers and a private Open vSwitch in user space; nothing of the machine's own."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from tests.lab.process import Process, end, spawn, until
 
 VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 DATAPATH = Path("/sys/class/net/ovs-netdev")
+DATAPATH_LOCK = Path("/tmp/hostcollector-lab-datapath.lock")
 OVN_SB_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
 OVN_NB_SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema")
 
@@ -136,17 +138,23 @@ class Member(DatabaseServer):
 
 
 class UserSpaceSwitch(DatabaseServer):
-    """A whole Open vSwitch with one bridge, in user space: it needs no kernel module."""
+    """A whole Open vSwitch with one bridge, in user space: it needs no kernel module.
+
+    Its datapath has one device per network namespace, so a second one of the machine waits for the first.
+    """
 
     def __init__(self, directory: Path, bridge: str) -> None:
         super().__init__(directory, VSWITCH_SCHEMA)
         self.bridge = bridge
         self._switch: subprocess.Popen[bytes] | None = None
-        # The device of the user-space datapath itself: one per network namespace, and it outlives its switch.
-        self._had_datapath = DATAPATH.exists()
+        self._had_datapath = False
+        self._turn = DATAPATH_LOCK.open("w")
 
     def start(self) -> None:
         """Start database and switch and wait until the bridge is there."""
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        # The device outlives its switch: one that was there before is left.
+        self._had_datapath = DATAPATH.exists()
         super().start()
         self.vsctl("init")
         self.vsctl("add-br", self.bridge, "--", "set", "bridge", self.bridge, "datapath_type=netdev")
@@ -164,6 +172,7 @@ class UserSpaceSwitch(DatabaseServer):
             if DATAPATH.with_name(device).exists():
                 self.tool("ip", "link", "delete", "dev", device)
         super().close()
+        self._turn.close()
 
     def _ofport(self) -> int:
         text = self.vsctl("--if-exists", "get", "interface", self.bridge, "ofport").strip()

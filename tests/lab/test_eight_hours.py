@@ -12,7 +12,7 @@ from tests.lab.matrix.footprint import MIB, Footprint
 from tests.lab.process import until
 from tests.lab.served import Served, serving
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 
 HOURS = 8
 AN_HOUR = 3600 // 15
@@ -51,7 +51,7 @@ class Host:
     @contextmanager
     def visit(self) -> Iterator[None]:
         """Let guests come and go."""
-        visitors = self.hypervisor.boot_all(Guest.idle(f"visitor-{number}") for number in range(GUESTS))
+        visitors = self.hypervisor.boot_all(Guest.idle(f"hours-visitor-{number}") for number in range(GUESTS))
         yield
         for visitor in visitors:
             visitor.destroy()

@@ -1,5 +1,6 @@
 """The laboratory keeps its word: exact guests, processes that stop and go on, nothing left over."""
 
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_stopped_libvirtd_answers_nobody_until_it_goes_on(own_hypervisor: Priv
 def test_nothing_is_left_of_a_closed_hypervisor(trouble: str) -> None:
     """Whatever state it was left in: no process, no directory, no control group."""
     hypervisor = PrivateHypervisor.start()
-    guest = hypervisor.boot(Guest.idle("lab-left"))
+    guest = hypervisor.boot(Guest.idle(f"lab-left-{secrets.token_hex(3)}"))
     match trouble:
         case "libvirtd killed":
             hypervisor.kill()

@@ -1,6 +1,5 @@
 """The client against a real ovsdb-server: killed, stopped, restarted, over unix sockets, TCP and TLS."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
 from tests.lab.process import until
 from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer, Member
+from tests.ports import reserved_port
 
 pytestmark = pytest.mark.lab
 
@@ -68,10 +68,11 @@ def failure(read: Callable[[], object]) -> SourceError | None:
     return None
 
 
-def free_port() -> int:
-    """Return a TCP port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Give a TCP port for a database server."""
+    with reserved_port() as port:
+        yield port
 
 
 def packets(switch: Switch) -> int | None:
@@ -142,9 +143,8 @@ def test_an_idle_server_gives_signs_of_life(database: DatabaseServer) -> None:
     switch.close()
 
 
-def test_tcp(tmp_path: Path, follow: Follow) -> None:
+def test_tcp(tmp_path: Path, follow: Follow, port: int) -> None:
     """A database on a TCP port is followed like one on a socket."""
-    port = free_port()
     with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA, f"--remote=ptcp:{port}:127.0.0.1") as server:
         server.vsctl("init")
         client = follow(parse_remote(f"tcp:localhost:{port}"), None)
@@ -165,11 +165,10 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         switch.close()
 
 
-def test_tls(tmp_path: Path, follow: Follow) -> None:
+def test_tls(tmp_path: Path, follow: Follow, port: int) -> None:
     """With certificates of one authority on both sides it works; anything else is refused with its reason."""
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     server_side, client_side, stranger = ours.issue("server"), ours.issue("client"), theirs.issue("stranger")
-    port = free_port()
     remote = parse_remote(f"ssl:127.0.0.1:{port}")
     options = (
         f"--remote=pssl:{port}:127.0.0.1",
@@ -233,10 +232,9 @@ def system_id(client: Client) -> str:
     return next(iter(rows.values())).texts("external_ids").get("system-id", "") if rows else ""
 
 
-def test_a_server_without_tls_is_refused(tmp_path: Path, follow: Follow) -> None:
+def test_a_server_without_tls_is_refused(tmp_path: Path, follow: Follow, port: int) -> None:
     """Speaking TLS to a plain server fails with a typed error, and nothing is ever sent in the clear."""
     ours = Authority(tmp_path, "ours")
-    port = free_port()
     with DatabaseServer(tmp_path / "ovs", VSWITCH_SCHEMA, f"--remote=ptcp:{port}:127.0.0.1"):
         client = follow(parse_remote(f"ssl:127.0.0.1:{port}"), TlsFiles(authority=ours.certificate.file))
         until(lambda: "no answer yet" not in str(failure(client.replica)), 20, "the failure")

@@ -9,7 +9,7 @@ import pytest
 
 from hostcollector import __version__
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]  # compiles libvirt-python
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]  # compiles libvirt-python
 
 REPOSITORY = Path(__file__).parent.parent.parent
 

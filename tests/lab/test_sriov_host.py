@@ -11,7 +11,7 @@ from tests.lab.sriov.findings import Findings
 from tests.lab.sriov.machine import SECONDS, SECONDS_TO_BOOT, run_once
 
 # The first test waits for the whole run: a minute or so, more where the parts have to be downloaded first.
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(SECONDS + 2 * SECONDS_TO_BOOT)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(SECONDS + 2 * SECONDS_TO_BOOT)]
 
 GUEST, HOST = "libvirt_domain_vf", "hostcollector_host_vf"
 TENANTS = {"first": "acme", "second": "globex", "third": "initech"}

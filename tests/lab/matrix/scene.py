@@ -1,6 +1,7 @@
 """Guests under load with a collector on them, all of them well: what a fault is put into."""
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,9 +43,13 @@ class Scene:
 
 
 def loaded(name: str, tenant: str = "acme") -> Guest:
-    """Describe a guest that keeps its disk, its interface and its vCPU busy a little, for ever."""
+    """Describe a guest that keeps its disk, its interface and its vCPU busy a little, for ever.
+
+    Its name gets an ending of its own: libvirt names control groups by number and name, and the libvirtds of
+    several scenes number their guests alike.
+    """
     return Guest(
-        name=name,
+        name=f"{name}-{secrets.token_hex(3)}",
         metadata=own_tenant(tenant),
         memory_mib=96,
         disks=(Disk(size=4 * MIB),),

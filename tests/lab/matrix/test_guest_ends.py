@@ -13,7 +13,7 @@ from tests.lab.matrix.reading import gone, in_state, told_of_its_memory_after
 from tests.lab.matrix.row import Begin
 from tests.lab.matrix.scene import Scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def test_a_qemu_is_stopped_in_the_middle_of_scrapes(on_stage: Scene, begin: Begin) -> None:

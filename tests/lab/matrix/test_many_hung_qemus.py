@@ -19,7 +19,7 @@ from tests.lab.process import spawn, until
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page, Served, serving
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 TIMED_OUT = "libvirt_domain_timed_out"
 BLOCKED = "libvirt_domain_monitor_blocked_seconds"

@@ -19,9 +19,9 @@ from tests.lab.matrix.row import Begin
 from tests.lab.matrix.scene import loaded
 from tests.lab.matrix.watched import Watched, watched
 from tests.lab.process import until
-from tests.lab.prometheus import free_port
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page
+from tests.ports import reserved_port
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -60,12 +60,10 @@ def _migrating(guest: RunningGuest, target: PrivateHypervisor) -> Iterator[None]
     failures: list[libvirt.libvirtError] = []
 
     def migrate() -> None:
-        parameters = {
-            libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://127.0.0.1:{free_port(0)}",
-            libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: MIB_PER_SECOND,
-        }
+        parameters: dict[str, int | str] = {libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: MIB_PER_SECOND}
         try:
-            with guest.domain() as domain:
+            with reserved_port() as port, guest.domain() as domain:
+                parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://127.0.0.1:{port}"
                 domain.migrateToURI3(target.uri, parameters, FLAGS)
         except libvirt.libvirtError as error:
             failures.append(error)

@@ -49,8 +49,9 @@ def run_once() -> Findings:
 def _run(parts: Parts) -> Findings:
     with tempfile.TemporaryDirectory(prefix="hostcollector-sriov-") as directory:
         outbox = Path(directory)
-        console = outbox / "console.log"
-        child = spawn(_command(parts, outbox), console, {**os.environ, **parts.environment})
+        console, initramfs = outbox / "console.log", outbox / "initramfs"
+        initramfs.write_bytes(parts.initramfs)
+        child = spawn(_command(parts, initramfs, outbox), console, {**os.environ, **parts.environment})
         try:
             with suppress(TimeoutError):
                 until(lambda: child.poll() is not None or UP in _text(console), SECONDS_TO_BOOT, "the boot")
@@ -66,8 +67,8 @@ def _run(parts: Parts) -> Findings:
             raise ChildProcessError(f"the emulated hypervisor failed\n{_last_words(outbox)}") from None
 
 
-def _command(parts: Parts, outbox: Path) -> list[str]:
-    boot = ("-kernel", str(parts.kernel), "-initrd", str(parts.initramfs), "-append", KERNEL_PARAMETERS)
+def _command(parts: Parts, initramfs: Path, outbox: Path) -> list[str]:
+    boot = ("-kernel", str(parts.kernel), "-initrd", str(initramfs), "-append", KERNEL_PARAMETERS)
     share = f"local,path={outbox},mount_tag=outbox,security_model=none"
     return ["timeout", str(SECONDS), *parts.qemu, *MACHINE, *boot, "-virtfs", share]
 

@@ -31,7 +31,7 @@ class Parts:
     qemu: tuple[str, ...]
     environment: Mapping[str, str]
     kernel: Path
-    initramfs: Path
+    initramfs: bytes
 
 
 def gather(cache: Path = CACHE / "sriov") -> Parts:
@@ -50,13 +50,12 @@ def gather(cache: Path = CACHE / "sriov") -> Parts:
         release = next(tree.glob("lib/modules/*"))
         if not (release / "modules.alias").exists():
             run("depmod", "-b", tree, release.name, cwd=cache)
-        initramfs = cache / "initramfs"
         files = {
             "init": INIT.read_bytes(),
             "busybox": next(busybox.rglob("bin/busybox")).read_bytes(),
             "settings": _settings(release).encode(),
         }
-        initramfs.write_bytes(archive({**files, **modules(tree, DRIVERS)}))
+        initramfs = archive({**files, **modules(tree, DRIVERS)})
     kernel = tree / "boot" / f"vmlinuz-{release.name}"
     return Parts(qemu=qemu, environment=environment, kernel=kernel, initramfs=initramfs)
 

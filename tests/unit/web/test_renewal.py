@@ -122,14 +122,23 @@ async def test_a_renewal_under_load_loses_no_request(door: Door, pki: Pki, tmp_p
     assert set().union(*seen) == both
 
 
-async def test_a_look_that_hangs_keeps_nobody_waiting(
-    door: Door, pki: Pki, monkeypatch: pytest.MonkeyPatch
+async def test_clients_are_served_while_the_files_are_not_readable(
+    door: Door, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the files' file system does not answer, clients are served with the certificate that is known."""
-    answers = threading.Event()
-    monkeypatch.setattr(door.certificates, "_follow", answers.wait)
+    """A file system that does not answer until the end leaves the known certificate in use."""
+    known = await asyncio.to_thread(der, pki.server)
+    looking, over = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        looking.set()
+        over.wait()
+
+    monkeypatch.setattr(door.certificates, "_follow", hang)
+    monkeypatch.setattr("hostcollector.web.certificates.PATIENCE_SECONDS", 0.05)
     async with serving(full_page(), door=door) as site:
-        await shown(site, pki)
-        await shown(site, pki)
-        assert not answers.is_set()
-        answers.set()
+        await asyncio.to_thread(put, pki.renewed, tmp_path)
+        try:
+            assert [await shown(site, pki) for _ in range(3)] == [known] * 3
+            assert looking.is_set()
+        finally:
+            over.set()

@@ -1,0 +1,61 @@
+"""Runs targets of the Makefile side by side: ``targets.py AT_ONCE TARGET...``, started in this order.
+
+What a target writes goes to ``.lab/targets/TARGET.log`` as it comes, and is printed in one piece when the
+target ends. The last lines are the seconds of each target. The status is 1 if a target has failed; the others
+still run to their end.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+REPOSITORY = Path(__file__).parents[1]
+LOGS = REPOSITORY / ".lab/targets"
+RULE = "=" * 100
+_printing = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A target that has ended, with its exit status and how long it took."""
+
+    target: str
+    status: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return it as a line of the table."""
+        return f"{self.target:14} {self.seconds:6.0f} s   {'FAILED' if self.status else 'passed'}"
+
+
+def main(at_once: int, targets: list[str]) -> int:
+    """Run the targets, print what they write and the table; return the exit status."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        ended = list(pool.map(_run, targets))
+    print(RULE, *ended, f"{'together':14} {time.monotonic() - began:6.0f} s", sep="\n")
+    return int(any(target.status for target in ended))
+
+
+def _run(target: str) -> Ended:
+    log = LOGS / f"{target}.log"
+    began = time.monotonic()
+    with log.open("wb") as output:
+        command = [os.environ.get("MAKE", "make"), "--no-print-directory", target]
+        done = subprocess.run(
+            command, check=False, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    ended = Ended(target, done.returncode, time.monotonic() - began)
+    with _printing:
+        print(RULE, f"make {ended}", log.read_text(errors="replace"), sep="\n", flush=True)
+    return ended
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
