@@ -1,4 +1,4 @@
-"""Can the other boards be believed? What the collector read, what it could not, and what it costs."""
+"""Is the data of the other boards complete? What the collector read, what it could not, and what it uses."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Query, Row, Table, graph, states
@@ -9,7 +9,7 @@ _SOURCES = Row(
     panels=(
         states(
             "Sources",
-            "Whether each source answered. Bad: red, its series are missing; `hostcollector diagnose` says why.",
+            "Whether each source answered. Bad: red, its series are missing; `hostcollector diagnose` shows the cause.",
             Query("hostcollector_source_up{HOST}", "{{instance}} {{source}}"),
             states={"1": ("answers", "green"), "0": ("fails", "red")},
             unit="none",
@@ -18,7 +18,7 @@ _SOURCES = Row(
         ),
         graph(
             "Errors by source",
-            "Collections in which a source gave nothing, by reason. Bad: any that goes on.",
+            "Collections in which a source failed, by reason. Bad: errors that repeat.",
             Query(
                 "increase(hostcollector_source_errors_total{HOST}[$__rate_interval]) > 0",
                 "{{instance}} {{source}}: {{reason}}",
@@ -28,7 +28,7 @@ _SOURCES = Row(
         ),
         graph(
             "Duration by source",
-            "How long each source took. Bad: near the budget of 8 s; what misses it is absent from the page.",
+            "How long each source took. Bad: near the budget of 8 s; later data is missing from the page.",
             Query("topk(20, hostcollector_source_duration_seconds{HOST})", "{{instance}} {{source}}"),
             unit="s",
             warn=2,
@@ -47,13 +47,13 @@ _SOURCES = Row(
         ),
         graph(
             "Series by source",
-            "Series that each source gave. Bad: a source that grows without more guests.",
+            "Series of each source. Bad: a source that grows without more guests.",
             Query("topk(20, hostcollector_source_samples{HOST})", "{{instance}} {{source}}"),
         ),
     ),
 )
 _PAGE = Row(
-    title="The page",
+    title="Metrics page",
     panels=(
         graph(
             "Duration of a scrape and of its collection",
@@ -65,8 +65,8 @@ _PAGE = Row(
             bad=9,
         ),
         graph(
-            "Series of the limit",
-            "Share of the series that a page may have. Bad: at 100 % series are left off.",
+            "Series, share of the limit",
+            "Share of the series limit in use. Bad: at 100 % series are dropped.",
             Query(
                 "sum without (source) (hostcollector_source_samples{HOST}) / hostcollector_series_limit{HOST}",
                 "{{instance}}",
@@ -76,15 +76,15 @@ _PAGE = Row(
             bad=1,
         ),
         graph(
-            "Series left off",
-            "Bad: over_limit and duplicate; unknown_guest is a guest that just started or stopped.",
+            "Dropped series",
+            "Series missing from the page. Bad: over_limit and duplicate; unknown_guest is a guest that just started or stopped.",
             Query("hostcollector_series_dropped{HOST} > 0", "{{instance}} {{reason}}"),
             bad=1,
             empty="none",
         ),
         graph(
             "libvirt",
-            "Guests whose monitor holds a call, and connections opened. Bad: calls that stay, connections that repeat.",
+            "Calls that wait for a guest's monitor, and new connections. Bad: calls that stay, repeated connections.",
             Query("hostcollector_libvirt_stuck_calls{HOST}", "{{instance}} stuck calls"),
             Query(
                 "increase(hostcollector_libvirt_connects_total{HOST}[$__rate_interval])",
@@ -93,8 +93,8 @@ _PAGE = Row(
             warn=1,
         ),
         graph(
-            "Age of what is not read in each scrape",
-            "Inventory, switch, controllers, BMC. Bad: the inventory above 10 minutes, others above some intervals of theirs.",
+            "Age of cached data",
+            "Data that is not read in each scrape. Bad: the inventory above 10 minutes, others above three of their intervals.",
             Query("hostcollector_inventory_age_seconds{HOST}", "{{instance}} inventory"),
             Query("hostcollector_ovs_database_age_seconds{HOST}", "{{instance}} Open vSwitch"),
             Query("hostcollector_ovn_database_age_seconds{HOST}", "{{instance}} OVN"),
@@ -105,19 +105,19 @@ _PAGE = Row(
             warn=600,
         ),
         graph(
-            "Record of take-over values",
-            "1 if what VFs and GPUs stood at is not on disk. Bad: 1; a restart would set their counters to 0.",
+            "Counter baselines not saved",
+            "1 if the counter baselines of VFs and GPUs are not on disk. Bad: 1; a restart would set their counters to 0.",
             Query("hostcollector_baselines_unsaved{HOST}", "{{instance}}"),
             bad=1,
         ),
     ),
 )
 _COST = Row(
-    title="What it costs",
+    title="Resource use",
     panels=(
         graph(
             "CPU",
-            "Processors that the collector keeps busy. Bad: more than a few hundredths.",
+            "CPUs that the collector uses. Bad: above 20 %.",
             Query("rate(process_cpu_seconds_total{HOST}[$__rate_interval])", "{{instance}}"),
             unit="percentunit",
             warn=0.2,
@@ -163,7 +163,7 @@ _COST = Row(
 BOARD = Board(
     name="collector",
     title="Collector",
-    description="Can the other boards be believed? What was read, what was not, and what it costs.",
+    description="Is the data of the other boards complete? What was read, what was not, and what the collector uses.",
     depth=Depth.HOST,
     rows=(_SOURCES, _PAGE, _COST),
 )

@@ -1,4 +1,4 @@
-"""The board that answers: which hypervisor, which guest needs somebody now."""
+"""The board that answers: which hypervisor, which guest needs attention now."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
@@ -8,20 +8,20 @@ _NOW = Row(
     title="Now",
     panels=(
         number(
-            "Hypervisors that answer",
+            "Hypervisors up",
             "Hypervisors whose collector answers. Bad: fewer than there are.",
             "count(up{HOST} == 1)",
             empty="none",
         ),
         number(
             "Collectors down",
-            "Hypervisors whose collector does not answer: nothing is known of their guests. Bad: any.",
+            "Hypervisors whose collector does not answer: their guests have no metrics. Bad: any.",
             "count(up{HOST} == 0) or vector(0)",
             bad=1,
         ),
         number(
             "libvirt down",
-            "Hypervisors whose libvirt does not answer: guests run on, nobody can act on them. Bad: any.",
+            "Hypervisors whose libvirt does not answer: guests run, but cannot be managed. Bad: any.",
             "count(libvirt_up{HOST} == 0) or vector(0)",
             bad=1,
         ),
@@ -31,14 +31,14 @@ _NOW = Row(
             "count(libvirt_domain_info_virtual_cpus{HOST})",
         ),
         number(
-            "Guests that do not answer",
+            "Guests with blocked monitor",
             "Guests whose QEMU has not answered its monitor for 10 seconds. Bad: any; they may hang.",
             "count(libvirt_domain_monitor_blocked_seconds{HOST} > 10) or vector(0)",
             bad=1,
         ),
         number(
-            "Guests of nobody",
-            "Guests for which no resolver knows a tenant: billed to nobody. Bad: any.",
+            "Unassigned guests",
+            "Guests without a tenant: no resolver knows them, and their use is not billed. Bad: any.",
             "sum(hostcollector_domains_unassigned{HOST})",
             warn=1,
         ),
@@ -49,7 +49,7 @@ _ALERTS = Row(
     panels=(
         Table(
             title="Firing alerts",
-            description="Everything that fires on the chosen hypervisors; what each means stands in the runbook.",
+            description="Alerts that fire on the chosen hypervisors; the runbook explains each of them.",
             columns=(
                 Column("Severity", "severity"),
                 Column("Alert", "alertname"),
@@ -71,8 +71,8 @@ _HYPERVISORS = Row(
     panels=(
         Table(
             title="Hypervisors",
-            description="One line each; click the name for its own board. Bad is red: no libvirt, failed sources, "
-            "processors or memory nearly used up.",
+            description="One line each; click the name for its own board. Red is bad: no libvirt, failed sources, "
+            "CPUs or memory nearly used up.",
             columns=(
                 Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
                 Column(
@@ -83,7 +83,7 @@ _HYPERVISORS = Row(
                     low_is_bad=True,
                 ),
                 Column(
-                    "Sources that fail",
+                    "Failed sources",
                     expr="count by (instance) (hostcollector_source_up{HOST} == 0) or 0 * max by (instance) (up{HOST})",
                     bad=1,
                 ),
@@ -122,7 +122,7 @@ _HYPERVISORS = Row(
         ),
         graph(
             "CPU used by guests",
-            "Share of each hypervisor's processors that its guests use. Bad: above 90 % guests wait for each other.",
+            "Share of each hypervisor's CPUs that its guests use. Bad: above 90 % guests wait for each other.",
             Query(
                 "sum by (instance) (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval]))"
                 " / max by (instance) (hostcollector_host_cpus_online{HOST})",
@@ -135,7 +135,7 @@ _HYPERVISORS = Row(
         ),
         graph(
             "Memory free",
-            "Memory that each hypervisor could still hand out. Bad: below 3 % guests are swapped out or killed.",
+            "Memory that each hypervisor has available. Bad: below 3 % guests are swapped out or killed.",
             Query(
                 "hostcollector_host_memory_available_bytes{HOST} / hostcollector_host_memory_bytes{HOST}",
                 "{{instance}}",
@@ -149,11 +149,11 @@ _HYPERVISORS = Row(
     ),
 )
 _WORST = Row(
-    title="Guests that suffer most",
+    title="Most affected guests",
     panels=(
         graph(
             "Run delay",
-            "Guests whose worst vCPU waits longest for a processor (steal). Bad: above 10 % of the time.",
+            "Guests whose worst vCPU waits longest for a CPU (steal). Bad: above 10 % of the time.",
             Query(
                 "topk(10, max by (instance, tenant, domain, uuid)"
                 " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval])))",
@@ -166,7 +166,7 @@ _WORST = Row(
         ),
         graph(
             "Disk latency",
-            "Disks whose reads and writes take longest. Bad: above 100 ms; all on one storage means the storage.",
+            "Disks whose reads and writes take longest. Bad: above 100 ms; if all are on one storage, it is the cause.",
             Query(
                 "topk(10, (rate(libvirt_domain_block_stats_read_time_seconds_total{HOST}[$__rate_interval])"
                 " + rate(libvirt_domain_block_stats_write_time_seconds_total{HOST}[$__rate_interval]))"
@@ -186,7 +186,7 @@ _TENANTS = Row(
     panels=(
         graph(
             "CPU by tenant",
-            "Processors that each tenant's guests keep busy. Bad: one tenant that grows at the others' cost.",
+            "CPUs that each tenant's guests use. Bad: one tenant that grows at the others' expense.",
             Query(
                 "topk(10, sum by (tenant) (rate(libvirt_domain_vcpu_time_seconds_total{HOST}[$__rate_interval])))",
                 "{{tenant}}",
@@ -207,7 +207,7 @@ _TENANTS = Row(
 BOARD = Board(
     name="fleet",
     title="Fleet",
-    description="All hypervisors: which of them, and which guest, needs somebody now?",
+    description="All hypervisors: which of them, or which guest, needs attention now?",
     depth=Depth.HOST,
     rows=(_NOW, _ALERTS, _HYPERVISORS, _WORST, _TENANTS),
 )

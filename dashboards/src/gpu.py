@@ -1,4 +1,4 @@
-"""The board that answers: which GPU is sick, which one idles, and whose is it."""
+"""The board that answers: which GPU is unhealthy, which one idles, and which tenant has it."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Panel, Query, Row, Table, Target, graph
@@ -10,7 +10,7 @@ def _both(
     description: str,
     pattern: str,
     legend: str,
-    empty: str = "no GPU that tells it",
+    empty: str = "no GPU reports it",
     **about: object,
 ) -> Panel:
     """Return a graph of a family that GPUs of guests and those of the host share; `@` is its prefix and scope."""
@@ -27,11 +27,11 @@ def _both(
 
 
 _WHICH = Row(
-    title="Which GPUs",
+    title="Inventory",
     panels=(
         Table(
             title="GPUs of guests",
-            description="Passed-through GPUs and vGPUs by owner. Bad: mode and model that were not sold.",
+            description="Passed-through GPUs and vGPUs by owner. Bad: a mode or model that differs from the flavour.",
             columns=(
                 Column("GPU", "gpu"),
                 Column("Model", "model"),
@@ -47,7 +47,7 @@ _WHICH = Row(
         ),
         Table(
             title="GPUs of the host",
-            description="GPUs that no guest owns, or that are split into vGPUs. Bad: an idle GPU that is paid for.",
+            description="GPUs that no guest owns, or that are split into vGPUs. Bad: an idle GPU that should be assigned.",
             columns=(
                 Column("GPU", "gpu"),
                 Column("Model", "model"),
@@ -58,8 +58,8 @@ _WHICH = Row(
             empty="the host keeps no GPU",
         ),
         _both(
-            "Who sees the GPU",
-            "1 if the source sees the GPU. Bad: 0 everywhere; a passed-through GPU is seen by the BMC only.",
+            "GPU telemetry sources",
+            "1 if a source reports the GPU. Bad: 0; the BMC is the only source for a passed-through GPU.",
             "max without (source, pci_address) (@_gpu_observable{ALL})",
             "{{gpu}}",
             width=24,
@@ -70,11 +70,11 @@ _WHICH = Row(
     ),
 )
 _USE = Row(
-    title="Use",
+    title="Utilization",
     panels=(
         _both(
-            "Busy",
-            "Share of time in which the GPU was busy. Bad: 0 on a GPU that is rented, or for one rank of a job.",
+            "GPU utilization",
+            "Share of time in which the GPU was busy. Bad: 0 on an assigned GPU, or on one GPU of a job.",
             '@_gpu_utilization_ratio{ALL, engine="gpu"}',
             "{{gpu}}",
             unit="percentunit",
@@ -82,7 +82,7 @@ _USE = Row(
         ),
         _both(
             "Device memory in use",
-            "Share of the device memory. Bad: 100 %, the work fails.",
+            "Share of the device memory. Bad: 100 %, programs fail.",
             "@_gpu_memory_used_bytes{ALL} / @_gpu_memory_bytes{ALL}",
             "{{gpu}}",
             unit="percentunit",
@@ -92,14 +92,14 @@ _USE = Row(
         ),
         _both(
             "Power, share of the limit",
-            "Power that the GPU draws of what it may. Bad: 100 % with low clocks; 0 with full use.",
+            "Power draw of the GPU by its limit. Bad: 100 % with low clocks; 0 with full use.",
             "@_gpu_power_watts{ALL} / @_gpu_power_limit_watts{ALL}",
             "{{gpu}}",
             unit="percentunit",
         ),
         _both(
             "Energy",
-            "Mean power from the energy counter, for accounts. Bad: nothing by itself.",
+            "Mean power from the energy counter, for billing.",
             "rate(@_gpu_energy_joules_total{ALL}[$__rate_interval])",
             "{{gpu}}",
             unit="watt",
@@ -107,11 +107,11 @@ _USE = Row(
     ),
 )
 _HEAT = Row(
-    title="Heat and clocks",
+    title="Temperature and clocks",
     panels=(
         _both(
             "Temperature",
-            "Bad: above 85 °C; the GPU slows down, then shuts off.",
+            "Temperature of each GPU. Bad: above 85 °C; the GPU slows down, then shuts off.",
             "@_gpu_temperature_celsius{ALL}",
             "{{gpu}}",
             unit="celsius",
@@ -119,8 +119,8 @@ _HEAT = Row(
             bad=85,
         ),
         _both(
-            "Temperature of the memory",
-            "Bad: above 95 °C.",
+            "Memory temperature",
+            "Temperature of the device memory. Bad: above 95 °C.",
             "@_gpu_memory_temperature_celsius{ALL}",
             "{{gpu}}",
             unit="celsius",
@@ -128,27 +128,27 @@ _HEAT = Row(
             bad=95,
         ),
         _both(
-            "Headroom until it slows down",
-            "How much warmer the GPU may get. Bad: below 5 °C.",
+            "Temperature headroom",
+            "Distance to thermal throttling. Bad: below 5 °C.",
             "@_gpu_temperature_headroom_celsius{ALL}",
             "{{gpu}}",
             unit="celsius",
             warn=10,
             bad=5,
             low_is_bad=True,
-            empty="no GPU whose BMC is asked",
+            empty="no GPU with data from a BMC",
         ),
         _both(
-            "Held back",
-            "Share of time in which the clocks were held down, by reason. Bad: thermal, board_limit, reliability.",
+            "Clock throttling",
+            "Share of time in which clocks were throttled, by reason. Bad: thermal, board_limit, reliability.",
             "rate(@_gpu_throttle_seconds_total{ALL}[$__rate_interval])",
             "{{gpu}} {{reason}}",
             unit="percentunit",
             warn=0.1,
         ),
         _both(
-            "Clocks held now",
-            "Why the clocks are below their best now. Bad: hw_slowdown, hw_thermal, hw_power_brake.",
+            "Active throttle reasons",
+            "Why clocks are below their maximum now. Bad: hw_slowdown, hw_thermal, hw_power_brake.",
             '@_gpu_clocks_held{ALL, reason!="idle"} == 1',
             "{{gpu}} {{reason}}",
             empty="none",
@@ -160,7 +160,7 @@ _HEALTH = Row(
     panels=(
         _both(
             "Memory errors (ECC)",
-            "Errors in each interval. Bad: any uncorrected one; corrected ones that go on.",
+            "Errors in each interval. Bad: any uncorrected one; corrected ones that repeat.",
             "increase(@_gpu_memory_ecc_errors_total{ALL}[$__rate_interval])",
             "{{gpu}} {{memory}} {{severity}}",
             bad=1,
@@ -177,60 +177,60 @@ _HEALTH = Row(
                 "{{gpu}} Xid {{xid}} {{instance}}",
             ),
             bad=1,
-            empty="no GPU whose driver the host sees",
+            empty="no GPU with NVIDIA's driver on the host",
         ),
         _both(
-            "Health, by the BMC",
-            "0 is OK, 1 a warning, 2 critical. Bad: any but 0; the BMC's event log says why.",
+            "Health reported by the BMC",
+            "0 is OK, 1 a warning, 2 critical. Bad: above 0; the BMC's event log has the reason.",
             "@_gpu_health_id{ALL}",
             "{{gpu}}",
             warn=1,
             bad=2,
-            empty="no GPU whose BMC is asked",
+            empty="no GPU with data from a BMC",
         ),
         _both(
-            "PCIe errors, by the GPU",
+            "PCIe errors counted by the GPU",
             "PCIe errors that the GPU itself counts, in each interval. Bad: nonfatal and fatal ones.",
             "increase(@_gpu_pcie_errors_total{ALL}[$__rate_interval])",
             "{{gpu}} {{kind}}",
             bad=1,
-            empty="no GPU whose BMC is asked",
+            empty="no GPU with data from a BMC",
         ),
         _both(
-            "Rows of memory to be replaced",
-            "1 or 2 if bad rows wait for a reset or could not be replaced. Bad: any; a failure means a new GPU.",
+            "Row remapping pending or failed",
+            "1 if bad rows wait for a reset or could not be replaced, 2 if both. Bad: any; after a failure replace the GPU.",
             "@_gpu_row_remapping_pending{ALL} + @_gpu_row_remapping_failed{ALL}",
-            "{{gpu}} waits for a reset, or has failed",
+            "{{gpu}}",
             bad=1,
         ),
         _both(
-            "Banks without spare rows",
-            "Banks of memory that have few or no spare rows left. Bad: any with none.",
+            "Memory banks low on spare rows",
+            "Memory banks with few or no spare rows left. Bad: banks with none.",
             '@_gpu_row_remapping_banks{ALL, spares=~"low|none"}',
             "{{gpu}} {{spares}}",
             warn=1,
         ),
         _both(
-            "PCIe packets repeated",
-            "Bad: any that goes on; the link is bad.",
+            "PCIe replays",
+            "PCIe packets that were sent again. Bad: a rate that stays; the link is bad.",
             "rate(@_gpu_pcie_replays_total{ALL}[$__rate_interval])",
             "{{gpu}}",
             unit="ops",
             warn=1,
         ),
         _both(
-            "PCIe link below its best",
-            "1 where speed or width is below what both ends can do. Bad: width; an idle GPU lowers its speed.",
+            "PCIe link degraded",
+            "1 if speed or width is below what both ends support. Bad: width; an idle GPU lowers its speed.",
             "@_pci_link_degraded{ALL}",
             "{{pci_address}} {{aspect}}",
             bad=1,
         ),
         graph(
-            "GPUs that fell off the bus",
-            "1 if the GPU does not answer its driver any more. Bad: any.",
+            "Lost GPUs",
+            "1 if the GPU no longer answers its driver. Bad: any.",
             Query("hostcollector_host_gpu_lost{HOST}", "{{gpu}} {{instance}}"),
             bad=1,
-            empty="no GPU whose driver the host sees",
+            empty="no GPU with NVIDIA's driver on the host",
         ),
     ),
 )
@@ -239,7 +239,7 @@ _NVLINK = Row(
     panels=(
         _both(
             "Data received",
-            "Bad: one GPU of a job far below the others.",
+            "Data over NVLink. Bad: one GPU of a job far below the others.",
             "rate(@_gpu_nvlink_receive_bytes_total{ALL}[$__rate_interval])",
             "{{gpu}}",
             unit="Bps",
@@ -247,7 +247,7 @@ _NVLINK = Row(
         ),
         _both(
             "Data sent",
-            "Bad: one GPU of a job far below the others.",
+            "Data over NVLink. Bad: one GPU of a job far below the others.",
             "rate(@_gpu_nvlink_transmit_bytes_total{ALL}[$__rate_interval])",
             "{{gpu}}",
             unit="Bps",
@@ -263,7 +263,7 @@ _NVLINK = Row(
         ),
         _both(
             "Links up",
-            "NVLinks that are active. Bad: fewer than its neighbours have.",
+            "Active NVLinks. Bad: fewer than on other GPUs of the host.",
             "sum without (link) (@_gpu_nvlink_up{ALL})",
             "{{gpu}}",
             empty="no NVLinks",
@@ -275,7 +275,7 @@ _SHARED = Row(
     panels=(
         graph(
             "vGPU licences",
-            "1 if the guest's driver holds a licence. Bad: 0; the vGPU is slowed down after a while.",
+            "1 if the guest's driver has a licence. Bad: 0; the vGPU is slowed down later.",
             Query("libvirt_domain_gpu_vgpu_licensed{GUEST}", "{{gpu}}, {{domain}} ({{tenant}})"),
             bad=0.5,
             low_is_bad=True,
@@ -299,7 +299,7 @@ _SHARED = Row(
 BOARD = Board(
     name="gpu",
     title="GPUs",
-    description="GPUs of guests and of the host: which is sick, which idles, and whose is it?",
+    description="GPUs of guests and of the host: which one is unhealthy, which one idles, and which tenant has it?",
     depth=Depth.GUESTS,
     rows=(_WHICH, _USE, _HEAT, _HEALTH, _NVLINK, _SHARED),
 )

@@ -1,4 +1,4 @@
-"""The board that answers: what does this guest do, what does it wait for, and what happened to it."""
+"""The board that answers: what does this guest do, what does it wait for, and which events did it have."""
 
 from dashboards.src.board import Board
 from dashboards.src.guest_devices import DEVICES, DISKS, NETWORK
@@ -28,7 +28,7 @@ _STATE = Row(
     panels=(
         states(
             "State",
-            "What libvirt says that the guest does, on each hypervisor that has it. Bad: paused or crashed.",
+            "State of the guest in libvirt, on each hypervisor that has it. Bad: paused or crashed.",
             Query("libvirt_domain_info_vstate{GUEST}", "{{instance}}"),
             states=_STATES,
             unit="none",
@@ -36,7 +36,7 @@ _STATE = Row(
             height=5,
         ),
         Table(
-            title="Who it is",
+            title="Identity",
             description="Tenant, hypervisor and how the tenant was found.",
             columns=(
                 Column("Guest", "domain"),
@@ -77,7 +77,7 @@ _STATE = Row(
         ),
         graph(
             "Job: data left to move",
-            "Bad: a migration whose rest does not shrink: the guest writes faster than the network carries.",
+            "Data of a running job. Bad: a rest that does not shrink: the guest writes faster than the network transfers.",
             Query("libvirt_domain_job_info_data_remaining_bytes{GUEST}", "{{instance}} left"),
             Query("libvirt_domain_job_info_data_total_bytes{GUEST}", "{{instance}} in all"),
             unit="bytes",
@@ -85,25 +85,25 @@ _STATE = Row(
         ),
         graph(
             "Time since start",
-            "Age of the QEMU process. Bad: a fall that nobody ordered: it was restarted.",
+            "Age of the QEMU process. Bad: an unplanned drop, which is a restart.",
             Query("time() - libvirt_domain_start_timestamp_seconds{GUEST}", "{{instance}}"),
             unit="s",
         ),
     ),
 )
 _CPU = Row(
-    title="Processors",
+    title="CPU",
     panels=(
         graph(
             "vCPU use",
-            "Share of time that each vCPU ran. Bad: all at 100 % for long, the guest is too small.",
+            "Share of time that each vCPU ran. Bad: all at 100 % for long; the guest is too small.",
             Query("rate(libvirt_domain_vcpu_time_seconds_total{GUEST}[$__rate_interval])", "vCPU {{vcpu}}"),
             unit="percentunit",
             maximum=1,
         ),
         graph(
             "Run delay",
-            "Time that each vCPU waited for a processor; the guest sees it as steal. Bad: above 10 %.",
+            "Time that each vCPU waited for a CPU; the guest sees it as steal. Bad: above 10 %.",
             Query("rate(libvirt_domain_vcpu_delay_seconds_total{GUEST}[$__rate_interval])", "vCPU {{vcpu}}"),
             unit="percentunit",
             warn=0.05,
@@ -111,7 +111,7 @@ _CPU = Row(
         ),
         graph(
             "QEMU's other threads",
-            "Processors that emulator, I/O and vhost threads keep busy. Bad: one thread at 1 is a bottleneck.",
+            "CPUs that emulator, I/O and vhost threads use. Bad: one thread at 100 % is a bottleneck.",
             Query("rate(libvirt_domain_emulator_cpu_seconds_total{GUEST}[$__rate_interval])", "emulator"),
             Query(
                 "rate(libvirt_domain_iothread_cpu_seconds_total{GUEST}[$__rate_interval])", "I/O {{iothread}}"
@@ -125,7 +125,7 @@ _CPU = Row(
         ),
         graph(
             "Run delay of QEMU's other threads",
-            "Time that they waited for a processor; disks and network wait with them. Bad: above 10 %.",
+            "Time that these threads waited for a CPU; disks and network wait with them. Bad: above 10 %.",
             Query("rate(libvirt_domain_emulator_delay_seconds_total{GUEST}[$__rate_interval])", "emulator"),
             Query(
                 "rate(libvirt_domain_iothread_delay_seconds_total{GUEST}[$__rate_interval])",
@@ -149,11 +149,11 @@ _CPU = Row(
             unit="percentunit",
             warn=0.1,
             bad=0.25,
-            empty="it has no CPU quota, or sleeps",
+            empty="no CPU quota, or the guest is idle",
         ),
         graph(
             "Preemptions",
-            "How often each vCPU had to give its processor up. Bad: thousands per second.",
+            "How often each vCPU was preempted. Bad: thousands per second.",
             Query(
                 'rate(libvirt_domain_vcpu_context_switches_total{GUEST, type="involuntary"}[$__rate_interval])',
                 "vCPU {{vcpu}}",
@@ -168,7 +168,7 @@ _MEMORY = Row(
     panels=(
         graph(
             "Memory",
-            "What the guest may use, what it still has, and what QEMU holds. Bad: usable near 0.",
+            "Memory that the guest may use, still has free, and holds on the host. Bad: usable near 0.",
             Query("libvirt_domain_memory_stats_actual_balloon_bytes{GUEST}", "granted"),
             Query("libvirt_domain_memory_stats_usable_bytes{GUEST}", "usable inside"),
             Query("libvirt_domain_memory_stats_disk_caches_bytes{GUEST}", "caches inside"),
@@ -176,8 +176,8 @@ _MEMORY = Row(
             unit="bytes",
         ),
         graph(
-            "Swapping inside",
-            "Memory that the guest reads from swap (up) and writes to it (down). Bad: any that goes on.",
+            "Guest swapping",
+            "Memory that the guest reads from its swap (up) and writes to it (down). Bad: a rate that stays.",
             Query(
                 "rate(libvirt_domain_memory_stats_swap_in_bytes{GUEST}[$__rate_interval])",
                 "read from swap inside",
@@ -202,8 +202,8 @@ _MEMORY = Row(
             empty="the guest's balloon driver does not report",
         ),
         graph(
-            "Age of the guest's own figures",
-            "How old the balloon driver's figures are. Bad: above a minute; the lines above are then history.",
+            "Age of balloon statistics",
+            "Age of the balloon driver's statistics. Bad: above a minute; the graphs above are then outdated.",
             Query("libvirt_domain_memory_stats_age_seconds{GUEST}", "{{instance}}"),
             unit="s",
             warn=60,
@@ -216,7 +216,7 @@ _MEMORY = Row(
 BOARD = Board(
     name="guest",
     title="Guest",
-    description="One guest: what it does, what it waits for, what happened to it.",
+    description="One guest: what it does, what it waits for, which events it had.",
     depth=Depth.ONE_GUEST,
     rows=(_STATE, _CPU, _MEMORY, DISKS, NETWORK, *DEVICES),
 )

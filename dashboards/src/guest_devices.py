@@ -28,7 +28,7 @@ DISKS = Row(
         ),
         graph(
             "Requests in flight",
-            "Requests under way on average. Bad: above 32 with growing latency: the storage does not keep up.",
+            "Requests in flight on average. Bad: above 32 with growing latency; the storage does not keep up.",
             Query(f"{_READ_TIME} + {_WRITE_TIME}", _DISK),
             warn=16,
             bad=32,
@@ -48,8 +48,8 @@ DISKS = Row(
             unit="iops",
         ),
         graph(
-            "Share of its limits",
-            "How much of each limit the disk uses. Bad: at 100 % the guest is slowed down on purpose.",
+            "Share of the disk's limits",
+            "How much of each limit the disk uses. Bad: at 100 % the limit slows the guest down.",
             Query(
                 f"({_READ_BYTES} + {_WRITE_BYTES}) / libvirt_domain_block_stats_limit_total_bytes{{GUEST}}",
                 f"{_DISK} bytes",
@@ -70,11 +70,11 @@ DISKS = Row(
             unit="percentunit",
             warn=0.9,
             bad=1,
-            empty="its disks have no limits",
+            empty="the disks have no limits",
         ),
         graph(
             "Latency, 99th percentile",
-            "What 99 of 100 requests stay below. Bad: seconds, even where the mean looks well.",
+            "99 of 100 requests are faster. Bad: seconds, even if the mean is low.",
             Query(
                 "histogram_quantile(0.99, sum by (le, target_device, operation)"
                 " (rate(libvirt_domain_block_latency_seconds_bucket{GUEST}[$__rate_interval])))",
@@ -83,7 +83,7 @@ DISKS = Row(
             unit="s",
             warn=0.1,
             bad=1,
-            empty="its disks have no latency histograms (libvirt 12)",
+            empty="no latency histograms (they need libvirt 12)",
         ),
     ),
 )
@@ -138,7 +138,7 @@ NETWORK = Row(
         ),
         graph(
             "Dropped packets",
-            "Packets that the guest did not take in time (up) or could not send (down). Bad: any that goes on.",
+            "Packets that the guest did not read in time (up) or could not send (down). Bad: a rate that stays.",
             Query(
                 "rate(libvirt_domain_interface_stats_receive_drops_total{GUEST}[$__rate_interval])",
                 "{{target_device}} to the guest",
@@ -168,26 +168,26 @@ _GPUS = Row(
     panels=(
         graph(
             "Use",
-            "How busy each GPU is. Bad: 0 while the tenant says that it works.",
+            "Utilization of each GPU. Bad: 0 while the tenant runs a job.",
             Query('libvirt_domain_gpu_utilization_ratio{GUEST, engine="gpu"}', "{{gpu}}"),
             unit="percentunit",
             maximum=1,
-            empty="no GPU whose use the host sees",
+            empty="no source reports the GPU's utilization",
         ),
         graph(
             "Device memory",
-            "Device memory in use. Bad: at its size, the work fails.",
+            "Device memory in use. Bad: all of it; programs fail.",
             Query("libvirt_domain_gpu_memory_used_bytes{GUEST}", "{{gpu}} used"),
             Query("libvirt_domain_gpu_memory_bytes{GUEST}", "{{gpu}} size"),
             unit="bytes",
-            empty="no GPU whose memory the host sees",
+            empty="no source reports the GPU's memory",
         ),
         graph(
             "Power",
             "Power that each GPU draws. Bad: at its limit for long with low clocks.",
             Query("libvirt_domain_gpu_power_watts{GUEST}", "{{gpu}}"),
             unit="watt",
-            empty="no GPU whose power the host sees",
+            empty="no source reports the GPU's power",
         ),
         graph(
             "Temperature",
@@ -196,7 +196,7 @@ _GPUS = Row(
             unit="celsius",
             warn=80,
             bad=85,
-            empty="no GPU whose temperature the host sees",
+            empty="no source reports the GPU's temperature",
         ),
     ),
 )
@@ -206,7 +206,7 @@ _PCI = Row(
     panels=(
         graph(
             "PCIe errors",
-            "Errors found at each device. Bad: any fatal or nonfatal one, corrected ones that go on.",
+            "Errors of each device. Bad: any fatal or nonfatal one; corrected ones that repeat.",
             Query(
                 "increase(libvirt_domain_pci_aer_errors_total{GUEST}[$__rate_interval])",
                 "{{pci_address}} {{severity}}",
@@ -215,11 +215,11 @@ _PCI = Row(
             empty="no device counts PCIe errors",
         ),
         graph(
-            "Link below its best",
-            "1 where speed or width of a link is below what both ends can do. Bad: width; an idle GPU lowers speed.",
+            "PCIe link degraded",
+            "1 if speed or width of a link is below what both ends support. Bad: width; an idle GPU lowers its speed.",
             Query("libvirt_domain_pci_link_degraded{GUEST}", "{{pci_address}} {{aspect}}"),
             bad=1,
-            empty="it has no PCI device",
+            empty="no PCI device",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What is short on this hypervisor? Use, saturation and errors of each resource, side by side."""
+"""Which resource is short on this hypervisor? Use, saturation and errors of each one, side by side."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Query, Row, Table, Target, graph
@@ -7,11 +7,11 @@ from dashboards.src.variables import Depth
 _GUEST = "{{domain}} ({{tenant}})"
 
 _CPU = Row(
-    title="Processors",
+    title="CPU",
     panels=(
         graph(
             "Use: CPU by guest",
-            "Processors that each guest keeps busy, QEMU's own threads included. Bad: the sum near the host's CPUs.",
+            "CPUs that each guest uses, QEMU's own threads included. Bad: a sum near the host's CPUs.",
             Query(
                 "topk(20, sum by (instance, tenant, domain, uuid)"
                 " (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval])))",
@@ -22,7 +22,7 @@ _CPU = Row(
         ),
         graph(
             "Saturation: run delay by guest",
-            "Time that the worst vCPU of each guest waits for a processor (steal). Bad: above 10 %.",
+            "Time that the worst vCPU of each guest waits for a CPU (steal). Bad: above 10 %.",
             Query(
                 "topk(20, max by (instance, tenant, domain, uuid)"
                 " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval])))",
@@ -35,7 +35,7 @@ _CPU = Row(
         ),
         graph(
             "vCPUs per CPU",
-            "vCPUs of the active guests for each physical CPU. Bad: above what was planned; run delay tells.",
+            "vCPUs of the active guests for each physical CPU. Bad: above the planned ratio, with high run delay.",
             Query(
                 "sum by (instance) (libvirt_domain_info_virtual_cpus{HOST})"
                 " / max by (instance) (hostcollector_host_cpus_online{HOST})",
@@ -64,14 +64,14 @@ _MEMORY = Row(
     panels=(
         graph(
             "Use: resident memory by guest",
-            "Memory that each QEMU holds, and what the host has. Bad: the sum near the host's memory.",
+            "Resident memory of each QEMU, and the host's memory. Bad: a sum near the host's memory.",
             Query("topk(20, libvirt_domain_memory_stats_rss_bytes{HOST})", _GUEST),
             Query("hostcollector_host_memory_bytes{HOST}", "memory of {{instance}}"),
             unit="bytes",
             leads_to=Target.GUEST,
         ),
         graph(
-            "Saturation: waiting for memory",
+            "Saturation: memory pressure",
             "Share of time in which all tasks of a guest waited for memory (pressure). Bad: above 1 %.",
             Query(
                 "topk(20, rate(libvirt_domain_pressure_memory_stalled_seconds_total{HOST}[$__rate_interval]))",
@@ -80,34 +80,34 @@ _MEMORY = Row(
             unit="percentunit",
             warn=0.01,
             bad=0.1,
-            empty="the kernel tells no pressure (psi=1)",
+            empty="the kernel reports no pressure (boot it with psi=1)",
             leads_to=Target.GUEST,
         ),
         graph(
             "Free memory",
-            "Memory that the host could still hand out, and that of its NUMA nodes. Bad: a node near 0.",
+            "Available memory of the host and free memory of its NUMA nodes. Bad: a node near 0.",
             Query("hostcollector_host_memory_available_bytes{HOST}", "{{instance}} available"),
             Query("hostcollector_host_numa_memory_free_bytes{HOST}", "{{instance}} node {{node}} free"),
             unit="bytes",
         ),
         graph(
             "Swapped out by the host",
-            "Guest memory that the host has swapped out; each access stalls a vCPU. Bad: any that grows.",
+            "Guest memory that the host has swapped out; each access stalls a vCPU. Bad: growth.",
             Query("topk(20, libvirt_domain_cgroup_memory_swap_bytes{HOST})", _GUEST),
             unit="bytes",
             warn=1 << 20,
             bad=100 << 20,
-            empty="control groups do not count swap here",
+            empty="control groups do not account swap",
             leads_to=Target.GUEST,
         ),
         graph(
             "Free huge pages",
-            "Huge pages that no guest holds. Bad: fewer than the next guest needs; it will not start.",
+            "Unused huge pages. Bad: fewer than the next guest needs; it cannot start.",
             Query(
                 "hostcollector_host_hugepages_free{HOST}",
                 "{{instance}} node {{node}}, {{page_size_bytes}} bytes",
             ),
-            empty="no huge pages are set aside",
+            empty="no huge pages are reserved",
         ),
     ),
 )
@@ -116,7 +116,7 @@ _DISK = Row(
     panels=(
         graph(
             "Use: data read and written",
-            "What all guests read (up) and write (down).",
+            "Data that all guests read (up) and write (down).",
             Query(
                 "sum by (instance) (rate(libvirt_domain_block_stats_read_bytes_total{HOST}[$__rate_interval]))",
                 "{{instance}} read",
@@ -130,7 +130,7 @@ _DISK = Row(
         ),
         graph(
             "Saturation: requests in flight",
-            "Requests that each disk has under way on average. Bad: above 32; latency grows with it.",
+            "Requests in flight on average, by disk. Bad: above 32; latency grows.",
             Query(
                 "topk(20, rate(libvirt_domain_block_stats_read_time_seconds_total{HOST}[$__rate_interval])"
                 " + rate(libvirt_domain_block_stats_write_time_seconds_total{HOST}[$__rate_interval]))",
@@ -147,7 +147,7 @@ _NETWORK = Row(
     panels=(
         graph(
             "Use: data received and sent",
-            "What all guests receive (up) and send (down) over the host's own interfaces.",
+            "Data that all guests receive (up) and send (down) over the host's own interfaces.",
             Query(
                 "sum by (instance) (rate(libvirt_domain_interface_stats_receive_bytes_total{HOST}[$__rate_interval]))",
                 "{{instance}} received",
@@ -161,7 +161,7 @@ _NETWORK = Row(
         ),
         graph(
             "Saturation: dropped packets",
-            "Packets that a guest did not take in time, or could not send. Bad: any that goes on.",
+            "Packets that a guest did not read in time, or could not send. Bad: a rate that stays.",
             Query(
                 "topk(20, rate(libvirt_domain_interface_stats_receive_drops_total{HOST}[$__rate_interval])"
                 " + rate(libvirt_domain_interface_stats_transmit_drops_total{HOST}[$__rate_interval]))",
@@ -179,7 +179,7 @@ _GUESTS = Row(
     panels=(
         Table(
             title="Guests",
-            description="One line each; click the name for its own board. Red is bad: it waits, or does not answer.",
+            description="One line each; click the name for its own board. Red is bad: the guest waits for a CPU, or does not answer.",
             columns=(
                 Column("Guest", "domain", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
@@ -235,8 +235,8 @@ _ERRORS = Row(
             empty="no device counts PCIe errors",
         ),
         graph(
-            "Sources that fail",
-            "Sources of the collector that gave nothing. Bad: any; its series are missing.",
+            "Failed sources",
+            "Sources of the collector that failed. Bad: any; its series are missing.",
             Query("(1 - hostcollector_source_up{HOST}) > 0", "{{instance}} {{source}}"),
             bad=1,
             empty="none",
@@ -247,7 +247,7 @@ _ERRORS = Row(
 BOARD = Board(
     name="hypervisor",
     title="Hypervisor",
-    description="Use, saturation and errors of a hypervisor's resources: what is short, and who takes it?",
+    description="Use, saturation and errors of a hypervisor's resources: which one is short, and which guest uses it?",
     depth=Depth.HOST,
     rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ERRORS),
 )

@@ -16,7 +16,7 @@ _TITLES = {
 
 
 def link(target: Target, source: str) -> dict[str, object]:
-    """Return a data link; `source` is where the chosen value stands: `__field.labels` or `__data.fields`."""
+    """Return a data link; `source` is where the chosen value is: `__field.labels` or `__data.fields`."""
     variable, label = _CHOSEN[target]
     return {
         "title": _TITLES[target],

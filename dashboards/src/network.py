@@ -1,4 +1,4 @@
-"""The board that answers: does the network between tenants carry what it should, and keep apart what it must."""
+"""The board that answers: is the network fast enough, and does it isolate tenants from each other."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
@@ -10,66 +10,66 @@ _POLICY = Row(
     title="Isolation",
     panels=(
         number(
-            "Broken rules",
-            "Rules that keep tenants apart and that some VF breaks. Bad: any.",
+            "VF policy violations",
+            "VF settings that do not isolate tenants. Bad: any.",
             "sum(libvirt_domain_vf_policy_drift{GUEST}) or vector(0)",
             bad=1,
         ),
         number(
-            "VFs with guests",
+            "Assigned VFs",
             "VFs that guests own.",
             "count(libvirt_domain_vf_info{GUEST})",
             empty="none",
         ),
         number(
-            "VFs without",
+            "Unassigned VFs",
             "VFs that no guest owns.",
             "count(hostcollector_host_vf_info{HOST})",
             empty="none",
         ),
         number(
-            "Cards that do not count",
-            "Cards whose driver counts nothing for each VF: they have no traffic below. Bad for accounting: any.",
+            "NICs without VF counters",
+            "NICs whose driver has no counters for VFs: their traffic is not shown below. Bad for billing: any.",
             "count(hostcollector_host_pf_vf_counters_supported{HOST} == 0) or vector(0)",
             warn=1,
         ),
         number(
             "Unclaimed switch ports",
-            "Ports that were made for a guest and belong to no active one. Bad: a number that grows.",
+            "Ports of guests that are not active. Bad: a number that grows.",
             "sum(hostcollector_ovs_ports_unclaimed{HOST})",
             empty="no switch",
             warn=1,
         ),
         number(
-            "VLANs nobody knows",
-            "VLANs of guests that the fabric's controller has no network for. Bad: any.",
+            "Unresolved VLANs",
+            "VLANs of guests for which the fabric controller has no network, or several. Bad: any.",
             "sum(hostcollector_network_vlans_unresolved{HOST})",
             empty="no NDFC",
             warn=1,
         ),
         Table(
-            title="Rules that are broken",
-            description="VFs that are not set as isolation between tenants wants it. Bad: any line.",
+            title="VF policy violations",
+            description="VFs whose settings do not isolate tenants. Bad: any line.",
             columns=(
                 Column("Guest", "domain", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
                 Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
-                Column("Card", "pf"),
+                Column("NIC", "pf"),
                 Column("VF", "vf"),
                 Column("Rule", "rule"),
                 Column("UUID", "uuid", hidden=True),
                 Column("Broken", expr="libvirt_domain_vf_policy_drift{GUEST} == 1", hidden=True),
             ),
             width=12,
-            empty="every VF keeps the rules",
+            empty="all VFs are OK",
         ),
         Table(
             title="VFs of guests",
-            description="What each VF is and how fast it may send. Bad: VLAN 0, or a driver that is not vfio-pci.",
+            description="Settings of each VF. Bad: VLAN 0, or a driver other than vfio-pci.",
             columns=(
                 Column("Guest", "domain", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("Card", "pf"),
+                Column("NIC", "pf"),
                 Column("VF", "vf"),
                 Column("MAC", "mac"),
                 Column("VLAN", "vlan"),
@@ -87,7 +87,7 @@ _VFS = Row(
     panels=(
         graph(
             "Data",
-            "What guests receive (up) and send (down) over VFs. Bad: one VF that takes the whole card.",
+            "Data that guests receive (up) and send (down) over VFs. Bad: one VF that uses the whole NIC.",
             Query(
                 "topk(20, rate(libvirt_domain_vf_receive_bytes_total{GUEST}[$__rate_interval]))",
                 f"{_VF} received",
@@ -102,7 +102,7 @@ _VFS = Row(
         ),
         graph(
             "Dropped packets",
-            "Packets to (up) and from (down) a VF that the card dropped. Bad: any that goes on.",
+            "Packets to (up) and from (down) a VF that the NIC dropped. Bad: a rate that stays.",
             Query(
                 "topk(20, rate(libvirt_domain_vf_receive_dropped_total{GUEST}[$__rate_interval]))",
                 f"{_VF} to the guest",
@@ -119,7 +119,7 @@ _VFS = Row(
         ),
         graph(
             "Share of the transmit limit",
-            "How much of its rate limit each VF sends. Bad: at 100 % the guest is slowed down on purpose.",
+            "Share of its rate limit that each VF sends. Bad: at 100 % the limit slows the guest down.",
             Query(
                 "rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval])"
                 " / libvirt_domain_vf_transmit_limit_bytes_per_second{GUEST}",
@@ -133,7 +133,7 @@ _VFS = Row(
         ),
         graph(
             "Broadcast and multicast",
-            "Packets for many that guests send. Bad: thousands per second are a storm, or an attack.",
+            "Broadcast and multicast packets that guests send. Bad: thousands per second (a storm or an attack).",
             Query(
                 "topk(20, rate(libvirt_domain_vf_transmit_broadcast_packets_total{GUEST}[$__rate_interval]))",
                 f"{_VF} broadcast",
@@ -144,7 +144,7 @@ _VFS = Row(
             ),
             unit="pps",
             warn=1000,
-            empty="no card counts them",
+            empty="no NIC counts them",
             leads_to=Target.GUEST,
         ),
     ),
@@ -154,7 +154,7 @@ _TAPS = Row(
     panels=(
         graph(
             "Data",
-            "What guests receive (up) and send (down) over the host's own interfaces.",
+            "Data that guests receive (up) and send (down) over the host's own interfaces.",
             Query(
                 "topk(20, rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval]))",
                 "{{domain}} ({{tenant}}) {{target_device}} received",
@@ -169,7 +169,7 @@ _TAPS = Row(
         ),
         graph(
             "Dropped packets",
-            "Packets that a guest did not take in time (up) or could not send (down). Bad: any that goes on.",
+            "Packets that a guest did not read in time (up) or could not send (down). Bad: a rate that stays.",
             Query(
                 "topk(20, rate(libvirt_domain_interface_stats_receive_drops_total{GUEST}[$__rate_interval]))",
                 "{{domain}} ({{tenant}}) {{target_device}} to the guest",
@@ -191,7 +191,7 @@ _SWITCH = Row(
     panels=(
         graph(
             "Data",
-            "What the switch sends to guests (up) and takes from them (down), vhost-user ports too.",
+            "Data that the switch sends to guests (up) and receives from them (down), with vhost-user ports.",
             Query(
                 "topk(20, rate(libvirt_domain_ovs_receive_bytes_total{GUEST}[$__rate_interval]))",
                 "{{domain}} ({{tenant}}) {{target_device}} received",
@@ -207,7 +207,7 @@ _SWITCH = Row(
         ),
         graph(
             "Dropped packets",
-            "Packets to (up) and from (down) guests that the switch dropped. Bad: any that goes on.",
+            "Packets to (up) and from (down) guests that the switch dropped. Bad: a rate that stays.",
             Query(
                 "topk(20, rate(libvirt_domain_ovs_receive_drops_total{GUEST}[$__rate_interval]))",
                 "{{domain}} ({{tenant}}) {{target_device}} to the guest",
@@ -225,7 +225,7 @@ _SWITCH = Row(
         ),
         graph(
             "Ports that are not up",
-            "Links that are down and logical ports that OVN has not set up. Bad: any of a running guest.",
+            "Links that are down, and logical ports that OVN has not set up. Bad: a port of a running guest.",
             Query(
                 "libvirt_domain_ovs_link_up{GUEST} == 0",
                 "{{domain}} ({{tenant}}) {{target_device}} link down",
@@ -240,7 +240,7 @@ _SWITCH = Row(
         ),
         graph(
             "Age of the switch's statistics",
-            "How long ago any port's statistics last changed. Bad: growing while guests talk; the switch stands still.",
+            "Time since any port's statistics changed. Bad: growth while guests send; the switch no longer updates them.",
             Query("hostcollector_ovs_statistics_age_seconds{HOST}", "{{instance}}"),
             unit="s",
             warn=60,
@@ -257,12 +257,12 @@ _INFINIBAND = Row(
             columns=(
                 Column("Guest", "domain", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("Card", "pf"),
+                Column("NIC", "pf"),
                 Column("VF", "vf"),
                 Column("P_Key", "pkey"),
                 Column("Partition", "partition"),
                 Column("Membership", "membership"),
-                Column("Told by", "origin"),
+                Column("Reported by", "origin"),
                 Column("UUID", "uuid", hidden=True),
                 Column("Is", expr="libvirt_domain_vf_pkey_info{GUEST}", hidden=True),
             ),
@@ -270,7 +270,7 @@ _INFINIBAND = Row(
         ),
         graph(
             "Data",
-            "What each port receives (up) and sends (down).",
+            "Data that each port receives (up) and sends (down).",
             Query(
                 "rate(hostcollector_host_infiniband_port_data_received_bytes_total{HOST}[$__rate_interval])",
                 "{{instance}} {{device}}/{{port}} received",
@@ -285,7 +285,7 @@ _INFINIBAND = Row(
         ),
         graph(
             "Errors and congestion",
-            "Bad: a link that goes down or recovers, packets without a buffer, requests out of sequence.",
+            "Errors in each interval. Bad: a link that goes down, packets without a buffer, requests out of sequence.",
             Query(
                 "increase(hostcollector_host_infiniband_link_downed_total{HOST}[$__rate_interval])",
                 "{{instance}} {{device}}/{{port}} link downed",

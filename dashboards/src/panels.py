@@ -37,7 +37,7 @@ class Query:
 class Panel:
     """A panel of one shape. Values from `warn` and `bad` on are yellow and red; downwards if `low_is_bad`.
 
-    `width` is in Grafana's 24 columns. `empty` is what stands there without data; `states` names values.
+    `width` is in Grafana's 24 columns. `empty` is the text without data; `states` names values.
     """
 
     title: str

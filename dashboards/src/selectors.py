@@ -1,4 +1,4 @@
-"""Which series a board shows: the matchers that its variables stand for, and how a query names them.
+"""Which series a board shows: the matchers of its variables, and how a query names them.
 
 A query says `{HOST}`, `{TENANT}` or `{GUEST}` where its matchers go, and may add its own after a comma:
 `libvirt_domain_info_vstate{GUEST, job!=""}`.

@@ -1,4 +1,4 @@
-"""The board that answers: is this tenant well served, and is one of its guests, or a neighbour, the reason if it is not."""
+"""The board that answers: is this tenant well served; if not, is one of its guests or a neighbour the reason."""
 
 from dashboards.src.board import Board
 from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
@@ -7,7 +7,7 @@ from dashboards.src.variables import Depth
 _GUEST = "{{domain}}"
 
 _SIZE = Row(
-    title="What it has",
+    title="Allocation",
     panels=(
         number("Guests", "Active guests.", "count(libvirt_domain_info_virtual_cpus{TENANT})"),
         number("vCPUs", "vCPUs of the active guests.", "sum(libvirt_domain_info_virtual_cpus{TENANT})"),
@@ -19,19 +19,19 @@ _SIZE = Row(
         ),
         number(
             "GPUs",
-            "GPUs and vGPUs that its guests hold.",
+            "GPUs and vGPUs of its guests.",
             "count(libvirt_domain_gpu_info{TENANT})",
             empty="none",
         ),
         number(
-            "Guests that do not answer",
+            "Guests with blocked monitor",
             "Guests whose QEMU has not answered its monitor for 10 seconds. Bad: any; they may hang.",
             "count(libvirt_domain_monitor_blocked_seconds{TENANT} > 10) or vector(0)",
             bad=1,
         ),
         number(
-            "Guests that stand still",
-            "Paused and crashed guests. Bad: any that its owner did not pause.",
+            "Paused or crashed guests",
+            "Paused and crashed guests. Bad: any that the tenant did not pause.",
             "count(libvirt_domain_info_vstate{TENANT} == 3 or libvirt_domain_info_vstate{TENANT} == 6) or vector(0)",
             warn=1,
         ),
@@ -42,7 +42,7 @@ _GUESTS = Row(
     panels=(
         Table(
             title="Guests",
-            description="One line each; click the name for its own board. Red is bad: it waits, or does not answer.",
+            description="One line each; click the name for its own board. Red is bad: the guest waits for a CPU, or does not answer.",
             columns=(
                 Column("Guest", "domain", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
@@ -66,7 +66,7 @@ _GUESTS = Row(
                     bad=0.1,
                 ),
                 Column(
-                    "Memory used inside",
+                    "Guest memory used",
                     expr="max by (tenant, domain, uuid, instance) (libvirt_domain_memory_stats_used_percent{TENANT})",
                     unit="percent",
                     warn=90,
@@ -89,7 +89,7 @@ _USE = Row(
     panels=(
         graph(
             "vCPUs busy",
-            "vCPUs that each guest keeps busy. Bad: at its number of vCPUs for long, it is too small.",
+            "vCPUs that each guest uses. Bad: all of its vCPUs for long; the guest is too small.",
             Query(
                 "topk(20, sum by (instance, tenant, domain, uuid)"
                 " (rate(libvirt_domain_vcpu_time_seconds_total{TENANT}[$__rate_interval])))",
@@ -99,7 +99,7 @@ _USE = Row(
             leads_to=Target.GUEST,
         ),
         graph(
-            "Memory used inside",
+            "Guest memory used",
             "Share of its memory that each guest uses. Bad: above 97 % it swaps or kills programs.",
             Query("topk(20, libvirt_domain_memory_stats_used_percent{TENANT})", _GUEST),
             unit="percent",
@@ -111,7 +111,7 @@ _USE = Row(
         ),
         graph(
             "Disk data",
-            "What its guests read (up) and write (down).",
+            "Data that its guests read (up) and write (down).",
             Query(
                 "sum by (domain, uuid) (rate(libvirt_domain_block_stats_read_bytes_total{TENANT}[$__rate_interval]))",
                 "{{domain}} read",
@@ -126,7 +126,7 @@ _USE = Row(
         ),
         graph(
             "Network data",
-            "What its guests receive (up) and send (down) over taps.",
+            "Data that its guests receive (up) and send (down) over taps.",
             Query(
                 "sum by (domain, uuid)"
                 " (rate(libvirt_domain_interface_stats_receive_bytes_total{TENANT}[$__rate_interval]))",
@@ -143,21 +143,21 @@ _USE = Row(
         ),
         graph(
             "GPU use",
-            "How busy each GPU is. Bad: an expensive GPU that idles, or one at 100 % without memory traffic.",
+            "Utilization of each GPU. Bad: a GPU that idles, or one at 100 % without memory traffic.",
             Query('libvirt_domain_gpu_utilization_ratio{TENANT, engine="gpu"}', "{{domain}} {{gpu}}"),
             unit="percentunit",
             maximum=1,
-            empty="no GPU whose use the host sees",
+            empty="no source reports the GPU's utilization",
             leads_to=Target.GUEST,
         ),
     ),
 )
 _NEIGHBOURS = Row(
-    title="What its neighbours and limits cost it",
+    title="Contention and limits",
     panels=(
         graph(
             "Run delay",
-            "Time that the worst vCPU of each guest waits for a processor (steal). Bad: above 10 %.",
+            "Time that the worst vCPU of each guest waits for a CPU (steal). Bad: above 10 %.",
             Query(
                 "topk(20, max by (instance, tenant, domain, uuid)"
                 " (rate(libvirt_domain_vcpu_delay_seconds_total{TENANT}[$__rate_interval])))",
@@ -199,7 +199,7 @@ _NEIGHBOURS = Row(
         ),
         graph(
             "Waiting for I/O",
-            "Share of time in which some task of a guest waited for I/O (pressure). Bad: above 20 %.",
+            "Share of time in which a task of a guest waited for I/O (pressure). Bad: above 20 %.",
             Query(
                 "topk(20, rate(libvirt_domain_pressure_io_waiting_seconds_total{TENANT}[$__rate_interval]))",
                 _GUEST,
@@ -207,7 +207,7 @@ _NEIGHBOURS = Row(
             unit="percentunit",
             warn=0.05,
             bad=0.2,
-            empty="the kernel tells no pressure (psi=1)",
+            empty="the kernel reports no pressure (boot it with psi=1)",
             leads_to=Target.GUEST,
         ),
     ),
@@ -216,7 +216,7 @@ _NEIGHBOURS = Row(
 BOARD = Board(
     name="tenant",
     title="Tenant",
-    description="A tenant's guests: is it well served, and what is the reason if it is not?",
+    description="A tenant's guests: is the tenant well served; if not, what is the reason?",
     depth=Depth.TENANT,
     rows=(_SIZE, _GUESTS, _USE, _NEIGHBOURS),
 )

@@ -1,4 +1,4 @@
-"""Every alert's link ends at a part of the runbook that can be followed half asleep."""
+"""Every alert's link ends at a part of the runbook that can be followed step by step."""
 
 import re
 
@@ -12,10 +12,10 @@ PARTS = dict(part.split("\n", 1) for part in RUNBOOK.read_text().split("\n## ")[
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_an_alert_has_its_part(alert: Alert) -> None:
-    """The part says what it means, which commands to run first, causes, cure and when to call others."""
+    """The part says what it means, which commands to run first, causes, fix and when to escalate."""
     part = PARTS[alert.name]
     found = re.findall(r"^\*\*(.+?)\.\*\*", part, re.MULTILINE)
-    assert found == ["Meaning", "First look", "Causes", "Cure", "Escalate"]
+    assert found == ["Meaning", "First look", "Causes", "Fix", "Escalate"]
     (commands,) = re.findall(r"```console\n(.*?)```", part, re.DOTALL)
     assert all(line.startswith(("$ ", "# ")) for line in commands.splitlines())
 
