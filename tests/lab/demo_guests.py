@@ -10,14 +10,14 @@ TENANTS = {"acme", GLOBEX, ""}
 
 
 def five_guests() -> list[Guest]:
-    """Return two guests of each tenant, one tenant tagged in either way, and one guest of nobody."""
+    """Return two guests of each tenant, one tenant tagged in either way, and one guest without a tenant."""
     acme = own_tenant("acme", "Acme Corp")
     metadata = [
         ("acme-1", acme),
         ("acme-2", acme),
         ("globex-1", nova(project_id=GLOBEX, project_name="globex", instance_name="web", flavor="m1.small")),
         ("globex-2", nova(project_id=GLOBEX, project_name="globex", instance_name="db", flavor="m1.large")),
-        ("nobody", ""),
+        ("unowned", ""),
     ]
     return [
         Guest(
