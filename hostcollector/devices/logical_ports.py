@@ -113,7 +113,7 @@ class OvnPorts:
 
     def projects(self, domain: Domain) -> frozenset[str]:
         """Return the projects that a guest's ports belong to, as far as they were ever seen here."""
-        self._client.settle()
+        self._client.settle_at_start()
         known = self._projects
         return frozenset(known[name] for name in self.interface_ids(domain) if name in known)
 

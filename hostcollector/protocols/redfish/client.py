@@ -92,7 +92,7 @@ class _Talks:
     def forget(self) -> None:
         """Forget nothing: another session would take another one of the BMC's few places."""
 
-    async def leave(self, http: Http, target: Target) -> None:
+    async def end_session(self, http: Http, target: Target) -> None:
         """Give the session back."""
         asked = self._conversation(http, target)
         self._access = None

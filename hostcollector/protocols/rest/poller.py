@@ -1,26 +1,23 @@
-"""Keeps a service's last good answer, in a daemon thread with an event loop of its own.
+"""Keeps a service's last good answer, in the background; readers never wait.
 
-Readers never wait: what the service said stands until it says something else. How long ago that was is part
-of what is shown.
+An answer stays until the next good one. Its age is part of what is shown.
 """
 
 import asyncio
 import logging
 import os
-import random
-import threading
 import time
 import traceback
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from hostcollector.base.errors import Reason, SourceError, SourceTimeoutError
-from hostcollector.base.lanes import Backoff, Clock, Lane
+from hostcollector.base.lanes import Clock
 from hostcollector.base.log import Transitions
+from hostcollector.protocols.follower import Follower, Pauses
 from hostcollector.protocols.rest.complaints import concealed
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.refusals import BusyError, LoginRefusedError
@@ -34,11 +31,12 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a service is asked and how long is waited; times in seconds.
+    """Bounds on requests and pauses; times in seconds.
 
-    `login_pause` is the shortest pause after a refused login: accounts are locked after a few of them.
-    `connections` is how many questions of a round may be on their way at once. `farewell_seconds` is for
-    giving back at the end what was left with the service.
+    `request_seconds` and `answer_bytes` bound one request, `visit_seconds` and `visit_bytes` a whole round.
+    `connections` is how many requests of a round may be in flight at once. `login_pause` is the shortest
+    pause after a refused login: accounts are locked after a few. `farewell_seconds` bounds the end of the
+    session at `close`.
     """
 
     request_seconds: float = 30.0
@@ -53,33 +51,34 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+_JITTER = (0.9, 1.1)
 
 
 class Questions(Protocol[Answer_co]):
-    """What is asked in a round, and what is kept from one round to the next, such as a token."""
+    """The requests of a round, and what is kept from one round to the next, such as a token."""
 
     @property
     def secrets(self) -> Collection[str]:
-        """What nobody may read in an error, beside the password."""
+        """What errors must not quote, beside the password."""
 
     async def ask(self, http: Http, target: Target) -> Answer_co:
-        """Ask for everything. Raises `SourceError`: half an answer would be a wrong one."""
+        """Request everything. Raises `SourceError`: half an answer would be a wrong one."""
 
     def forget(self) -> None:
-        """Begin the next round anew: this one failed."""
+        """Drop what is kept between rounds: this round failed."""
 
 
 @runtime_checkable
-class Leaving(Protocol):
-    """Questions that leave something with the service which is to be given back at the end."""
+class HasSession(Protocol):
+    """Questions that open a session at the service, which is to be ended at the end."""
 
-    async def leave(self, http: Http, target: Target) -> None:
-        """Give it back. Raises `SourceError`."""
+    async def end_session(self, http: Http, target: Target) -> None:
+        """End the session. Raises `SourceError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State(Generic[Answer]):
-    """What readers see: the last good answer, when it was asked for, and what went wrong since."""
+    """What readers see: the last good answer, when it was requested, and what has failed since."""
 
     answer: Answer | None = None
     asked_at: float = 0.0
@@ -87,16 +86,16 @@ class _State(Generic[Answer]):
     reason: Reason = Reason.UNAVAILABLE
 
     def error(self) -> SourceError:
-        """Return the failure as an error, a new one for each reader: one that is kept would keep frames."""
+        """Return the failure as an error, a new one for each reader: a kept one would keep frames alive."""
         error = SourceError(self.failure)
         error.reason = self.reason
         return error
 
 
-class Poller(Generic[Answer]):
+class Poller(Follower[Target], Generic[Answer]):
     """Follows one service. Nothing is opened before `start`. `clock` is monotonic, in seconds.
 
-    `source_fails` says whether its source fails while there has been no answer, which is logged as such.
+    `source_fails` is whether the service's source fails while there has been no answer; the source logs that.
     """
 
     def __init__(
@@ -110,100 +109,43 @@ class Poller(Generic[Answer]):
         clock: Clock = time.monotonic,
         source_fails: bool = True,
     ) -> None:
+        super().__init__(service.section, Pauses(limits.first_pause, limits.longest_pause, _JITTER), clock)
         self._service = service
         self._endpoint = endpoint
         self._questions = questions
         self._limits = limits
         self._environment = environment
-        self._clock = clock
         self._source_fails = source_fails
-        self._lane = Lane(service.section, clock)
-        self._lock = threading.Lock()
-        self._flight: Future[None] | None = None
-        self._stop = threading.Event()
-        self._settled = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
         self._secrets: frozenset[str] = frozenset()
         self._transitions = Transitions(logger, clock)
         self._state: _State[Answer] = _State(failure=f"{endpoint.url}: no answer yet")
 
-    def start(self) -> None:
-        """Begin to ask; a second call does nothing."""
-        with self._lock:
-            if self._flight is not None or self._stop.is_set():
-                return
-            if self._endpoint.insecure_skip_verify:
-                logger.warning(
-                    "%s.insecure_skip_verify is set: whoever stands between this host and %s can read "
-                    "the account's password",
-                    self._service.section,
-                    self._service.name,
-                )
-            self._flight = self._lane.submit(self._keep)
-
-    def close(self) -> None:
-        """End the connection and the thread; does not wait for them. May be called twice."""
-        self._stop.set()
-        self._settled.set()
-        loop, task = self._loop, self._task
-        if loop is not None and task is not None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(task.cancel)
-        self._lane.close()
-
-    def wait_closed(self, seconds: float) -> None:
-        """Wait, after `close`, until all is given back."""
-        if self._flight is not None:
-            wait([self._flight], timeout=seconds)
-
-    def settle(self, seconds: float) -> None:
-        """Wait for the first answer or failure; for somebody who looks once and has no other."""
-        self._settled.wait(seconds)
-
     def current(self) -> tuple[Answer, float, str]:
-        """Return the last good answer, how old it may be in seconds and what has failed since, if anything.
+        """Return the last good answer, its age in seconds at most, and what has failed since, if anything.
 
-        At once. Raises `SourceError` with the reason while there has been no answer.
+        Does not wait. Raises `SourceError` with the reason while there has been no answer.
         """
         state = self._state
-        if self._flight is not None and self._flight.done() and not self._stop.is_set():
-            ended = f"the thread has ended ({type(self._flight.exception()).__name__})"
+        if (ended_by := self._ended_by) is not None:
+            ended = f"the thread has ended ({type(ended_by).__name__})"
             state = replace(state, failure=ended, reason=Reason.INTERNAL)
         if state.answer is None:
             raise state.error()
         return state.answer, self._clock() - state.asked_at, state.failure
 
-    def _keep(self) -> None:
-        self._ask_until_closed()
-        if isinstance(self._questions, Leaving):
-            with suppress(SourceError, TimeoutError):
-                asyncio.run(self._leave(self._questions, self._prepared()))
+    def _starting(self) -> None:
+        if self._endpoint.insecure_skip_verify:
+            logger.warning(
+                "%s.insecure_skip_verify is set: whoever stands between this host and %s can read "
+                "the account's password",
+                self._service.section,
+                self._service.name,
+            )
 
-    def _ask_until_closed(self) -> None:
-        backoff = Backoff(self._limits.first_pause, self._limits.longest_pause, self._clock)
-        while not self._stop.is_set():
-            try:
-                asyncio.run(self._visit(self._prepared()))
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - no answer ends the thread
-                if self._stop.is_set():
-                    return
-                backoff.failed()
-                self._note(_as_ours(error))
-                self._questions.forget()
-                pause = max(backoff.pause, self._pause_of(error))
-            else:
-                backoff.succeeded()
-                self._transitions.succeeded(self._service.name)
-                pause = float(self._endpoint.interval_seconds)
-            self._settled.set()
-            # Not all hypervisors of a cloud at the same moment.
-            self._stop.wait(pause * random.uniform(0.9, 1.1))  # noqa: S311 - nothing secret
+    def _prepare(self) -> Target:
+        return prepare(self._service, self._endpoint, self._environment)
 
-    async def _visit(self, target: Target) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        if self._stop.is_set():
-            return
+    async def _converse(self, target: Target) -> None:
         limit = self._limits.visit_seconds
         self._secrets = target.secrets
         asked_at = self._clock()
@@ -215,12 +157,31 @@ class Poller(Generic[Answer]):
             raise SourceTimeoutError(f"not everything was told within {limit:g} s") from error
         self._state = _State(answer=answer, asked_at=asked_at - age)
 
-    async def _leave(self, leaving: Leaving, target: Target) -> None:
-        async with asyncio.timeout(self._limits.farewell_seconds), self._http(target) as http:
-            await leaving.leave(http, target)
+    def _succeeded(self) -> float:
+        self._transitions.succeeded(self._service.name)
+        return float(self._endpoint.interval_seconds)
 
-    def _prepared(self) -> Target:
-        return prepare(self._service, self._endpoint, self._environment)
+    def _failed(self, error: BaseException) -> float:
+        """Keep the failure beside the last good answer, without secrets. No answer ends the thread."""
+        failure = _as_ours(error)
+        text = f"{self._endpoint.url}: {failure}"
+        text = concealed(text, self._secrets.union(self._questions.secrets))
+        self._state = replace(self._state, failure=text, reason=failure.reason)
+        if self._state.answer is not None or not self._source_fails:
+            self._transitions.failed(self._service.name, text, reason=failure.reason)
+        self._questions.forget()
+        if isinstance(error, LoginRefusedError):
+            return self._limits.login_pause
+        return error.pause if isinstance(error, BusyError) else 0.0
+
+    def _farewell(self) -> None:
+        if isinstance(self._questions, HasSession):
+            with suppress(SourceError, TimeoutError):
+                asyncio.run(self._end_session(self._questions, self._prepare()))
+
+    async def _end_session(self, questions: HasSession, target: Target) -> None:
+        async with asyncio.timeout(self._limits.farewell_seconds), self._http(target) as http:
+            await questions.end_session(http, target)
 
     def _http(self, target: Target) -> Http:
         limits = self._limits
@@ -232,22 +193,9 @@ class Poller(Generic[Answer]):
             limit_in_all=limits.visit_bytes,
         )
 
-    def _note(self, error: SourceError) -> None:
-        """Keep what went wrong beside the last good answer, without what nobody may read."""
-        text = f"{self._endpoint.url}: {error}"
-        text = concealed(text, self._secrets.union(self._questions.secrets))
-        self._state = replace(self._state, failure=text, reason=error.reason)
-        if self._state.answer is not None or not self._source_fails:
-            self._transitions.failed(self._service.name, text, reason=error.reason)
-
-    def _pause_of(self, error: BaseException) -> float:
-        if isinstance(error, LoginRefusedError):
-            return self._limits.login_pause
-        return error.pause if isinstance(error, BusyError) else 0.0
-
 
 def _as_ours(error: BaseException) -> SourceError:
-    """Return an error as one of ours; of an unforeseen one its place and not its text, which may quote."""
+    """Return an error as a `SourceError`. An unforeseen one gives its place; its text may quote secrets."""
     if isinstance(error, SourceError):
         return error
     frames = traceback.extract_tb(error.__traceback__)
