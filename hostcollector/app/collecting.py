@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from hostcollector.app.allocator import share_one_arena
-from hostcollector.app.daemon import FAREWELL_SECONDS, Daemon, LoadSettings
+from hostcollector.app.daemon import FAREWELL_SECONDS, Daemon, LoadSettings, share_one_arena
 from hostcollector.app.systemd import listening_sockets
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log

@@ -1,4 +1,4 @@
-"""How each source is made. A new source is one file, one maker here, and one line in `names`.
+"""How each source is made. A new source is one file, its line in `sources.NAMES`, and one maker here.
 
 Modules are imported when their source is made, so that a missing library costs its own source only.
 """
@@ -20,11 +20,11 @@ from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.devices.switch import LocalSwitch
-from hostcollector.guests.event_counts import EventCounts
+from hostcollector.guests.inventory import EventCounts
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
+from hostcollector.sources import NAMES
 from hostcollector.sources.libvirt_monitor.memory import Memory
-from hostcollector.sources.names import NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,8 @@ class Ingredients:
     monitors: Memory
     """What is remembered of the guests' monitors."""
     counts: EventCounts
-    stranger: Callable[[str], None]
-    """Takes the UUID of a guest that a source saw and the request did not name."""
+    report_unknown_guest: Callable[[str], None]
+    """Called with the UUID of a guest that libvirt has and the inventory has not yet."""
     processes: QemuProcesses
     switch: LocalSwitch
     ovn: OvnPorts | None
@@ -93,7 +93,7 @@ def _events(ingredients: Ingredients) -> Source:
 def _libvirt_state(ingredients: Ingredients) -> Source:
     from hostcollector.sources.libvirt_state import LibvirtState
 
-    return LibvirtState(ingredients.workers, ingredients.stranger)
+    return LibvirtState(ingredients.workers, ingredients.report_unknown_guest)
 
 
 def _libvirt_monitor(ingredients: Ingredients) -> Source:

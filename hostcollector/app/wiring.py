@@ -27,9 +27,8 @@ from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests import tenant_map
-from hostcollector.guests.event_counts import EventCounts
 from hostcollector.guests.halts import Halts
-from hostcollector.guests.inventory import Inventory
+from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.guests.tenancy import (
     Resolver,
@@ -42,7 +41,7 @@ from hostcollector.guests.tenancy import (
 )
 from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.sources.libvirt_monitor.memory import Memory
 
 logger = logging.getLogger("hostcollector")
@@ -133,7 +132,7 @@ class Hypervisor:
             workers=self.workers,
             monitors=self.monitors,
             counts=self.counts,
-            stranger=self.inventory.look_at,
+            report_unknown_guest=self.inventory.look_at,
             processes=self.processes,
             switch=switch,
             ovn=ovn,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hostcollector.base.lanes import Clock
-from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.kernel.files import read_record
 
 # Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).

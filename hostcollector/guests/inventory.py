@@ -9,6 +9,7 @@ an outage of libvirt the known domains stay, so that the sources that need no li
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
@@ -18,12 +19,11 @@ from hostcollector.base.errors import DomainXmlError, SourceError
 from hostcollector.base.lanes import Clock, Lane
 from hostcollector.base.model import Domain
 from hostcollector.guests import domain_xml
-from hostcollector.guests.event_counts import EventCounts
 from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions
 from hostcollector.protocols.libvirt.events import DomainEvent, subscribe
+from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.libvirt.visit import visit
 from hostcollector.protocols.libvirt.worker import Definition, Progress, Worker
-from hostcollector.protocols.libvirt.workers import Workers
 
 logger = logging.getLogger("hostcollector")
 
@@ -50,6 +50,34 @@ LOOKS_SECONDS = 30.0
 """After so long looking at guests, events are taken in first."""
 
 StateListener = Callable[[str | None], None]
+
+
+class EventCounts:
+    """How often each (event, detail) happened to each domain since the collector has known it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, Counter[tuple[str, str]]] = {}
+
+    def add(self, uuid: str, event: str, detail: str) -> None:
+        """Count one event of the domain."""
+        with self._lock:
+            self._counts.setdefault(uuid, Counter())[event, detail] += 1
+
+    def forget(self, uuid: str) -> None:
+        """Forget the domain, which has ended: if it comes back, its series begin anew."""
+        with self._lock:
+            self._counts.pop(uuid, None)
+
+    def keep_only(self, uuids: frozenset[str]) -> None:
+        """Forget the domains that are not among `uuids`: their series end with them."""
+        with self._lock:
+            self._counts = {uuid: counts for uuid, counts in self._counts.items() if uuid in uuids}
+
+    def snapshot(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
+        """Return a copy that nobody changes."""
+        with self._lock:
+            return {uuid: dict(counts) for uuid, counts in self._counts.items()}
 
 
 class Inventory:

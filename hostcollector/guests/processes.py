@@ -8,15 +8,15 @@ may hold for ever. Only a guest without a process makes the scan read all of the
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from hostcollector.base.errors import SourceDeniedError, SourceMalformedError, SourceUnavailableError
 from hostcollector.base.model import Guest
-from hostcollector.guests.command_line import identity_of
-from hostcollector.guests.found import Found, QemuProcess, notes_on
-from hostcollector.guests.process_claims import Claim, proven
+from hostcollector.base.wording import counted
+from hostcollector.guests.process_claims import Claim, identity_of, proven
 from hostcollector.protocols.kernel.files import NO_DESCRIPTOR, names, read
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 
@@ -36,6 +36,27 @@ HIDDEN = (
     "/proc hides the processes of other users from this account: mount it without hidepid or put the account "
     "into the group of its gid= option, and leave ProtectProc= out of the collector's unit"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QemuProcess:
+    """A guest's QEMU. `start_ticks`, in clock ticks since boot, tells it from a later owner of its PID."""
+
+    uuid: str
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The QEMU of each guest by UUID, and what is missing.
+
+    `vhost_threads` by QEMU's PID are kernel threads; from Linux 6.4 on there are none, they are QEMU's own.
+    """
+
+    processes: Mapping[str, QemuProcess]
+    vhost_threads: Mapping[int, tuple[int, ...]]
+    notes: tuple[str, ...] = ()
 
 
 class _Answer(NamedTuple):
@@ -187,8 +208,21 @@ class QemuProcesses:
         return Found(
             processes=processes,
             vhost_threads=_by_owner(self._vhost),
-            notes=tuple(notes_on(missing, claims)),
+            notes=tuple(_notes_on(missing, claims)),
         )
+
+
+def _notes_on(missing: Iterable[Guest], claims: Mapping[str, Sequence[Claim]]) -> Iterator[str]:
+    """Yield a note for those whose process cannot be told, and one for those without any."""
+    unseen = []
+    for guest in missing:
+        name = guest.domain.name
+        if pids := ", ".join(str(claim.pid) for claim in claims.get(guest.domain.uuid, ())):
+            yield f"none of the processes {pids} is provably the QEMU of guest {name!r}"
+        else:
+            unseen.append(name)
+    if unseen:
+        yield f"{counted(len(unseen), 'guest')} without a QEMU process that can be seen ({unseen[0]!r} first)"
 
 
 def _raise_without_descriptor(error: OSError) -> None:

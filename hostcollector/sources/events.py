@@ -3,7 +3,7 @@
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest
-from hostcollector.guests.event_counts import EventCounts
+from hostcollector.guests.inventory import EventCounts
 
 
 class Events(Source):

@@ -16,7 +16,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.devices import gpu_map
 from hostcollector.guests import domain_xml, nova, tenant_map
-from hostcollector.guests.command_line import identity_of
+from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
 from hostcollector.protocols.kernel.process_stat import ProcessStat

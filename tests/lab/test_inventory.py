@@ -6,10 +6,9 @@ from contextlib import contextmanager
 import libvirt
 import pytest
 
-from hostcollector.guests.event_counts import EventCounts
-from hostcollector.guests.inventory import Inventory
+from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from tests.lab.connection import connected
 from tests.lab.fixtures import Boot
 from tests.lab.guest import Guest, domain_xml, serial_file

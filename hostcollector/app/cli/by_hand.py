@@ -10,7 +10,7 @@ from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, Ru
 from hostcollector.config.files import read_file
 from hostcollector.config.overrides import Overrides
 from hostcollector.config.settings import PathSettings, Settings
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 
 DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")
 """The configuration of the service, which role and package install."""

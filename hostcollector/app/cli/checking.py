@@ -9,7 +9,7 @@ from hostcollector.config.files import read_file
 from hostcollector.config.settings import Settings
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 
 
 def look_at_files(file: Path | None, web_config: Path | None) -> tuple[list[Path], list[ConfigError]]:

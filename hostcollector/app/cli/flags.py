@@ -10,7 +10,7 @@ from hostcollector.config.checks import libvirt_uri_complaint, telemetry_path_co
 from hostcollector.config.files import read_file
 from hostcollector.config.overrides import Overrides
 from hostcollector.config.settings import Settings
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 
 _DEFAULT = Settings()
 

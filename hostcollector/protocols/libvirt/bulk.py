@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.base.lanes import Clock
 from hostcollector.protocols.libvirt.pool import Pool
-from hostcollector.protocols.libvirt.sweep import BLOCKED_AFTER_SECONDS, sweep
+from hostcollector.protocols.libvirt.visit import BLOCKED_AFTER_SECONDS, sweep
 from hostcollector.protocols.libvirt.worker import Record, Records, Worker
 
 POLL_SECONDS = 0.1

@@ -12,7 +12,15 @@ from typing import Generic
 from hostcollector.base.errors import SourceTimeoutError
 from hostcollector.base.lanes import Clock
 from hostcollector.protocols.libvirt.pool import Pool
-from hostcollector.protocols.libvirt.worker import Progress, T, Worker
+from hostcollector.protocols.libvirt.worker import (
+    CONTROL_ERROR,
+    CONTROL_OCCUPIED,
+    CONTROL_OK,
+    Probe,
+    Progress,
+    T,
+    Worker,
+)
 
 SILENT = "libvirt accepts connections but does not answer; is its daemon stopped or out of workers?"
 
@@ -21,13 +29,15 @@ PATIENCE_SECONDS = 0.5
 # A connection takes some round trips: on a machine that is short of CPU that is no silence yet.
 CONNECTION_PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
+# A monitor command takes milliseconds. One that takes this long will not help this collection.
+BLOCKED_AFTER_SECONDS = 0.7
 
 Call = Callable[[Worker, Sequence[str], Progress[T]], Future[None]]
 """Begins to ask the guests, one after the other."""
 
 
 @dataclass(slots=True)
-class Visit(Generic[T]):
+class Survey(Generic[T]):
     """Answers by UUID (None: gone), and the `locked` guests that gave none."""
 
     found: dict[str, T | None] = field(default_factory=dict)
@@ -36,7 +46,7 @@ class Visit(Generic[T]):
 
 def visit(
     pool: Pool, uuids: Sequence[str], call: Call[T], deadline: float, clock: Clock, *, answers: bool = False
-) -> Visit[T]:
+) -> Survey[T]:
     """Ask the guests until `deadline`. `answers` says that libvirt has just answered something else.
 
     Of guests that were not reached, because no time or no worker was left, nothing is known. Raises
@@ -45,7 +55,7 @@ def visit(
     """
     if pool.libvirt_silent and not answers:
         raise SourceTimeoutError(SILENT)
-    result: Visit[T] = Visit(locked=set(pool.budget.locked.intersection(uuids)))
+    result: Survey[T] = Survey(locked=set(pool.budget.locked.intersection(uuids)))
     remaining = [uuid for uuid in uuids if uuid not in result.locked]
     while remaining and clock() < deadline:
         worker = pool.take()
@@ -71,6 +81,57 @@ def visit(
         result.locked.update(stuck_at)
         remaining = remaining[position + 1 :]
     return result
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a sweep found: `probes` by UUID (None: gone), and the `locked` guests that did not answer it."""
+
+    probes: dict[str, Probe | None] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+
+    def gone(self, uuid: str) -> bool:
+        """Whether libvirt does not know the guest any more."""
+        return uuid in self.probes and self.probes[uuid] is None
+
+    def passing(self, uuid: str) -> bool:
+        """Whether the guest's monitor is free, or so busy as with a command that is over in a moment."""
+        probe = self.probes.get(uuid)
+        return probe is not None and (
+            probe.state == CONTROL_OK
+            or (probe.state == CONTROL_OCCUPIED and probe.seconds < BLOCKED_AFTER_SECONDS)
+        )
+
+    def blocked(self, uuid: str) -> bool:
+        """Whether asking the guest's monitor now would get stuck."""
+        probe = self.probes.get(uuid)
+        if uuid in self.locked:
+            return True
+        if probe is None:
+            return False
+        occupied = probe.state == CONTROL_OCCUPIED and probe.seconds >= BLOCKED_AFTER_SECONDS
+        return occupied or probe.state == CONTROL_ERROR
+
+
+def sweep(
+    pool: Pool,
+    uuids: Sequence[str],
+    deadline: float,
+    clock: Clock,
+    *,
+    jobs: bool = False,
+    answers: bool = False,
+) -> Sweep:
+    """Probe the guests until `deadline`. `answers` says that libvirt has just answered something else.
+
+    Raises what `visit` raises.
+    """
+
+    def call(worker: Worker, remaining: Sequence[str], progress: Progress[Probe]) -> Future[None]:
+        return worker.submit_probes(remaining, progress, jobs=jobs)
+
+    survey = visit(pool, uuids, call, deadline, clock, answers=answers)
+    return Sweep(survey.found, survey.locked)
 
 
 def is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:

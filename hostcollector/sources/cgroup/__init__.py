@@ -16,8 +16,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
-from hostcollector.guests.found import QemuProcess
-from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, read, read_record
 from hostcollector.sources.cgroup import version1, version2
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of

@@ -25,11 +25,10 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
-from hostcollector.guests.found import QemuProcess
 from hostcollector.guests.halts import BETWEEN_LOOKS_SECONDS
-from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.libvirt.bulk import BulkRead, Shard
-from hostcollector.protocols.libvirt.sweep import Sweep, sweep
+from hostcollector.protocols.libvirt.visit import Sweep, sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
 from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial, promises_counters

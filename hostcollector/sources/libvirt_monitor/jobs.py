@@ -16,7 +16,7 @@ from hostcollector.base.model import Metric, Sample
 from hostcollector.base.units import seconds_from_ms
 from hostcollector.catalogue import guest
 from hostcollector.protocols.libvirt.pool import Pool
-from hostcollector.protocols.libvirt.sweep import sweep
+from hostcollector.protocols.libvirt.visit import sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, CONTROL_OK, Probe
 
 LOOK_SECONDS = 10.0

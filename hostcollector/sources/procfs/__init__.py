@@ -11,8 +11,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import cpu, guest, memory
-from hostcollector.guests.found import QemuProcess
-from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, read_record
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.sources.procfs.promised import miss

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.kernel.files import read
 from hostcollector.protocols.kernel.numbers import integer
 

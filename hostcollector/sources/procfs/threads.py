@@ -8,7 +8,7 @@ from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Metric, Sample
 from hostcollector.catalogue import cpu
-from hostcollector.guests.found import QemuProcess
+from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.kernel.files import GONE, names, read_record
 from hostcollector.protocols.kernel.numbers import cpu_count
 from hostcollector.protocols.kernel.process_stat import ProcessStat

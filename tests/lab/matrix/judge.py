@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from hostcollector.base.model import Kind
 from hostcollector.catalogue import block, guest, memory
-from hostcollector.protocols.libvirt.sweep import BLOCKED_AFTER_SECONDS
+from hostcollector.protocols.libvirt.visit import BLOCKED_AFTER_SECONDS
 from tests.lab.matrix.complete import Complete
 from tests.lab.matrix.harm import MONITOR, ROWS, Harm
 from tests.lab.served import Labels, Page

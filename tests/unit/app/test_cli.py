@@ -20,7 +20,7 @@ from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
 from hostcollector.config.settings import NdfcSettings, Settings
 from hostcollector.outputs.top.columns import SORTS
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 
 
 def settings(*arguments: str) -> Settings:

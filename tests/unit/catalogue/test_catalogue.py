@@ -13,7 +13,7 @@ from hostcollector.base.model import IDENTITY_LABELS, Kind, Metric, Scope
 from hostcollector.catalogue import block
 from hostcollector.outputs.exposition.encoding import Encoder
 from hostcollector.outputs.exposition.formats import Format
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 from tests.fakes.pages import full_page
 
 COMMON_OF_THE_HOST = {"libvirt_up", "libvirt_domains", "libvirt_versions_info"}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.guests.found import QemuProcess
 from hostcollector.guests.halts import Halts
+from hostcollector.guests.processes import QemuProcess
 from tests.fakes.clock import Clock
 from tests.fakes.procfs import Procfs
 

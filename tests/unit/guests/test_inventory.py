@@ -7,10 +7,9 @@ import libvirt
 import pytest
 
 from hostcollector.base.model import Domain
-from hostcollector.guests.event_counts import EventCounts
-from hostcollector.guests.inventory import Inventory
+from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 
 GUESTS = 10

@@ -12,8 +12,7 @@ import pytest
 from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.base.model import Guest
 from hostcollector.guests.domain_xml import parse
-from hostcollector.guests.found import Found, QemuProcess
-from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.processes import Found, QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import read
 from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hostcollector.guests.found import Found
-from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.processes import Found, QemuProcesses
 from tests.fakes.guests import OURS, guests
 from tests.lab.process import until
 

@@ -8,7 +8,7 @@ import pytest
 from hostcollector.base.model import Histogram
 from hostcollector.catalogue import guest
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.sources.libvirt_monitor.jobs import LOOK_SECONDS, Jobs
 from tests.fakes.clock import Clock
 from tests.fakes.libvirt import FakeLibvirt

@@ -10,7 +10,7 @@ from hostcollector.base.model import Domain, Guest, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import guest, host
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.sources.libvirt_state import LibvirtState
 from tests.fakes.libvirt import SHUT_OFF, FakeDomain, FakeLibvirt
 
@@ -26,16 +26,16 @@ def daemon() -> Iterator[FakeLibvirt]:
 
 
 @pytest.fixture
-def strangers() -> list[str]:
+def unknown_guests() -> list[str]:
     """Give the list of guests that the source did not know."""
     return []
 
 
 @pytest.fixture
-def source(daemon: FakeLibvirt, strangers: list[str]) -> Iterator[LibvirtState]:
+def source(daemon: FakeLibvirt, unknown_guests: list[str]) -> Iterator[LibvirtState]:
     """Give the source on that daemon."""
     workers = Workers(Link("test:///default", opener=daemon.open))
-    yield LibvirtState(workers, strangers.append)
+    yield LibvirtState(workers, unknown_guests.append)
     workers.close()
 
 
@@ -54,14 +54,16 @@ def _counts(reading: Reading) -> list[object]:
     return [sample.value for sample in reading.samples if sample.metric is host.DOMAINS]
 
 
-def test_all_states_come_in_one_call(source: LibvirtState, daemon: FakeLibvirt, strangers: list[str]) -> None:
+def test_all_states_come_in_one_call(
+    source: LibvirtState, daemon: FakeLibvirt, unknown_guests: list[str]
+) -> None:
     """A guest that the inventory does not know is reported and has no series."""
     known, unknown = daemon.domains[:-1], daemon.domains[-1]
     reading = _read(source, known)
     assert (reading.partial, reading.notes) == (False, ())
     assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in known}
     assert _counts(reading) == [GUESTS + SHUT_OFF]
-    assert strangers == [unknown.uuid]
+    assert unknown_guests == [unknown.uuid]
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -21,13 +21,14 @@ from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.connection import Link
-from hostcollector.protocols.libvirt.workers import Workers
+from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.ndfc.values import Answer as NdfcAnswer
 from hostcollector.protocols.ndfc.values import Placement
 from hostcollector.protocols.netlink.counters import LinkCounters
 from hostcollector.protocols.netlink.description import LinkDescription
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.ufm.answers import answer as partitions_of
+from hostcollector.sources import NAMES
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition
 from hostcollector.sources.host import Host
@@ -35,7 +36,6 @@ from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.libvirt_monitor import LibvirtMonitor
 from hostcollector.sources.libvirt_monitor.memory import Memory
 from hostcollector.sources.libvirt_state import LibvirtState
-from hostcollector.sources.names import NAMES
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.netlink import Netlink
 from hostcollector.sources.nvml import Nvml

@@ -8,7 +8,7 @@ from hostcollector.app.makers import MAKERS, IdleSource, MissingSource, _made
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.source import Request
 from hostcollector.devices.pci import has_nvidia_device
-from hostcollector.sources.names import NAMES
+from hostcollector.sources import NAMES
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.guests.command_line import identity_of
+from hostcollector.guests.process_claims import identity_of
 from tests.fakes.guests import A
 
 
