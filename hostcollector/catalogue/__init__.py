@@ -5,6 +5,7 @@ offers and this page leaves out stands in `left_out`, with the reason.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from types import ModuleType
 
 from hostcollector.base.model import Metric
@@ -26,6 +27,7 @@ from hostcollector.catalogue import (
     pci,
     vf,
 )
+from hostcollector.catalogue.rows import Twin
 
 SUBJECTS = (
     guest,
@@ -48,12 +50,21 @@ SUBJECTS = (
 
 
 def rows_of(subject: ModuleType) -> Iterator[Metric]:
-    """Yield the rows of one of the `SUBJECTS`, in the order of its file."""
-    for value in vars(subject).values():
-        if isinstance(value, Metric):
-            yield value
-        elif isinstance(value, dict):
-            yield from (row for row in value.values() if isinstance(row, Metric))
+    """Yield the rows of one of the `SUBJECTS`, in the order of its file.
+
+    Of twins that follow each other the guests' rows come first.
+    """
+    for kind, group in groupby(vars(subject).values(), type):
+        values = list(group)
+        if kind is Twin:
+            yield from (twin.guest for twin in values)
+            yield from (twin.host for twin in values)
+            continue
+        for value in values:
+            if isinstance(value, Metric):
+                yield value
+            elif isinstance(value, dict):
+                yield from (row for row in value.values() if isinstance(row, Metric))
 
 
 ALL: tuple[Metric, ...] = tuple(row for subject in SUBJECTS for row in rows_of(subject))

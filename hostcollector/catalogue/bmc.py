@@ -3,44 +3,48 @@
 What BMC and NVIDIA's driver both tell are rows of `gpu`: of one GPU at one time only one of them tells it.
 """
 
-from functools import partial
+from types import MappingProxyType
 
-from hostcollector.base.model import Metric, Possible, Scope
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import DURATION, ERRORS, FLAG, PCIE_BYTES, RATIO, VOLTS, code
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import Twin, TwinRows, gauge, info
 
 _GPU = ("gpu",)
 
-# Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
-_COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
-    ("pcie_errors", ("kind",), "", ERRORS, "PCIe errors of the GPU: correctable, nonfatal, fatal and more."),
-    ("pcie_receive_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU received over PCIe."),
-    ("pcie_transmit_bytes", (), "bytes", PCIE_BYTES, "Data that the GPU sent over PCIe."),
-)
-# Key, which is also the name's ending; further labels; unit; what it can be; help.
-_GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
-    ("health_id", (), "", code(2), "Health: 0 OK, 1 warning, 2 critical."),
-    ("voltage_volts", (), "volts", VOLTS, "Voltage of the GPU's core."),
-    ("memory_used_ratio", (), "ratio", RATIO, "Share of the device memory in use."),
-    ("activity_ratio", ("unit",), "ratio", RATIO, "Share of the last interval in which the unit was active."),
+_rows = TwinRows(
+    source="redfish",
+    labels=_GPU,
+    guest_prefix="libvirt_domain_gpu",
+    host_prefix="hostcollector_host_gpu",
+    guest_note="Starts at 0 for each owner.",
+    host_note="Starts at 0 whenever the GPU comes to the host.",
 )
 
+PCIE_ERRORS = _rows.counter(
+    "pcie_errors", ERRORS, "PCIe errors of the GPU: correctable, nonfatal, fatal and more.", ("kind",)
+)
+PCIE_RECEIVED = _rows.counter(
+    "pcie_receive_bytes", PCIE_BYTES, "Data that the GPU received over PCIe.", unit="bytes"
+)
+PCIE_TRANSMITTED = _rows.counter(
+    "pcie_transmit_bytes", PCIE_BYTES, "Data that the GPU sent over PCIe.", unit="bytes"
+)
+HEALTH = _rows.gauge("health_id", code(2), "Health: 0 OK, 1 warning, 2 critical.")
+VOLTAGE = _rows.gauge("voltage_volts", VOLTS, "Voltage of the GPU's core.", unit="volts")
+MEMORY_USED_RATIO = _rows.gauge(
+    "memory_used_ratio", RATIO, "Share of the device memory in use.", unit="ratio"
+)
+ACTIVITY = _rows.gauge(
+    "activity_ratio",
+    RATIO,
+    "Share of the last interval in which the unit was active.",
+    ("unit",),
+    unit="ratio",
+)
 
-def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
-    """Return the rows of a GPU by key, for GPUs with an owner or for those of the host."""
-    count = partial(counter, source="redfish", scope=scope, note=note)
-    show = partial(gauge, source="redfish", scope=scope)
-    rows = {
-        key: count(name=f"{prefix}_{key}_total", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
-        for key, labels, unit, can_be, text in _COUNTERS
-    }
-    for key, labels, unit, can_be, text in _GAUGES:
-        rows[key] = show(name=f"{prefix}_{key}", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
-    return rows
-
-
-GUEST = _rows("libvirt_domain_gpu", Scope.DOMAIN, "Starts at 0 for each owner.")
-HOST = _rows("hostcollector_host_gpu", Scope.HOST, "Starts at 0 whenever the GPU comes to the host.")
+# The `redfish` source still looks its rows up by text; `rows_of` does not look in here.
+GUEST = MappingProxyType({twin.key: twin.guest for twin in vars().copy().values() if isinstance(twin, Twin)})
+HOST = MappingProxyType({twin.key: twin.host for twin in vars().copy().values() if isinstance(twin, Twin)})
 
 REDFISH_UP = gauge(
     name="hostcollector_host_redfish_up",

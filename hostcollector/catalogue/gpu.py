@@ -6,7 +6,9 @@ known, the name that the teller has for it. `pci_address` is always the physical
 NVIDIA's driver tells of the GPUs that it has, the BMC of all others (see `bmc` for what only it tells).
 """
 
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 from hostcollector.base.model import Metric, Possible, Scope
 from hostcollector.base.units import BYTES_PER_KIB
@@ -26,7 +28,7 @@ from hostcollector.catalogue.possible import (
     measured,
     number_of,
 )
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import Twin, TwinRows, counter, gauge, info
 
 _GPU = ("gpu",)
 # A GPU or an instance of one has some memory; up to 16 TiB.
@@ -45,138 +47,130 @@ def _part_of(whole: Metric) -> Possible:
     return measured(0, whole.can_be.most, unknown=whole.can_be.unknown, within=whole)
 
 
-# Key, which is also the name's ending before `_total`; further labels; unit; what it can be; help.
-_COUNTERS: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
-    ("energy_joules", (), "joules", JOULES, "Energy that the GPU used."),
-    (
-        "throttle_seconds",
-        ("reason",),
-        "seconds",
-        SECONDS,
-        "Time in which the clocks were held down, by reason.",
-    ),
-    ("ecc_errors", ("severity",), "", ERRORS, "ECC errors, corrected or uncorrected."),
-    (
-        "memory_ecc_errors",
-        ("memory", "severity"),
-        "",
-        ERRORS,
-        "ECC errors by memory: dram is the device memory.",
-    ),
-    (
-        "remapped_rows",
-        ("severity",),
-        "",
-        _PARTS,
-        "Rows of device memory replaced by spares, by their errors.",
-    ),
-    ("retired_pages", ("cause",), "", _PARTS, "Pages of device memory taken out of use, by cause."),
-    ("pcie_replays", (), "", ERRORS, "PCIe packets that had to be sent again."),
-    ("nvlink_receive_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU received over all its NVLinks."),
-    ("nvlink_transmit_bytes", (), "bytes", NVLINK_BYTES, "Data that the GPU sent over all its NVLinks."),
-    (
-        "nvlink_errors",
-        ("kind",),
-        "",
-        EVENTS,
-        "NVLink errors by kind: crc_flit, crc_data, replay, recovery, and from the BMC some more.",
-    ),
-)
-# Key, which is also the name's ending; further labels; unit; what it can be; help.
-_GAUGES: tuple[tuple[str, tuple[str, ...], str, Possible, str], ...] = (
-    ("power_watts", (), "watts", WATTS, "Power that the GPU draws."),
-    ("power_limit_watts", (), "watts", WATTS, "Power that the GPU may draw."),
-    ("temperature_celsius", (), "celsius", CELSIUS, "Temperature of the GPU."),
-    ("memory_temperature_celsius", (), "celsius", CELSIUS, "Temperature of the GPU's memory."),
-    (
-        "utilization_ratio",
-        ("engine",),
-        "ratio",
-        RATIO,
-        "Share of the last interval in which the engine was busy.",
-    ),
-    ("memory_bytes", (), "bytes", _MEMORY, "Device memory (frame buffer)."),
-    ("clock_hertz", ("clock",), "hertz", HERTZ, "Clocks at present."),
-    (
-        "clocks_held",
-        ("reason",),
-        "",
-        FLAG,
-        "1 for each reason for which the clocks are below their maximum now.",
-    ),
-    ("ecc_enabled", (), "", FLAG, "1 if the memory's ECC is on."),
-    ("row_remapping_pending", (), "", FLAG, "1 if rows wait for a reset to be remapped."),
-    ("row_remapping_failed", (), "", FLAG, "1 if remapping of rows has failed: the GPU is to be replaced."),
-    (
-        "row_remapping_banks",
-        ("spares",),
-        "",
-        _BANKS,
-        "Banks of device memory by the spare rows that they have left.",
-    ),
-    (
-        "temperature_headroom_celsius",
-        (),
-        "celsius",
-        HEADROOM,
-        "How much warmer the GPU may get before its clocks are lowered; no temperature.",
-    ),
-    ("memory_power_watts", (), "watts", WATTS, "Power that the GPU's memory draws."),
-    (
-        "sram_ecc_threshold_exceeded",
-        (),
-        "",
-        FLAG,
-        "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
-    ),
-    ("page_retirement_pending", (), "", FLAG, "1 if pages wait for a reset to be taken out of use."),
-    ("nvlink_up", ("link",), "", FLAG, "1 if the NVLink is active."),
-    ("encoder_sessions", (), "", _SESSIONS, "Video encoding sessions."),
-    ("encoder_frames_per_second", (), "", _FRAMES, "Frames per second, averaged over the encoding sessions."),
-    ("encoder_latency_seconds", (), "seconds", _LATENCY, "Latency of encoding, averaged over the sessions."),
+def _used(memory: Metric, name: str) -> Metric:
+    return replace(memory, name=name, can_be=_part_of(memory), help="Device memory in use.")
+
+
+_rows = TwinRows(
+    source="nvml",
+    labels=_GPU,
+    guest_prefix="libvirt_domain_gpu",
+    host_prefix="hostcollector_host_gpu",
+    guest_note="Starts at 0 for each owner.",
+    host_note="Starts at 0 whenever the GPU comes to the host.",
 )
 
+ENERGY = _rows.counter("energy_joules", JOULES, "Energy that the GPU used.", unit="joules")
+THROTTLED = _rows.counter(
+    "throttle_seconds",
+    SECONDS,
+    "Time in which the clocks were held down, by reason.",
+    ("reason",),
+    "seconds",
+)
+ECC_ERRORS = _rows.counter("ecc_errors", ERRORS, "ECC errors, corrected or uncorrected.", ("severity",))
+MEMORY_ECC_ERRORS = _rows.counter(
+    "memory_ecc_errors",
+    ERRORS,
+    "ECC errors by memory: dram is the device memory.",
+    ("memory", "severity"),
+)
+REMAPPED_ROWS = _rows.counter(
+    "remapped_rows", _PARTS, "Rows of device memory replaced by spares, by their errors.", ("severity",)
+)
+RETIRED_PAGES = _rows.counter(
+    "retired_pages", _PARTS, "Pages of device memory taken out of use, by cause.", ("cause",)
+)
+PCIE_REPLAYS = _rows.counter("pcie_replays", ERRORS, "PCIe packets that had to be sent again.")
+NVLINK_RECEIVED = _rows.counter(
+    "nvlink_receive_bytes", NVLINK_BYTES, "Data that the GPU received over all its NVLinks.", unit="bytes"
+)
+NVLINK_TRANSMITTED = _rows.counter(
+    "nvlink_transmit_bytes", NVLINK_BYTES, "Data that the GPU sent over all its NVLinks.", unit="bytes"
+)
+NVLINK_ERRORS = _rows.counter(
+    "nvlink_errors",
+    EVENTS,
+    "NVLink errors by kind: crc_flit, crc_data, replay, recovery, and from the BMC some more.",
+    ("kind",),
+)
+POWER = _rows.gauge("power_watts", WATTS, "Power that the GPU draws.", unit="watts")
+POWER_LIMIT = _rows.gauge("power_limit_watts", WATTS, "Power that the GPU may draw.", unit="watts")
+TEMPERATURE = _rows.gauge("temperature_celsius", CELSIUS, "Temperature of the GPU.", unit="celsius")
+MEMORY_TEMPERATURE = _rows.gauge(
+    "memory_temperature_celsius", CELSIUS, "Temperature of the GPU's memory.", unit="celsius"
+)
+UTILIZATION = _rows.gauge(
+    "utilization_ratio",
+    RATIO,
+    "Share of the last interval in which the engine was busy.",
+    ("engine",),
+    unit="ratio",
+)
+MEMORY = _rows.gauge("memory_bytes", _MEMORY, "Device memory (frame buffer).", unit="bytes")
+MEMORY_USED = Twin(
+    key="memory_used_bytes",
+    guest=_used(MEMORY.guest, "libvirt_domain_gpu_memory_used_bytes"),
+    host=_used(MEMORY.host, "hostcollector_host_gpu_memory_used_bytes"),
+)
+CLOCK = _rows.gauge("clock_hertz", HERTZ, "Clocks at present.", ("clock",), unit="hertz")
+CLOCKS_HELD = _rows.gauge(
+    "clocks_held", FLAG, "1 for each reason for which the clocks are below their maximum now.", ("reason",)
+)
+ECC_ENABLED = _rows.gauge("ecc_enabled", FLAG, "1 if the memory's ECC is on.")
+ROW_REMAPPING_PENDING = _rows.gauge(
+    "row_remapping_pending", FLAG, "1 if rows wait for a reset to be remapped."
+)
+ROW_REMAPPING_FAILED = _rows.gauge(
+    "row_remapping_failed", FLAG, "1 if remapping of rows has failed: the GPU is to be replaced."
+)
+ROW_REMAPPING_BANKS = _rows.gauge(
+    "row_remapping_banks",
+    _BANKS,
+    "Banks of device memory by the spare rows that they have left.",
+    ("spares",),
+)
+TEMPERATURE_HEADROOM = _rows.gauge(
+    "temperature_headroom_celsius",
+    HEADROOM,
+    "How much warmer the GPU may get before its clocks are lowered; no temperature.",
+    unit="celsius",
+)
+MEMORY_POWER = _rows.gauge("memory_power_watts", WATTS, "Power that the GPU's memory draws.", unit="watts")
+SRAM_ECC_THRESHOLD_EXCEEDED = _rows.gauge(
+    "sram_ecc_threshold_exceeded",
+    FLAG,
+    "1 if the GPU's SRAM has had more ECC errors than it may: the GPU is to be replaced.",
+)
+PAGE_RETIREMENT_PENDING = _rows.gauge(
+    "page_retirement_pending", FLAG, "1 if pages wait for a reset to be taken out of use."
+)
+NVLINK_UP = _rows.gauge("nvlink_up", FLAG, "1 if the NVLink is active.", ("link",))
+ENCODER_SESSIONS = _rows.gauge("encoder_sessions", _SESSIONS, "Video encoding sessions.")
+ENCODER_FRAMES = _rows.gauge(
+    "encoder_frames_per_second", _FRAMES, "Frames per second, averaged over the encoding sessions."
+)
+ENCODER_LATENCY = _rows.gauge(
+    "encoder_latency_seconds", _LATENCY, "Latency of encoding, averaged over the sessions.", unit="seconds"
+)
+INFO = _rows.info(
+    "info",
+    "A GPU, its model, and how it is used: passthrough, vgpu, mig-vgpu or host.",
+    ("pci_address", "vendor", "model", "numa_node", "mode"),
+    source="vfio",
+)
+OBSERVABLE = _rows.gauge(
+    "observable",
+    FLAG,
+    "1 if the source sees the GPU; with 0, or while the source is down, its series are missing.",
+    ("pci_address", "source"),
+    source="vfio",
+    note="Each source tells this of itself.",
+)
 
-def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
-    """Return all rows of a GPU by key, for GPUs with an owner or for those of the host."""
-    count = partial(counter, source="nvml", scope=scope, note=note)
-    show = partial(gauge, source="nvml", scope=scope)
-    rows = {
-        key: count(name=f"{prefix}_{key}_total", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
-        for key, labels, unit, can_be, text in _COUNTERS
-    }
-    for key, labels, unit, can_be, text in _GAUGES:
-        rows[key] = show(name=f"{prefix}_{key}", can_be=can_be, labels=_GPU + labels, unit=unit, help=text)
-        if key == "memory_bytes":
-            rows["memory_used_bytes"] = show(
-                name=f"{prefix}_memory_used_bytes",
-                can_be=_part_of(rows[key]),
-                labels=_GPU,
-                unit="bytes",
-                help="Device memory in use.",
-            )
-    rows["info"] = info(
-        name=f"{prefix}_info",
-        source="vfio",
-        scope=scope,
-        labels=(*_GPU, "pci_address", "vendor", "model", "numa_node", "mode"),
-        help="A GPU, its model, and how it is used: passthrough, vgpu, mig-vgpu or host.",
-    )
-    rows["observable"] = gauge(
-        name=f"{prefix}_observable",
-        source="vfio",
-        scope=scope,
-        can_be=FLAG,
-        labels=(*_GPU, "pci_address", "source"),
-        help="1 if the source sees the GPU; with 0, or while the source is down, its series are missing.",
-        note="Each source tells this of itself.",
-    )
-    return rows
-
-
-GUEST = _rows("libvirt_domain_gpu", Scope.DOMAIN, "Starts at 0 for each owner.")
-HOST = _rows("hostcollector_host_gpu", Scope.HOST, "Starts at 0 whenever the GPU comes to the host.")
-COUNTER_KEYS = frozenset(key for key, *_ in _COUNTERS)
+# The `redfish` source still looks its rows up by text; `rows_of` does not look in here.
+GUEST = MappingProxyType({twin.key: twin.guest for twin in vars().copy().values() if isinstance(twin, Twin)})
+HOST = MappingProxyType({twin.key: twin.host for twin in vars().copy().values() if isinstance(twin, Twin)})
 
 _guest = partial(gauge, source="nvml", labels=_GPU)
 _host = partial(gauge, source="nvml", scope=Scope.HOST, labels=_GPU)

@@ -15,9 +15,11 @@ in the note of the source that gave it. How to choose:
 * A gauge without bounds is `unbounded(reason)`.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
-from hostcollector.base.model import Kind, Metric
+from hostcollector.base.model import Kind, Metric, Possible, Scope
 from hostcollector.catalogue.possible import ONE
 
 counter = partial(Metric, kind=Kind.COUNTER)
@@ -26,3 +28,77 @@ info = partial(Metric, kind=Kind.INFO, can_be=ONE)
 histogram = partial(Metric, kind=Kind.HISTOGRAM)
 
 EXPERIMENTAL = "experimental"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Twin:
+    """One fact about a device, as two rows: `guest` for a guest's device, `host` for the host's own.
+
+    `key` is the ending of both names, without ``_total``. The record of baselines on disk has it in the names
+    of counters, so it stays as it is once it was released.
+    """
+
+    key: str
+    guest: Metric
+    host: Metric
+
+    def of(self, uuid: str) -> Metric:
+        """Return the row for a device of the guest `uuid`, the host's row where that is empty."""
+        return self.guest if uuid else self.host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinRows:
+    """Writes the twins of one kind of device.
+
+    The prefixes begin the names of the rows, `labels` name the device, the notes are those of its counters.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    guest_prefix: str
+    host_prefix: str
+    guest_note: str
+    host_note: str
+
+    def counter(
+        self, key: str, can_be: Possible, text: str, labels: tuple[str, ...] = (), unit: str = ""
+    ) -> Twin:
+        """Return a counter; `labels` are those after the device's own, `text` is the help."""
+        row = partial(
+            counter,
+            can_be=can_be,
+            help=text,
+            labels=(*self.labels, *labels),
+            unit=unit,
+            source=self.source,
+        )
+        return Twin(
+            key=key,
+            guest=row(name=f"{self.guest_prefix}_{key}_total", scope=Scope.DOMAIN, note=self.guest_note),
+            host=row(name=f"{self.host_prefix}_{key}_total", scope=Scope.HOST, note=self.host_note),
+        )
+
+    def gauge(self, key: str, can_be: Possible, text: str, labels: tuple[str, ...] = (), **more: str) -> Twin:
+        """Return a gauge; `more` are further columns: unit, note, another source."""
+        return self._twin(partial(gauge, can_be=can_be), key, text, labels, more)
+
+    def info(self, key: str, text: str, labels: tuple[str, ...], **more: str) -> Twin:
+        """Return a description of value 1; `more` are further columns: note, another source."""
+        return self._twin(info, key, text, labels, more)
+
+    def _twin(
+        self,
+        make: Callable[..., Metric],
+        key: str,
+        text: str,
+        labels: tuple[str, ...],
+        more: Mapping[str, str],
+    ) -> Twin:
+        columns = {"source": self.source, **more}
+        row = partial(make, help=text, labels=(*self.labels, *labels), **columns)
+        return Twin(
+            key=key,
+            guest=row(name=f"{self.guest_prefix}_{key}", scope=Scope.DOMAIN),
+            host=row(name=f"{self.host_prefix}_{key}", scope=Scope.HOST),
+        )

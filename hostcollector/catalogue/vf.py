@@ -2,81 +2,73 @@
 
 from functools import partial
 
-from hostcollector.base.model import Metric, Scope
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, NETWORK_BYTES, PACKETS, code, number_of
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import TwinRows, gauge, info
 
 _VF = ("pf", "vf", "pci_address")
 _PF = ("pf", "pci_address")
 _host_gauge = partial(gauge, source="sriov", scope=Scope.HOST, labels=_PF)
 
-OWNED = "Of a VF that a guest owns; starts at 0 for each owner."
-FREE = "Of a VF that no guest owns; starts at 0 whenever it becomes free."
-
-# Key, which is also the name's ending before `_total`; unit; what it can be; help.
-_COUNTERS = (
-    ("receive_bytes", "bytes", NETWORK_BYTES, "Data that the VF received."),
-    ("receive_packets", "", PACKETS, "Packets that the VF received."),
-    ("receive_dropped", "", PACKETS, "Packets to the VF that the card dropped."),
-    ("receive_broadcast_packets", "", PACKETS, "Broadcast packets that the VF received."),
-    ("receive_multicast_packets", "", PACKETS, "Multicast packets that the VF received."),
-    ("transmit_bytes", "bytes", NETWORK_BYTES, "Data that the VF sent."),
-    ("transmit_packets", "", PACKETS, "Packets that the VF sent."),
-    ("transmit_dropped", "", PACKETS, "Packets from the VF that the card dropped."),
-    ("transmit_broadcast_packets", "", PACKETS, "Broadcast packets that the VF sent."),
-    ("transmit_multicast_packets", "", PACKETS, "Multicast packets that the VF sent."),
+_rows = TwinRows(
+    source="sriov",
+    labels=_VF,
+    guest_prefix="libvirt_domain_vf",
+    host_prefix="hostcollector_host_vf",
+    guest_note="Of a VF that a guest owns; starts at 0 for each owner.",
+    host_note="Of a VF that no guest owns; starts at 0 whenever it becomes free.",
 )
-# Key, which is also the name's ending; what it can be; help.
-_SETTINGS = (
-    ("vlan", code(4095), "VLAN that the card puts the VF's traffic into; 0 for none."),
-    ("vlan_priority", code(7), "Priority (802.1p) that the card gives the VF's traffic in its VLAN."),
-    ("link_state", code(2), "The VF's link: 0 follows the port, 1 forced up, 2 forced down."),
-    ("spoof_check", FLAG, "1 if the card drops what the VF sends from an address that is not its own."),
-    ("trust", FLAG, "1 if the VF may change its address and listen to everything."),
-    (
-        "transmit_limit_bytes_per_second",
-        BYTES_PER_SECOND,
-        "What the VF may send at most; absent when there is no limit.",
-    ),
-    (
-        "transmit_guarantee_bytes_per_second",
-        BYTES_PER_SECOND,
-        "What the VF may send at least; absent when nothing is.",
-    ),
+
+RECEIVED = _rows.counter("receive_bytes", NETWORK_BYTES, "Data that the VF received.", unit="bytes")
+RECEIVED_PACKETS = _rows.counter("receive_packets", PACKETS, "Packets that the VF received.")
+RECEIVE_DROPPED = _rows.counter("receive_dropped", PACKETS, "Packets to the VF that the card dropped.")
+RECEIVED_BROADCAST = _rows.counter(
+    "receive_broadcast_packets", PACKETS, "Broadcast packets that the VF received."
 )
-_INFO_LABELS = (*_VF, "mac", "vlan", "driver", "pf_driver", "pf_pci_address", "ib_device")
-_GUID_LABELS = (*_VF, "node_guid", "port_guid")
-
-
-def _rows(prefix: str, scope: Scope, note: str) -> dict[str, Metric]:
-    """Return all rows of a VF by key, for VFs with an owner or for those without."""
-    count = partial(counter, source="sriov", scope=scope, labels=_VF, note=note)
-    setting = partial(gauge, source="sriov", scope=scope, labels=_VF)
-    describe = partial(info, source="sriov", scope=scope)
-    rows = {
-        key: count(name=f"{prefix}_{key}_total", can_be=can_be, unit=unit, help=text)
-        for key, unit, can_be, text in _COUNTERS
-    }
-    rows.update(
-        (key, setting(name=f"{prefix}_{key}", can_be=can_be, help=text)) for key, can_be, text in _SETTINGS
-    )
-    rows["info"] = describe(
-        name=f"{prefix}_info",
-        labels=_INFO_LABELS,
-        help="What the VF is; driver is its own one on the host, such as vfio-pci.",
-        note="mac is what a guest's definition gives the VF; of a VF without a guest, what the card lists.",
-    )
-    rows["infiniband_info"] = describe(
-        name=f"{prefix}_infiniband_info",
-        labels=_GUID_LABELS,
-        help="GUIDs of an InfiniBand VF, by which the subnet manager knows it.",
-    )
-    return rows
-
-
-GUEST = _rows("libvirt_domain_vf", Scope.DOMAIN, OWNED)
-HOST = _rows("hostcollector_host_vf", Scope.HOST, FREE)
-COUNTER_KEYS = frozenset(key for key, *_ in _COUNTERS)
+RECEIVED_MULTICAST = _rows.counter(
+    "receive_multicast_packets", PACKETS, "Multicast packets that the VF received."
+)
+TRANSMITTED = _rows.counter("transmit_bytes", NETWORK_BYTES, "Data that the VF sent.", unit="bytes")
+TRANSMITTED_PACKETS = _rows.counter("transmit_packets", PACKETS, "Packets that the VF sent.")
+TRANSMIT_DROPPED = _rows.counter("transmit_dropped", PACKETS, "Packets from the VF that the card dropped.")
+TRANSMITTED_BROADCAST = _rows.counter(
+    "transmit_broadcast_packets", PACKETS, "Broadcast packets that the VF sent."
+)
+TRANSMITTED_MULTICAST = _rows.counter(
+    "transmit_multicast_packets", PACKETS, "Multicast packets that the VF sent."
+)
+VLAN = _rows.gauge("vlan", code(4095), "VLAN that the card puts the VF's traffic into; 0 for none.")
+VLAN_PRIORITY = _rows.gauge(
+    "vlan_priority", code(7), "Priority (802.1p) that the card gives the VF's traffic in its VLAN."
+)
+LINK_STATE = _rows.gauge(
+    "link_state", code(2), "The VF's link: 0 follows the port, 1 forced up, 2 forced down."
+)
+SPOOF_CHECK = _rows.gauge(
+    "spoof_check", FLAG, "1 if the card drops what the VF sends from an address that is not its own."
+)
+TRUST = _rows.gauge("trust", FLAG, "1 if the VF may change its address and listen to everything.")
+TRANSMIT_LIMIT = _rows.gauge(
+    "transmit_limit_bytes_per_second",
+    BYTES_PER_SECOND,
+    "What the VF may send at most; absent when there is no limit.",
+)
+TRANSMIT_GUARANTEE = _rows.gauge(
+    "transmit_guarantee_bytes_per_second",
+    BYTES_PER_SECOND,
+    "What the VF may send at least; absent when nothing is.",
+)
+INFO = _rows.info(
+    "info",
+    "What the VF is; driver is its own one on the host, such as vfio-pci.",
+    ("mac", "vlan", "driver", "pf_driver", "pf_pci_address", "ib_device"),
+    note="mac is what a guest's definition gives the VF; of a VF without a guest, what the card lists.",
+)
+INFINIBAND_INFO = _rows.info(
+    "infiniband_info",
+    "GUIDs of an InfiniBand VF, by which the subnet manager knows it.",
+    ("node_guid", "port_guid"),
+)
 
 POLICY_DRIFT = gauge(
     name="libvirt_domain_vf_policy_drift",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hostcollector.catalogue import vf as rows
+from hostcollector.catalogue.rows import Twin
 from tests.lab.served import Page, parse
 from tests.lab.sriov.findings import Findings
 from tests.lab.sriov.machine import SECONDS, SECONDS_TO_BOOT, run_once
@@ -76,9 +77,10 @@ def test_the_configuration_is_what_ip_says_and_there_are_no_counters(findings: F
     for vf, shown in findings.moments[moment].link.items():
         prefix = GUEST if vf == "0" and OWNERS[moment] else HOST
         found = {
-            key: page.one(metric.name, vf=vf)
-            for key, metric in (rows.GUEST if prefix == GUEST else rows.HOST).items()
-            if key != "info" and page.all(metric.name, vf=vf)
+            twin.key: page.one(metric.name, vf=vf)
+            for twin in vars(rows).values()
+            if isinstance(twin, Twin) and twin is not rows.INFO
+            if page.all((metric := twin.guest if prefix == GUEST else twin.host).name, vf=vf)
         }
         assert found == _settings(shown)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hostcollector.base.model import IDENTITY_LABELS, Metric, Scope, Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.catalogue import bmc, gpu, pci
+from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.pci_values import Mode
 
 _BMC_ONLY = "its power, temperature and ECC errors are known to the BMC only"
@@ -34,17 +35,17 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     """Return the GPUs of a page, by name."""
     series = {family.metric: family.series for family in snapshot.families}
     seen_by: dict[str, list[str]] = {}
-    for labels, value, _ in _described(series, gpu.GUEST["observable"], gpu.HOST["observable"]):
+    for labels, value, _ in _described(series, gpu.OBSERVABLE):
         if value:
             seen_by.setdefault(labels["gpu"], []).append(labels["source"])
     bmc_tells = _bmc(series)
     drivers, counted = {}, set()
-    for labels, _, _ in _described(series, pci.GUEST["info"], pci.HOST["info"]):
+    for labels, _, _ in _described(series, pci.INFO):
         drivers[labels["pci_address"]] = labels["driver"]
-    for labels, _, _ in _described(series, pci.GUEST["errors"], pci.HOST["errors"]):
+    for labels, _, _ in _described(series, pci.ERRORS_BY_SEVERITY):
         counted.add(labels["pci_address"])
     found = []
-    for labels, _, owner in _described(series, gpu.GUEST["info"], gpu.HOST["info"]):
+    for labels, _, owner in _described(series, gpu.INFO):
         name, mode = labels["gpu"], labels["mode"]
         sources = tuple(sorted(seen_by.get(name, ())))
         cures = [*_lacking(labels["vendor"], mode, sources, bmc_tells(name))]
@@ -99,10 +100,10 @@ def _bmc(series: Mapping[Metric, Mapping[tuple[str, ...], object]]) -> Callable[
 
 
 def _described(
-    series: Mapping[Metric, Mapping[tuple[str, ...], object]], *metrics: Metric
+    series: Mapping[Metric, Mapping[tuple[str, ...], object]], row: Metric | Twin
 ) -> Iterator[tuple[dict[str, str], object, str]]:
-    """Yield the series of some metrics: their own labels by name, the value, the guest with its tenant."""
-    for metric in metrics:
+    """Yield the series of a row: their own labels by name, the value, the guest with its tenant."""
+    for metric in (row.guest, row.host) if isinstance(row, Twin) else (row,):
         for labels, value in series.get(metric, {}).items():
             own, owner = labels, ""
             if metric.scope is Scope.DOMAIN:

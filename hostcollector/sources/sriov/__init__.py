@@ -26,7 +26,7 @@ from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, note
 from hostcollector.sources.sriov.lists import VfLists
 from hostcollector.sources.sriov.memberships import Memberships
-from hostcollector.sources.sriov.series import Described, samples_of
+from hostcollector.sources.sriov.series import COUNTERS, Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
 
 __all__ = ["Sriov"]
@@ -158,7 +158,7 @@ class Sriov(Source):
         """Return the counters since the owner's start; those of another origin have their own baselines."""
         # Also when nothing was read: the change of owner is put on record all the same.
         counters = {origin + name: raw[name] for name in raw}
-        speeds = {origin + name: fastest(rows.GUEST[name]) for name in raw}
+        speeds = {origin + name: fastest(COUNTERS[name].guest) for name in raw}
         values = self._baselines.relative(device, stay, counters, speeds)
         return {name.removeprefix(origin): value for name, value in values.items()}
 

@@ -95,7 +95,7 @@ class Vfio(Source):
             for end, errors in ((_DEVICE_END, health.errors), (_PORT_END, health.upstream_errors))
             for (severity, kind), count in errors.items()
         }
-        speeds = dict.fromkeys(raw, fastest(rows.GUEST["errors"]))
+        speeds = dict.fromkeys(raw, fastest(rows.ERRORS_BY_SEVERITY.guest))
         values = self._baselines.relative(DEVICE + function.address, owner.stay, raw, speeds)
 
         def at(end: str) -> Errors:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.base.model import Metric, Sample
+from hostcollector.base.model import Sample
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.catalogue import pci as rows
+from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci_values import Devices, Function, Mdev, Mode, vgpu_mode
 from hostcollector.sources.vfio.health import TOTAL, Health, Link
@@ -29,51 +30,50 @@ class Described:
 def function_samples(device: Described) -> Iterator[Sample]:
     """Yield the samples of a PCI function as a PCI function."""
     uuid = device.owner.uuid
-    family = rows.GUEST if uuid else rows.HOST
     function, health = device.function, device.health
     labels = (function.address,)
     about = (
         *(function.device_class.value, function.vendor, function.model, function.driver, function.numa_node),
         *(health.iommu_group, health.reset_method, health.upstream_port),
     )
-    yield Sample(family["info"], 1.0, labels + about, uuid)
+    yield Sample(rows.INFO.of(uuid), 1.0, labels + about, uuid)
     if health.runtime_active is not None:
-        yield Sample(family["runtime_active"], float(health.runtime_active), labels, uuid)
+        yield Sample(rows.RUNTIME_ACTIVE.of(uuid), float(health.runtime_active), labels, uuid)
     if health.power_state is not None:
-        yield Sample(family["power_state_id"], health.power_state, labels, uuid)
-    yield from _link(health.link, family, labels, uuid)
+        yield Sample(rows.POWER_STATE.of(uuid), health.power_state, labels, uuid)
+    yield from _link(health.link, labels, uuid)
     for port, link in health.uplinks.items():
         for aspect, degraded in link.degraded.items():
-            yield Sample(family["uplink_degraded"], float(degraded), (*labels, port, aspect), uuid)
+            yield Sample(rows.UPLINK_DEGRADED.of(uuid), float(degraded), (*labels, port, aspect), uuid)
     seen = {key for key, count in health.errors.items() if count}
-    yield from _errors(device.errors, seen, (family["errors"], family["errors_by_kind"]), labels, uuid)
+    yield from _errors(device.errors, seen, (rows.ERRORS_BY_SEVERITY, rows.ERRORS_BY_KIND), labels, uuid)
     seen = {key for key, count in health.upstream_errors.items() if count}
-    metrics = (family["upstream_errors"], family["upstream_errors_by_kind"])
-    yield from _errors(device.upstream_errors, seen, metrics, (*labels, health.upstream_port), uuid)
+    twins = (rows.UPSTREAM_ERRORS_BY_SEVERITY, rows.UPSTREAM_ERRORS_BY_KIND)
+    yield from _errors(device.upstream_errors, seen, twins, (*labels, health.upstream_port), uuid)
 
 
-def _link(link: Link, family: Mapping[str, Metric], labels: tuple[str, ...], uuid: str) -> Iterator[Sample]:
-    for key, value in (
-        ("link_transfers_per_second", link.speed),
-        ("link_maximum_transfers_per_second", link.maximum_speed),
-        ("link_width", link.width),
-        ("link_maximum_width", link.maximum_width),
+def _link(link: Link, labels: tuple[str, ...], uuid: str) -> Iterator[Sample]:
+    for twin, value in (
+        (rows.LINK_SPEED, link.speed),
+        (rows.LINK_MAXIMUM_SPEED, link.maximum_speed),
+        (rows.LINK_WIDTH, link.width),
+        (rows.LINK_MAXIMUM_WIDTH, link.maximum_width),
     ):
         if value is not None:
-            yield Sample(family[key], value, labels, uuid)
+            yield Sample(twin.of(uuid), value, labels, uuid)
     for aspect, degraded in link.degraded.items():
-        yield Sample(family["link_degraded"], float(degraded), (*labels, aspect), uuid)
+        yield Sample(rows.LINK_DEGRADED.of(uuid), float(degraded), (*labels, aspect), uuid)
 
 
 def _errors(
     errors: Errors,
     seen: set[tuple[str, str]],
-    metrics: tuple[Metric, Metric],
+    twins: tuple[Twin, Twin],
     labels: tuple[str, ...],
     uuid: str,
 ) -> Iterator[Sample]:
     """Yield the totals, and of the fifty kinds those that the hardware has met at all."""
-    by_severity, by_kind = metrics
+    by_severity, by_kind = (twin.of(uuid) for twin in twins)
     for (severity, kind), count in errors.items():
         if kind == TOTAL:
             yield Sample(by_severity, count, (*labels, severity), uuid)
@@ -105,7 +105,6 @@ def mdev_samples(mdev: Mdev, owner: Owner, devices: Devices) -> Iterator[Sample]
 def _named(
     gpu: str, physical: str, function: Function, model: str, mode: Mode, owner: Owner
 ) -> Iterator[Sample]:
-    family = gpu_rows.GUEST if owner.uuid else gpu_rows.HOST
     about = (function.vendor, model, function.numa_node, mode.value)
-    yield Sample(family["info"], 1.0, (gpu, physical, *about), owner.uuid)
-    yield Sample(family["observable"], 1.0, (gpu, physical, SOURCE), owner.uuid)
+    yield Sample(gpu_rows.INFO.of(owner.uuid), 1.0, (gpu, physical, *about), owner.uuid)
+    yield Sample(gpu_rows.OBSERVABLE.of(owner.uuid), 1.0, (gpu, physical, SOURCE), owner.uuid)

@@ -175,23 +175,23 @@ def _series(pages: Pages, row: Metric) -> dict[tuple[str, ...], object]:
 @pytest.mark.parametrize(
     ("row", "wild"),
     [
-        (gpu.GUEST["power_watts"], 4294967.295),
-        (gpu.GUEST["power_watts"], 310500),  # milliwatts
-        (gpu.GUEST["power_watts"], 65.535),
-        (gpu.GUEST["temperature_celsius"], 4294967295),
-        (gpu.GUEST["temperature_celsius"], -273.15),
-        (gpu.GUEST["temperature_celsius"], -1),
-        (gpu.GUEST["temperature_celsius"], 255),
-        (gpu.GUEST["utilization_ratio"], 2.55),
-        (gpu.GUEST["clock_hertz"], 4294967295e6),
-        (gpu.GUEST["memory_bytes"], 0),
-        (gpu.GUEST["memory_used_bytes"], 2**64 - 4096),
-        (gpu.GUEST["energy_joules"], ALL_ONES / 1000),
-        (gpu.GUEST["nvlink_receive_bytes"], ALL_ONES * 1024),
-        (gpu.GUEST["ecc_errors"], 2**32 - 1),
+        (gpu.POWER.guest, 4294967.295),
+        (gpu.POWER.guest, 310500),  # milliwatts
+        (gpu.POWER.guest, 65.535),
+        (gpu.TEMPERATURE.guest, 4294967295),
+        (gpu.TEMPERATURE.guest, -273.15),
+        (gpu.TEMPERATURE.guest, -1),
+        (gpu.TEMPERATURE.guest, 255),
+        (gpu.UTILIZATION.guest, 2.55),
+        (gpu.CLOCK.guest, 4294967295e6),
+        (gpu.MEMORY.guest, 0),
+        (gpu.MEMORY_USED.guest, 2**64 - 4096),
+        (gpu.ENERGY.guest, ALL_ONES / 1000),
+        (gpu.NVLINK_RECEIVED.guest, ALL_ONES * 1024),
+        (gpu.ECC_ERRORS.guest, 2**32 - 1),
         (host.CPUS_ONLINE, 0),
-        (pci.GUEST["link_width"], 63),
-        (pci.GUEST["link_width"], 255),
+        (pci.LINK_WIDTH.guest, 63),
+        (pci.LINK_WIDTH.guest, 255),
         (memory.AVAILABLE, ALL_ONES // 1024 * 1024),
         (memory.UNUSED, -1024),
         (memory.USAGE, MEMORY + 1024),
@@ -222,8 +222,8 @@ def test_what_devices_say_when_they_know_nothing_is_absent(row: Metric, wild: fl
     [
         (infiniband.PORT_COUNTERS["symbol_error"], 65534),
         (infiniband.PORT_COUNTERS["port_rcv_data"], 65535 * 4),
-        (gpu.GUEST["nvlink_receive_bytes"], 2**66),  # five months of a fast GPU
-        (gpu.GUEST["temperature_celsius"], -5),
+        (gpu.NVLINK_RECEIVED.guest, 2**66),  # five months of a fast GPU
+        (gpu.TEMPERATURE.guest, -5),
         (cpu.DOMAIN_CPU_TIME, 1e11),  # many vCPUs for years
         (block.READ_BYTES, 2**63 + 4096),
         (memory.AVAILABLE, MEMORY),
@@ -315,7 +315,7 @@ def test_cpu_time_is_bounded_by_the_guests_vcpus(pages: Pages) -> None:
 
 def test_parts_are_at_most_the_whole(pages: Pages) -> None:
     """Of a GPU's memory and of the host's; the whole may come before or after its part on the page."""
-    whole, part = gpu.GUEST["memory_bytes"], gpu.GUEST["memory_used_bytes"]
+    whole, part = gpu.MEMORY.guest, gpu.MEMORY_USED.guest
     assert _value(pages.page(_sample(whole, 100), _sample(part, 101)), part) is None
     assert _value(pages.page(_sample(part, 101), _sample(whole, 100)), part) is None
     assert _value(pages.page(_sample(part, 99), _sample(whole, 100)), part) == 99
@@ -325,7 +325,7 @@ def test_parts_are_at_most_the_whole(pages: Pages) -> None:
 
 def test_nothing_is_a_part_of_what_cannot_be(pages: Pages) -> None:
     """A GPU that says that its memory is 0 says nothing by using 0 of it."""
-    whole, part = gpu.GUEST["memory_bytes"], gpu.GUEST["memory_used_bytes"]
+    whole, part = gpu.MEMORY.guest, gpu.MEMORY_USED.guest
     page = pages.page(_sample(whole, 0), _sample(part, 0))
     assert _value(page, part) is None
 
@@ -372,7 +372,7 @@ def test_another_source_may_give_what_one_got_wrong(pages: Pages) -> None:
 def test_odd_numbers_break_nothing(pages: Pages) -> None:
     """Integers too long to be written, and what is no number at all: a source's mistake costs its sample."""
     odd: list[Any] = [10**5000, -(10**5000), 2**1024, 1e400, None, "8", b"8", (1,), 1j]
-    row = gpu.HOST["row_remapping_banks"]
+    row = gpu.ROW_REMAPPING_BANKS.host
     for value in odd:
         page = pages.page(_sample(row, value), _sample(host.CPUS_ONLINE, 8))
         assert (_value(page, row), _value(page, host.CPUS_ONLINE)) == (None, 8)

@@ -56,8 +56,8 @@ def test_lines(tmp_path: Path) -> None:
 def test_nothing_is_missing(tmp_path: Path) -> None:
     """A GPU that all sources see has no advice."""
     seen = [
-        Sample(gpu.GUEST["observable"], 1.0, (GPU, GPU, "redfish"), UUID),
-        Sample(gpu.HOST["observable"], 1.0, (OURS, OURS, "nvml")),
+        Sample(gpu.OBSERVABLE.guest, 1.0, (GPU, GPU, "redfish"), UUID),
+        Sample(gpu.OBSERVABLE.host, 1.0, (OURS, OURS, "nvml")),
     ]
     by_name = {line.name: line for line in gpu_lines(page(tmp_path, *seen))}
     assert (by_name[GPU].cures, by_name[GPU].seen_by) == ((), ("redfish", "vfio"))

@@ -228,7 +228,7 @@ def test_counters_of_a_vf(totals: list[int], shown: list[object], pages: Pages, 
 
             kernel.links[2] = answer
             pages.of(source.read(REQUEST))
-            seen.append(pages.series(vf.GUEST["receive_bytes"]).get(("ens1", "0", VF)))
+            seen.append(pages.series(vf.RECEIVED.guest).get(("ens1", "0", VF)))
             assert (seen[-1] is None) == ("libvirt_domain_vf_receive_bytes_total" in pages.note)
     assert seen == shown
 
@@ -239,11 +239,11 @@ def _library(path: Path) -> FakeNvml:
 
 
 ONES = (
-    *("power_watts", "power_limit_watts", "temperature_celsius", "memory_temperature_celsius"),
-    *("utilization_ratio", "clock_hertz", "clocks_held", "ecc_enabled", "encoder_sessions"),
-    *("row_remapping_pending", "row_remapping_failed", "row_remapping_banks"),
+    *(gpu.POWER, gpu.POWER_LIMIT, gpu.TEMPERATURE, gpu.MEMORY_TEMPERATURE),
+    *(gpu.UTILIZATION, gpu.CLOCK, gpu.CLOCKS_HELD, gpu.ECC_ENABLED, gpu.ENCODER_SESSIONS),
+    *(gpu.ROW_REMAPPING_PENDING, gpu.ROW_REMAPPING_FAILED, gpu.ROW_REMAPPING_BANKS),
 )
-SIZES = ("memory_bytes", "memory_used_bytes")
+SIZES = (gpu.MEMORY, gpu.MEMORY_USED)
 
 
 def test_gauges_of_nvml(pages: Pages, tmp_path: Path) -> None:
@@ -253,21 +253,21 @@ def test_gauges_of_nvml(pages: Pages, tmp_path: Path) -> None:
         machine = NvmlHost(tmp_path, nvml)
         machine.gpu(GPU)
         pages.of(machine.reading())
-        assert all(pages.series(gpu.HOST[key]) for key in (*ONES, *SIZES))
+        assert all(pages.series(twin.host) for twin in (*ONES, *SIZES))
         nvml.wild(1)
         pages.of(machine.reading())
-        assert [key for key in (*ONES, *SIZES) if pages.series(gpu.HOST[key])] == ["memory_bytes"]
-        assert gpu.HOST["power_watts"].name in pages.note
+        assert [twin for twin in (*ONES, *SIZES) if pages.series(twin.host)] == [gpu.MEMORY]
+        assert gpu.POWER.host.name in pages.note
         nvml.wild(2)
         pages.of(machine.reading())
-        assert [key for key in (*ONES, *SIZES) if pages.series(gpu.HOST[key])] == list(ONES)
+        assert [twin for twin in (*ONES, *SIZES) if pages.series(twin.host)] == list(ONES)
         machine.source.close()
 
 
 def test_counters_of_nvml(pages: Pages, tmp_path: Path) -> None:
     """5000, all ones, 6000 is 0, nothing, 1000 of every counter; the energy is in millijoules."""
     nvml = _library(tmp_path)
-    errors, energy = gpu.HOST["memory_ecc_errors"], gpu.HOST["energy_joules"]
+    errors, energy = gpu.MEMORY_ECC_ERRORS.host, gpu.ENERGY.host
     seen = []
     with loaded(nvml.library):
         machine = NvmlHost(tmp_path, nvml)
