@@ -216,7 +216,7 @@ IDENTITY_INFO = info(
 LOST = _host(
     name="hostcollector_host_gpu_lost",
     can_be=FLAG,
-    help="1 if the GPU does not answer its driver any more, as after falling off the bus.",
+    help="1 if the GPU no longer answers its driver, as after falling off the bus.",
 )
 VGPUS = _host(
     name="hostcollector_host_gpu_vgpus",

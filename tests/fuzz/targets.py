@@ -36,7 +36,7 @@ from hostcollector.protocols.redfish.tally import Tally
 from hostcollector.protocols.rest.complaints import complaint_of
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
-from hostcollector.sources.nvml.faults import NvmlCallError
+from hostcollector.sources.nvml.binding import NvmlCallError
 from hostcollector.web.admission import credentials
 from tests.fakes.link_messages import Vf, link_message
 from tests.lab.guest import Guest

@@ -1,14 +1,15 @@
-"""The `nvml` source: NVIDIA GPUs that are with the host, and the vGPUs that are cut from them.
+"""The `nvml` source: GPUs with NVIDIA's driver on the host, and their vGPUs.
 
-A GPU on vfio-pci is out of NVML's sight. Where no GPU has NVIDIA's driver the library is not even opened:
-opening it can load the driver, which nobody wants on a host that passes its GPUs through. While it is open
-NVIDIA's driver holds on to its GPUs, as under any other NVML program: on a host where they change between
-the driver and vfio-pci while the collector runs, this source is to be switched off.
+- NVML does not see a GPU on vfio-pci.
+- Without a GPU on NVIDIA's driver NVML is not opened: opening it can load the driver.
+- While NVML is open, NVIDIA's driver keeps its GPUs, as under any NVML program. Switch this source off on a
+  host whose GPUs change between the driver and vfio-pci while the collector runs.
 """
 
 import time
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,27 +20,23 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import gpu as rows
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
-from hostcollector.devices.owners import OwnerFinder, Owners
+from hostcollector.devices.owners import Owner, OwnerFinder, Owners
 from hostcollector.devices.pci import DeviceReader
 from hostcollector.devices.pci_values import Devices
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.nvml import binding
-from hostcollector.sources.nvml.asking import Call
+from hostcollector.sources.nvml.binding import Call, ClosedError, LostError, NvmlCallError
 from hostcollector.sources.nvml.card import CardReader
-from hostcollector.sources.nvml.faults import ClosedError, LostError, NvmlCallError
 from hostcollector.sources.nvml.series import SOURCE, observable
 from hostcollector.sources.nvml.session import Session
-from hostcollector.sources.nvml.visibility import unseen
-
-__all__ = ["Nvml"]
 
 _DRIVER = "nvidia"
 
 
 class Nvml(Source):
-    """Reads NVIDIA's GPUs of the host under `root`. `call` is replaced where no driver is to be asked.
+    """Reads NVIDIA's GPUs of the host under `root`. Tests replace `call`, which calls NVML by name.
 
-    What the GPUs say of themselves is kept in `identities`, for whoever knows serial numbers only.
+    The GPUs' serial numbers are kept in `identities`: a BMC knows GPUs by them.
     """
 
     name = SOURCE
@@ -68,30 +65,30 @@ class Nvml(Source):
         self._problem = ""
 
     def read(self, request: Request) -> Reading:
-        """Return the series of the GPUs that NVML sees. That it is missing is a state, not an error."""
+        """Return the series of the GPUs that NVML sees. Without NVML there is a fact, and no error."""
         owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         devices = self._devices.read(owners.functions)
         session = self._opened(frozenset(_bound(devices)))
         gaps = Gaps()
-        told = _Told()
+        seen = _Seen()
         samples = [Sample(rows.NVML_UP, float(session is not None))]
         if session is not None:
             samples.append(Sample(rows.NVML_INFO, 1.0, session.versions))
-            samples.extend(self._gpus(session, request, devices, owners, told, gaps))
-        for gpu, address, owner in unseen(devices, owners, told.names):
+            samples.extend(self._gpus(session, request, devices, owners, seen, gaps))
+        for gpu, address, owner in _unseen(devices, owners, seen.names):
             samples.append(observable(gpu, address, owner, seen=False))
-            # A GPU on vfio-pci is out of sight by nature; a part of one that the driver has is not.
+            # NVML never sees a GPU on vfio-pci; a vGPU of a GPU on NVIDIA's driver it should see.
             if owner.uuid and gpu != address and session is not None and address in session.gpus:
-                told.nameless[owner.uuid] -= 1
-                if told.nameless[owner.uuid] < 0:
+                seen.nameless[owner.uuid] -= 1
+                if seen.nameless[owner.uuid] < 0:
                     gaps.missing("vGPU", f"{gpu} of guest {request.guests[owner.uuid].domain.name!r}")
-        self._cards.keep_record(devices, owners, told.names)
+        self._cards.keep_record(devices, owners, seen.names)
         self._baselines.flush()
-        self._say(session, gaps)
+        self._note_problems(session, gaps)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
-    def _say(self, session: Session | None, gaps: Gaps) -> None:
-        """Note why NVML is not asked, which is a state and no trouble while it is not open."""
+    def _note_problems(self, session: Session | None, gaps: Gaps) -> None:
+        """Note why NVML is not open, which is no error, and the problems of an open one."""
         if self._problem and session is None:
             gaps.fact(self._problem)
         elif self._problem:
@@ -111,10 +108,10 @@ class Nvml(Source):
         request: Request,
         devices: Devices,
         owners: Owners,
-        told: "_Told",
+        seen: "_Seen",
         gaps: Gaps,
     ) -> Iterator[Sample]:
-        """Yield the series of all GPUs; one that is lost costs its own only. Adds to `told` and `gaps`."""
+        """Yield the series of all GPUs; a lost GPU costs its own series only. Adds to `seen` and `gaps`."""
         lost = 0
         session.listener.listen_again()
         for gpu in session.gpus.values():
@@ -124,7 +121,7 @@ class Nvml(Source):
                     card = self._cards.read(gpu, devices, owners, request.guests, gaps)
             except LostError as error:
                 lost += 1
-                gaps.unread(gpu.address, f"it does not answer its driver any more: {error}; it needs a reset")
+                gaps.unread(gpu.address, f"it no longer answers its driver: {error}; it needs a reset")
                 yield Sample(rows.LOST, 1.0, (gpu.address,))
                 continue
             except ClosedError as error:
@@ -132,8 +129,8 @@ class Nvml(Source):
                 return
             if card is None:
                 continue
-            told.names.update(card.seen)
-            told.nameless.update(card.unnamed)
+            seen.names.update(card.seen)
+            seen.nameless.update(card.unnamed)
             yield from card.samples
             yield Sample(rows.LOST, 0.0, (gpu.address,))
             if gpu.address in session.listener.listening:
@@ -145,12 +142,12 @@ class Nvml(Source):
         self._after_losses(lost + len(absent))
 
     def _opened(self, bound: frozenset[str]) -> Session | None:
-        """Return NVML opened for the GPUs that have its driver now; None with `_problem` if that fails."""
+        """Return NVML opened for the GPUs on NVIDIA's driver, `bound`; None with `_problem` if that fails."""
         if self._session is not None and self._session.bound != bound and not self._closed():
-            self._problem = "NVML is stuck and cannot be opened anew for the GPUs that there are now"
+            self._problem = "NVML is stuck and cannot be opened again for the present GPUs"
             return None
         if not bound:
-            self._problem = "no GPU here has NVIDIA's driver: NVML is not asked"
+            self._problem = "no GPU of this host has NVIDIA's driver: NVML is not opened"
             return None
         if self._session is None and self._opening.ready:
             try:
@@ -183,7 +180,7 @@ class Nvml(Source):
         self._opening.failed()
 
     def _after_losses(self, lost: int) -> None:
-        """Open NVML anew now and then while GPUs are lost: it does not find one again by itself."""
+        """Open NVML again now and then while GPUs are lost: an open NVML does not find them again."""
         if not lost:
             self._reopening.succeeded()
         elif self._reopening.ready:
@@ -193,14 +190,34 @@ class Nvml(Source):
 
 
 @dataclass(slots=True)
-class _Told:
-    """What NVML told: the names that sysfs has for it too, and how many vGPUs of each guest have none."""
+class _Seen:
+    """What NVML reported: names that sysfs has too, and the number of vGPUs without one by guest."""
 
     names: set[str] = field(default_factory=set)
     nameless: Counter[str] = field(default_factory=Counter)
 
 
+def _unseen(devices: Devices, owners: Owners, seen: AbstractSet[str]) -> Iterator[tuple[str, str, Owner]]:
+    """Yield the NVIDIA GPUs and vGPUs that NVML does not report: name, physical GPU and owner.
+
+    A device without a certain owner is left out.
+    """
+    for function in devices.functions.values():
+        address = function.address
+        if function.is_nvidia_gpu and address not in seen:
+            owner = owners.of(address, held=function.held_for_guests)
+            shown = owner is not None and (owner.uuid or function.vgpu_type or not function.physical)
+            if owner is not None and shown:
+                yield address, devices.physical(address), owner
+    for mdev in devices.mdevs.values():
+        parent = devices.functions.get(mdev.parent)
+        owner = owners.of(mdev.uuid)
+        if parent is not None and parent.is_nvidia_gpu and owner is not None and mdev.uuid not in seen:
+            yield mdev.uuid, devices.physical(mdev.parent), owner
+
+
 def _bound(devices: Devices) -> Iterator[str]:
+    """Yield the addresses of the GPUs on NVIDIA's driver."""
     for function in devices.functions.values():
         if function.is_gpu and not function.physical and function.driver == _DRIVER:
             yield function.address

@@ -1,4 +1,4 @@
-"""Reads one physical GPU with everything on it, and relates its counters to its owner."""
+"""Reads one physical GPU with its vGPUs and MIG instances, and its counters since the owner's start."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,23 +14,27 @@ from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.owners import NOBODY, Owner, Owners
 from hostcollector.devices.pci_values import Devices
 from hostcollector.sources.nvml import series
-from hostcollector.sources.nvml.asking import Asker, Call
-from hostcollector.sources.nvml.counters import SCALES, read_counters, read_nvlink_counters, read_nvlinks
-from hostcollector.sources.nvml.joining import join
-from hostcollector.sources.nvml.mig import read_mig_instances, read_mig_mode
-from hostcollector.sources.nvml.readout import Key, read_gauges
+from hostcollector.sources.nvml.binding import Call, SupportedCalls
+from hostcollector.sources.nvml.readings import (
+    SCALES,
+    Key,
+    read_counters,
+    read_gauges,
+    read_nvlink_counters,
+    read_nvlinks,
+)
 from hostcollector.sources.nvml.session import Gpu
-from hostcollector.sources.nvml.vgpus import VgpuReader
+from hostcollector.sources.nvml.slices import VgpuReader, read_mig_instances, read_mig_mode, with_owners
 
 DEVICE = "nvml/"
-"""What the names of GPUs begin with among the baselines."""
+"""The prefix of GPUs' names in the record of baselines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """The series of one GPU and of its vGPUs.
 
-    `seen` are the names that sysfs has for them; `unnamed` counts each guest's vGPUs without one.
+    `seen` are the names that sysfs has for them; `unnamed` counts the vGPUs without one, by guest.
     """
 
     samples: tuple[Sample, ...]
@@ -39,7 +43,7 @@ class Card:
 
 
 class CardReader:
-    """Reads GPUs. Keeps what each of them does not have."""
+    """Reads GPUs. Remembers the calls that each of them does not support."""
 
     def __init__(self, baselines: Baselines, call: Call, clock: Clock) -> None:
         self._baselines = baselines
@@ -48,9 +52,9 @@ class CardReader:
         self.forget()
 
     def forget(self) -> None:
-        """Probe everything anew, as after NVML was opened."""
-        self._asker = Asker(self._call, self._clock)
-        self._vgpus = VgpuReader(self._asker)
+        """Try all calls again, as after NVML was opened."""
+        self._calls = SupportedCalls(self._call, self._clock)
+        self._vgpus = VgpuReader(self._calls)
         self._mig: dict[str, bool | None] = {}
 
     def read(
@@ -58,7 +62,7 @@ class CardReader:
     ) -> Card:
         """Return one GPU's series. Raises `LostError` and `ClosedError`.
 
-        Notes in `gaps` what of it cannot be read, part by part, and what is left out.
+        Parts that cannot be read or are left out are noted in `gaps`.
         """
         address, owner = gpu.address, owners.of(gpu.address, held=False) or NOBODY
         samples = [series.observable(address, address, owner, seen=True)]
@@ -77,14 +81,14 @@ class CardReader:
             with gaps.item(f"{address}: its scheduler"):
                 if policy := self._vgpus.scheduler(address, gpu.handle):
                     samples.append(Sample(rows.VGPU_SCHEDULER_INFO, 1.0, (address, policy)))
-            joined = join(vgpus, address, devices, owners, guests)
-            for vgpu in joined:
+            owned = with_owners(vgpus, address, devices, owners, guests)
+            for vgpu in owned:
                 seen.add(vgpu.gpu)
                 unnamed[vgpu.owner.uuid] += not vgpu.named
                 with gaps.item(f"{address}: vGPU {vgpu.gpu}"):
                     samples += series.vgpu_samples(vgpu, address, devices.functions.get(address))
-            if len(joined) < len(vgpus):
-                stray = len(vgpus) - len(joined)
+            if len(owned) < len(vgpus):
+                stray = len(vgpus) - len(owned)
                 text = f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out"
                 gaps.tell((text,), stray)
         return Card(samples=tuple(samples), seen=frozenset(seen), unnamed=unnamed)
@@ -94,7 +98,7 @@ class CardReader:
         return series.xid_samples(address, dict(counts))
 
     def keep_record(self, devices: Devices, owners: Owners, seen: AbstractSet[str]) -> None:
-        """Put on record that GPUs are with guests: when they come back, their counters start anew."""
+        """Record that GPUs out of NVML's sight are with guests: their counters start anew afterwards."""
         for function in devices.functions.values():
             owner = owners.of(function.address)
             if function.is_nvidia_gpu and owner is not None and owner.uuid and function.address not in seen:
@@ -102,30 +106,30 @@ class CardReader:
 
     def _own(self, gpu: Gpu, owner: Owner, gaps: Gaps) -> Iterator[Sample]:
         subject, handle = gpu.address, gpu.handle
-        gauges = dict(read_gauges(self._asker, subject, handle, gaps))
-        counters = dict(read_counters(self._asker, subject, handle, gaps))
+        gauges = dict(read_gauges(self._calls, subject, handle, gaps))
+        counters = dict(read_counters(self._calls, subject, handle, gaps))
         with gaps.item(f"{subject}: its NVLinks"):
-            links = read_nvlinks(self._asker, subject, handle)
-            gauges.update((("nvlink_up", (str(link),)), float(up)) for link, up in links.items())
-            counters.update(read_nvlink_counters(self._asker, subject, handle, links))
+            links = read_nvlinks(self._calls, subject, handle)
+            gauges.update(((rows.NVLINK_UP, (str(link),)), float(up)) for link, up in links.items())
+            counters.update(read_nvlink_counters(self._calls, subject, handle, links))
         yield from series.gauge_samples(subject, gauges, owner)
         yield from series.counter_samples(subject, self._relative(subject, owner, counters), owner)
 
     def _relative(self, address: str, owner: Owner, raw: Mapping[Key, int]) -> Mapping[Key, float]:
-        names = {"/".join((key, *labels)): (key, labels) for key, labels in raw}
+        names = {"/".join((twin.key, *labels)): (twin, labels) for twin, labels in raw}
         counters = {name: raw[key] for name, key in names.items()}
-        speeds = {name: fastest(rows.GUEST[key], SCALES.get(key, 1)) for name, (key, _) in names.items()}
+        speeds = {name: fastest(twin.guest, SCALES.get(twin, 1)) for name, (twin, _) in names.items()}
         values = self._baselines.relative(DEVICE + address, owner.stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}
 
     def _mig_samples(self, gpu: Gpu, gaps: Gaps) -> Iterator[Sample]:
-        mode = read_mig_mode(self._asker, gpu.address, gpu.handle)
+        mode = read_mig_mode(self._calls, gpu.address, gpu.handle)
         if self._mig.setdefault(gpu.address, mode) != mode:
-            # A GPU that is split answers other calls than one that is not.
+            # A GPU with MIG supports other calls than the same one without.
             self._mig[gpu.address] = mode
-            self._asker.forget(gpu.address)
+            self._calls.forget(gpu.address)
         if mode is not None:
             yield Sample(rows.MIG_ENABLED, float(mode), (gpu.address,))
         if mode:
-            for instance in read_mig_instances(self._asker, gpu.address, gpu.handle, gaps):
+            for instance in read_mig_instances(self._calls, gpu.address, gpu.handle, gaps):
                 yield from series.mig_samples(gpu.address, instance)

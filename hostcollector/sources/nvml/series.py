@@ -1,4 +1,4 @@
-"""Turns what NVML tells into samples: the guest's where the device has an owner, else the host's."""
+"""Turns NVML's answers into samples: the guest's where the device has an owner, else the host's."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,38 +6,34 @@ from hostcollector.base.model import Sample
 from hostcollector.catalogue import gpu as rows
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci_values import Function, Mode
-from hostcollector.sources.nvml.counters import SCALES
-from hostcollector.sources.nvml.joining import Joined
-from hostcollector.sources.nvml.mig import MigInstance
-from hostcollector.sources.nvml.readout import Key
+from hostcollector.sources.nvml.readings import SCALES, Key
 from hostcollector.sources.nvml.session import Identity
+from hostcollector.sources.nvml.slices import MigInstance, OwnedVgpu
 
 SOURCE = "nvml"
 
 
 def gauge_samples(gpu: str, gauges: Mapping[Key, float], owner: Owner) -> Iterator[Sample]:
     """Yield the gauges of a GPU or a vGPU."""
-    family = rows.GUEST if owner.uuid else rows.HOST
-    for (key, labels), value in gauges.items():
-        yield Sample(family[key], value, (gpu, *labels), owner.uuid)
+    for (twin, labels), value in gauges.items():
+        yield Sample(twin.of(owner.uuid), value, (gpu, *labels), owner.uuid)
 
 
 def counter_samples(gpu: str, counters: Mapping[Key, float], owner: Owner) -> Iterator[Sample]:
-    """Yield the counters of a GPU, which are relative to its owner's start, in base units."""
-    family = rows.GUEST if owner.uuid else rows.HOST
-    for (key, labels), value in counters.items():
-        scale = SCALES.get(key)
-        yield Sample(family[key], value if scale is None else value / scale, (gpu, *labels), owner.uuid)
+    """Yield the counters of a GPU in base units; `counters` are raw and relative to the owner's start."""
+    for (twin, labels), raw in counters.items():
+        scale = SCALES.get(twin)
+        value = raw if scale is None else raw / scale
+        yield Sample(twin.of(owner.uuid), value, (gpu, *labels), owner.uuid)
 
 
 def observable(gpu: str, address: str, owner: Owner, *, seen: bool) -> Sample:
-    """Return whether NVML sees a GPU or a vGPU."""
-    family = rows.GUEST if owner.uuid else rows.HOST
-    return Sample(family["observable"], float(seen), (gpu, address, SOURCE), owner.uuid)
+    """Return whether NVML reports a GPU or a vGPU."""
+    return Sample(rows.OBSERVABLE.of(owner.uuid), float(seen), (gpu, address, SOURCE), owner.uuid)
 
 
 def identity_sample(gpu: str, identity: Identity) -> Sample:
-    """Return what the GPU says that it is."""
+    """Return a GPU's model and numbers."""
     labels = (gpu, identity.model, identity.serial, identity.uuid, identity.module)
     return Sample(rows.IDENTITY_INFO, 1.0, labels)
 
@@ -52,16 +48,16 @@ def mig_samples(gpu: str, instance: MigInstance) -> Iterator[Sample]:
         yield Sample(rows.MIG_MEMORY_USED, instance.memory_used, labels)
 
 
-def vgpu_samples(joined: Joined, address: str, parent: Function | None) -> Iterator[Sample]:
-    """Yield the samples of a vGPU; `address` and `parent` are the physical GPU that it is a part of."""
-    vgpu, gpu, owner = joined.vgpu, joined.gpu, joined.owner
+def vgpu_samples(owned: OwnedVgpu, address: str, parent: Function | None) -> Iterator[Sample]:
+    """Yield the samples of a vGPU; `address` and `parent` are its physical GPU."""
+    vgpu, gpu, owner = owned.vgpu, owned.gpu, owned.owner
     about = (vgpu.type_name, vgpu.uuid, vgpu.gpu_instance, vgpu.guest_driver)
     yield Sample(rows.VGPU_INFO, 1.0, (gpu, address, *about), owner.uuid)
-    if not joined.named:
+    if not owned.named:
         mode = Mode.MIG_VGPU if vgpu.gpu_instance else Mode.VGPU
         vendor, node = (parent.vendor, parent.numa_node) if parent is not None else ("", "")
         labels = (gpu, address, vendor, vgpu.type_name, node, mode.value)
-        yield Sample(rows.GUEST["info"], 1.0, labels, owner.uuid)
+        yield Sample(rows.INFO.guest, 1.0, labels, owner.uuid)
     yield observable(gpu, address, owner, seen=True)
     yield from gauge_samples(gpu, vgpu.gauges, owner)
     if vgpu.licensed is not None:

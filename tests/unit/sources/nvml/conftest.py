@@ -9,7 +9,7 @@ from hostcollector.base.model import Domain, Guest, HostDevice
 from hostcollector.base.source import Reading, Request
 from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding
-from hostcollector.sources.nvml.asking import Call
+from hostcollector.sources.nvml.binding import Call
 from tests.fakes.nvml import FakeNvml, build, loaded
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table
