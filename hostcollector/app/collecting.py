@@ -17,7 +17,7 @@ from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.config import named_files
 from hostcollector.config.settings import Settings
 from hostcollector.outputs import profile
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
 from hostcollector.web.door import open_door

@@ -29,7 +29,7 @@ from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import Settings
 from hostcollector.outputs import status_page
 from hostcollector.outputs.diagnose import lines as diagnose
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.overview import overview
 from hostcollector.sources import NAMES
 from hostcollector.web.application import Application

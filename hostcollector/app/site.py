@@ -21,7 +21,7 @@ from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
-from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
 from hostcollector.outputs.status_style import STYLE
 from hostcollector.web.application import Page
 from hostcollector.web.door import Door

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Lap, Stopwatch
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 
 ROUND = "round"

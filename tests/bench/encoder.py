@@ -15,7 +15,7 @@ import prometheus_client.openmetrics.exposition
 
 from hostcollector import catalogue
 from hostcollector.base.model import Family, Kind, Metric, Snapshot
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from tests.fakes.client_families import ClientCollector
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 
 

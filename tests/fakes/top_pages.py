@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hostcollector.base.model import Family, Metric, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 
 Labels = tuple[str, ...]

@@ -13,14 +13,12 @@ import pynvml
 from hostcollector.app.request import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import Settings
-from hostcollector.config.web_config import WebConfig
+from hostcollector.config.files import read_bytes, read_web_bytes
 from hostcollector.devices import gpu_map
 from hostcollector.guests import domain_xml, nova, tenant_map
 from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
-from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.protocols.netlink.description import link_description
 from hostcollector.protocols.netlink.messages import LINK, MESSAGE
@@ -63,12 +61,12 @@ def _domain(data: bytes) -> None:
 
 def _configuration(data: bytes) -> None:
     with suppress(ConfigError):
-        read_bytes(data, "fuzz.yml", Settings)
+        read_bytes(data, "fuzz.yml", ("procfs", "cgroup"))
 
 
 def _web_config(data: bytes) -> None:
     with suppress(ConfigError):
-        read_bytes(data, "web.yml", WebConfig)
+        read_web_bytes(data, "web.yml")
 
 
 def _tenant_map(data: bytes) -> None:

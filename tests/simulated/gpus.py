@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from tests.simulated.gpu_host import GpuHost, gpu_host
 

@@ -12,9 +12,8 @@ from hostcollector.app.request import scrape_budget, scrape_patience
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
-from hostcollector.outputs.exposition.encoding import Encoder
-from hostcollector.outputs.exposition.formats import Format
-from hostcollector.outputs.exposition.negotiation import choose_format
+from hostcollector.outputs.exposition.encoder import Encoder
+from hostcollector.outputs.exposition.formats import Format, choose_format
 from hostcollector.outputs.status_page import Daemon
 from hostcollector.outputs.status_style import STYLE
 from tests.fakes.pages import full_page

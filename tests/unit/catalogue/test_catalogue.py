@@ -11,7 +11,7 @@ import pytest
 from hostcollector import catalogue
 from hostcollector.base.model import IDENTITY_LABELS, Kind, Metric, Scope
 from hostcollector.catalogue import block
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.sources import NAMES
 from tests.fakes.pages import full_page

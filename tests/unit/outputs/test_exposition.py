@@ -19,7 +19,7 @@ from prometheus_client.core import Metric as ClientFamily
 from hostcollector.base.model import Family, Histogram, Kind, Metric, Scope, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest
 from hostcollector.catalogue.possible import FLAG
-from hostcollector.outputs.exposition.encoding import Encoder
+from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from tests.fakes.client_families import ClientCollector, client_family
 from tests.fakes.pages import full_page, snapshot, snapshots

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hostcollector.outputs.exposition.formats import Format
-from hostcollector.outputs.exposition.negotiation import accepts_gzip, choose_format
+from hostcollector.outputs.exposition.formats import Format, accepts_gzip, choose_format
 
 OPENMETRICS = "application/openmetrics-text"
 PROMETHEUS_2 = (
