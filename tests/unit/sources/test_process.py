@@ -5,6 +5,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from prometheus_client import ProcessCollector
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.source import Request
@@ -17,7 +18,7 @@ ROWS = {row for name, row in vars(collection).items() if name.startswith("PROCES
 
 
 def test_every_process_series_is_given_once() -> None:
-    """The catalogue's rows and the library's families have the same names."""
+    """Each of the catalogue's rows has a value."""
     rows = [sample.metric for sample in Process().read(REQUEST).samples]
     assert set(rows) == ROWS
     assert len(rows) == len(ROWS)
@@ -28,8 +29,8 @@ def test_this_process_is_read_as_it_is() -> None:
     values = {sample.metric: sample.value for sample in Process().read(REQUEST).samples}
     assert values[collection.PROCESS_THREADS] == len(names("/proc/self/task"))
     assert values[collection.PROCESS_MAX_FDS] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    open_descriptors = len(names("/proc/self/fd"))
-    assert values[collection.PROCESS_OPEN_FDS] == open_descriptors
+    opened_by_listing = 1
+    assert values[collection.PROCESS_OPEN_FDS] == len(names("/proc/self/fd")) - opened_by_listing
     user, system = os.times()[:2]
     assert values[collection.PROCESS_CPU] == pytest.approx(user + system, abs=0.1)
 
@@ -48,14 +49,25 @@ def test_without_proc_the_error_says_so(tmp_path: Path) -> None:
         Process(tmp_path).read(REQUEST)
 
 
-def test_what_the_library_leaves_out_is_said(tmp_path: Path) -> None:
-    """It gives nothing where it cannot open a file; the source is not whole then."""
+def test_the_figures_are_those_of_another_reader() -> None:
+    """Memory and start time agree with the Prometheus project's Python client."""
+    values = {sample.metric.name: sample.value for sample in Process().read(REQUEST).samples}
+    reader = ProcessCollector(registry=None)
+    theirs = {sample.name: sample.value for family in reader.collect() for sample in family.samples}
+    assert values["process_start_time_seconds"] == pytest.approx(theirs["process_start_time_seconds"])
+    for name in ("process_resident_memory_bytes", "process_virtual_memory_bytes"):
+        assert values[name] == pytest.approx(theirs[name], rel=0.1)
+
+
+def test_a_file_that_cannot_be_read_costs_its_own_series(tmp_path: Path) -> None:
+    """The source is partial then, and the note names the files."""
     (tmp_path / "self").mkdir()
     for name in ("self/stat", "stat"):
         (tmp_path / name).write_bytes((Path("/proc") / name).read_bytes())
     reading = Process(tmp_path).read(REQUEST)
     assert reading.partial
-    assert reading.notes == (f"{tmp_path} does not tell process_max_fds, process_open_fds",)
+    assert reading.missing == 2
+    assert all(f"{tmp_path}/self/{file}" in reading.notes[0] for file in ("limits", "fd"))
     assert {sample.metric for sample in reading.samples} == ROWS - {
         collection.PROCESS_MAX_FDS,
         collection.PROCESS_OPEN_FDS,
