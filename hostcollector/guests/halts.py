@@ -1,13 +1,13 @@
 """QEMUs that do not run: stopped by a signal or a debugger, or waiting for a device in the kernel.
 
-Such a QEMU does not answer its monitor. The kernel tells it for one small file per guest, and no call to
-libvirt has to get stuck to find out. One that hangs in another way (a deadlock, a lost answer) looks as if it
-waited for work; but a main thread that goes on wakes now and then, that of an idle guest too.
+Such a QEMU does not answer its monitor. One small file per guest shows it, so that no call to libvirt has to
+hang. A QEMU that hangs in another way (a deadlock, a lost answer) looks as if it waited for work. But the
+main thread of a QEMU that works wakes now and then, also that of an idle guest.
 """
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from hostcollector.base.lanes import Clock
@@ -16,10 +16,13 @@ from hostcollector.protocols.kernel.files import read_record
 
 # Stopped, stopped by a debugger, in uninterruptible sleep: proc_pid_stat(5).
 _HALTED = frozenset(b"TtD")
-# QEMU waits for a disk in the kernel now and then: only one that does so at both of two looks is halted.
+# QEMU waits for a disk in the kernel now and then: it is halted only if it does so at two looks.
 BETWEEN_LOOKS_SECONDS = 0.1
 
 _WOKEN = re.compile(rb"^voluntary_ctxt_switches:\s+(\d+)", re.MULTILINE)
+
+
+Read = Callable[[str], bytes]
 
 
 class Halts:
@@ -31,9 +34,11 @@ class Halts:
         self._since: dict[QemuProcess, float] = {}
         self._pulses: dict[QemuProcess, bytes] = {}
 
-    def look(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> frozenset[str]:
-        """Return the UUIDs of the guests `among` all whose QEMU's main thread does not run at this moment."""
-        return frozenset(uuid for uuid in among if uuid in processes and self._halted(processes[uuid]))
+    def look(
+        self, processes: Mapping[str, QemuProcess], among: Iterable[str], read: Read = read_record
+    ) -> frozenset[str]:
+        """Return the UUIDs of the guests in `among` whose QEMU's main thread does not run at this moment."""
+        return frozenset(uuid for uuid in among if uuid in processes and self._halted(processes[uuid], read))
 
     def remembers(self, processes: Mapping[str, QemuProcess], halted: Iterable[str]) -> bool:
         """Whether the guests' QEMUs were all halted last time too."""
@@ -47,12 +52,12 @@ class Halts:
         return {uuid: now - self._since[process] for uuid, process in seen.items()}
 
     def take_pulses(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> None:
-        """Remember how often the main threads of the guests' QEMUs have waked, and forget all others."""
+        """Remember how often the main threads of the guests' QEMUs have woken, and forget all others."""
         seen = [processes[uuid] for uuid in among if uuid in processes]
         self._pulses = {process: pulse for process in seen if (pulse := self._pulse(process))}
 
     def alive(self, processes: Mapping[str, QemuProcess], among: Iterable[str]) -> frozenset[str]:
-        """Return those of the guests `among` all whose main thread has waked since its pulse was taken."""
+        """Return the guests in `among` whose main thread has woken since its pulse was taken."""
         known = {uuid: processes[uuid] for uuid in among if processes.get(uuid) in self._pulses}
         return frozenset(
             uuid
@@ -61,7 +66,7 @@ class Halts:
         )
 
     def _pulse(self, process: QemuProcess) -> bytes:
-        """Return how often the main thread has waked, as it is written; nothing where that is not told."""
+        """Return how often the main thread has woken, as text; empty where the kernel does not say."""
         try:
             status = read_record(f"{self._proc}/{process.pid}/task/{process.pid}/status")
         except OSError:
@@ -69,13 +74,13 @@ class Halts:
         found = _WOKEN.search(status)
         return found[1] if found else b""
 
-    def _halted(self, process: QemuProcess) -> bool:
-        # The thread's own file: the kernel sums up all threads for that of the process.
+    def _halted(self, process: QemuProcess, read: Read) -> bool:
+        # The thread's own file: for the process's file the kernel sums up all threads.
         path = f"{self._proc}/{process.pid}/task/{process.pid}/stat"
         try:
-            line = read_record(path)
+            line = read(path)
         except OSError:
-            return False  # it has ended, or this account may not look
+            return False  # QEMU has ended, or this account may not read it
         # A name may hold spaces and parentheses: it ends at the last one.
         state = line[line.rfind(b")") + 2 :][:1]
         return bool(state) and state[0] in _HALTED

@@ -59,6 +59,9 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+Read = Callable[[str], bytes]
+
+
 class _Answer(NamedTuple):
     guests: Mapping[str, Guest]
     moment: float | None
@@ -130,12 +133,12 @@ class QemuProcesses:
             self._scan(everything=False)
             return frozenset(claim.uuid for claim in self._claims.values())
 
-    def is_running(self, process: QemuProcess) -> bool:
-        """Whether the PID still belongs to this process; what was read of it before is then its own.
+    def is_running(self, process: QemuProcess, kept: Read | None = None) -> bool:
+        """Whether the PID still belongs to this process; all files read before are then this process's.
 
-        Raises `SourceUnavailableError` when no file can be opened.
+        `kept` reads files that are kept open. Raises `SourceUnavailableError` when no file can be opened.
         """
-        stat = self._stat(process.pid)
+        stat = self._stat(process.pid, kept)
         return stat is not None and stat.start_ticks == process.start_ticks and not stat.is_dead
 
     def forget(self, process: QemuProcess) -> None:
@@ -183,10 +186,10 @@ class QemuProcesses:
             if identity is not None:
                 self._claims[pid] = Claim(pid=pid, start_ticks=stat.start_ticks, **identity._asdict())
 
-    def _stat(self, pid: int) -> ProcessStat | None:
-        """Return what the kernel says of the PID, None when it is nobody's or hidden."""
+    def _stat(self, pid: int, kept: Read | None = None) -> ProcessStat | None:
+        """Return the stat line of a PID, None when there is no such process or it is hidden."""
         try:
-            return ProcessStat.parse(read(f"{self._proc}/{pid}/stat"))
+            return ProcessStat.parse((kept or read)(f"{self._proc}/{pid}/stat"))
         except SourceMalformedError:
             return None
         except OSError as error:

@@ -11,8 +11,7 @@ from hostcollector.base.model import Guest, Metric, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.units import bytes_from_kib
 from hostcollector.catalogue import host
-from hostcollector.protocols.kernel.files import read
-from hostcollector.protocols.kernel.numbers import cpu_count, integer, members
+from hostcollector.protocols.kernel.files import cpu_count, integer, members, read
 
 _NODE = re.compile(r"node(\d{1,5})")
 _POOL = re.compile(r"hugepages-(\d{1,12})kB")

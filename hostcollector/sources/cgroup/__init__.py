@@ -1,7 +1,7 @@
 """The `cgroup` source: CPU time, throttling, memory and pressure of each guest's control group.
 
-Only the kernel is asked, so it goes on while libvirt or a guest's monitor is stuck. Version 1, version 2 and
-both at once are read, in the layouts with and without systemd.
+It reads only the kernel's files, so it goes on while libvirt or a guest's monitor hangs. It reads version 1,
+version 2 and both at once, in the layouts with and without systemd.
 """
 
 import os
@@ -17,11 +17,18 @@ from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
-from hostcollector.protocols.kernel.files import GONE, read, read_record
+from hostcollector.protocols.kernel.files import GONE, read
 from hostcollector.sources.cgroup import version1, version2
-from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup, Mount, guest_groups, mounts_of
-from hostcollector.sources.cgroup.limits import Limits
-from hostcollector.sources.cgroup.parts import Part, Parts
+from hostcollector.sources.cgroup.files import GroupFiles
+from hostcollector.sources.cgroup.groups import (
+    UNIFIED,
+    GuestGroup,
+    Mount,
+    Part,
+    Parts,
+    guest_groups,
+    mounts_of,
+)
 
 __all__ = ["Cgroup"]
 
@@ -48,10 +55,12 @@ class Cgroup(Source):
         self._ticks_per_second = ticks_per_second
         self._mounts: Mapping[str, Mount] = {}
         self._parts = Parts()
-        self._limits = Limits(clock)
+        self._files = GroupFiles(clock)
         self._quotas: dict[str, _Divided] = {}
         self._quotas_before: dict[str, _Divided] = {}
         self._memberships: dict[bytes, Groups] = {}
+        self._places: Mapping[str, Groups] = {}
+        self._own: Mapping[str, Groups] = {}
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests that have a group of their own.
@@ -59,7 +68,7 @@ class Cgroup(Source):
         Raises `SourceUnavailableError` where no control groups are mounted, and what `QemuProcesses.find`
         raises.
         """
-        if self._limits.begin() or not self._mounts:
+        if self._files.begin() or not self._mounts:
             self._look_at_mounts()
             self._parts.begin()
             self._quotas_before, self._quotas = self._quotas, {}
@@ -77,10 +86,14 @@ class Cgroup(Source):
                     gaps.missing("files of the control group", f"guest {domain.name!r}")
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
+    def close(self) -> None:
+        """Close the files that are kept open."""
+        self._files.close()
+
     def _owned(
         self, processes: Mapping[str, QemuProcess], guests: Mapping[str, Guest], gaps: Gaps
     ) -> Mapping[str, Groups]:
-        """Return the groups of the guests that have some of their own; the other guests are noted."""
+        """Return the groups of the guests that have groups of their own. The other guests are noted."""
         places: dict[str, Groups] = {}
         before, self._memberships = self._memberships, {}
         for uuid, process in processes.items():
@@ -91,13 +104,14 @@ class Cgroup(Source):
                 gaps.tell((f"the QEMU of guest {name!r} ended while it was read",), 1)
             except OSError as error:
                 gaps.unread(f"the membership of guest {name!r} in control groups", error)
-        owned = _owned(places)
-        without = [guests[uuid].domain.name for uuid in places if uuid not in owned]
+        if places != self._places:
+            self._places, self._own = places, _owned(places)
+        without = [guests[uuid].domain.name for uuid in places if uuid not in self._own]
         gaps.tell(_without_group(without), len(without))
-        return owned
+        return self._own
 
     def _look_at_mounts(self) -> None:
-        """Read what is mounted, now and then: a hierarchy may be mounted after the collector began."""
+        """Read the mounts again: a hierarchy may be mounted after the collector has started."""
         mounts = self._read_mounts()
         if mounts != self._mounts:
             self._mounts = mounts
@@ -114,9 +128,9 @@ class Cgroup(Source):
         return mounts
 
     def _groups(self, process: QemuProcess, before: Mapping[bytes, Groups]) -> Groups:
-        """Return the process's own groups, as `before` when it has not been moved. Raises `OSError`."""
-        text = read_record(f"{self._proc}/{process.pid}/cgroup")
-        if not self._processes.is_running(process):
+        """Return the process's own groups, from `before` if it has not been moved. Raises `OSError`."""
+        text = self._files.read(f"{self._proc}/{process.pid}/cgroup")
+        if not self._processes.is_running(process, self._files.read):
             self._processes.forget(process)
             raise ProcessLookupError
         groups = before.get(text) or guest_groups(text, self._mounts, self._root)
@@ -135,7 +149,7 @@ class Cgroup(Source):
             for part in parts.limited:
                 samples += (
                     Sample(metric, value, (part.name,), uuid)
-                    for metric, value in version.throttling(part.directory, gaps)
+                    for metric, value in version.throttling(part.directory, self._files, gaps)
                 )
         return samples
 
@@ -146,7 +160,7 @@ class Cgroup(Source):
             limited, problems = [], {}
             for part in parts:
                 try:
-                    if self._limits.of(quota_file(part.directory)) is not None:
+                    if self._files.limit(quota_file(part.directory)) is not None:
                         limited.append(part)
                 except (OSError, SourceMalformedError) as error:
                     problems[quota_file(part.directory)] = str(error)
@@ -160,22 +174,19 @@ class Cgroup(Source):
         """Yield the figures of the whole guest, from version 1 where it has the controller."""
         unified = groups.get(UNIFIED)
         if cpuacct := groups.get("cpuacct"):
-            yield from version1.usage(cpuacct, self._ticks_per_second, gaps)
+            yield from version1.usage(cpuacct, self._ticks_per_second, self._files, gaps)
         elif unified:
-            yield from version2.usage(unified, gaps)
+            yield from version2.usage(unified, self._files, gaps)
         if memory := groups.get("memory"):
-            yield from version1.memory(memory, self._limits.of, gaps)
+            yield from version1.memory(memory, self._files, gaps)
         elif unified:
-            yield from version2.memory(unified, self._limits.of, gaps)
+            yield from version2.memory(unified, self._files, gaps)
         if unified:
-            yield from version2.pressure(unified, gaps)
+            yield from version2.pressure(unified, self._files, gaps)
 
 
 class _Divided(NamedTuple):
-    """The parts of a group: the vCPUs' and those that there have been, those with a quota, and problems.
-
-    `problems` are the quotas that cannot be read.
-    """
+    """The parts of a group: the vCPUs now and so far, the parts with a quota, and the unreadable quotas."""
 
     vcpus: frozenset[str]
     vcpus_ever: frozenset[str]
@@ -184,10 +195,10 @@ class _Divided(NamedTuple):
 
 
 def _miss(parts: _Divided, domain: Domain, gaps: Gaps) -> None:
-    """Note the groups of vCPUs that libvirt did not make, where it makes such groups at all.
+    """Note missing groups of vCPUs, where libvirt makes such groups at all.
 
-    One that was there is gone because its vCPU was unplugged: libvirt has no event for that, and the
-    definition may be older.
+    A group that was there before is not missing: its vCPU was unplugged. libvirt has no event for that, so
+    the definition may be older.
     """
     lacking = (domain.vcpus or 0) - len(parts.vcpus_ever)
     if parts.vcpus_ever and lacking > 0:
@@ -197,7 +208,7 @@ def _miss(parts: _Divided, domain: Domain, gaps: Gaps) -> None:
 
 
 def _owned(places: Mapping[str, Groups]) -> dict[str, Groups]:
-    """Return the guests that have groups which are nobody else's."""
+    """Return the guests whose groups are not shared with another guest."""
     directories = {uuid: {group.directory for group in groups.values()} for uuid, groups in places.items()}
     users = Counter(directory for own in directories.values() for directory in own)
     return {

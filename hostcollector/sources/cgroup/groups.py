@@ -1,5 +1,6 @@
-"""Where a guest's control groups are: in which hierarchies, and which part of the path is the guest's own."""
+"""A guest's control groups: in which hierarchies they are, and the parts that libvirt divides them into."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,27 +11,32 @@ UNIFIED = ""
 NESTED = "libvirt"
 """libvirt's group inside a systemd scope (libvirt 7.1 and later)."""
 
+WHOLE = "domain"
+"""The whole guest, as libvirt limits it (`global_quota`)."""
+SCOPE = "machine"
+"""The whole guest, as systemd limits it (`CPUQuota=`)."""
+
 # libvirt's two ways to name a guest's group: a systemd scope (which escapes "-") and a plain directory. The
-# rest is made of the guest's name, but shortened and stripped: it tells nothing for certain.
+# rest comes from the guest's name, but shortened and stripped, so it does not identify the guest.
 _OWN = re.compile(r"machine-qemu\\x2d.+\.scope|.+\.libvirt-qemu")
 
 
 class Mount(NamedTuple):
-    """A mounted hierarchy: `root` is the group that stands at `point`."""
+    """A mounted hierarchy: `root` is the group that is mounted at `point`."""
 
     point: str
     root: str
 
 
 class GuestGroup(NamedTuple):
-    """A guest's group in one hierarchy, as directories: the whole guest's, and the one that QEMU is in."""
+    """A guest's group in one hierarchy, as directories: that of the whole guest, and that of QEMU."""
 
     directory: str
     process_directory: str
 
     @property
     def is_scope(self) -> bool:
-        """Whether the group is systemd's: libvirt's own, with its settings, is then the one inside."""
+        """Whether the group is a systemd scope. libvirt's own group, with its settings, is then inside."""
         return self.directory.endswith(".scope")
 
     @property
@@ -57,8 +63,8 @@ def mounts_of(mountinfo: bytes) -> dict[str, Mount]:
 def guest_groups(cgroup: bytes, mounts: Mapping[str, Mount], root: str) -> dict[str, GuestGroup]:
     """Return the guest's own groups by controller, from its QEMU's /proc/PID/cgroup.
 
-    Hierarchies in which QEMU is in no group of the guest's own are left out: in the root, or in libvirtd's.
-    `root` is where the file system begins.
+    Hierarchies in which QEMU is in the root or in libvirtd's group are left out. `root` is the root of the
+    file system.
     """
     groups = {}
     for controller, path in _memberships(cgroup):
@@ -84,9 +90,60 @@ def _memberships(cgroup: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _own_part(path: str) -> str | None:
-    """Return the path down to the guest's own group: below it libvirt has one for each vCPU."""
+    """Return the path down to the guest's own group. Below it libvirt has one group for each vCPU."""
     names = path.split("/")
-    if ".." in names:  # the group is outside what this account's control group namespace shows
+    if ".." in names:  # the group is outside the control group namespace of this process
         return None
     depths = [depth for depth, name in enumerate(names) if _OWN.fullmatch(name)]
     return "/".join(names[: depths[-1] + 1]) if depths else None
+
+
+class Part(NamedTuple):
+    """A part by libvirt's name: ``vcpu0``, ``emulator``, ``iothread1``, or one of the two above."""
+
+    name: str
+    directory: str
+
+
+class _Listing(NamedTuple):
+    links: int
+    names: tuple[str, ...]
+
+
+class Parts:
+    """Lists the groups below a guest's group, again only when their number has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Listing] = {}
+        self._kept: dict[str, _Listing] = {}
+
+    def begin(self) -> None:
+        """Forget the groups that the last reading did not ask for."""
+        self._known, self._kept = self._kept, {}
+
+    def of(self, group: GuestGroup) -> list[Part]:
+        """Return the parts of the group, itself first; none when it is gone."""
+        directory = group.directory
+        names = self._names(directory)
+        parts = [Part(SCOPE if group.is_scope else WHOLE, directory)]
+        if group.is_scope and NESTED in names:
+            directory = f"{directory}/{NESTED}"
+            parts.append(Part(WHOLE, directory))
+            names = self._names(directory)
+        parts += [Part(name, f"{directory}/{name}") for name in names]
+        return parts
+
+    def _names(self, directory: str) -> tuple[str, ...]:
+        """Return the directories inside, in order. Listing one takes as long as reading ten files."""
+        try:
+            links = os.stat(directory).st_nlink  # noqa: PTH116 - once per guest and collection
+            listing = self._known.get(directory)
+            if listing is None or listing.links != links:
+                with os.scandir(directory) as entries:
+                    listing = _Listing(
+                        links, tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+                    )
+        except FileNotFoundError:
+            return ()
+        self._kept[directory] = listing
+        return listing.names

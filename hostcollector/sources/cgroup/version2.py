@@ -6,9 +6,8 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Metric
 from hostcollector.base.units import seconds_from_us
 from hostcollector.catalogue import cgroup
-from hostcollector.sources.cgroup.files import keyed, least, number, one_of_keyed, pressure_totals
+from hostcollector.sources.cgroup.files import GroupFiles
 from hostcollector.sources.cgroup.groups import GuestGroup
-from hostcollector.sources.cgroup.limits import Limit
 
 Figure = tuple[Metric, float]
 
@@ -18,7 +17,7 @@ _MODES = {
     b"system_usec": cgroup.CPU_SYSTEM,
 }
 _PERIODS = {b"nr_periods": cgroup.CPU_PERIODS, b"nr_throttled": cgroup.CPU_THROTTLED_PERIODS}
-# That "all tasks wait for a CPU" says nothing of a group: one of them would run.
+# "full" of the CPU means nothing for a group: one of its tasks would run.
 _PRESSURE = (
     ("cpu", b"some", cgroup.PRESSURE_CPU_WAITING),
     ("memory", b"some", cgroup.PRESSURE_MEMORY_WAITING),
@@ -28,9 +27,9 @@ _PRESSURE = (
 )
 
 
-def usage(group: GuestGroup, gaps: Gaps) -> Iterator[Figure]:
+def usage(group: GuestGroup, files: GroupFiles, gaps: Gaps) -> Iterator[Figure]:
     """Yield the CPU time of the group with all below it; it is counted also without the controller."""
-    modes = keyed(f"{group.directory}/cpu.stat", _MODES, gaps)
+    modes = files.keyed(f"{group.directory}/cpu.stat", _MODES, gaps)
     for key, microseconds in modes.items():
         yield _MODES[key], seconds_from_us(microseconds)
 
@@ -40,9 +39,9 @@ def quota_file(directory: str) -> str:
     return f"{directory}/cpu.max"
 
 
-def throttling(directory: str, gaps: Gaps) -> Iterator[Figure]:
-    """Yield what the CPU quota of a part did that has one."""
-    figures = keyed(f"{directory}/cpu.stat", (*_PERIODS, b"throttled_usec"), gaps)
+def throttling(directory: str, files: GroupFiles, gaps: Gaps) -> Iterator[Figure]:
+    """Yield how the CPU quota of a part throttled it."""
+    figures = files.keyed(f"{directory}/cpu.stat", (*_PERIODS, b"throttled_usec"), gaps)
     for key, metric in _PERIODS.items():
         if key in figures:
             yield metric, figures[key]
@@ -50,28 +49,28 @@ def throttling(directory: str, gaps: Gaps) -> Iterator[Figure]:
         yield cgroup.CPU_THROTTLED, seconds_from_us(figures[b"throttled_usec"])
 
 
-def memory(group: GuestGroup, limit: Limit, gaps: Gaps) -> Iterator[Figure]:
+def memory(group: GuestGroup, files: GroupFiles, gaps: Gaps) -> Iterator[Figure]:
     """Yield the memory charged to the group with all below it, and its limit."""
-    used = number(f"{group.directory}/memory.current", gaps)
+    used = files.number(f"{group.directory}/memory.current", gaps)
     if used is not None:
         yield cgroup.MEMORY_USAGE, used
-    # Of two limits one that cannot be read may be the tighter one: then there is none to show.
+    # If one of two limits cannot be read, it may be the tighter one: then no limit is shown.
     with gaps.item(f"the memory limits of {group.directory}"):
-        tightest = least(limit(f"{directory}/memory.max") for directory in group.limited)
+        tightest = files.tightest(f"{directory}/memory.max" for directory in group.limited)
         if tightest is not None:
             yield cgroup.MEMORY_LIMIT, tightest
-    swapped = number(f"{group.directory}/memory.swap.current", gaps)
+    swapped = files.number(f"{group.directory}/memory.swap.current", gaps)
     if swapped is not None:
         yield cgroup.MEMORY_SWAP, swapped
-    kills = one_of_keyed(f"{group.directory}/memory.events", b"oom_kill", gaps)
+    kills = files.one_of_keyed(f"{group.directory}/memory.events", b"oom_kill", gaps)
     if kills is not None:
         yield cgroup.MEMORY_OOM_KILLS, kills
 
 
-def pressure(group: GuestGroup, gaps: Gaps) -> Iterator[Figure]:
+def pressure(group: GuestGroup, files: GroupFiles, gaps: Gaps) -> Iterator[Figure]:
     """Yield the time in which tasks of the group waited for a resource."""
     totals = {
-        resource: pressure_totals(f"{group.directory}/{resource}.pressure", gaps)
+        resource: files.pressure_totals(f"{group.directory}/{resource}.pressure", gaps)
         for resource in ("cpu", "memory", "io")
     }
     for resource, kind, metric in _PRESSURE:

@@ -27,6 +27,7 @@ from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
 from hostcollector.guests.halts import BETWEEN_LOOKS_SECONDS
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
+from hostcollector.protocols.kernel.files import KeptFiles
 from hostcollector.protocols.libvirt.bulk import BulkRead, Shard
 from hostcollector.protocols.libvirt.visit import Sweep, sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
@@ -106,6 +107,7 @@ class LibvirtMonitor(Source):
         self._pool.kept = width + 1
         self._processes = processes
         self._lane = Lane("libvirt_monitor-processes", clock)
+        self._files = KeptFiles()
         self._found: Mapping[str, QemuProcess] = {}
         self._groups = libvirt.VIR_DOMAIN_STATS_BLOCK | (_KVM_GROUPS if kvm_extras else 0)
         self._clock = clock
@@ -120,7 +122,8 @@ class LibvirtMonitor(Source):
         deadline = request.deadline - MARGIN_SECONDS
         reading = _Round(request, self._find(request), deadline, list(request.guests))
         looked_at = self._clock()
-        halted = self._memory.halts.look(reading.processes, request.guests)
+        self._files.begin()
+        halted = self._memory.halts.look(reading.processes, request.guests, self._files.read)
         with self._stage("libvirt_monitor: shards"):
             self._ask_trusted(reading, halted)
         self._pool.budget.foreign = 0
@@ -143,8 +146,9 @@ class LibvirtMonitor(Source):
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
-        """End the lane; the workers stay for the source's successor."""
+        """End the lane and close the files; the workers stay for the source's successor."""
         self._lane.close()
+        self._files.close()
 
     def _find(self, request: Request) -> Mapping[str, QemuProcess]:
         """Return the guests' processes; of those that cannot be seen only libvirt knows the state.

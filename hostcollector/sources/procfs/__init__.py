@@ -1,22 +1,24 @@
-"""The `procfs` source: what the host's scheduler knows of each guest's QEMU process and its threads.
+"""The `procfs` source: what the kernel's scheduler knows about each QEMU process and its threads.
 
-It needs neither libvirt nor the guest's monitor, so it goes on while either of them is stuck.
+It needs neither libvirt nor the guest's monitor, so it goes on while either of them hangs.
 """
 
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 
+from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import cpu, guest, memory
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
-from hostcollector.protocols.kernel.files import GONE, read_record
+from hostcollector.protocols.kernel.files import GONE, KeptFiles, boot_time
 from hostcollector.protocols.kernel.process_stat import ProcessStat
-from hostcollector.sources.procfs.promised import miss
-from hostcollector.sources.procfs.start_times import StartTimes
-from hostcollector.sources.procfs.threads import ThreadReader
+from hostcollector.sources.procfs.roles import lacking
+from hostcollector.sources.procfs.threads import Seen, ThreadReader
 
 __all__ = ["Procfs"]
 
@@ -38,12 +40,14 @@ class Procfs(Source):
         self._ticks_per_second = ticks_per_second
         self._page_size = page_size
         self._proc = str(processes.root / "proc")
-        self._threads = ThreadReader(self._proc, clock)
-        self._starts = StartTimes(self._proc, ticks_per_second)
+        self._files = KeptFiles()
+        self._threads = ThreadReader(self._proc, self._files, clock)
+        self._starts = _StartTimes(self._proc, ticks_per_second)
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests whose process is found. Raises what `QemuProcesses.find` raises."""
         found = self._processes.find(request.guests, request.taken_at)
+        self._files.begin()
         self._threads.begin(found.processes.values())
         self._starts.begin(found.processes.values())
         samples: list[Sample] = []
@@ -58,18 +62,22 @@ class Procfs(Source):
                     gaps.tell((f"the QEMU of guest {domain.name!r} ended while it was read",), 1)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
+    def close(self) -> None:
+        """Close the files that are kept open."""
+        self._files.close()
+
     def _guest(
         self, process: QemuProcess, vhost_threads: tuple[int, ...], domain: Domain, gaps: Gaps
     ) -> list[Sample]:
         seen = self._threads.read(process, vhost_threads, domain)
-        # Read last: while the start time is the right one, all that was read before is this guest's too.
-        stat = ProcessStat.parse(read_record(f"{self._proc}/{process.pid}/stat"))
+        # Read last: if the start time is still the same, all files read before were this guest's too.
+        stat = ProcessStat.parse(self._files.read(f"{self._proc}/{process.pid}/stat"))
         if stat.start_ticks != process.start_ticks or stat.is_dead:
             self._processes.forget(process)
             raise ProcessLookupError
         for directory, why in seen.unread.items():
             gaps.unread(f"{directory} of guest {domain.name!r}", why)
-        miss(domain, seen, gaps)
+        _miss(domain, seen, gaps)
         samples, uuid = seen.samples, process.uuid
         samples.append(Sample(cpu.DOMAIN_CPU_TIME, stat.cpu_ticks / self._ticks_per_second, (), uuid))
         samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))
@@ -78,3 +86,42 @@ class Procfs(Source):
         if started is not None:
             samples.append(Sample(guest.START_TIME, started, (), uuid))
         return samples
+
+
+def _miss(domain: Domain, seen: Seen, gaps: Gaps) -> None:
+    """Note the threads that the definition promises and QEMU does not have."""
+    names = lacking(domain, seen.roles, seen.unplugged)
+    if seen.one_for_all:
+        gaps.fact(
+            f"one thread runs all vCPUs of guest {domain.name!r} (TCG): they have no times of their own"
+        )
+        names = [name for name in names if not name.startswith("vCPU")]
+    for name in names:
+        gaps.missing("thread", f"{name} of guest {domain.name!r}")
+
+
+class _StartTimes:
+    """When processes started, as Unix times: the time of boot in /proc/stat plus ticks since boot.
+
+    Computed once per process. The kernel derives the time of boot from the present clock, so it moves when
+    the clock is set. And on a large machine reading /proc/stat takes milliseconds.
+    """
+
+    def __init__(self, proc: str, ticks_per_second: int) -> None:
+        self._path = f"{proc}/stat"
+        self._ticks_per_second = ticks_per_second
+        self._known: dict[QemuProcess, float] = {}
+
+    def begin(self, processes: Iterable[QemuProcess]) -> None:
+        """Compute the start times of new processes and drop those of ended ones."""
+        wanted = set(processes)
+        new = wanted - self._known.keys()
+        self._known = {process: self._known[process] for process in wanted - new}
+        if new:
+            with suppress(OSError, SourceMalformedError):
+                booted = boot_time(self._path)
+                self._known |= {each: booted + each.start_ticks / self._ticks_per_second for each in new}
+
+    def of(self, process: QemuProcess) -> float | None:
+        """Return the Unix time in seconds; None where /proc/stat is hidden (ProcSubset=pid)."""
+        return self._known.get(process)

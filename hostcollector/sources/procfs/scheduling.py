@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.units import seconds_from_ns
-from hostcollector.protocols.kernel.numbers import integer
+from hostcollector.protocols.kernel.files import integer
 
 # Before Linux 5.16 the name has the prefix.
 _WAIT_SUM = re.compile(rb"^(?:se\.statistics\.)?wait_sum[ \t]*:[ \t]*(\d+)\.(\d{6})$", re.MULTILINE)

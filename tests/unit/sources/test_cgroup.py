@@ -12,7 +12,7 @@ from hostcollector.base.source import Reading
 from hostcollector.catalogue import cgroup
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
-from hostcollector.sources.cgroup.limits import LOOK_SECONDS, Limits
+from hostcollector.sources.cgroup.files import LOOK_SECONDS, GroupFiles
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import Procfs as ProcTree
 from tests.places import HYBRID
@@ -405,13 +405,13 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
 def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
     """Within half a minute the last look stands; after that a new limit is known."""
     clock = iter((0.0, 0.0, LOOK_SECONDS / 2, LOOK_SECONDS, LOOK_SECONDS))
-    limits = Limits(clock.__next__)
+    files = GroupFiles(clock.__next__)
     file = tmp_path / "memory.max"
     seen = []
     for content in ("100", "200", "300"):
         file.write_text(f"{content}\n")
-        limits.begin()
-        seen.append(limits.of(str(file)))
+        files.begin()
+        seen.append(files.limit(str(file)))
     assert seen == [100, 100, 300]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.gaps import Gaps
-from hostcollector.sources.cgroup.files import keyed, pressure_totals
+from hostcollector.sources.cgroup.files import GroupFiles
 from hostcollector.sources.cgroup.groups import GuestGroup, Mount, guest_groups, mounts_of
 
 UNIFIED_MOUNT = "25 1 0:2 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -40,6 +40,7 @@ LINES = st.lists(NUMBERED | st.binary()).map(b"\n".join)
 
 
 KEYS = (b"usage_usec", b"user_usec")
+FILES = GroupFiles()
 
 
 @given(st.lists(st.binary(max_size=20)), st.sampled_from([b"", b"\n", b"usage_usec\n", b"user_usec x\n"]))
@@ -48,7 +49,7 @@ def test_one_bad_line_of_a_keyed_file_loses_only_itself(lines: list[bytes], end:
     content = (
         b"usage_usec 7\n" + b"\n".join(line for line in lines if not line.startswith(KEYS)) + b"\n" + end
     )
-    gaps, found = read_back(content, lambda path, gaps: keyed(path, KEYS, gaps))
+    gaps, found = read_back(content, lambda path, gaps: FILES.keyed(path, KEYS, gaps))
     assert found.get(b"usage_usec", 7) == 7
     assert set(found) | {b"user_usec", b"usage_usec"} == set(KEYS)
     assert gaps.count == len(KEYS) - len(found)
@@ -58,7 +59,7 @@ def test_one_bad_line_of_a_keyed_file_loses_only_itself(lines: list[bytes], end:
 def test_one_bad_line_of_a_pressure_file_loses_only_itself(bad: bytes) -> None:
     """What waits for a resource is read also where the other line is none."""
     bad = bad.replace(b"\n", b" ").replace(b"\r", b" ")
-    gaps, found = read_back(b"some avg10=0.00 total=5\nfull " + bad + b"\n", pressure_totals)
+    gaps, found = read_back(b"some avg10=0.00 total=5\nfull " + bad + b"\n", FILES.pressure_totals)
     assert found.get(b"some") == 5
     assert gaps.count == 2 - len(found)
 
@@ -66,7 +67,7 @@ def test_one_bad_line_of_a_pressure_file_loses_only_itself(bad: bytes) -> None:
 @given(LINES)
 def test_any_keyed_file_is_numbers(text: bytes) -> None:
     """All numbers are unsigned, whatever the file holds."""
-    for read in (pressure_totals, lambda path, gaps: keyed(path, (b"usage_usec", b"max"), gaps)):
+    for read in (FILES.pressure_totals, lambda path, gaps: FILES.keyed(path, (b"usage_usec", b"max"), gaps)):
         _, found = read_back(text, read)
         assert all(number >= 0 for number in found.values())
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.sources.procfs.duties import Duty, Role, iothread_name, role_in_group, role_of, whole_role
+from hostcollector.sources.procfs.roles import Duty, Role, iothread_name, role_in_group, role_of, whole_role
 from hostcollector.sources.procfs.scheduling import Placement, Times, placement, times, wait_sum
 
 

@@ -1,6 +1,7 @@
 """The kernel's small files are read whole, and nothing in them makes a parser fail in a way of its own."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.protocols.kernel.files import GONE, names, read, read_record
-from hostcollector.protocols.kernel.numbers import cpu_count, integer
+from hostcollector.protocols.kernel.files import (
+    GONE,
+    KeptFiles,
+    cpu_count,
+    descriptors_to_keep,
+    integer,
+    names,
+    read,
+    read_record,
+)
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from tests.fakes.procfs import KERNEL_THREAD, stat_line
 
@@ -116,3 +125,80 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         read_record(str(tmp_path))
     assert len(names("/proc/self/fd")) == before
+
+
+def test_a_kept_file_is_read_anew_each_time() -> None:
+    """The descriptor stays open, and the content is that of the moment."""
+    files = KeptFiles()
+    before = len(names("/proc/self/fd"))
+    first = ProcessStat.parse(files.read("/proc/self/stat"))
+    spend = sum(range(3_000_000))
+    second = ProcessStat.parse(files.read("/proc/self/stat"))
+    assert spend
+    assert second.cpu_ticks > first.cpu_ticks
+    assert len(names("/proc/self/fd")) == before + 1
+    files.close()
+    assert len(names("/proc/self/fd")) == before
+
+
+def test_a_kept_file_of_an_ended_process_is_gone() -> None:
+    """Also while its descriptor is still open: it raises what reading by name raises."""
+    files = KeptFiles()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        path = f"/proc/{child.pid}/stat"
+        assert ProcessStat.parse(files.read(path)).threads == 1
+    with pytest.raises(GONE):
+        files.read(path)
+    with pytest.raises(GONE):
+        files.read(path)
+
+
+def test_files_that_are_not_read_any_more_are_closed() -> None:
+    """A file is closed after the first reading without it."""
+    files = KeptFiles()
+    before = len(names("/proc/self/fd"))
+    for path in ("/proc/self/stat", "/proc/self/schedstat"):
+        files.read(path)
+    files.begin()
+    files.read("/proc/self/stat")
+    assert len(names("/proc/self/fd")) == before + 2
+    files.begin()
+    assert len(names("/proc/self/fd")) == before + 1
+    files.close()
+
+
+def test_only_so_many_files_are_kept() -> None:
+    """Those beyond the limit are read all the same."""
+    files = KeptFiles(most=1)
+    before = len(names("/proc/self/fd"))
+    for _ in range(2):
+        assert files.read("/proc/self/stat")
+        assert files.read("/proc/self/schedstat")
+    assert len(names("/proc/self/fd")) == before + 1
+    files.close()
+
+
+def test_an_ordinary_file_is_not_kept(tmp_path: Path) -> None:
+    """Another file may take its name, which a descriptor would not show."""
+    files, path = KeptFiles(), tmp_path / "stat"
+    path.write_text("one")
+    assert files.read(str(path)) == b"one"
+    path.unlink()
+    path.write_text("two")
+    assert files.read(str(path)) == b"two"
+    path.unlink()
+    with pytest.raises(GONE):
+        files.read(str(path))
+
+
+def test_few_descriptors_are_left_to_others() -> None:
+    """A process that may open only a thousand keeps none; one with the unit's limit keeps thousands."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    counts = []
+    try:
+        for limit in (1024, 2048, 16384):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+            counts.append(descriptors_to_keep())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert counts == [0, 128, 1920]
