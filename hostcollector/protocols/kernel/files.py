@@ -123,7 +123,7 @@ def boot_time(path: str) -> int:
 
     Raises `OSError`, and `SourceMalformedError` for a file without that line.
     """
-    _, found, rest = read(path).partition(b"\nbtime ")
+    _, found, rest = (b"\n" + read(path)).partition(b"\nbtime ")
     if not found:
         raise SourceMalformedError("no line with the time of boot")
     return integer(rest.partition(b"\n")[0])

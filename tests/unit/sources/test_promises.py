@@ -295,7 +295,7 @@ def _host(trial: Trial) -> Broken:
 def _process(trial: Trial) -> Broken:
     (trial.directory / "self").mkdir()
     (trial.directory / "self/stat").write_text(Path("/proc/self/stat").read_text())
-    return _ask(Process()), _ask(Process(trial.directory)), "process_open_fds"
+    return _ask(Process()), _ask(Process(trial.directory)), "self/fd"
 
 
 PROMISES: Mapping[str, Promise] = {
