@@ -1,6 +1,6 @@
-"""How InfiniBand's GUIDs and P_Keys are written: every tool does it in its own way, the page in one.
+"""One notation for InfiniBand's GUIDs and P_Keys, which tools write in several ways.
 
-A P_Key's highest bit says full membership and is no part of the partition's number (InfiniBand
+The highest bit of a P_Key means full membership and is not part of the partition's number (InfiniBand
 Architecture Specification, volume 1, 10.9.1.1): P_Keys are compared without it.
 """
 
@@ -15,7 +15,7 @@ _PKEY = re.compile(r"0x[0-9a-fA-F]{1,4}")
 
 
 def guid(text: str) -> str:
-    """Return a GUID as ``0c:42:a1:03:00:ab:cd:ef``; empty for what is none, and for zeros (unset)."""
+    """Return a GUID as ``0c:42:a1:03:00:ab:cd:ef``; empty for any other text, and for zeros (unset)."""
     lower = text.lower()
     if not (_PAIRS.fullmatch(lower) or _FOURS.fullmatch(lower) or _PLAIN.fullmatch(lower)):
         return ""
@@ -24,10 +24,10 @@ def guid(text: str) -> str:
 
 
 def partition(pkey: str) -> int | None:
-    """Return the partition of a P_Key such as ``0x8001``, from 1 to 0x7fff; None for what is no P_Key."""
+    """Return the partition of a P_Key such as ``0x8001``, from 1 to 0x7fff; None for any other text."""
     return int(pkey, 16) & PARTITION_BITS or None if _PKEY.fullmatch(pkey) else None
 
 
 def pkey(partition: int) -> str:
-    """Return a partition's P_Key as it is shown: ``0x0001``, without the membership bit."""
+    """Return a partition's P_Key in the page's notation: ``0x0001``, without the membership bit."""
     return f"0x{partition:04x}"

@@ -1,4 +1,4 @@
-"""Conversions to Prometheus base units; every division by a unit's factor happens here."""
+"""Conversions to Prometheus base units."""
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -34,5 +34,5 @@ def bytes_from_bits(bits: float) -> float:
 
 
 def bytes_from_mbit(megabits: int) -> int:
-    """Return bytes for the kernel's Mbit, of which one is a million bits."""
+    """Return bytes for the kernel's Mbit, which are a million bits each."""
     return megabits * BITS_PER_MBIT // BITS_PER_BYTE

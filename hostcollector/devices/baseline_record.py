@@ -1,7 +1,7 @@
-"""What one device's counters stood at when its present owner took over: pure arithmetic, no file, no clock.
+"""The arithmetic of baselines, for one device and its present owner; no file and no clock.
 
-The rule behind every line: whatever the readings do, an owner is never shown more than the counters grew
-between two readings of its own time. Where the truth cannot be told apart from a failed read, less is shown.
+The rule behind every line: an owner is never shown more than the growth of a counter between two readings of
+its own time. Where a failed read looks like a real value, less is shown.
 """
 
 import math
@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from hostcollector.catalogue.possible import is_unknown_count
 
-BELIEVED_BACK = 2
-"""The reading at which a counter that went back is believed: it was reset."""
-BELIEVED_AHEAD = 3
-"""The reading at which a counter that leapt is believed."""
+ACCEPTED_LOWER = 2
+"""A lower value is accepted at this reading: the counter was reset."""
+ACCEPTED_LEAP = 3
+"""A value after an impossible leap is accepted at this reading."""
 FASTEST = 1e13
-"""By how much any raw counter grows in a second at most: bytes of all NVLinks of a GPU; nanoseconds, mJ."""
+"""The most that any raw counter grows in a second: bytes of all NVLinks of a GPU, nanoseconds, mJ."""
 SLACK_SECONDS = 60.0
-"""How much longer than between two readings a counter may have grown: some devices update theirs seldom."""
+"""Extra time in which a counter may have grown between two readings: some devices update seldom."""
 
 
 class _Doubt(NamedTuple):
-    """Readings that do not go on from the last one that was believed: how many, the first, and the last."""
+    """Readings that do not follow from the last accepted one: how many, the first, the last, its time."""
 
     readings: int
     first: int
@@ -32,11 +32,11 @@ class _Doubt(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """The baseline of one device under one owner, and the counters as they were last read and believed.
+    """The baseline of one device under one owner, and the last accepted reading of each counter.
 
-    `last` may hold counters that `baseline` lacks: what they showed under an owner before, so that a failed
-    read (all zeros) at the moment of the take-over is not taken for a fresh start. `read_at` is when that
-    was, on the clock of the host's boot.
+    `last` may have counters that `baseline` lacks: readings under an earlier owner. With them a failed read
+    (all zeros) during the change of owner is recognised. `read_at` is the time of each reading in `last`, in
+    seconds since the host's boot.
     """
 
     owner: str
@@ -48,30 +48,29 @@ class Record:
 
     @classmethod
     def restored(cls, owner: str, baseline: Mapping[str, int]) -> "Record":
-        """Return a record as it was kept on disk; the baseline is the least that the counters showed last."""
+        """Return a record from disk; the last readings were at least the baseline."""
         return cls(owner, dict(baseline), dict(baseline))
 
     def taken_over(self, owner: str) -> "Record":
-        """Return the record of the next owner of the same device: nothing is counted yet."""
+        """Return the record of the device's next owner, without a baseline yet."""
         return Record(owner, {}, self.last, self.read_at)
 
     def read_off(
         self, counters: Mapping[str, int], at: float, fastest: Mapping[str, float]
     ) -> tuple[dict[str, float], bool]:
-        """Return what the owner has used by the raw `counters`, and whether the baseline changed.
+        """Return the owner's part of the raw `counters`, and whether the baseline changed.
 
-        `at` is the seconds since the host's boot, `fastest` by how much a counter grows in a second at most
-        (`FASTEST` if it is not named). A counter whose reading cannot be believed is NaN:
+        `at` is in seconds since the host's boot. `fastest` is the most that a counter grows in a second, by
+        name (default `FASTEST`). A counter read for the first time starts at 0. Not accepted, and so NaN:
 
-        * All ones, or a negative number in unsigned clothes.
-        * 0 while no other counter went back to more than that: drivers answer with zeros, and say nothing,
-          when a read fails. As the very first reading, 0 is believed when it is read again.
-        * One that went back. It is believed at its second reading. Below the baseline it starts at 0 again
-          from the first. Above it it goes on from the baseline: whether it was reset or the reading before
-          was wild, the owner has used that much.
-        * One that leapt. It is believed at its third reading; the leap itself is never counted.
+        * All ones, and negative numbers in an unsigned field.
+        * 0 while no other counter went back to more than 0: drivers answer zeros when a read fails. As the
+          first reading of all, 0 is accepted when it is read again.
+        * A lower reading, until its second time. Below the baseline the counter restarts at 0 from the first
+          one. Above the baseline it continues: after a reset or a wild reading the owner has used that much.
+        * An impossible leap, until its third reading. The leap itself is never counted.
 
-        An equal reading within a minute is the same one. A counter met for the first time starts at 0.
+        An equal reading within a minute is the same reading.
         """
         baseline, last, read_at = self.baseline, self.last, self.read_at
         reset = any(0 < raw < last.get(name, 0) for name, raw in counters.items())
@@ -80,16 +79,16 @@ class Record:
         changed = False
         for name, raw in counters.items():
             start = baseline.get(name)
-            if self._believed(name, raw, at, fastest.get(name, FASTEST), reset=reset, silent=silent):
+            if self._accepted(name, raw, at, fastest.get(name, FASTEST), reset=reset, silent=silent):
                 last[name], read_at[name] = raw, at
                 values[name] = raw - baseline.setdefault(name, raw)
                 changed = changed or baseline[name] != start
             else:
-                # The next owner starts at 0, whatever the reading is; not so what it cannot be.
+                # A new owner starts at 0 with any possible reading.
                 values[name] = 0 if start is None and not is_unknown_count(raw) else math.nan
         return values, changed
 
-    def _believed(self, name: str, raw: int, at: float, fastest: float, *, reset: bool, silent: bool) -> bool:
+    def _accepted(self, name: str, raw: int, at: float, fastest: float, *, reset: bool, silent: bool) -> bool:
         if is_unknown_count(raw):
             return False
         before = self.last.get(name)
@@ -97,23 +96,23 @@ class Record:
             again = raw > 0 or not silent or name in self._zeros
             self._zeros.add(name)
             return again
-        if _goes_on(before, self.read_at.get(name, 0.0), raw, at, fastest):
+        if _follows(before, self.read_at.get(name, 0.0), raw, at, fastest):
             self._doubts.pop(name, None)
             return True
         if raw == 0 and not reset:
             return False
-        return self._believed_after_all(name, before, raw, at, fastest)
+        return self._accepted_again(name, before, raw, at, fastest)
 
-    def _believed_after_all(self, name: str, before: int, raw: int, at: float, fastest: float) -> bool:
+    def _accepted_again(self, name: str, before: int, raw: int, at: float, fastest: float) -> bool:
         doubt = self._doubts.get(name)
         if doubt is not None and raw == doubt.raw and at - doubt.at < SLACK_SECONDS:
-            return False  # it may be the same reading, which the device or its controller has kept
-        if doubt is not None and _goes_on(doubt.raw, doubt.at, raw, at, fastest):
+            return False  # perhaps the same reading, kept by the device or its controller
+        if doubt is not None and _follows(doubt.raw, doubt.at, raw, at, fastest):
             doubt = _Doubt(doubt.readings + 1, doubt.first, raw, at)
         else:
             doubt = _Doubt(1, raw, raw, at)
         self._doubts[name] = doubt
-        if doubt.readings < (BELIEVED_AHEAD if raw > before else BELIEVED_BACK):
+        if doubt.readings < (ACCEPTED_LEAP if raw > before else ACCEPTED_LOWER):
             return False
         start = self.baseline.get(name, before)
         if raw > before:
@@ -124,5 +123,5 @@ class Record:
         return True
 
 
-def _goes_on(before: int, before_at: float, raw: int, at: float, fastest: float) -> bool:
+def _follows(before: int, before_at: float, raw: int, at: float, fastest: float) -> bool:
     return 0 <= raw - before <= fastest * (at - before_at + SLACK_SECONDS)

@@ -1,26 +1,27 @@
-"""What reusable hardware's counters stood at when their present owner took over.
+"""Baselines: the counters of reused hardware at the moment when their present owner got it.
 
-A VF's or a GPU's counters survive a change of tenant. So each owner is shown the difference to what they
-stood at when it came; the record of that is kept on disk, so that a restart of the collector changes nothing.
-Knows devices and owners as opaque names; whose they are is the business of the sources.
+The counters of a VF or a GPU survive a change of tenant. So each owner is shown the difference to the
+baseline. The record of baselines is kept on disk: a restart of the collector changes no counter. Devices and
+owners are opaque names here; the sources decide them.
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from hostcollector.base.lanes import Clock
 from hostcollector.devices.baseline_record import Record
-from hostcollector.devices.baselines_file import FILE_NAME, form
-from hostcollector.devices.kept_record import PATIENCE_SECONDS, KeptRecord, KeptStatus
+from hostcollector.devices.kept_record import PATIENCE_SECONDS, Form, KeptRecord, KeptStatus
 
-__all__ = ["FILE_NAME", "Baselines", "boot_of"]
+FILE_NAME = "baselines.json"
+VERSION = 1
 
 
 def boot_of(root: Path) -> str:
-    """Return what tells this boot of the host from every other one (random(4): boot_id); may be empty."""
+    """Return the id of this boot of the host (random(4): boot_id); empty where it cannot be read."""
     try:
         return (root / "proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -28,9 +29,9 @@ def boot_of(root: Path) -> str:
 
 
 def same_stay(known: str, now: str) -> bool:
-    """Whether two names of a stay can be the same one: the longer one says more, after another slash.
+    """Whether two names can be the same stay: equal, or one is the other with more parts after a slash.
 
-    When a guest's QEMU started is not always known, and not knowing it makes no other owner.
+    The start of a guest's QEMU is not always known; a name without it means the same owner.
     """
     return known == now or known.startswith(f"{now}/") or now.startswith(f"{known}/")
 
@@ -38,11 +39,10 @@ def same_stay(known: str, now: str) -> bool:
 class Baselines:
     """Counters relative to their owner's start. Safe to use from several threads.
 
-    `directory` holds the record and is read at the first use; `root` is where the host's ``/proc`` lies.
-    Records of another boot are not believed: no owner outlives the host's boot, and the hardware may have
-    counted for others meanwhile. Where `writes` is False (a collection by hand, beside a daemon) the record
-    on disk stays as it is. `patience` is for how many seconds the disk is waited for.
-    `clock` gives seconds since the host's boot.
+    - `directory` holds the record, which is read at the first use. `root` has the host's ``/proc``.
+    - Records of another boot are ignored: owners end with the boot, and others may have used the hardware.
+    - With `writes` False (a collection by hand, beside a daemon) the record on disk is not changed.
+    - `patience` is the longest wait for the disk in seconds; `clock` gives seconds since the host's boot.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Baselines:
         counters: Mapping[str, int],
         fastest: Mapping[str, float] = MappingProxyType({}),
     ) -> Mapping[str, float]:
-        """Return what `owner` has used of `device` so far, by the device's raw `counters`.
+        """Return the part of the device's raw `counters` that belongs to `owner`.
 
-        0 for an owner that was not there before, and for a counter met for the first time. A counter whose
-        reading cannot be believed is NaN (see `Record.read_off`), so that it is left off the page, counted
-        and noted. `fastest` is by how much a raw counter grows in a second at most. The answer is empty as
-        long as the disk has not given the record. `owner` has to differ for every stay: a guest that comes
-        back after another one is a new owner. It may grow by parts (see `same_stay`): while
-        less of it is known than before there is no answer.
+        - 0 for a new owner, and for a counter read for the first time.
+        - NaN for an implausible reading (see `Record.read_off`): it is left off the page, counted and noted.
+        - Empty until the disk has given the record, and while less of `owner` is known than was recorded.
+
+        `owner` names one stay (see `same_stay`): a guest that comes back after another one is a new owner.
+        `fastest` is the most that each raw counter grows in a second.
         """
         with self._kept.entries() as records:
             if records is None:
@@ -84,14 +84,14 @@ class Baselines:
                 record.owner = owner
                 self._kept.changed()
             elif len(owner) < len(record.owner):
-                return {}  # it may be another stay than the recorded one
+                return {}  # perhaps another stay than the recorded one
             values, moved = record.read_off(counters, self._clock(), fastest)
             if moved:
                 self._kept.changed()
             return values
 
     def retain(self, prefix: str, devices: Collection[str]) -> None:
-        """Forget the devices whose names start with `prefix` and that are not in `devices` any more."""
+        """Forget the devices whose names start with `prefix` and that are not in `devices`."""
         with self._kept.entries() as records:
             gone = [device for device in records or () if device.startswith(prefix) and device not in devices]
             if records is None or not gone:
@@ -101,15 +101,54 @@ class Baselines:
             self._kept.changed()
 
     def flush(self) -> None:
-        """Write what changed, if anything did; a disk that hangs holds up nobody."""
+        """Write the changes, if there are any; a disk that hangs delays only this thread, by `patience`."""
         self._kept.flush()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return what could not be read or written, each a sentence with its consequence."""
+        """Return the failed reads and writes, each a sentence with its consequence."""
         return self._kept.problems
 
     @property
     def status(self) -> KeptStatus:
-        """Return how the keeping fares, without waiting for anything."""
+        """Return the state of the record, without waiting for the disk."""
         return self._kept.status
+
+
+def form(boot: Callable[[], str]) -> Form[Record]:
+    """Return the form of the document with the records by device. `boot` returns the id of this boot.
+
+    Records of another boot are left out: owners end with their boot.
+    """
+
+    def write(records: Mapping[str, Record]) -> dict[str, Any]:
+        entries = [
+            {"device": device, "owner": record.owner, "counters": dict(record.baseline)}
+            for device, record in records.items()
+        ]
+        return {"boot": boot(), "records": entries}
+
+    def read(document: Mapping[str, Any]) -> Iterable[tuple[str, Record] | None]:
+        recorded, entries = document.get("boot"), document.get("records")
+        if isinstance(recorded, str) and isinstance(entries, list):
+            read = [*map(_entry, entries)]
+            return read if recorded == boot() or None in read else ()
+        raise ValueError("no boot or no records")
+
+    return Form(
+        name=FILE_NAME,
+        version=VERSION,
+        write=write,
+        read=read,
+        unread="the counters of reused hardware are unknown or started at 0",
+        unwritten="the counters of reused hardware will start at 0 after a restart",
+    )
+
+
+def _entry(entry: object) -> tuple[str, Record] | None:
+    match entry:
+        case {"device": str(device), "owner": str(owner), "counters": dict(counters)} if all(
+            type(raw) is int and raw >= 0 for raw in counters.values()
+        ):
+            return device, Record.restored(owner, counters)
+    return None

@@ -1,8 +1,8 @@
-"""What GPUs say of themselves while a driver of the host has them, kept for the time when none has.
+"""The GPUs' serial numbers and UUIDs by PCI address, kept on disk for GPUs that are passed through.
 
-A BMC knows serial numbers and no PCI addresses; NVIDIA's driver knows both, but only of the GPUs that it has.
-So what the driver told is kept on disk, and once a BMC has been seen to have such a GPU, also which one it is
-there: if the GPU turns up in another place the record is not believed any more.
+A BMC reports serial numbers and no PCI addresses. NVIDIA's driver reports both, but only of its own GPUs. So
+the driver's answers are kept. Once a BMC has reported a GPU with such a number, its place on the baseboard is
+kept too: a record is no longer used if the BMC reports the GPU in another place.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,17 +13,17 @@ from typing import Any
 from hostcollector.devices.kept_record import PATIENCE_SECONDS, Form, KeptRecord
 
 FILE_NAME = "gpus/identities.json"
-"""In a folder of its own: writers of one folder keep each other out."""
+"""In a folder of its own: a folder has one writer at a time."""
 
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuIdentity:
-    """What the driver said of the GPU at a PCI address; empty text for what it did not say.
+    """The numbers of the GPU at a PCI address; empty text for an unknown one.
 
-    `baseboard` and `place` are the BMC's serial number of the board and its resource for the GPU, from the
-    first time on that a BMC had a GPU with this identity.
+    `baseboard` and `place` are the BMC's serial number of the board and its resource of the GPU. They are
+    empty until a BMC has reported this GPU.
     """
 
     serial: str = ""
@@ -35,8 +35,8 @@ class GpuIdentity:
 class GpuIdentities:
     """The identities by PCI address. Safe to use from several threads; read from disk at the first use.
 
-    Where `writes` is False (a collection by hand, beside a daemon) the file stays as it is. `patience` is for
-    how many seconds the disk is waited for.
+    With `writes` False (a collection by hand, beside a daemon) the file is not changed. `patience` is the
+    longest wait for the disk, in seconds.
     """
 
     def __init__(self, directory: Path, *, writes: bool = True, patience: float = PATIENCE_SECONDS) -> None:
@@ -44,14 +44,14 @@ class GpuIdentities:
 
     @property
     def known(self) -> Mapping[str, GpuIdentity]:
-        """Return what is known by PCI address."""
+        """Return the known identities by PCI address."""
         with self._kept.entries() as records:
             return dict(records or {})
 
     def learn(self, address: str, serial: str, uuid: str) -> None:
-        """Keep what the driver says of the GPU at an address; another GPU than before is a new one.
+        """Keep the driver's numbers of the GPU at an address. Other numbers than before replace the record.
 
-        Of one number that the driver does not say this time the one it said before stays.
+        A number that the driver does not report this time is kept from before.
         """
         if not serial and not uuid:
             return
@@ -68,7 +68,7 @@ class GpuIdentities:
             self._kept.changed()
 
     def confirm(self, address: str, baseboard: str, place: str) -> None:
-        """Keep where on which board a BMC has the GPU of an address."""
+        """Keep the baseboard and the place on it where a BMC reports the GPU of an address."""
         with self._kept.entries() as records:
             known = records.get(address) if records is not None else None
             if records is None or known is None or (known.baseboard, known.place) == (baseboard, place):
@@ -77,12 +77,12 @@ class GpuIdentities:
             self._kept.changed()
 
     def flush(self) -> None:
-        """Write what changed, if anything did; a disk that hangs holds up nobody."""
+        """Write the changes, if there are any; a disk that hangs delays only this thread, by `patience`."""
         self._kept.flush()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return what could not be read or written, each a sentence with its consequence."""
+        """Return the failed reads and writes, each a sentence with its consequence."""
         return self._kept.problems
 
 
@@ -109,6 +109,6 @@ _FORM = Form(
     version=VERSION,
     write=_write,
     read=_read,
-    unread="which GPU of the BMC is which has to be learned anew",
-    unwritten="after a restart it is not known which GPU of the BMC is which",
+    unread="the BMC's GPUs have to be identified anew",
+    unwritten="the BMC's GPUs have to be identified anew after a restart",
 )

@@ -1,4 +1,4 @@
-"""The operator's map file of GPUs: which PCI address the BMC calls by which name.
+"""The operator's map file of GPUs: the BMC's name for each PCI address.
 
 "0000:1b:00.0": GPU_SXM_1
 "0000:2b:00.0": GPU_SXM_2
@@ -25,7 +25,7 @@ def read(path: Path) -> GpuMap:
 
 
 def _addresses(root: yaml.Node, place: Place) -> dict[str, str]:
-    """Return the entries. As nodes: YAML would take an address without letters for a number."""
+    """Return the entries. They are read as nodes: YAML parses an address without letters as a number."""
     found: dict[str, str] = {}
     names: set[str] = set()
     for key, key_node, value in entries(root, place):
@@ -41,7 +41,7 @@ def _addresses(root: yaml.Node, place: Place) -> dict[str, str]:
                 value, f"expected a name without control characters, not {quoted(value.value)}"
             )
         elif value.value in names:
-            place.key(key).refuse(value, "this name stands for another address already")
+            place.key(key).refuse(value, "another address has this name already")
         else:
             found[address] = value.value
             names.add(value.value)

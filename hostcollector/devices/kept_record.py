@@ -1,7 +1,7 @@
-"""Entries by name that survive a restart: read at the first use, written when they have changed.
+"""Entries by name that survive a restart: read from disk at the first use, written after a change.
 
-The disk is only ever asked in a lane, and waited for with patience. As long as it has not given the entries
-they are unknown, which is not the same as none.
+Reads and writes run in a lane with a limited wait. Until the disk has given the entries they are unknown,
+which differs from none.
 """
 
 import json
@@ -25,12 +25,12 @@ PATIENCE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form(Generic[Entry]):
-    """How entries stand in their document, a JSON object whose key ``version`` says in which form.
+    """How entries are written in their document, a JSON object with the key ``version``.
 
-    `write` returns the other keys, and nothing in them changes when the entries do. `read` takes the whole
-    object and gives each entry with its name, None for one that it does not understand: of a later version
-    such an entry is passed over, of any other the whole document is not believed. It raises `ValueError` for
-    an object that has no entries at all.
+    - `write` returns the other keys. Later changes of the entries must not change what it returned.
+    - `read` takes the whole object and gives each entry with its name, None for one that it cannot read. In a
+      document of a later version such an entry is skipped; any other such document is damaged. It raises
+      `ValueError` for an object without entries.
     """
 
     name: str
@@ -41,17 +41,17 @@ class Form(Generic[Entry]):
     read: Callable[[Mapping[str, Any]], Iterable[tuple[str, Entry] | None]]
 
     unread: str
-    """What follows from a document that cannot be read, as the end of a sentence."""
+    """The consequence of an unreadable document, as the end of a sentence."""
 
     unwritten: str
-    """What follows from a document that cannot be written."""
+    """The consequence of a failed write, as the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptStatus:
-    """How the keeping fares: entries known, whether the disk lacks some, failures so far.
+    """The state of a record: known entries, whether the disk lacks changes, failures so far.
 
-    As long as the disk has not given the entries it is `unsaved`, too: nothing new is kept.
+    `unsaved` is also True until the disk has given the entries: no change is kept until then.
     """
 
     records: int = 0
@@ -63,9 +63,9 @@ class KeptStatus:
 class Documents(Generic[Entry]):
     """The files of a form, across releases with different versions of it.
 
-    A release writes to the form's name, unless a later release's document is there, which it leaves alone: it
-    then writes to a name with its own version (``baselines.v1.json``). What was written last is read, so that
-    going back to an older release and forward again loses nothing that both understand.
+    A release writes to the form's name. If a later release's document is there, it writes to a name with its
+    own version instead (``baselines.v1.json``). The document that was written last is read. So a downgrade
+    and an upgrade lose no entry that both releases can read.
     """
 
     def __init__(self, directory: Path, form: Form[Entry], *, writes: bool = True) -> None:
@@ -77,13 +77,13 @@ class Documents(Generic[Entry]):
 
     @property
     def path(self) -> Path:
-        """Where the document is written."""
+        """The file that the document is written to."""
         return self._target.path
 
     def load(self) -> dict[str, Entry]:
-        """Return the entries of the document that was written last; none where there is no document.
+        """Return the entries of the document that was written last; none without a document.
 
-        Raises `StateError` as `StateFile.read` does; a document that cannot be believed is set aside.
+        Raises `StateError` as `StateFile.read` does; a damaged document is set aside.
         """
         newest, entries, complaint = -1, None, ""
         for file in self._files:
@@ -94,7 +94,7 @@ class Documents(Generic[Entry]):
             if version > self._form.version:
                 self._target = self._files[-1]
             if found is None:
-                complaint = f"{file.path} is of version {version}, of which this release understands nothing"
+                complaint = f"{file.path} is of version {version}, which this release cannot read"
             elif document.written > newest:
                 newest, entries = document.written, found
         if entries is None and complaint:
@@ -102,31 +102,31 @@ class Documents(Generic[Entry]):
         return entries or {}
 
     def save(self, content: Mapping[str, Any]) -> None:
-        """Replace the document. Raises `StateError` when that is not possible; the old one is then kept."""
+        """Replace the document. Raises `StateError` on failure, and the old document is kept."""
         document = {"version": self._form.version, **content}
         self._target.replace(json.dumps(document, separators=(",", ":")).encode())
 
     def _parsed(self, file: StateFile, document: Document) -> tuple[int, dict[str, Entry] | None]:
-        """Return version and entries; None for a later version that is altogether different."""
+        """Return version and entries; None for a later version that cannot be read at all."""
         version = 0
         try:
-            told = json.loads(document.content)
-            version = _version(told)
-            return version, self._entries(told, lenient=version > self._form.version)
+            loaded = json.loads(document.content)
+            version = _version(loaded)
+            return version, self._entries(loaded, lenient=version > self._form.version)
         except (ValueError, RecursionError) as error:
             if version > self._form.version:
                 return version, None
             raise file.damaged(error) from error
 
-    def _entries(self, told: Mapping[str, Any], *, lenient: bool) -> dict[str, Entry]:
-        entries = [*self._form.read(told)]
+    def _entries(self, loaded: Mapping[str, Any], *, lenient: bool) -> dict[str, Entry]:
+        entries = [*self._form.read(loaded)]
         if None in entries and not lenient:
-            raise ValueError("an entry without the values that it must have")
+            raise ValueError("an entry without its required values")
         return dict(filter(None, entries))
 
 
-def _version(told: Any) -> int:
-    version = told.get("version") if isinstance(told, dict) else None
+def _version(loaded: Any) -> int:
+    version = loaded.get("version") if isinstance(loaded, dict) else None
     if type(version) is int and version > 0:
         return version
     raise ValueError("not a document with a version")
@@ -135,8 +135,8 @@ def _version(told: Any) -> int:
 class KeptRecord(Generic[Entry]):
     """The entries of a `Form`. Safe to use from several threads; read from disk at the first use.
 
-    `patience` is for how many seconds a reading or a flush waits for the disk. Where `writes` is False the
-    disk is only read. `clock` is monotonic, in seconds.
+    `patience` is the longest wait of a read or a flush for the disk, in seconds. With `writes` False the disk
+    is only read. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -163,13 +163,13 @@ class KeptRecord(Generic[Entry]):
         self._read_errors = self._write_errors = 0
         self._read_problem = self._write_problem = ""
         self.status = KeptStatus()
-        """How the keeping fares: a value that is exchanged, so that nobody waits for it."""
+        """The state of the record: replaced as a whole, so that reading it never waits."""
 
     @contextmanager
     def entries(self) -> Iterator[dict[str, Entry] | None]:
-        """Give the entries to read and to change; None as long as the disk has not given them.
+        """Give the entries to read and to change; None until the disk has given them.
 
-        Whoever changes them says so with `changed` before the context ends.
+        After a change the caller calls `changed` before the context ends.
         """
         if self._entries is None:
             self._wait_for_entries()
@@ -177,14 +177,14 @@ class KeptRecord(Generic[Entry]):
             yield self._entries
 
     def changed(self) -> None:
-        """Note that the entries, which the caller has open, are not what the disk has."""
+        """Note that the entries differ from those on disk; only inside `entries`."""
         self._changes += 1
         self._publish()
 
     def flush(self) -> None:
-        """Write what changed, if anything did, and wait for the disk at most for `patience`.
+        """Write the changes, if there are any, and wait for the disk at most for `patience`.
 
-        A disk that hangs holds up nobody: the next flush tries again. Failures show in `problems`.
+        The next flush after a hang tries again. Failures are in `problems`.
         """
         with self._lock:
             unchanged = self._entries is None or self._changes == self._saved
@@ -196,7 +196,7 @@ class KeptRecord(Generic[Entry]):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return what could not be read or written, each a sentence with its consequence."""
+        """Return the failed reads and writes, each a sentence with its consequence."""
         with self._lock:
             return tuple(filter(None, (self._read_problem, self._write_problem, self._silence())))
 
@@ -216,7 +216,7 @@ class KeptRecord(Generic[Entry]):
         if reading is None:
             return
         if wait([reading], timeout=max(0.0, left)).done:
-            reading.result()  # what nobody foresaw fails the caller, and is tried again
+            reading.result()  # an unexpected error reaches the caller, and the next use tries again
         else:
             with self._lock:
                 self._publish()

@@ -1,8 +1,10 @@
-"""Which guest owns which device of the host, by what the live definitions pass through.
+"""Which guest owns which device of the host, by the live domain XML.
 
-One answer for everything that can be handed to a guest: GPUs, VFs and other PCI functions by address,
-mediated devices by UUID. A device that two guests claim is neither's, and one that no guest claims is the
-host's only where all definitions are known: showing one tenant another one's device is worse than a gap.
+Devices are GPUs, VFs and other PCI functions by address, and mediated devices by UUID.
+
+- A device in the XML of two guests has no certain owner and is left out.
+- A device in no guest's XML is the host's only if all guests' XML is known. Showing a tenant the device of
+  another one is worse than a gap.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +19,9 @@ _MOST_NAMED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The owner of a device for one stay; without a `uuid` the device is with the host.
+    """The owner of a device for one stay; an empty `uuid` means the host.
 
-    `stay` names one run of the guest: its UUID, libvirt's id, and the start of its QEMU where that is known.
+    `stay` names one run of the guest: its UUID, libvirt's id and, if known, the start of its QEMU.
     """
 
     uuid: str = ""
@@ -30,14 +32,14 @@ NOBODY = Owner()
 
 
 class Processes(Protocol):
-    """Knows the guests' QEMU processes."""
+    """The guests' QEMU processes."""
 
     def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
         """Return the start of each guest's QEMU by the guest's UUID."""
 
 
 class Locator(Protocol):
-    """Finds the PCI function behind what a definition names otherwise; empty for none."""
+    """Finds the PCI function of a device that the XML gives without an address; empty for none."""
 
     def netdev_address(self, name: str) -> str:
         """Return the PCI address of a network interface's function."""
@@ -48,11 +50,13 @@ class Locator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """The owners of devices by PCI address or mdev UUID. `disputed` ones are claimed by more than one guest.
+    """The owners of devices, by PCI address or mdev UUID.
 
-    `by_guest` are all guests as owners, by UUID, `macs` the addresses that definitions give to network
-    functions. `unread` are the names of guests whose definition is not known, and `listed` says whether all
-    guests are: a device without an owner may be theirs.
+    - `by_guest` are all guests as owners, by UUID.
+    - `disputed` are devices in the XML of more than one guest.
+    - `macs` are the MAC addresses that the XML gives to network functions.
+    - `unread` are the names of guests whose XML is not known.
+    - `listed` is False until libvirt has listed all guests: a missing guest may own a device.
     """
 
     by_device: Mapping[str, Owner] = field(default_factory=dict)
@@ -64,25 +68,25 @@ class Owners:
 
     @property
     def complete(self) -> bool:
-        """Whether a device that no guest claims is known to be the host's."""
+        """Whether a device in no guest's XML is certainly the host's."""
         return self.listed and not self.unread
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The PCI addresses that guests claim."""
+        """The PCI addresses in the guests' XML."""
         return tuple(device for device in self.by_device if ":" in device)
 
     def of(self, device: str, *, held: bool = True) -> Owner | None:
-        """Return whose the device is; None when that cannot be said now.
+        """Return the device's owner; None while it is not certain.
 
-        `held` says whether it can be a guest's at all: one with a driver of the host is not.
+        `held` says whether the device can be a guest's: a device on a driver of the host cannot.
         """
         if device in self.disputed:
             return None
         return self.by_device.get(device, NOBODY if self.complete or not held else None)
 
     def why_open(self) -> str:
-        """Return why devices that no guest claims are left out; empty when they are not."""
+        """Return why devices in no guest's XML are left out; empty if they are shown."""
         if self.unread:
             names = named([repr(name) for name in self.unread], _MOST_NAMED)
             return f"the XML of {counted(len(self.unread), 'guest')} ({names}) cannot be read"
@@ -90,14 +94,14 @@ class Owners:
 
     @staticmethod
     def dispute(device: str) -> str:
-        """Return the sentence for a device that is left out because two guests claim it."""
-        return f"{device} is named by more than one guest's definition: it is left out until one is left"
+        """Return the note on a device that is left out because two guests' XML has it."""
+        return f"{device} is in the XML of more than one guest: it is left out until only one has it"
 
 
 class OwnerFinder:
-    """Finds owners.
+    """Finds owners. Without `processes` the starts of QEMUs are unknown.
 
-    `processes` tell when a guest's QEMU started, `locator` finds what a definition names without an address.
+    `locator` finds devices that the XML gives without an address; without it they have no owner.
     """
 
     def __init__(self, processes: Processes | None = None, locator: Locator | None = None) -> None:
@@ -105,7 +109,7 @@ class OwnerFinder:
         self._locator = locator
 
     def find(self, guests: Mapping[str, Guest], *, all_listed: bool) -> Owners:
-        """Return who owns what. `all_listed` says whether `guests` can be all that there are."""
+        """Return the owners of all devices. `all_listed` is False while `guests` may lack some guests."""
         claims = {uuid: list(self._claims(guest.domain)) for uuid, guest in guests.items()}
         having = [uuid for uuid, claimed in claims.items() if claimed]
         started = self._processes.started(having) if self._processes is not None and having else {}
@@ -129,9 +133,9 @@ class OwnerFinder:
         )
 
     def _claims(self, domain: Domain) -> Iterator[tuple[str, str]]:
-        """Yield each device that the definition passes through, and the MAC that it is given.
+        """Yield each device in the domain's XML, with its MAC address or empty text.
 
-        Networks that hand out VFs show in the live definition as what they handed out.
+        For a libvirt network of VFs the live XML has the VF that was assigned.
         """
         for device in domain.host_devices:
             if device.pci_address or device.mdev_uuid:
@@ -149,9 +153,9 @@ class OwnerFinder:
 
 
 def _owner(domain: Domain, started: int | None) -> Owner:
-    """Return the domain as an owner, for the time until it stops.
+    """Return the domain as an owner, for this run of it.
 
-    libvirt's ids begin anew when its daemon does: only the start of the QEMU tells two runs apart for sure.
+    libvirt's ids restart with its daemon: only the start of the QEMU is certain to differ between two runs.
     """
     stay = f"{domain.uuid}/{domain.id}"
     return Owner(uuid=domain.uuid, stay=stay if started is None else f"{stay}/{started}")
@@ -160,10 +164,10 @@ def _owner(domain: Domain, started: int | None) -> Owner:
 def _located(domain: Domain, locator: Locator) -> Iterator[str]:
     for nic in domain.nics:
         if nic.type == "vdpa":
-            # The guest's MAC is set in the vDPA device then, not in the VF.
+            # The guest's MAC address is set in the vDPA device, not in the VF.
             yield locator.vdpa_address(nic.source_device)
         elif nic.type == "direct" and nic.source_mode == "passthrough":
-            # A macvtap that has the VF's interface for itself; in the other modes several guests share one.
+            # Only in this mode a macvtap has the VF's interface alone; in the others guests can share one.
             yield locator.netdev_address(nic.source_device)
     for disk in domain.disks:
         if disk.type == "vhostvdpa":

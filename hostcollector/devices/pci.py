@@ -1,18 +1,126 @@
-"""Reads GPUs, NVSwitches and mdevs from sysfs (kernel: sysfs-bus-pci, vfio-mediated-device.rst).
+"""The host's GPUs, NVSwitches, mediated devices and other PCI functions, read from sysfs.
 
-Opens only what the kernel answers from its own memory: never config space, resources or ROM, and nothing
-that would wake a device up.
+Kernel: Documentation/ABI/testing/sysfs-bus-pci, driver-api/vfio-mediated-device.rst. Only files that the
+kernel answers from memory are opened: never config space, resources or ROM, and no file that wakes a device.
 """
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
-from hostcollector.devices.pci_names import PciNames
-from hostcollector.devices.pci_values import NVIDIA, DeviceClass, Devices, Function, Mdev
 from hostcollector.protocols.kernel.sysfs import entries, number, target, text
+
+# NVIDIA names its MIG-backed types by slices and memory (A100-2-10C), all others by memory only (A100-10C).
+_MIG_TYPE = re.compile(r".*-\d+-\d+[A-Z]+\d*(?:\.me|ME)?")
+
+NVIDIA = "0x10de"
+"""The vendor's PCI ID as sysfs writes it."""
+
+# A line of creatable_vgpu_types: a number, a colon, the name of the type.
+_TYPE_LINE = re.compile(r"\s*(\d+)\s*:\s*(\S.*\S)\s*")
+_LISTS = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids")
+_SHORT = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x15b3": "Mellanox", "0x1a03": "ASPEED"}
+
+
+class Mode(StrEnum):
+    """How a GPU is used."""
+
+    PASSTHROUGH = "passthrough"
+    VGPU = "vgpu"
+    MIG_VGPU = "mig-vgpu"
+    HOST = "host"
+
+
+class DeviceClass(StrEnum):
+    """The kinds of PCI functions that the page distinguishes."""
+
+    GPU = "gpu"
+    NVSWITCH = "nvswitch"
+    NETWORK = "network"
+    STORAGE = "storage"
+    OTHER = "other"
+
+
+def vgpu_mode(type_name: str) -> Mode:
+    """Return whether a vGPU of this type has its own MIG instance; a type without a name has none."""
+    return Mode.MIG_VGPU if _MIG_TYPE.fullmatch(type_name) else Mode.VGPU
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A PCI function.
+
+    - `driver` is the present driver, empty for none.
+    - `numa_node` is empty where the firmware does not report it.
+    - `physical` is the address of a VF's physical function, empty for other functions.
+    - `vgpu_type` is set for a VF that is a vGPU, `vgpu_type_name` if the driver names that type.
+    """
+
+    address: str
+    device_class: DeviceClass
+    vendor_id: str
+    vendor: str
+    model: str
+    driver: str = ""
+    numa_node: str = ""
+    physical: str = ""
+    vgpu_type: int | None = None
+    vgpu_type_name: str = ""
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a display or an accelerator."""
+        return self.device_class is DeviceClass.GPU
+
+    @property
+    def is_nvidia_gpu(self) -> bool:
+        """Whether it is a GPU of NVIDIA."""
+        return self.is_gpu and self.vendor_id == NVIDIA
+
+    @property
+    def is_nvswitch(self) -> bool:
+        """Whether it is an NVSwitch, which connects the GPUs of a baseboard."""
+        return self.device_class is DeviceClass.NVSWITCH
+
+    @property
+    def held_for_guests(self) -> bool:
+        """Whether it is reserved for guests: a vGPU, or bound to vfio-pci or a variant of it."""
+        return bool(self.vgpu_type) or "vfio" in self.driver or self.driver == "pci-stub"
+
+    @property
+    def name(self) -> str:
+        """The vGPU type's name, else the model."""
+        return self.vgpu_type_name or self.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mdev:
+    """A mediated device of a GPU. `parent` is its PCI function, a VF or the GPU itself."""
+
+    uuid: str
+    parent: str
+    type_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """All GPUs, NVSwitches and mdevs of the host, and the other functions that were requested.
+
+    `present` are the addresses of all PCI functions of any kind.
+    """
+
+    functions: Mapping[str, Function]
+    mdevs: Mapping[str, Mdev]
+    present: frozenset[str] = frozenset()
+
+    def physical(self, address: str) -> str:
+        """Return the address of a VF's physical function; of other functions their own address."""
+        function = self.functions.get(address)
+        return function.physical or address if function is not None else address
+
 
 # PCI class codes: 03 display, 1200 accelerator, 0680 other bridge, 02 network, 01 storage.
 _CLASSES = (
@@ -22,12 +130,10 @@ _CLASSES = (
     ("0x01", DeviceClass.STORAGE),
 )
 _OTHER_BRIDGE = "0x0680"
-# A line of creatable_vgpu_types: a number, a colon, the name of the type.
-_TYPE_LINE = re.compile(r"\s*(\d+)\s*:\s*(\S.*\S)\s*")
 
 
 def has_nvidia_device(root: Path) -> bool:
-    """Whether any PCI function of the host is NVIDIA's, whichever driver it has."""
+    """Whether the host has a PCI function of NVIDIA, with any driver."""
     devices = str(root / "sys/bus/pci/devices")
     return any(text(f"{devices}/{address}/vendor") == NVIDIA for address in entries(devices))
 
@@ -35,7 +141,7 @@ def has_nvidia_device(root: Path) -> bool:
 class DeviceReader:
     """Reads the devices of the host whose ``/sys`` lies under `root`; one thread at a time.
 
-    What a function is, is read once while its address exists; its driver and its vGPU type every time.
+    Class, vendor and model are read once while the address exists; driver and vGPU type every time.
     """
 
     def __init__(self, root: Path) -> None:
@@ -45,10 +151,10 @@ class DeviceReader:
         self._known: dict[str, Function] = {}
         self._type_names: dict[tuple[str, int], str] = {}
 
-    def read(self, asked: Iterable[str] = ()) -> Devices:
-        """Return all GPUs, NVSwitches and mdevs, and the functions at the addresses `asked` for.
+    def read(self, requested: Iterable[str] = ()) -> Devices:
+        """Return all GPUs, NVSwitches and mdevs, and the functions at the `requested` addresses.
 
-        Of a GPU's VFs only those are there that are vGPUs or were asked for.
+        Of a GPU's VFs only the vGPUs and the requested ones are included.
         """
         present = set(entries(self._pci))
         for address in self._known.keys() - present:
@@ -56,7 +162,7 @@ class DeviceReader:
         for address in present - self._known.keys():
             self._known[address] = self._identified(address)
         mdevs = {mdev.uuid: mdev for mdev in self._mdevs()}
-        wanted = set(asked).union(mdev.parent for mdev in mdevs.values())
+        wanted = set(requested).union(mdev.parent for mdev in mdevs.values())
         functions = (self._current(function) for function in self._candidates(wanted))
         return Devices(
             functions={
@@ -107,7 +213,7 @@ class DeviceReader:
         return self._type_names.get(key, "")
 
     def _learn_types(self, function: Function, path: str) -> None:
-        """Keep the names that a VF lists while types can be created: once one is, they are listed no more."""
+        """Keep the type names that a VF lists: the driver stops listing them once a vGPU is created."""
         if any(model == function.model for model, _ in self._type_names):
             return
         for line in text(path).splitlines():
@@ -115,7 +221,7 @@ class DeviceReader:
                 self._type_names[function.model, int(match[1])] = match[2]
 
     def _mdevs(self) -> Iterator[Mdev]:
-        """Yield the mdevs of GPUs; there are others, of storage and crypto adapters."""
+        """Yield the mdevs of GPUs; storage and crypto adapters have some too."""
         for uuid in sorted(entries(self._mdev)):
             path = f"{self._mdev}/{uuid}"
             parent = os.path.realpath(path).split("/")[-2]
@@ -129,3 +235,47 @@ def _class_of(code: str, vendor: str) -> DeviceClass:
     if code.startswith(_OTHER_BRIDGE) and vendor == NVIDIA:
         return DeviceClass.NVSWITCH
     return next((kind for prefix, kind in _CLASSES if code.startswith(prefix)), DeviceClass.OTHER)
+
+
+class PciNames:
+    """Names of vendors and models from the PCI ID list (pci.ids) under `root`, read at the first look-up."""
+
+    def __init__(self, root: Path) -> None:
+        self._lists = [root / path for path in _LISTS]
+        self._models: dict[tuple[str, str], str] | None = None
+
+    def vendor(self, vendor: str) -> str:
+        """Return the vendor's usual short name, else its PCI ID (``0x10de``)."""
+        return _SHORT.get(vendor, vendor)
+
+    def model(self, vendor: str, device: str) -> str:
+        """Return the model's name, else its PCI ID (``0x2330``)."""
+        if self._models is None:
+            self._models = self._read()
+        return self._models.get((vendor, device), device)
+
+    def _read(self) -> dict[tuple[str, str], str]:
+        for path in self._lists:
+            try:
+                return _parsed(path.read_text(encoding="utf-8", errors="replace"))
+            except OSError:
+                continue
+        return {}
+
+
+def _parsed(text: str) -> dict[tuple[str, str], str]:
+    """Return the models by vendor and device, of the vendors that make what is passed through.
+
+    Vendors begin at the margin, their devices after one tab, subsystems after two; classes come last.
+    """
+    models: dict[tuple[str, str], str] = {}
+    vendor = ""
+    for line in text.splitlines():
+        if line.startswith("C "):
+            break
+        if line and line[0] not in "#\t":
+            vendor = f"0x{line[:4]}"
+        elif line.startswith("\t") and line[1:2] != "\t" and vendor in _SHORT:
+            device, _, name = line[1:].partition("  ")
+            models[vendor, f"0x{device}"] = name
+    return models

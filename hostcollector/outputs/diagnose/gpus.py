@@ -7,7 +7,7 @@ from hostcollector.base.model import IDENTITY_LABELS, Metric, Scope, Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.catalogue import bmc, gpu, pci
 from hostcollector.catalogue.rows import Twin
-from hostcollector.devices.pci_values import Mode
+from hostcollector.devices.pci import Mode
 
 _BMC_ONLY = "its power, temperature and ECC errors are known to the BMC only"
 _NEEDS_BMC = f"{_BMC_ONLY}: set redfish.url"

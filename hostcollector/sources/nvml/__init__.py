@@ -21,8 +21,7 @@ from hostcollector.catalogue import gpu as rows
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.owners import Owner, OwnerFinder, Owners
-from hostcollector.devices.pci import DeviceReader
-from hostcollector.devices.pci_values import Devices
+from hostcollector.devices.pci import DeviceReader, Devices
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.binding import Call, ClosedError, LostError, NvmlCallError

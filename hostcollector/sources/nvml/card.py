@@ -12,7 +12,7 @@ from hostcollector.catalogue import gpu as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.owners import NOBODY, Owner, Owners
-from hostcollector.devices.pci_values import Devices
+from hostcollector.devices.pci import Devices
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.binding import Call, SupportedCalls
 from hostcollector.sources.nvml.readings import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from hostcollector.base.model import Sample
 from hostcollector.catalogue import gpu as rows
 from hostcollector.devices.owners import Owner
-from hostcollector.devices.pci_values import Function, Mode
+from hostcollector.devices.pci import Function, Mode
 from hostcollector.sources.nvml.readings import SCALES, Key
 from hostcollector.sources.nvml.session import Identity
 from hostcollector.sources.nvml.slices import MigInstance, OwnedVgpu

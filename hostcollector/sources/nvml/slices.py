@@ -11,7 +11,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Guest
 from hostcollector.catalogue import gpu as rows
 from hostcollector.devices.owners import Owner, Owners
-from hostcollector.devices.pci_values import Devices
+from hostcollector.devices.pci import Devices
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.binding import SupportedCalls
 from hostcollector.sources.nvml.readings import PERCENT, Key, encoder, memory

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from hostcollector.base.source import Request
 from hostcollector.devices.owners import Owner, OwnerFinder
-from hostcollector.devices.pci import DeviceReader
-from hostcollector.devices.pci_values import Function
+from hostcollector.devices.pci import DeviceReader, Function
 
 _DRIVER = "nvidia"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from hostcollector.base.wording import counted, duration
-from hostcollector.devices.pci_values import Function
+from hostcollector.devices.pci import Function
 from hostcollector.protocols.redfish.values import Answer
 from hostcollector.sources.redfish.joining import Joined
 

@@ -19,8 +19,7 @@ from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.owners import OwnerFinder, Owners
 from hostcollector.devices.partitions import Partitions
-from hostcollector.devices.sriov import TopologyReader
-from hostcollector.devices.sriov_values import PhysicalFunction, Topology
+from hostcollector.devices.sriov import PhysicalFunction, Topology, TopologyReader
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, note

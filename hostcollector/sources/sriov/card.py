@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hostcollector.base.gaps import Gaps
-from hostcollector.devices.sriov_values import PhysicalFunction
+from hostcollector.devices.sriov import PhysicalFunction
 from hostcollector.protocols.netlink.attributes import ARPHRD_INFINIBAND
 from hostcollector.protocols.netlink.vf_list import ListedVf, VfList
 from hostcollector.sources.sriov.drivers import counted

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
-from hostcollector.devices.sriov_values import Netdev, PhysicalFunction
+from hostcollector.devices.sriov import Netdev, PhysicalFunction
 from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_SKIP_STATS, RTEXT_FILTER_VF
 from hostcollector.protocols.netlink.route_socket import MessageTooLongError, RouteSocket
 from hostcollector.protocols.netlink.vf_list import VfList, parse

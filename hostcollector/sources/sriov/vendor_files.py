@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hostcollector.base import infiniband as ib_names
 from hostcollector.base.gaps import Gaps
-from hostcollector.devices.sriov_values import PhysicalFunction
+from hostcollector.devices.sriov import PhysicalFunction
 from hostcollector.protocols.kernel.sysfs import entries, number_in, text
 
 # One file with lines "name : value" (NVIDIA's OFED) or one file each in a directory (Intel's i40e and ice).

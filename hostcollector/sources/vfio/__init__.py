@@ -14,8 +14,7 @@ from hostcollector.catalogue import pci as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.owners import Owner, OwnerFinder, Owners
-from hostcollector.devices.pci import DeviceReader
-from hostcollector.devices.pci_values import Devices, Function
+from hostcollector.devices.pci import DeviceReader, Devices, Function
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.vfio.health import Health, HealthReader
 from hostcollector.sources.vfio.series import (

@@ -8,7 +8,7 @@ from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.catalogue import pci as rows
 from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.owners import Owner
-from hostcollector.devices.pci_values import Devices, Function, Mdev, Mode, vgpu_mode
+from hostcollector.devices.pci import Devices, Function, Mdev, Mode, vgpu_mode
 from hostcollector.sources.vfio.health import TOTAL, Health, Link
 
 SOURCE = "vfio"

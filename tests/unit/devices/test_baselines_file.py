@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from hostcollector.base.errors import StateError
 from hostcollector.base.state_file import UNREADABLE
 from hostcollector.devices.baseline_record import Record
-from hostcollector.devices.baselines import FILE_NAME, Baselines
-from hostcollector.devices.baselines_file import form
+from hostcollector.devices.baselines import FILE_NAME, Baselines, form
 from hostcollector.devices.kept_record import Documents
 
 VF = "vf/0000:3b:00.2"

@@ -87,7 +87,7 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: bytes) -> None:
     file.write_bytes(damage)
     identities = GpuIdentities(tmp_path, patience=30)
     assert identities.known == {}
-    assert "has to be learned anew" in identities.problems[0]
+    assert "have to be identified anew" in identities.problems[0]
     assert file.with_name(file.name + UNREADABLE).read_bytes() == damage
     identities.learn(ONE, "1653224030001", "")
     identities.flush()

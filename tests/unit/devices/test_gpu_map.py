@@ -33,7 +33,7 @@ def test_an_empty_file_names_none(tmp_path: Path) -> None:
         ("0000:1b:00.0: !!int abc", "the tag 'tag:yaml.org,2002:int' means nothing here"),
         ("0000:1b:00.0: a\n0000:1B:00.0: b", "given twice, in upper and lower case (line 2)"),
         ("0000:1b:00.0: a\n0000:1b:00.0: b", "given twice"),
-        ("0000:1b:00.0: a\n0000:2b:00.0: a", "stands for another address already (line 2)"),
+        ("0000:1b:00.0: a\n0000:2b:00.0: a", "another address has this name already (line 2)"),
         ("- a", "expected a mapping"),
         ("{", "not valid YAML"),
     ],

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.devices.sriov import TopologyReader
-from hostcollector.devices.sriov_values import Netdev
+from hostcollector.devices.sriov import Netdev, TopologyReader
 from tests.fakes.sysfs import INFINIBAND_CLASS, NVME_CLASS, Sysfs
 
 PF, OTHER = "0000:01:00.0", "0000:01:00.1"
