@@ -1,17 +1,21 @@
-"""YAML text to a tree of nodes that still know their lines; nothing is constructed from it.
+"""YAML text to a tree of nodes with their lines, and the strict reading of mappings and lists.
 
-Staying with nodes keeps duplicate keys visible, gives every problem its line, and leaves no way for a
-document to run a constructor. How much there is to read is bounded before anything is read: values are
-counted as often as aliases repeat them.
+Nodes keep duplicate keys visible and give every problem its line, and no document can run a constructor.
+The size is bounded before anything is read: values are counted as often as aliases repeat them.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 import yaml
 
+T = TypeVar("T")
+
 MOST_PROBLEMS = 100
-"""Problems of one document that are named; whoever gave the wrong file needs no more."""
+"""Problems of one document that are named; a wrong file has more."""
 
 MOST_VALUES = 40_000
 """Values in a document, keys included: what takes about a second to read."""
@@ -45,11 +49,15 @@ class Place:
         return Place(f"{self.path}[{index}]", self.problems)
 
     def refuse(self, node: yaml.Node, message: str) -> None:
-        """Note a problem with the value at this place. Raises `TooManyProblemsError` when there is no end."""
+        """Note a problem with the value here. Raises `TooManyProblemsError` when the list is full."""
         if len(self.problems) >= MOST_PROBLEMS:
             raise TooManyProblemsError
         where = f"{self.path}: " if self.path else ""
         self.problems.append(f"{where}{message} (line {node.start_mark.line + 1})")
+
+
+Read = Callable[[yaml.Node, Place], Any]
+"""Reads the value of a key. Raises `UnfitError`; problems inside the value are noted in the place."""
 
 
 def quoted(text: str) -> str:
@@ -139,10 +147,10 @@ def described(node: yaml.Node) -> str:
 
 
 def entries(node: yaml.Node, place: Place) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """Yield key, key node and value node of a mapping; a key that stands twice is refused the second time.
+    """Yield key, key node and value node of a mapping; the second of two equal keys is refused.
 
-    Nothing at all counts as an empty mapping: a section whose keys are all commented out. Raises
-    `UnfitError` for any other kind of value.
+    Null is an empty mapping: a section whose keys are all commented out. Raises `UnfitError` for any other
+    value.
     """
     if kind(node) == "null":
         return
@@ -157,3 +165,50 @@ def entries(node: yaml.Node, place: Place) -> Iterator[tuple[str, yaml.Node, yam
         else:
             lines[key.value] = key.start_mark.line + 1
             yield key.value, key, value
+
+
+def leaf(check: Callable[[yaml.Node], Any]) -> Read:
+    """Return the reader of a single value."""
+    return lambda node, _: check(node)
+
+
+def known(node: yaml.Node, place: Place, readers: Mapping[str, Read]) -> dict[str, Any]:
+    """Return the values of a mapping's known keys; every other key is noted as a problem."""
+    found = {}
+    for key, key_node, value in entries(node, place):
+        if key not in readers:
+            place.key(key).refuse(key_node, _unknown(key, readers))
+            continue
+        try:
+            found[key] = readers[key](value, place.key(key))
+        except UnfitError as error:
+            place.key(key).refuse(value, str(error))
+    return found
+
+
+def list_of(read: Read) -> Read:
+    """Return the reader of a list."""
+
+    def check(node: yaml.Node, place: Place) -> tuple[Any, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise UnfitError(f"expected a list, not {described(node)}")
+        found = []
+        for index, item in enumerate(node.value):
+            try:
+                found.append(read(item, place.item(index)))
+            except UnfitError as error:
+                place.item(index).refuse(item, str(error))
+        return tuple(found)
+
+    return check
+
+
+def repeated(found: Iterable[T]) -> list[T]:
+    """Return what an iterable has more than once, in the order of the first occurrences."""
+    return [each for each, times in Counter(found).items() if times > 1]
+
+
+def _unknown(key: str, known: Collection[str]) -> str:
+    near = get_close_matches(key[:100], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key; {hint}"

@@ -1,8 +1,11 @@
-"""Configuration files to settings: strict, and every problem at once."""
+"""Configuration files to settings: strict, and every problem at once.
+
+Each program brings its own settings class: `read_file(path, Settings)`.
+"""
 
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +17,13 @@ from hostcollector.base.errors import ConfigError
 from hostcollector.config.document import (
     MOST_VALUES,
     Place,
+    Read,
     TooManyProblemsError,
     UnfitError,
     compose,
     line_of,
 )
-from hostcollector.config.schema import read_settings
-from hostcollector.config.settings import Settings
-from hostcollector.config.web_config import WebConfig
-from hostcollector.config.web_schema import anchored, read_web_config
+from hostcollector.config.reader import section_reader
 
 T = TypeVar("T")
 
@@ -36,47 +37,30 @@ class Limits:
 
 
 CONFIGURATION = Limits(1024 * 1024, MOST_VALUES)
-"""No configuration comes near it, a file given by mistake does."""
+"""Far above any configuration: a larger file is the wrong file."""
 
 MAP = Limits(4 * 1024 * 1024, 250_000)
-"""A map of 80,000 guests; reading it takes some 5 s and 120 MB."""
+"""A map of 80,000 guests; to read it takes about 5 s and 120 MB."""
 
 
-def read_file(path: Path | None, source_names: Collection[str]) -> Settings:
-    """Return the settings of a YAML file; the defaults if `path` is None.
+def read_file(path: Path, settings: type[T], special: Mapping[str, Read] | None = None) -> T:
+    """Return the settings of a YAML file; `special` reads keys in place of their annotations.
 
-    `source_names` are the keys that the `sources` section may have. Raises `ConfigError` with every problem
-    of the file, each with its dotted path and line.
+    Raises `ConfigError` with every problem of the file, each with its dotted path and line.
     """
-    return Settings() if path is None else read_bytes(_content(path), str(path), source_names)
+    return read_bytes(_content(path), str(path), settings, special)
 
 
-def read_bytes(content: bytes, origin: str, source_names: Collection[str]) -> Settings:
+def read_bytes(
+    content: bytes, origin: str, settings: type[T], special: Mapping[str, Read] | None = None
+) -> T:
     """Return the settings of a YAML document; `origin` names it in errors. Raises as `read_file` does."""
-
-    def read(root: yaml.Node, place: Place) -> Settings:
-        return read_settings(root, place, source_names)
-
-    return _read(content, origin, read) or Settings()
-
-
-def read_web_file(path: Path | None) -> WebConfig:
-    """Return what a web-config file says; neither TLS nor authentication if `path` is None.
-
-    The files that it names are not opened. Raises as `read_file` does.
-    """
-    if path is None:
-        return WebConfig()
-    return anchored(read_web_bytes(_content(path), str(path)), path.parent)
-
-
-def read_web_bytes(content: bytes, origin: str) -> WebConfig:
-    """Return what a web-config document says, its paths as they stand there. Raises as `read_file` does."""
-    return _read(content, origin, read_web_config) or WebConfig()
+    found = _read(content, origin, section_reader(settings, special))
+    return settings() if found is None else found
 
 
 def read_map(path: Path, read: Callable[[yaml.Node, Place], T]) -> T | None:
-    """Return what `read` makes of a map file, None of an empty one.
+    """Return what `read` makes of a map file, None for an empty one.
 
     Raises `ConfigError` with every problem of the file, each with its line.
     """
@@ -84,14 +68,14 @@ def read_map(path: Path, read: Callable[[yaml.Node, Place], T]) -> T | None:
 
 
 def line_in_file(path: Path, key: str) -> int | None:
-    """Return the line of a dotted key in a YAML file, None where it has none (any more)."""
+    """Return the line of a dotted key in a YAML file; None if the key or the file is not there."""
     with suppress(ConfigError, UnicodeDecodeError, UnfitError):
         return line_of(compose(_content(path).decode()), key)
     return None
 
 
 def open_to_everybody(path: Path) -> str | None:
-    """Return the complaint about a file with a secret that everybody may read or write; None without one.
+    """Return the complaint about a file with a secret that every account may read or write, else None.
 
     Raises `OSError`.
     """
@@ -102,7 +86,7 @@ def open_to_everybody(path: Path) -> str | None:
 
 
 def _content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:
-    """Return the file, a byte more than may be. A `regular` one has to be no pipe, which nobody may fill."""
+    """Return at most one byte more than the limit. `regular` refuses a pipe: a read of it may never end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
         try:

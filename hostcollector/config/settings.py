@@ -1,16 +1,25 @@
-"""The configuration as frozen values; every field's docstring is the operator's documentation of the key.
+"""The configuration as frozen values, one annotated line per key.
 
-The defaults are the documented ones: `Settings()` is what the collector runs with when there is no file.
+The annotation says what a key takes (see `reader`), the docstring under it what it means: CONFIG.md is made
+from both. `Settings()` is the configuration without a file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, ClassVar
 
+from hostcollector.base import infiniband
 from hostcollector.base.log import LogFormat, LogLevel
+from hostcollector.config import checks
 from hostcollector.config.address import Address
+from hostcollector.config.checks import number, whole
+from hostcollector.config.document import Read, known
+from hostcollector.config.files import read_file
+from hostcollector.config.reader import Distinct, Needed, Section
 from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.service import ServiceSettings
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
 SOCKET_NAME = "hostcollector.sock"
@@ -20,7 +29,7 @@ DEFAULT_OVS_REMOTE = Remote(Transport.UNIX, path="/run/openvswitch/db.sock")
 
 
 class ResolverName(StrEnum):
-    """A way to find out whose a guest is."""
+    """A way to find the tenant of a guest."""
 
     METADATA = "metadata"
     NOVA = "nova"
@@ -33,17 +42,17 @@ class ResolverName(StrEnum):
 class LibvirtSettings:
     """The `libvirt` section: the connection to the hypervisor."""
 
-    uri: str = "qemu:///system"
-    """The libvirt connection URI; it is only ever opened read-only."""
+    uri: Annotated[str, checks.LIBVIRT_URI] = "qemu:///system"
+    """The libvirt connection URI. It is opened read-only."""
 
-    keepalive_interval_seconds: int = 5
-    """Seconds between keepalive messages on the connection, 1 to 3600."""
+    keepalive_interval_seconds: Annotated[int, whole(1, 3600)] = 5
+    """Seconds between keepalive messages on the connection."""
 
-    keepalive_count: int = 3
-    """Keepalive messages without an answer after which the connection counts as dead, 1 to 100."""
+    keepalive_count: Annotated[int, whole(1, 100)] = 3
+    """Keepalive messages without an answer after which the connection counts as dead."""
 
-    listing_interval_seconds: int = 300
-    """Seconds between full listings that verify what the events said, 10 to 86400."""
+    listing_interval_seconds: Annotated[int, whole(10, 86400)] = 300
+    """Seconds between full listings of the guests, which verify what libvirt's events reported."""
 
     kvm_extras: bool = False
     """Read halt polling and halted vCPUs too: three more round trips to each guest's monitor."""
@@ -53,17 +62,17 @@ class LibvirtSettings:
 class WebSettings:
     """The `web` section: where and how the page is served."""
 
-    listen_address: Address = DEFAULT_ADDRESS
-    """``host:port``, ``[::1]:port``, or ``:port`` for every address of the machine."""
+    listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_ADDRESS
+    """The TCP address of the page; ``:port`` listens on every address of the machine."""
 
-    telemetry_path: str = "/metrics"
+    telemetry_path: Annotated[str, checks.TELEMETRY_PATH] = "/metrics"
     """The path of the page that Prometheus scrapes."""
 
-    config_file: str | None = None
-    """Absolute path of the web-config file with TLS and authentication; null for neither."""
+    config_file: Annotated[str | None, checks.FILE] = None
+    """The web-config file with TLS and authentication; null for neither."""
 
     systemd_socket: bool = False
-    """Serve on the socket that systemd hands over (hostcollector.socket) instead of `listen_address`."""
+    """Serve on the socket that systemd passes (hostcollector.socket) instead of `listen_address`."""
 
     @property
     def config_path(self) -> Path | None:
@@ -75,115 +84,110 @@ class WebSettings:
 class CollectionSettings:
     """The `collection` section: how long a collection may take and how large it may get."""
 
-    budget_seconds: float = 8.0
-    """Seconds after which a collection ends with what it has, 0.1 to 300; a scraper may ask for less."""
+    budget_seconds: Annotated[float, number(0.1, 300)] = 8.0
+    """Seconds after which a collection ends with what it has. A scraper's own timeout can shorten it."""
 
-    timeout_margin_seconds: float = 0.5
-    """Seconds kept free between the end of a collection and the scraper's own timeout, 0 to 60."""
+    timeout_margin_seconds: Annotated[float, number(0, 60)] = 0.5
+    """Seconds between the end of a collection and the scraper's own timeout."""
 
-    maximum_age_seconds: float = 1.0
-    """For so many seconds a finished collection answers further scrapes, 0 to 60."""
+    maximum_age_seconds: Annotated[float, number(0, 60)] = 1.0
+    """Seconds for which a finished collection answers further scrapes."""
 
-    series_limit: int = 200_000
-    """Series that one page may hold, 1 to 10000000; what exceeds it is dropped and counted."""
+    series_limit: Annotated[int, whole(1, 10_000_000)] = 200_000
+    """Series that one page may contain. Further series are dropped and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XPathRule:
-    """One entry of `tenancy.xpath`: where a cloud's own metadata says the tenant.
+class XPathRule(Section):
+    """One entry of `tenancy.xpath`: where the metadata of a cloud has the tenant.
 
     Paths are of ElementTree's XPath subset, relative to the domain's `<metadata>`, and may end in
     ``/@attribute``.
     """
 
-    tenant: str
+    tenant: Annotated[str, Needed("the path of the tenant's id")]
     """The path of the tenant's id."""
 
     name: str = ""
     """The path of the tenant's display name; empty when there is none."""
 
-    namespaces: Mapping[str, str] = field(default_factory=dict)
-    """Prefix to namespace URI, for the prefixes that the paths use."""
+    namespaces: Annotated[Mapping[str, str], checks.NAMESPACES] = field(default_factory=dict)
+    """The prefixes that the paths use, each with its namespace URI."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield each path that ElementTree does not take with these prefixes."""
+        for key, path in (("tenant", self.tenant), ("name", self.name)):
+            if path and (complaint := checks.xpath_complaint(path, dict(self.namespaces))):
+                yield key, complaint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenancySettings:
     """The `tenancy` section: how a guest's tenant is found."""
 
-    resolvers: tuple[ResolverName, ...] = tuple(ResolverName)
-    """Which resolvers are asked, in this order; the first answer wins."""
+    resolvers: Annotated[tuple[ResolverName, ...], Distinct()] = tuple(ResolverName)
+    """The resolvers in their order. The first one that knows the guest decides."""
 
     xpath: tuple[XPathRule, ...] = ()
-    """Rules of the `xpath` resolver, in order."""
+    """Rules of the `xpath` resolver, in their order."""
 
-    map_file: str | None = None
-    """Absolute path of the `map` resolver's YAML file of UUIDs and name patterns; null for none."""
+    map_file: Annotated[str | None, checks.FILE] = None
+    """The `map` resolver's YAML file of UUIDs and name patterns; null for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OvsSettings:
     """The `ovs` section: the database of this machine's Open vSwitch, for the sources `ovs` and `ovn`."""
 
-    remote: Remote = DEFAULT_OVS_REMOTE
-    """``unix:/path`` or ``tcp:host:port``. A socket that does not exist means a machine without a switch."""
+    remote: Annotated[Remote, checks.LOCAL_REMOTE] = DEFAULT_OVS_REMOTE
+    """The database server. A socket that does not exist means a machine without a switch."""
 
-    maximum_age_seconds: float = 15.0
-    """Seconds without a sign of life after which what the database said is not shown any more, 1 to 300."""
+    maximum_age_seconds: Annotated[float, number(1, 300)] = 15.0
+    """Seconds without a message from the database after which its data are not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OvnSettings:
+class OvnSettings(Section):
     """The `ovn` section: OVN's southbound database, for the source and the resolver `ovn`."""
 
-    remote: tuple[Remote, ...] = ()
-    """``ssl:host:port``, ``tcp:host:port`` or ``unix:/path``; a cluster's members with commas between them.
+    remote: Annotated[tuple[Remote, ...], checks.REMOTES] = ()
+    """The database server, or the members of its cluster. Without it OVN is not read."""
 
-    Without it nothing is asked of OVN.
+    maximum_age_seconds: Annotated[float, number(1, 3600)] = 60.0
+    """Seconds without a message from the database after which the ports are not shown.
+
+    The tenants found through the ports stay: the project of a port never changes.
     """
 
-    maximum_age_seconds: float = 60.0
-    """Seconds without a sign of life after which the ports are not shown any more, 1 to 3600.
-
-    The tenants that they gave stay: the project of a port never changes.
-    """
-
-    ca_file: str | None = None
-    """Absolute path of the certificates that the server's must be signed by, in PEM; needed for ``ssl:``.
+    ca_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The certificates that the server's must be signed by; needed for ``ssl:``.
 
     As with OVN's own programs the server's name is not checked: the certificates of `ovs-pki` have none.
     """
 
-    certificate_file: str | None = None
-    """Absolute path of our certificate in PEM, for a server that asks for one."""
+    certificate_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The collector's certificate, for a server that requires one."""
 
-    private_key_file: str | None = None
-    """Absolute path of our certificate's key in PEM. The files are read again at each connection."""
+    private_key_file: Annotated[str | None, checks.PRIVATE_KEY] = None
+    """The key of the collector's certificate. The files are read again at each connection."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield TLS without authorities, and a certificate without its key."""
+        tls = any(remote.transport is Transport.TLS for remote in self.remote)
+        if tls and self.ca_file is None:
+            yield "", "ca_file is missing: the certificates that an ssl: server is checked against"
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            yield "", "certificate_file and private_key_file go together: give both or neither"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NdfcSettings:
+class NdfcSettings(ServiceSettings):
     """The `ndfc` section: Cisco's fabric controller, for the source `ndfc`."""
 
-    url: str = ""
-    """``https://host`` or ``https://host:port``. Without it nothing is asked of a controller."""
-
-    user: str = ""
-    """An account with a role that may only read (network-operator)."""
+    what: ClassVar[str] = "the controller"
 
     domain: str = "local"
     """The login domain of the account."""
-
-    password_file: str | None = None
-    """Absolute path of a file with the password in one line; it is read again for each round.
-
-    Null for the credential ``ndfc-password`` that systemd hands over (`LoadCredential=`).
-    """
-
-    ca_file: str | None = None
-    """Absolute path of the certificates that the server's must be signed by (PEM); null for the system's."""
-
-    insecure_skip_verify: bool = False
-    """Do not check the controller's certificate: anybody in between can then read the password."""
 
     fabrics: tuple[str, ...] = ()
     """Names of the fabrics to read; empty for all that the controller has."""
@@ -195,99 +199,65 @@ class NdfcSettings:
     """
 
     cluster: str = ""
-    """The member to ask of a group of clusters whose primary is at `url`; empty for the one at `url`."""
-
-    interval_seconds: int = 600
-    """Seconds between two rounds of questions, 60 to 86400."""
+    """The member to read in a group of clusters whose primary is at `url`; empty for the one at `url`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionSettings:
+class PartitionSettings(Section):
     """One entry of `infiniband.partitions`: a partition, its name and its members' ports.
 
-    GUIDs are written as any tool writes them; kept as ``0c:42:a1:03:00:ab:cd:ef``.
+    GUIDs may have colons, ``0x`` or neither; they are kept as ``0c:42:a1:03:00:ab:cd:ef``.
     """
 
-    pkey: int
-    """The P_Key, from 0x1 to 0x7fff; the membership bit (0x8000) may be set and means nothing here."""
+    pkey: Annotated[int, checks.PARTITION, Needed("the partition's P_Key")]
+    """The P_Key. The membership bit (0x8000) may be set and has no meaning here."""
 
     name: str = ""
-    """The partition's name; it also stands in place of the one that UFM gives."""
+    """The partition's name. It replaces the name in UFM."""
 
-    full: tuple[str, ...] = ()
+    full: tuple[Annotated[str, checks.PORT_GUID], ...] = ()
     """Port GUIDs of full members."""
 
-    limited: tuple[str, ...] = ()
+    limited: tuple[Annotated[str, checks.PORT_GUID], ...] = ()
     """Port GUIDs of limited members."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield the ports with two memberships."""
+        if both := sorted(set(self.full) & set(self.limited)):
+            yield "", f"both a full and a limited member: {', '.join(both)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfinibandSettings:
-    """The `infiniband` section: what only the subnet manager knows of the fabric, for the source `sriov`."""
+    """The `infiniband` section: the partitions of the fabric, for the source `sriov`."""
 
-    partitions: tuple[PartitionSettings, ...] = ()
-    """Partitions with their members. UFM is not believed about ports that stand here."""
+    partitions: Annotated[
+        tuple[PartitionSettings, ...], Distinct(lambda partition: partition.pkey, infiniband.pkey)
+    ] = ()
+    """Partitions with their members. For ports in this list UFM's answers are not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UfmSettings:
+class UfmSettings(ServiceSettings):
     """The `ufm` section: NVIDIA's manager of the InfiniBand fabric, for the sources `ufm` and `sriov`."""
 
-    url: str = ""
-    """``https://host`` or ``https://host:port``. Without it nothing is asked of a manager."""
-
-    user: str = ""
-    """An account that may only read."""
-
-    password_file: str | None = None
-    """Absolute path of a file with the password in one line; it is read again for each round.
-
-    Null for the credential ``ufm-password`` that systemd hands over (`LoadCredential=`).
-    """
-
-    ca_file: str | None = None
-    """Absolute path of the certificates that the server's must be signed by (PEM); null for the system's."""
-
-    insecure_skip_verify: bool = False
-    """Do not check the manager's certificate: anybody in between can then read the password."""
-
-    interval_seconds: int = 600
-    """Seconds between two rounds of questions, 60 to 86400."""
+    what: ClassVar[str] = "the fabric's manager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedfishSettings:
+class RedfishSettings(ServiceSettings):
     """The `redfish` section: the BMC of the GPUs' baseboard, for the source `redfish`."""
 
-    url: str = ""
-    """``https://host`` or ``https://host:port``. Without it nothing is asked of a BMC."""
+    what: ClassVar[str] = "the BMC"
 
-    user: str = ""
-    """An account that may log in and read (role ReadOnly)."""
+    interval_seconds: Annotated[int, whole(5, 600)] = 15
+    """Seconds between two readings of the metric reports. A reading is shown for three times as long."""
 
-    password_file: str | None = None
-    """Absolute path of a file with the password in one line; it is read again for each round.
+    ports_interval_seconds: Annotated[int, whole(30, 3600)] = 300
+    """Seconds between two readings of the NVLinks' counters and the GPUs' health."""
 
-    Null for the credential ``redfish-password`` that systemd hands over (`LoadCredential=`).
-    """
-
-    ca_file: str | None = None
-    """Absolute path of the certificates that the BMC's must be signed by (PEM); null for the system's."""
-
-    insecure_skip_verify: bool = False
-    """Do not check the BMC's certificate: anybody in between can then read the password."""
-
-    interval_seconds: int = 15
-    """Seconds between two readings of the metric reports, 5 to 600.
-
-    What they say is shown for three times as long.
-    """
-
-    ports_interval_seconds: int = 300
-    """Seconds between two readings of the NVLinks' counters and the GPUs' health, 30 to 3600."""
-
-    gpu_map_file: str | None = None
-    """Absolute path of a YAML file of PCI addresses and the BMC's names of the GPUs; null for none.
+    gpu_map_file: Annotated[str | None, checks.FILE] = None
+    """A YAML file of PCI addresses and the BMC's names of the GPUs; null for none.
 
     ``"0000:1b:00.0": GPU_SXM_1``. It is read again when it changes. Not needed for GPUs that the source
     `nvml` has seen with NVIDIA's driver.
@@ -298,74 +268,62 @@ class RedfishSettings:
 class PathSettings:
     """The `paths` section: where the collector reads and writes on this machine."""
 
-    root: str = "/"
-    """Absolute path under which ``/proc`` and ``/sys`` lie."""
+    root: Annotated[str, checks.DIRECTORY] = "/"
+    """The directory that contains ``/proc`` and ``/sys``."""
 
-    state_directory: str = "/var/lib/hostcollector"
-    """Absolute path of the directory for what must survive a restart."""
+    state_directory: Annotated[str, checks.DIRECTORY] = "/var/lib/hostcollector"
+    """The directory for what must survive a restart."""
 
-    runtime_directory: str = "/run/hostcollector"
-    """Absolute path of the directory for the daemon's own socket, hostcollector.sock; empty for no socket.
+    runtime_directory: Annotated[str, checks.DIRECTORY_OR_EMPTY] = "/run/hostcollector"
+    """The directory of the daemon's own socket, hostcollector.sock; empty for no socket.
 
-    Commands by hand read the running daemon through it. systemd makes the default directory; where it does
-    not exist there is no socket.
+    Commands read the running daemon through it. systemd makes the default directory; where it does not exist
+    there is no socket.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """The `log` section: what goes to standard error, and in which form."""
+    """The `log` section: what is logged to standard error, and in which form."""
 
     level: LogLevel = LogLevel.INFO
-    """debug, info, warn or error."""
+    """The lowest level that is logged."""
 
     format: LogFormat = LogFormat.LOGFMT
-    """logfmt or json."""
+    """The form of a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole configuration. To change a value, make a new one with `Overrides.applied_to`."""
+    """The whole configuration. To change a value, make a new one with `reader.changed`."""
 
     libvirt: LibvirtSettings = field(default_factory=LibvirtSettings)
-    """The connection to the hypervisor."""
-
     web: WebSettings = field(default_factory=WebSettings)
-    """Where and how the page is served."""
-
     collection: CollectionSettings = field(default_factory=CollectionSettings)
-    """How long a collection may take and how large it may get."""
-
     sources: Mapping[str, bool] = field(default_factory=dict)
     """Source name to on or off, where it differs from the source's default."""
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
-    """How a guest's tenant is found."""
-
     ovs: OvsSettings = field(default_factory=OvsSettings)
-    """The database of this machine's Open vSwitch."""
-
     ovn: OvnSettings = field(default_factory=OvnSettings)
-    """OVN's southbound database."""
-
     ndfc: NdfcSettings = field(default_factory=NdfcSettings)
-    """Cisco's fabric controller."""
-
     infiniband: InfinibandSettings = field(default_factory=InfinibandSettings)
-    """What only the subnet manager knows."""
-
     ufm: UfmSettings = field(default_factory=UfmSettings)
-    """NVIDIA's manager of the InfiniBand fabric."""
-
     redfish: RedfishSettings = field(default_factory=RedfishSettings)
-    """The BMC of the GPUs' baseboard."""
-
     paths: PathSettings = field(default_factory=PathSettings)
-    """Where the collector reads and writes on this machine."""
-
     log: LogSettings = field(default_factory=LogSettings)
-    """What goes to standard error, and in which form."""
 
     def source_enabled(self, name: str, *, default: bool) -> bool:
-        """Whether the source is to run: what the configuration says of it, else `default`."""
+        """Whether the source runs: as configured, else `default`."""
         return self.sources.get(name, default)
+
+
+def read_settings(path: Path | None, source_names: Collection[str]) -> Settings:
+    """Return the settings of a YAML file; the defaults if `path` is None. Raises as `read_file` does."""
+    return Settings() if path is None else read_file(path, Settings, sources_from(source_names))
+
+
+def sources_from(names: Collection[str]) -> Mapping[str, Read]:
+    """Return the reader of the `sources` section with these keys."""
+    switches = dict.fromkeys(names, checks.BOOLEAN.read)
+    return {"sources": lambda node, place: known(node, place, switches)}

@@ -17,9 +17,19 @@ from types import MappingProxyType
 
 import yaml
 
-from hostcollector.config.document import Place, UnfitError, described, entries, kind, quoted
+from hostcollector.config.document import (
+    Place,
+    Read,
+    UnfitError,
+    described,
+    entries,
+    kind,
+    known,
+    leaf,
+    list_of,
+    quoted,
+)
 from hostcollector.config.files import read_map
-from hostcollector.config.sections import Read, known, leaf, list_of
 
 LONGEST_ID = 256
 """Characters of a tenant's id or name."""

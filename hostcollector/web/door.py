@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostcollector.base.errors import CertificateError, ConfigError
-from hostcollector.config.files import open_to_everybody, read_web_file
-from hostcollector.config.web_config import WebConfig
+from hostcollector.config.files import open_to_everybody
+from hostcollector.config.web_config import WebConfig, read_web_config
 from hostcollector.web.admission import Admission
 from hostcollector.web.certificates import Certificates
 from hostcollector.web.passwords import Passwords
@@ -54,7 +54,7 @@ def open_door(path: Path | None, predecessor: Door | None = None) -> Door:
     `ConfigError` with every problem that was found.
     """
     predecessor = predecessor or Door()
-    config = read_web_file(path)
+    config = read_web_config(path)
     if path is not None and config.basic_auth_users and (complaint := open_to_everybody(path)):
         logger.warning("%s, with the hashes of the passwords in it, %s", path, complaint)
     tls, users = config.tls_server_config, config.basic_auth_users

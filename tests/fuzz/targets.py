@@ -13,7 +13,9 @@ import pynvml
 from hostcollector.app.request import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.config.files import read_bytes, read_web_bytes
+from hostcollector.config.files import read_bytes
+from hostcollector.config.settings import Settings
+from hostcollector.config.web_config import WebConfig
 from hostcollector.devices import gpu_map
 from hostcollector.guests import domain_xml, nova, tenant_map
 from hostcollector.guests.process_claims import identity_of
@@ -61,12 +63,12 @@ def _domain(data: bytes) -> None:
 
 def _configuration(data: bytes) -> None:
     with suppress(ConfigError):
-        read_bytes(data, "fuzz.yml", ("procfs", "cgroup"))
+        read_bytes(data, "fuzz.yml", Settings)
 
 
 def _web_config(data: bytes) -> None:
     with suppress(ConfigError):
-        read_web_bytes(data, "web.yml")
+        read_bytes(data, "web.yml", WebConfig)
 
 
 def _tenant_map(data: bytes) -> None:

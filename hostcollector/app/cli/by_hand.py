@@ -7,9 +7,8 @@ from pathlib import Path
 from hostcollector.app.cli.complaints import complain
 from hostcollector.app.cli.flags import overrides
 from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, RunningDaemon, daemon_at
-from hostcollector.config.files import read_file
-from hostcollector.config.overrides import Overrides
-from hostcollector.config.settings import PathSettings, Settings
+from hostcollector.config.reader import changed
+from hostcollector.config.settings import PathSettings, Settings, read_settings
 from hostcollector.sources import NAMES
 
 DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")
@@ -28,7 +27,7 @@ def settings_by_hand(options: argparse.Namespace) -> Settings:
             complain(f"with {DEPLOYED}")
         else:
             complain(f"without {DEPLOYED}, which this account may not read: the defaults hold")
-    return overrides(options).applied_to(read_file(path, [source.name for source in NAMES]))
+    return changed(read_settings(path, [source.name for source in NAMES]), overrides(options))
 
 
 def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDaemon | None:
@@ -53,11 +52,10 @@ def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDa
 
 def _own(options: argparse.Namespace, settings: Settings) -> str:
     """Return why the running daemon would not answer what is asked; empty if it would."""
-    given: Overrides = overrides(options)
     path: Path | None = vars(options).get("config.file")
     if options.own:
         return "--own"
-    if given.libvirt_uri is not None or given.sources:
+    if any(key.startswith(("libvirt.", "sources.")) for key in overrides(options)):
         return "flags say what to collect"
     default = PathSettings().runtime_directory
     if path is not None and path.absolute() != DEPLOYED and settings.paths.runtime_directory == default:

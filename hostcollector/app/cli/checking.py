@@ -5,8 +5,7 @@ from pathlib import Path
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import named_files
-from hostcollector.config.files import read_file
-from hostcollector.config.settings import Settings
+from hostcollector.config.settings import Settings, read_settings
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
 from hostcollector.sources import NAMES
@@ -23,7 +22,7 @@ def look_at_files(file: Path | None, web_config: Path | None) -> tuple[list[Path
     settings = Settings()
     if file is not None:
         try:
-            settings = read_file(file, [source.name for source in NAMES])
+            settings = read_settings(file, [source.name for source in NAMES])
         except ConfigError as error:
             errors.append(error)
         else:

@@ -82,7 +82,7 @@ def diagnose(options: argparse.Namespace) -> int:
 
 def check_config(options: argparse.Namespace) -> int:
     """Read the configuration and every file that it names; all that is wrong is said at once."""
-    web_config: Path | None = vars(options).get("web.config.file")
+    web_config: Path | None = vars(options).get("web.config_file")
     if options.file is None and web_config is None:
         options.wrong_use("FILE or --web.config.file=PATH is needed")
     valid, errors = look_at_files(options.file, web_config)

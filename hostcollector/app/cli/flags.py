@@ -2,46 +2,54 @@
 
 import argparse
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from hostcollector.base.log import LogFormat, LogLevel
-from hostcollector.config.address import Address, parse_address
-from hostcollector.config.checks import libvirt_uri_complaint, telemetry_path_complaint
-from hostcollector.config.files import read_file
-from hostcollector.config.overrides import Overrides
-from hostcollector.config.settings import Settings
+from hostcollector.config.address import parse_address
+from hostcollector.config.checks import libvirt_uri, telemetry_path
+from hostcollector.config.reader import changed
+from hostcollector.config.settings import Settings, read_settings
 from hostcollector.sources import NAMES
 
 _DEFAULT = Settings()
+_WORDS: dict[str, type[StrEnum]] = {"log.level": LogLevel, "log.format": LogFormat}
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `settings_loader` reads. One that is not given leaves no trace in the namespace.
 
-    So a flag may stand in front of the command or behind it.
+    So a flag may stand in front of the command or behind it. The namespace has its value by the dotted key of
+    the configuration.
     """
-    configuration = parser.add_argument_group("configuration (flags win over the file)")
-    _add(configuration, "--config.file", Path, "PATH", "YAML file; without one the defaults hold")
-    _add(configuration, "--libvirt.uri", _uri, "URI", f"what to connect to (default: {_DEFAULT.libvirt.uri})")
+    group = parser.add_argument_group("configuration (flags win over the file)")
+    _add(group, "--config.file", Path, "PATH", "YAML file; without one the defaults hold")
+    uri = f"what to connect to (default: {_DEFAULT.libvirt.uri})"
+    _add(group, "--libvirt.uri", _sentence(libvirt_uri), "URI", uri)
     address = f"host:port, [::1]:port or :port (default: {_DEFAULT.web.listen_address})"
-    _add(configuration, "--web.listen-address", _address, "ADDRESS", address)
+    _add(group, "--web.listen-address", _sentence(parse_address), "ADDRESS", address)
     path = f"path of the page for Prometheus (default: {_DEFAULT.web.telemetry_path})"
-    _add(configuration, "--web.telemetry-path", _telemetry_path, "PATH", path)
-    add_web_config_flag(configuration)
-    configuration.add_argument(
+    _add(group, "--web.telemetry-path", _sentence(telemetry_path), "PATH", path)
+    add_web_config_flag(group)
+    group.add_argument(
         "--web.systemd-socket",
-        dest="web.systemd-socket",
+        dest="web.systemd_socket",
         action="store_true",
         default=argparse.SUPPRESS,
         help="serve on the socket that systemd hands over (default: on the listen address)",
     )
-    _add_choice(configuration, "--log.level", [str(level) for level in LogLevel], str(_DEFAULT.log.level))
-    _add_choice(configuration, "--log.format", [str(form) for form in LogFormat], str(_DEFAULT.log.format))
+    for key, default in (("log.level", _DEFAULT.log.level), ("log.format", _DEFAULT.log.format)):
+        words = [str(word) for word in _WORDS[key]]
+        text = f"one of {', '.join(words)} (default: {default})"
+        group.add_argument(
+            f"--{key}", dest=key, choices=words, metavar="WORD", default=argparse.SUPPRESS, help=text
+        )
     sources = parser.add_argument_group("sources, each with its --no-collector.NAME")
     for source in NAMES:
         sources.add_argument(
             f"--collector.{source.name}",
-            dest=f"collector.{source.name}",
+            dest=f"sources.{source.name}",
             action=argparse.BooleanOptionalAction,
             default=argparse.SUPPRESS,
             help=f"{source.help} (default: {'on' if source.default_on else 'off'})",
@@ -58,69 +66,52 @@ def add_flags_by_hand(parser: argparse.ArgumentParser) -> None:
 
 def add_web_config_flag(group: argparse._ActionsContainer) -> None:
     """Add ``--web.config.file``."""
-    _add(group, "--web.config.file", Path, "PATH", "YAML file with TLS and authentication (default: neither)")
+    help_text = "YAML file with TLS and authentication (default: neither)"
+    _add(group, "--web.config.file", Path, "PATH", help_text, key="web.config_file")
 
 
 def settings_loader(options: argparse.Namespace) -> Callable[[], Settings]:
-    """Return what reads the configuration file, again at each call, and lays the flags over it.
+    """Return what reads the configuration file, again at each call, and replaces what flags say.
 
     The loader raises `ConfigError` with every problem of the file.
     """
     path: Path | None = vars(options).get("config.file")
     names = [source.name for source in NAMES]
     given = overrides(options)
-    return lambda: given.applied_to(read_file(path, names))
+    return lambda: changed(read_settings(path, names), given)
 
 
-def overrides(options: argparse.Namespace) -> Overrides:
-    """Return the flags that were given."""
-    given = vars(options)
-    level, form = given.get("log.level"), given.get("log.format")
-    web_config: Path | None = given.get("web.config.file")
-    return Overrides(
-        libvirt_uri=given.get("libvirt.uri"),
-        listen_address=given.get("web.listen-address"),
-        telemetry_path=given.get("web.telemetry-path"),
-        web_config_file=str(web_config.absolute()) if web_config else None,
-        systemd_socket=given.get("web.systemd-socket"),
-        log_level=LogLevel(level) if level else None,
-        log_format=LogFormat(form) if form else None,
-        sources={
-            source.name: given[f"collector.{source.name}"]
-            for source in NAMES
-            if f"collector.{source.name}" in given
-        },
-    )
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the flags that were given, by the dotted key of the configuration."""
+    found = {key: value for key, value in vars(options).items() if "." in key and key != "config.file"}
+    for key, value in found.items():
+        if isinstance(value, Path):
+            found[key] = str(value.absolute())
+        elif key in _WORDS:
+            found[key] = _WORDS[key](value)
+    return found
 
 
 def _add(
-    group: argparse._ActionsContainer, flag: str, check: Callable[[str], object], metavar: str, text: str
+    group: argparse._ActionsContainer,
+    flag: str,
+    check: Callable[[str], object],
+    metavar: str,
+    text: str,
+    *,
+    key: str = "",
 ) -> None:
-    name = flag.removeprefix("--")
-    group.add_argument(flag, dest=name, type=check, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    dest = key or flag.removeprefix("--").replace("-", "_")
+    group.add_argument(flag, dest=dest, type=check, metavar=metavar, default=argparse.SUPPRESS, help=text)
 
 
-def _add_choice(group: argparse._ArgumentGroup, flag: str, words: list[str], default: str) -> None:
-    name = flag.removeprefix("--")
-    text = f"one of {', '.join(words)} (default: {default})"
-    group.add_argument(flag, dest=name, choices=words, metavar="WORD", default=argparse.SUPPRESS, help=text)
+def _sentence(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Return `parse` with the sentence of its `ValueError` in the error message, which argparse drops."""
 
+    def check(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def _uri(text: str) -> str:
-    if complaint := libvirt_uri_complaint(text):
-        raise argparse.ArgumentTypeError(complaint)
-    return text
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _telemetry_path(text: str) -> str:
-    complaint = telemetry_path_complaint(text)
-    if complaint:
-        raise argparse.ArgumentTypeError(complaint)
-    return text
+    return check

@@ -17,11 +17,12 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from hostcollector.base.errors import Reason, SourceError, SourceTimeoutError
 from hostcollector.base.lanes import Clock
 from hostcollector.base.log import Transitions
+from hostcollector.config.service import ServiceSettings
 from hostcollector.protocols.follower import Follower, Pauses
 from hostcollector.protocols.rest.complaints import concealed
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.refusals import BusyError, LoginRefusedError
-from hostcollector.protocols.rest.target import Endpoint, Service, Target, prepare
+from hostcollector.protocols.rest.target import Service, Target, prepare
 
 logger = logging.getLogger("hostcollector")
 
@@ -101,7 +102,7 @@ class Poller(Follower[Target], Generic[Answer]):
     def __init__(
         self,
         service: Service,
-        endpoint: Endpoint,
+        endpoint: ServiceSettings,
         questions: Questions[Answer],
         *,
         limits: Limits = DEFAULT_LIMITS,

@@ -6,42 +6,14 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.config.files import open_to_everybody
+from hostcollector.config.service import ServiceSettings
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024
-
-
-class Endpoint(Protocol):
-    """What the section of every such service has; the settings are frozen values with these fields."""
-
-    @property
-    def url(self) -> str:
-        """``https://host`` or ``https://host:port``."""
-
-    @property
-    def user(self) -> str:
-        """The account."""
-
-    @property
-    def password_file(self) -> str | None:
-        """A file with the password in one line; None for the credential that systemd hands over."""
-
-    @property
-    def ca_file(self) -> str | None:
-        """The certificates that the server's must be signed by, in PEM; None for the system's."""
-
-    @property
-    def insecure_skip_verify(self) -> bool:
-        """Whether the server's certificate is not checked."""
-
-    @property
-    def interval_seconds(self) -> int:
-        """Seconds between two rounds of questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,21 +51,21 @@ class Target:
         return frozenset({self.password, self.basic, quote(self.password, safe="")})
 
 
-def prepare(service: Service, endpoint: Endpoint, environment: Mapping[str, str]) -> Target:
+def prepare(service: Service, settings: ServiceSettings, environment: Mapping[str, str]) -> Target:
     """Read the files and look up the name; may block. Raises `SourceUnavailableError`."""
     return Target(
         service=service,
-        url=endpoint.url,
-        user=endpoint.user,
-        password=_password(service, endpoint, environment),
-        context=_context(endpoint),
-        addresses=_addresses(endpoint.url),
+        url=settings.url,
+        user=settings.user,
+        password=_password(service, settings, environment),
+        context=_context(settings),
+        addresses=_addresses(settings.url),
     )
 
 
-def _password(service: Service, endpoint: Endpoint, environment: Mapping[str, str]) -> str:
-    if endpoint.password_file is not None:
-        path = Path(endpoint.password_file)
+def _password(service: Service, settings: ServiceSettings, environment: Mapping[str, str]) -> str:
+    if settings.password_file is not None:
+        path = Path(settings.password_file)
     elif directory := environment.get("CREDENTIALS_DIRECTORY"):
         path = Path(directory) / service.credential
     else:
@@ -105,7 +77,7 @@ def _password(service: Service, endpoint: Endpoint, environment: Mapping[str, st
         with path.open("rb") as file:
             password = file.read(_LONGEST_PASSWORD + 1).decode().rstrip("\r\n")
         # What systemd hands over lies in a directory that nobody else can enter.
-        complaint = open_to_everybody(path) if endpoint.password_file is not None else None
+        complaint = open_to_everybody(path) if settings.password_file is not None else None
     except OSError as error:
         raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -118,14 +90,14 @@ def _password(service: Service, endpoint: Endpoint, environment: Mapping[str, st
     return password
 
 
-def _context(endpoint: Endpoint) -> ssl.SSLContext:
+def _context(settings: ServiceSettings) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca_file)
+        context = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise SourceUnavailableError(
-            f"{endpoint.ca_file} cannot be used: {error.strerror or error}"
+            f"{settings.ca_file} cannot be used: {error.strerror or error}"
         ) from error
-    if endpoint.insecure_skip_verify:
+    if settings.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

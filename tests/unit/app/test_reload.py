@@ -49,12 +49,12 @@ def test_an_unforeseen_error_keeps_the_old_configuration(tmp_path: Path) -> None
     """Whatever reading raises: the daemon goes on, and the log has the traceback."""
     code = (
         "import hostcollector.app.cli.flags as flags, hostcollector.app.cli as cli, pathlib, sys\n"
-        "before = flags.read_file\n"
+        "before = flags.read_settings\n"
         "def read(path, names):\n"
         f"    if pathlib.Path({str(tmp_path / 'broken')!r}).exists():\n"
         "        raise ZeroDivisionError('of all things')\n"
         "    return before(path, names)\n"
-        "flags.read_file = read\n"
+        "flags.read_settings = read\n"
         "sys.exit(cli.main())\n"
     )
     file = tmp_path / "config.yml"

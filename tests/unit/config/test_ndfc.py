@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.settings import NdfcSettings, Settings
 
 WHOLE = b"""
 ndfc:
@@ -22,7 +22,7 @@ ndfc:
 
 def test_all_keys() -> None:
     """Every key arrives where it belongs."""
-    assert read_bytes(WHOLE, "test", ()).ndfc == NdfcSettings(
+    assert read_bytes(WHOLE, "test", Settings).ndfc == NdfcSettings(
         url="https://ndfc.example:443",
         user="reader",
         domain="radius",
@@ -37,8 +37,8 @@ def test_all_keys() -> None:
 
 def test_off_unless_configured() -> None:
     """Without the section, and with an empty one, nothing is asked of a controller."""
-    assert read_bytes(b"", "test", ()).ndfc.url == ""
-    assert read_bytes(b"ndfc:\n", "test", ()).ndfc == NdfcSettings()
+    assert read_bytes(b"", "test", Settings).ndfc.url == ""
+    assert read_bytes(b"ndfc:\n", "test", Settings).ndfc == NdfcSettings()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_off_unless_configured() -> None:
 )
 def test_addresses(url: str, kept: str) -> None:
     """Names and addresses of both kinds, with a port or without."""
-    assert read_bytes(f"ndfc: {{url: '{url}', user: u}}".encode(), "test", ()).ndfc.url == kept
+    assert read_bytes(f"ndfc: {{url: '{url}', user: u}}".encode(), "test", Settings).ndfc.url == kept
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_addresses(url: str, kept: str) -> None:
 def test_addresses_that_are_refused(url: str) -> None:
     """Nothing without TLS and nothing with a path; what might hold a password is not repeated."""
     with pytest.raises(ConfigError, match="expected https://host") as caught:
-        read_bytes(f"ndfc: {{url: '{url}', user: u}}".encode(), "test", ())
+        read_bytes(f"ndfc: {{url: '{url}', user: u}}".encode(), "test", Settings)
     assert "secret" not in str(caught.value)
 
 
@@ -88,5 +88,5 @@ def test_addresses_that_are_refused(url: str) -> None:
 def test_mistakes(section: str, problem: str) -> None:
     """Each mistake is named; a password has no place in the configuration."""
     with pytest.raises(ConfigError, match=problem) as caught:
-        read_bytes(f"ndfc:\n  {section}\n".encode(), "test", ())
+        read_bytes(f"ndfc:\n  {section}\n".encode(), "test", Settings)
     assert "secret" not in str(caught.value)

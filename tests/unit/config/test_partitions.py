@@ -26,7 +26,7 @@ ufm:
 
 def test_all_keys() -> None:
     """Every key arrives where it belongs; GUIDs that look like numbers are GUIDs."""
-    settings = read_bytes(WHOLE, "test", ())
+    settings = read_bytes(WHOLE, "test", Settings)
     assert settings.infiniband.partitions == (
         PartitionSettings(
             pkey=1,
@@ -47,7 +47,7 @@ def test_all_keys() -> None:
 
 def test_off_unless_configured() -> None:
     """Without the sections, and with empty ones, nothing is known and nobody is asked."""
-    assert read_bytes(b"infiniband:\nufm:\n", "test", ()) == Settings()
+    assert read_bytes(b"infiniband:\nufm:\n", "test", Settings) == Settings()
     assert Settings().ufm.url == ""
 
 
@@ -72,7 +72,7 @@ def test_off_unless_configured() -> None:
 def test_mistakes_in_partitions(entry: str, problem: str) -> None:
     """Each mistake is named with its place."""
     with pytest.raises(ConfigError, match=problem):
-        read_bytes(f"infiniband:\n  partitions:\n    - {entry}\n".encode(), "test", ())
+        read_bytes(f"infiniband:\n  partitions:\n    - {entry}\n".encode(), "test", Settings)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_mistakes_in_partitions(entry: str, problem: str) -> None:
 def test_mistakes_about_the_manager(section: str, problem: str) -> None:
     """Each mistake is named; a password has no place in the configuration."""
     with pytest.raises(ConfigError, match=problem) as caught:
-        read_bytes(f"ufm:\n  {section}\n".encode(), "test", ())
+        read_bytes(f"ufm:\n  {section}\n".encode(), "test", Settings)
     assert "secret" not in str(caught.value)

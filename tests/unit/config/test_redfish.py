@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.settings import RedfishSettings, Settings
 
 WHOLE = b"""
 redfish:
@@ -21,7 +21,7 @@ redfish:
 
 def test_all_keys() -> None:
     """Every key arrives where it belongs."""
-    assert read_bytes(WHOLE, "test", ()).redfish == RedfishSettings(
+    assert read_bytes(WHOLE, "test", Settings).redfish == RedfishSettings(
         url="https://bmc.example:443",
         user="reader",
         password_file="/etc/hostcollector/bmc-password",
@@ -34,8 +34,8 @@ def test_all_keys() -> None:
 
 def test_off_unless_configured() -> None:
     """Without the section, and with an empty one, nothing is asked of a BMC; then every 15 s."""
-    assert read_bytes(b"", "test", ()).redfish.url == ""
-    assert read_bytes(b"redfish:\n", "test", ()).redfish == RedfishSettings()
+    assert read_bytes(b"", "test", Settings).redfish.url == ""
+    assert read_bytes(b"redfish:\n", "test", Settings).redfish == RedfishSettings()
     assert RedfishSettings().interval_seconds == 15
 
 
@@ -53,5 +53,5 @@ def test_off_unless_configured() -> None:
 def test_mistakes(section: str, problem: str) -> None:
     """Each mistake is named; a password has no place in the configuration, nor a BMC without TLS."""
     with pytest.raises(ConfigError, match=problem) as caught:
-        read_bytes(f"redfish:\n  {section}\n".encode(), "test", ())
+        read_bytes(f"redfish:\n  {section}\n".encode(), "test", Settings)
     assert "secret" not in str(caught.value)

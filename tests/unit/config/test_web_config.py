@@ -1,12 +1,9 @@
 """The web-config file: the exporter toolkit's format, strictly."""
 
-from dataclasses import fields
-
 import pytest
 
 from hostcollector.base.errors import ConfigError
-from hostcollector.config import web_schema
-from hostcollector.config.files import read_web_bytes
+from hostcollector.config.files import read_bytes
 from hostcollector.config.web_config import (
     ClientAuthType,
     HttpServerConfig,
@@ -40,14 +37,14 @@ PAIR = "cert_file: c, key_file: k"
 def problems(text: str) -> tuple[str, ...]:
     """Return what is wrong with a document."""
     with pytest.raises(ConfigError) as caught:
-        read_web_bytes(text.encode(), "web.yml")
+        read_bytes(text.encode(), "web.yml", WebConfig)
     assert caught.value.origin == "web.yml"
     return caught.value.problems
 
 
 def test_every_key_arrives() -> None:
     """Every key of the documented subset is where it belongs."""
-    assert read_web_bytes(EVERYTHING.encode(), "web.yml") == WebConfig(
+    assert read_bytes(EVERYTHING.encode(), "web.yml", WebConfig) == WebConfig(
         tls_server_config=TlsServerConfig(
             cert_file="/etc/hostcollector/tls.crt",
             key_file="tls.key",
@@ -67,7 +64,7 @@ def test_every_key_arrives() -> None:
 @pytest.mark.parametrize("text", ["", "# nothing\n", "http_server_config:\n", "http_server_config: {}\n"])
 def test_an_empty_file_is_neither_tls_nor_authentication(text: str) -> None:
     """A file whose keys are all commented out is in order."""
-    assert read_web_bytes(text.encode(), "web.yml") == WebConfig()
+    assert read_bytes(text.encode(), "web.yml", WebConfig) == WebConfig()
 
 
 @pytest.mark.parametrize("users", ["", " {}", " null", " ~"])
@@ -75,12 +72,6 @@ def test_a_list_of_users_without_users_is_a_mistake(users: str) -> None:
     """A template with an empty variable, or a full disk, must not open the page."""
     (problem,) = problems(f"basic_auth_users:{users}\n")
     assert problem.startswith("basic_auth_users: there is no user")
-
-
-def test_keys_are_the_fields_of_the_values() -> None:
-    """The reader knows exactly the fields that there are."""
-    assert set(web_schema.TLS) == {field.name for field in fields(TlsServerConfig)}
-    assert set(web_schema.HTTP) == {field.name for field in fields(HttpServerConfig)}
 
 
 @pytest.mark.parametrize(
@@ -117,26 +108,26 @@ def test_all_problems_come_at_once() -> None:
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
-        ("key_file: k", "cert_file: missing: TLS needs a certificate and its key"),
-        ("cert_file: c", "key_file: missing: TLS needs a certificate and its key"),
+        ("key_file: k", ": cert_file is missing: TLS needs a certificate and its key"),
+        ("cert_file: c", ": key_file is missing: TLS needs a certificate and its key"),
         (
             f"{PAIR}, client_auth_type: RequireAndVerifyClientCert",
-            "client_ca_file: missing: RequireAndVerifyClientCert checks clients against it",
+            ".client_ca_file: missing: RequireAndVerifyClientCert checks clients against it",
         ),
         (
             f"{PAIR}, client_ca_file: a",
-            "client_auth_type: missing: client_ca_file alone does not ask anybody for a certificate",
+            ".client_auth_type: missing: client_ca_file alone does not request a certificate",
         ),
         (
             f"{PAIR}, client_ca_file: a, client_auth_type: VerifyClientCertIfGiven, client_allowed_sans: [x]",
-            "client_allowed_sans: needs client_auth_type RequireAndVerifyClientCert",
+            ".client_allowed_sans: needs client_auth_type RequireAndVerifyClientCert",
         ),
-        (f"{PAIR}, min_version: TLS13, max_version: TLS12", "min_version: TLS13 is above max_version TLS12"),
+        (f"{PAIR}, min_version: TLS13, max_version: TLS12", ".min_version: TLS13 is above max_version TLS12"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(section: str, problem: str) -> None:
     """Half a setting would look like protection and be none."""
-    assert problems(f"tls_server_config: {{{section}}}") == (f"tls_server_config.{problem} (line 1)",)
+    assert problems(f"tls_server_config: {{{section}}}") == (f"tls_server_config{problem} (line 1)",)
 
 
 @pytest.mark.parametrize("kind", ["RequestClientCert", "RequireAnyClientCert", "yes"])

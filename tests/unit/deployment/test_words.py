@@ -32,7 +32,14 @@ ALLOWED = re.compile(r"\bstand[- ]ins?\b", re.IGNORECASE)
 """A test's replacement for a real thing has this name in the field."""
 
 _WORD = re.compile(rf"\b(?:{'|'.join(re.escape(word) for word in OUT)})\b", re.IGNORECASE)
-_EXEMPT = ("CHANGELOG.md", "tests/unit/deployment/test_words.py", "lock/", "LICENSE", "hostcollector/", "tests/")
+_EXEMPT = (
+    "CHANGELOG.md",
+    "tests/unit/deployment/test_words.py",
+    "lock/",
+    "LICENSE",
+    "hostcollector/",
+    "tests/",
+)
 """The changelog quotes the past; this file is the list; the others are not the project's own words."""
 
 
@@ -57,13 +64,17 @@ def test_words_that_are_out_are_nowhere() -> None:
     assert hits == []
 
 
-@pytest.mark.parametrize("line", ["Whoever asks is told.", "the note stands there", "All is in order.", "of nobody"])
+@pytest.mark.parametrize(
+    "line", ["Whoever asks is told.", "the note stands there", "All is in order.", "of nobody"]
+)
 def test_a_word_that_is_out_is_found(line: str) -> None:
     """In any case of its letters."""
     assert _WORD.search(line)
 
 
-@pytest.mark.parametrize("line", ["the standard", "restored", "a stand-in for libvirt", "asked", "recommended"])
+@pytest.mark.parametrize(
+    "line", ["the standard", "restored", "a stand-in for libvirt", "asked", "recommended"]
+)
 def test_words_that_contain_one_are_allowed(line: str) -> None:
     """Only whole words count."""
     assert not _WORD.search(ALLOWED.sub("", line))

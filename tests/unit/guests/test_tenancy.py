@@ -10,7 +10,7 @@ import pytest
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import XPathRule
+from hostcollector.config.settings import Settings, XPathRule
 from hostcollector.guests import tenant_map
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.metadata import NOVA_NAMESPACES
@@ -82,7 +82,7 @@ def test_the_example_of_the_readme_reads_what_opennebula_writes() -> None:
     uri = "http://opennebula.org/xmlns/libvirt/1.0"
     readme = (REPOSITORY / "README.md").read_text()
     example = next(part for part in readme.split("```") if uri in part)
-    settings = read_bytes(textwrap.dedent(example.removeprefix("yaml\n")).encode(), "README", [])
+    settings = read_bytes(textwrap.dedent(example.removeprefix("yaml\n")).encode(), "README", Settings)
     xml = f"""<one:vm xmlns:one="{uri}">
       <one:system_datastore><![CDATA[/var/lib/one//datastores/0/42]]></one:system_datastore>
       <one:name><![CDATA[web-42]]></one:name><one:uname><![CDATA[jane]]></one:uname><one:uid>7</one:uid>

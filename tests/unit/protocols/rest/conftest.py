@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hostcollector.config.service import ServiceSettings
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
 from hostcollector.protocols.rest.target import Service, Target
@@ -19,14 +20,10 @@ SERVICE = Service(name="Depot", section="depot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What every section of such a service has."""
+class Settings(ServiceSettings):
+    """What every section of such a service has, with a shorter interval."""
 
-    url: str
     user: str = USER
-    password_file: str | None
-    ca_file: str | None
-    insecure_skip_verify: bool = False
     interval_seconds: int = 1
 
 
