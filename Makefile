@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics config dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -86,6 +86,9 @@ screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 
 metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
+
+config: venv ## writes hostcollector/CONFIG.md anew from the settings
+	.venv/bin/hostcollector config --format markdown >hostcollector/CONFIG.md
 
 dashboards: venv ## writes dashboards/*.json anew from dashboards/src
 	$(python) -W ignore -m dashboards.src

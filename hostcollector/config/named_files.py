@@ -1,14 +1,16 @@
-"""The files that a configuration names, looked at before they are needed."""
+"""The files that a configuration names, checked before they are needed."""
 
 import os
 import ssl
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
+from hostcollector.config import checks
 from hostcollector.config.files import line_in_file, open_to_everybody
-from hostcollector.config.settings import NdfcSettings, RedfishSettings, Settings, UfmSettings
+from hostcollector.config.reader import fields_of
+from hostcollector.config.settings import Settings
 
 LONGEST_PASSWORD = 1024
 
@@ -37,7 +39,7 @@ class NamedFile:
 def problems(settings: Settings, file: Path) -> dict[Path, str]:
     """Return what is wrong with the files that a configuration names, each with its key and line in `file`.
 
-    What is in maps and in the web-config is not looked at.
+    The content of maps and of the web-config is not checked.
     """
     found = {}
     for named in _files(settings):
@@ -49,44 +51,30 @@ def problems(settings: Settings, file: Path) -> dict[Path, str]:
 
 
 def open_secrets(settings: Settings) -> list[str]:
-    """Return a sentence for each file with a secret that everybody on this machine may read or write."""
+    """Return a sentence for each file with a secret that every account may read or write."""
     found = []
     for named in _files(settings):
         if named.check in {_password, _secret}:
             try:
                 complaint = open_to_everybody(named.path)
             except OSError:
-                continue  # who needs the file says that it cannot be read
+                continue  # the reader of the file reports this
             if complaint:
                 found.append(f"{named.key}: {named.path} {complaint}")
     return found
 
 
 def _files(settings: Settings) -> Iterator[NamedFile]:
-    named: list[tuple[str, str | None, Check]] = [
-        ("web.config_file", settings.web.config_file, _anything),
-        ("tenancy.map_file", settings.tenancy.map_file, _anything),
-        ("ovn.ca_file", settings.ovn.ca_file, _authorities),
-        ("ovn.certificate_file", settings.ovn.certificate_file, _authorities),
-        ("ovn.private_key_file", settings.ovn.private_key_file, _secret),
-        *_of_service("ndfc", settings.ndfc),
-        *_of_service("ufm", settings.ufm),
-        *_of_service("redfish", settings.redfish),
-        ("redfish.gpu_map_file", settings.redfish.gpu_map_file, _anything),
-    ]
-    yield from (NamedFile(key, Path(path), check) for key, path, check in named if path is not None)
-
-
-def _of_service(
-    section: str, service: NdfcSettings | UfmSettings | RedfishSettings
-) -> Iterator[tuple[str, str | None, Check]]:
-    if service.url:
-        yield f"{section}.password_file", service.password_file, _password
-        yield f"{section}.ca_file", service.ca_file, _authorities
+    for section in fields(settings):
+        values = getattr(settings, section.name)
+        for key, field in fields_of(type(values)).items() if is_dataclass(values) else ():
+            path = getattr(values, key) if field.check in _CONTENTS else None
+            if path is not None:
+                yield NamedFile(f"{section.name}.{key}", Path(path), _CONTENTS[field.check])
 
 
 def _open_regular(path: Path) -> None:
-    """Raise `OSError` for what cannot be read, a pipe among it: a program that opens one waits."""
+    """Raise `OSError` for a file that cannot be read, and for a pipe: a program that opens one waits."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -121,3 +109,11 @@ def _authorities(path: Path) -> str:
     except ssl.SSLError as error:
         return f"holds no certificates in PEM ({error.reason or error})"
     return ""
+
+
+_CONTENTS: dict[checks.Check, Check] = {
+    checks.FILE: _anything,
+    checks.CERTIFICATES: _authorities,
+    checks.PRIVATE_KEY: _secret,
+    checks.PASSWORD: _password,
+}

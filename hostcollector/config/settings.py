@@ -301,7 +301,7 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     collection: CollectionSettings = field(default_factory=CollectionSettings)
     sources: Mapping[str, bool] = field(default_factory=dict)
-    """Source name to on or off, where it differs from the source's default."""
+    """The sources by name: true switches one on, false switches one off."""
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
     ovs: OvsSettings = field(default_factory=OvsSettings)

@@ -95,7 +95,7 @@ USERS = mapping(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsServerConfig(Section):
-    """The `tls_server_config` section. Paths are absolute or relative to the web-config file."""
+    """The `tls_server_config` section: TLS. Paths are absolute or relative to the web-config file."""
 
     cert_file: Annotated[str, Needed("TLS needs a certificate and its key")]
     """The server's certificate in PEM, followed by the intermediate ones."""
@@ -133,7 +133,7 @@ class TlsServerConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpServerConfig:
-    """The `http_server_config` section."""
+    """The `http_server_config` section: headers of HTTP."""
 
     http2: Annotated[bool, HTTP2] = False
     """HTTP/2 is not spoken."""
@@ -147,7 +147,7 @@ class WebConfig:
     """The whole file. `WebConfig()` is what holds without one: no TLS, no authentication."""
 
     tls_server_config: TlsServerConfig | None = None
-    """TLS; None for plain HTTP."""
+    """TLS; None for HTTP without it."""
 
     http_server_config: HttpServerConfig = field(default_factory=HttpServerConfig)
 

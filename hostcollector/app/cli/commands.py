@@ -98,6 +98,14 @@ def metrics(options: argparse.Namespace) -> int:
     return 0
 
 
+def config(options: argparse.Namespace) -> int:
+    """Print every key of the configuration and of the web-config file."""
+    from hostcollector.app.cli.keys import render
+
+    print(render(TableFormat(options.format)), end="", flush=True)
+    return 0
+
+
 def top(options: argparse.Namespace) -> int:
     """Show the live table, of a running collector's page or of collections made here."""
     from hostcollector.outputs.top.page import page_of, read_from

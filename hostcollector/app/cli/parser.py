@@ -170,5 +170,11 @@ _COMMANDS = (
         "list every metric with its type, labels, source and meaning",
         _add_format,
     ),
+    _Command(
+        "config",
+        commands.config,
+        "list every key of the configuration with its type, default, range and meaning",
+        _add_format,
+    ),
     _Command("top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags),
 )
