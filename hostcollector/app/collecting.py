@@ -20,7 +20,7 @@ from hostcollector.outputs import profile
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
-from hostcollector.web.door import open_door
+from hostcollector.web.access import read_access_rules
 
 logger = logging.getLogger("hostcollector")
 
@@ -44,11 +44,11 @@ def serve(load_settings: LoadSettings) -> int:
         return settings
 
     _warn_of_open_secrets(settings)
-    door = open_door(settings.web.config_path)
+    access = read_access_rules(settings.web.config_path)
     share_one_arena()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
-        asyncio.run(Daemon(load_again, settings, door, sockets).run())
+        asyncio.run(Daemon(load_again, settings, access, sockets).run())
     except ConfigUnreachableError as error:
         # Another start may succeed, which systemd does not try after a wrong configuration.
         logger.error("%s", error)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hostcollector import __version__
-from hostcollector.app.site import Site, View
+from hostcollector.app.site import CollectorSite, View
 from hostcollector.app.systemd import Notifier
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
@@ -32,9 +32,8 @@ from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.overview import overview
 from hostcollector.sources import NAMES
+from hostcollector.web.access import AccessRules, exposure, read_access_rules, removed_protection
 from hostcollector.web.application import Application
-from hostcollector.web.door import Door, open_door
-from hostcollector.web.exposure import exposure, taken_away
 from hostcollector.web.local import LocalServer
 from hostcollector.web.server import Server
 
@@ -86,7 +85,7 @@ class Daemon:
 
     load_settings: LoadSettings
     settings: Settings
-    door: Door = field(default_factory=Door)
+    access: AccessRules = field(default_factory=AccessRules)
     sockets: Sequence[socket.socket] = ()
     """What systemd has opened for the page; without any it is served on the listen address."""
     notifier: Notifier = field(default_factory=Notifier)
@@ -144,10 +143,10 @@ class Daemon:
                 "the old configuration stays in use: %s", error, exc_info=None if foreseen else error
             )
             return
-        settings, collector, door = flight.result()
+        settings, collector, access = flight.result()
         log.configure(settings.log.level, settings.log.format)
         self._mention_what_waits(settings)
-        self.settings, self.door = settings, door
+        self.settings, self.access = settings, access
         predecessor = serving.collection
         serving.collection = Collection(predecessor.hypervisor, collector)
         serving.server.exchange(self._site(serving.collection))
@@ -156,12 +155,12 @@ class Daemon:
         self._warn(serving.server)
         logger.info("configuration reloaded")
 
-    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, Door]:
+    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, AccessRules]:
         settings = self.load_settings()
         path = settings.web.config_path
-        door = open_door(path, self.door)
-        if problems := taken_away(self.door.config, door.config):
-            door.close(successor=self.door)
+        access = read_access_rules(path, self.access)
+        if problems := removed_protection(self.access.config, access.config):
+            access.close(successor=self.access)
             raise ConfigError(str(path or "no web-config file"), problems)
         collector = hypervisor.collector(settings)
         try:
@@ -169,7 +168,7 @@ class Daemon:
         except BaseException:
             collector.close()
             raise
-        return settings, collector, door
+        return settings, collector, access
 
     def _mention_what_waits(self, settings: Settings) -> None:
         """Say which new settings are not in use before the next start."""
@@ -180,18 +179,18 @@ class Daemon:
             if getattr(settings.web, key) != getattr(self.settings.web, key):
                 logger.warning("web.%s changed: it takes effect at the next start", key)
 
-    def _site(self, collection: Collection) -> Site:
+    def _site(self, collection: Collection) -> CollectorSite:
         status = View("text/html; charset=utf-8", partial(_status_page, self.settings, collection))
-        return Site(
+        return CollectorSite(
             collector=collection,
             encoder=Encoder(),
             settings=self.settings,
             sources=[source.name for source in NAMES],
-            door=self.door,
+            access=self.access,
             views={"/": status},
         )
 
-    def _local_site(self, collection: Collection) -> Site:
+    def _local_site(self, collection: Collection) -> CollectorSite:
         """Return what commands by hand read: the metrics at their usual path, and the text of `diagnose`."""
         site = self._site(collection)
         settings = replace(self.settings, web=replace(self.settings.web, telemetry_path="/metrics"))
@@ -200,7 +199,7 @@ class Daemon:
             "/diagnose": View("text/plain; charset=utf-8", _diagnosis),
             "/status.json": View("application/json", _state),
         }
-        return replace(site, settings=settings, door=Door(), views=views)
+        return replace(site, settings=settings, access=AccessRules(), views=views)
 
     def _introduce(self, server: Server) -> None:
         """Say where the page is."""
@@ -210,7 +209,7 @@ class Daemon:
 
     def _warn(self, server: Server) -> None:
         """Say who can read the page, if that is more than there should be."""
-        if warning := exposure(server.addresses, self.door.config):
+        if warning := exposure(server.addresses, self.access.config):
             logger.warning("%s; the cure is a web-config file", warning)
 
     def _ready(self, server: Server) -> None:
@@ -245,7 +244,7 @@ class _Serving:
 
 
 def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
-    daemon = status_page.Daemon(
+    daemon = status_page.DaemonFacts(
         version=__version__,
         uptime=time.time() - collection.hypervisor.started_at,
         telemetry_path=settings.web.telemetry_path,

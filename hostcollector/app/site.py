@@ -1,51 +1,55 @@
-"""What is served: the pages and what they answer."""
+"""The pages of the daemon: what a scraper requests, and snapshots to bytes off the event loop."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import gzip
+import re
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 from typing import Protocol
 
 from aiohttp import web
 
-from hostcollector.app.pages import Encoder, Pages, Variant
-from hostcollector.app.request import (
-    TIMEOUT_HEADER,
-    UnknownSourceError,
-    scrape_budget,
-    scrape_patience,
-    selection,
-)
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
-from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
-from hostcollector.outputs.status_style import STYLE
-from hostcollector.web.application import Page
-from hostcollector.web.door import Door
+from hostcollector.outputs.exposition.formats import Format, accepts_gzip, choose_format
+from hostcollector.outputs.status_page import STYLE
+from hostcollector.web.access import AccessRules
+from hostcollector.web.application import ServedPage
 from hostcollector.web.replies import content_policy, unavailable
 
 OWN_SOURCES = ("collector",)
-"""Names that `collect[]` knows beside the sources: the rows about the collection itself."""
-
-_HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
+"""Names that ``collect[]`` accepts besides the sources: the rows about the collection itself."""
 
 LOOK_SECONDS = 0.05
-"""How often a client that waits for the first listing of guests is looked after."""
+"""How often a waiting scrape looks whether the first listing of guests has ended."""
+
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+
+_HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
+
+_END = b"# EOF\n"
+"""The last line of an OpenMetrics page, and of nothing else on it."""
+
+_COMPRESSED_END = gzip.compress(_END, 1, mtime=0)
 
 
-class Collector(Protocol):
-    """What the pages are made from."""
+class SnapshotSource(Protocol):
+    """Makes the snapshots that the pages show."""
 
     @property
     def ready(self) -> bool:
-        """Whether the first listing of guests is done."""
+        """Whether the first listing of guests has succeeded."""
 
     @property
     def listing(self) -> bool:
-        """Whether it is under way, so that a page without guests would be wrong."""
+        """Whether it is in progress, so that a page without guests would be wrong."""
 
     def snapshot(self, budget: float) -> Future[Snapshot]:
         """Return the collection for a client that has `budget` seconds, never blocking.
@@ -54,42 +58,48 @@ class Collector(Protocol):
         """
 
 
+class PageEncoder(Protocol):
+    """Writes the metrics page; may be called from several threads."""
+
+    def encode(self, snapshot: Snapshot, form: Format, only: frozenset[str] | None = None) -> bytes:
+        """Return the page with the families of the sources in `only`, None for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page that is made of a snapshot and kept with it."""
+    """A page that is made from a snapshot and cached with it."""
 
     content_type: str
     render: Callable[[Snapshot], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What is served, and to whom.
+class CollectorSite:
+    """The pages of a collector, and the rules of access to them.
 
-    `sources` are what ``collect[]`` may name, `door` says who may ask, `views` are the pages beside that of
-    the metrics, by their paths.
+    `sources` are the names that ``collect[]`` accepts, `views` the pages besides the metrics, by path.
     """
 
-    collector: Collector
-    encoder: Encoder
+    collector: SnapshotSource
+    encoder: PageEncoder
     settings: Settings
     sources: Collection[str]
-    door: Door = field(default_factory=Door)
+    access: AccessRules = field(default_factory=AccessRules)
     views: Mapping[str, View] = field(default_factory=dict)
 
     @property
     def paths(self) -> frozenset[str]:
-        """Where there are pages."""
+        """The paths of the pages."""
         return frozenset({self.settings.web.telemetry_path, *self.views})
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What its pages need in every reply."""
+        """Headers that its pages need in every reply."""
         return _HEADERS
 
     @property
     def listen_host(self) -> str:
-        """The host that the operator has it listen on."""
+        """The host of the configured listen address."""
         return self.settings.web.listen_address.host
 
     @property
@@ -97,41 +107,117 @@ class Site:
         """Whether a scrape would find the guests."""
         return self.collector.ready
 
-    def pages(self, workers: Workers) -> "Pressroom":
-        """Return what makes its pages; `workers` do what takes time."""
-        return Pressroom(self, workers)
+    def pages(self, workers: Workers) -> "CollectorPages":
+        """Return the maker of its pages; `workers` run what would hold up the event loop."""
+        return CollectorPages(self, workers)
 
 
-class Pressroom:
-    """Makes the pages of one site; `workers` do what takes time."""
+class _Encoding:
+    """A page, or one source's piece of it; encoded once, by the worker that needs it first."""
 
-    def __init__(self, site: Site, workers: Workers) -> None:
+    def __init__(self, encode: Callable[[], bytes]) -> None:
+        self._encode = encode
+        self._lock = Lock()
+        self._bytes: bytes | None = None
+
+    def plain(self) -> bytes:
+        with self._lock:
+            if self._bytes is None:
+                self._bytes = self._encode()
+            return self._bytes
+
+    def compressed(self) -> bytes:
+        # Level 1: a page is so repetitive that more effort saves little.
+        return gzip.compress(self.plain(), 1, mtime=0)
+
+
+class SnapshotPages:
+    """The pages of one snapshot, each made once, so that ten scrapers cost one encoding.
+
+    A page of some sources consists of one piece for each: whatever clients select, each source is encoded
+    once in each format.
+    """
+
+    def __init__(self, snapshot: Snapshot, encoder: PageEncoder, workers: Workers) -> None:
+        self.snapshot = snapshot
+        self._encoder = encoder
+        self._workers = workers
+        self._encodings: dict[Hashable, _Encoding] = {}
+        self._made: dict[Hashable, asyncio.Task[bytes]] = {}
+
+    async def metrics(
+        self, form: Format, only: frozenset[str] | None, *, compressed: bool
+    ) -> Sequence[bytes]:
+        """Return the pieces of the metrics page; `only` names its sources, None for all."""
+        if only is None:
+            return [await self._piece(form, None, compressed=compressed)]
+        pieces = [await self._piece(form, source, compressed=compressed) for source in sorted(only)]
+        if form is Format.OPENMETRICS:
+            # Compressed pieces in a row are one compressed file (RFC 1952, 2.2).
+            pieces.append(_COMPRESSED_END if compressed else _END)
+        return pieces
+
+    async def view(self, path: str, render: Callable[[Snapshot], bytes]) -> bytes:
+        """Return what `render` makes of the snapshot, for the view at `path`."""
+        return await self._kept(path, partial(render, self.snapshot))
+
+    async def _piece(self, form: Format, source: str | None, *, compressed: bool) -> bytes:
+        encoding = self._encodings.setdefault((form, source), _Encoding(partial(self._encode, form, source)))
+        make = encoding.compressed if compressed else encoding.plain
+        return await self._kept((form, source, compressed), make)
+
+    def _encode(self, form: Format, source: str | None) -> bytes:
+        if source is None:
+            return self._encoder.encode(self.snapshot, form)
+        return self._encoder.encode(self.snapshot, form, frozenset({source})).removesuffix(_END)
+
+    async def _kept(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        task = self._made.get(key)
+        if task is None:
+            task = self._made[key] = asyncio.create_task(self._workers.run(make))
+        # Shielded, because other clients wait for the same page.
+        return await asyncio.shield(task)
+
+
+class CollectorPages:
+    """Makes the pages of one site; `workers` run what would hold up the event loop."""
+
+    def __init__(self, site: CollectorSite, workers: Workers) -> None:
         self.site = site
-        self._pages = Pages(site.encoder, workers)
+        self._workers = workers
+        self._last: SnapshotPages | None = None
         self._known = {*site.sources, *OWN_SOURCES}
 
-    async def page(self, request: web.BaseRequest) -> Page:
-        """Return the page that is asked for, at one of the site's paths."""
+    async def page(self, request: web.BaseRequest) -> ServedPage:
+        """Return the requested page, at one of the site's paths."""
         view = self.site.views.get(request.path)
         if view is None or request.path == self.site.settings.web.telemetry_path:
             return await self._metrics(request)
-        body = await self._pages.view(await self._snapshot(request), request.path, view.render)
-        return Page([body], {"Content-Type": view.content_type})
+        body = await self._of(await self._snapshot(request)).view(request.path, view.render)
+        return ServedPage([body], {"Content-Type": view.content_type})
 
-    async def _metrics(self, request: web.BaseRequest) -> Page:
+    async def _metrics(self, request: web.BaseRequest) -> ServedPage:
         """Answer a scrape."""
         try:
             only = selection(request.query.getall("collect[]", []), self._known)
         except UnknownSourceError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        variant = Variant(
-            form=choose_format(_header(request, "Accept")),
-            compressed=accepts_gzip(_header(request, "Accept-Encoding")),
-            only=only,
-        )
-        pieces = await self._pages.get(await self._snapshot(request), variant)
-        headers = {"Content-Type": variant.form.content_type, "Vary": "Accept, Accept-Encoding"}
-        return Page(pieces, {**headers, "Content-Encoding": "gzip"} if variant.compressed else headers)
+        form = choose_format(_header(request, "Accept"))
+        compressed = accepts_gzip(_header(request, "Accept-Encoding"))
+        pages = self._of(await self._snapshot(request))
+        pieces = await pages.metrics(form, only, compressed=compressed)
+        headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
+        return ServedPage(pieces, {**headers, "Content-Encoding": "gzip"} if compressed else headers)
+
+    def _of(self, snapshot: Snapshot) -> SnapshotPages:
+        """Return the pages of a snapshot; those of the latest one are kept."""
+        if self._last is not None and self._last.snapshot is snapshot:
+            return self._last
+        pages = SnapshotPages(snapshot, self.site.encoder, self._workers)
+        # A client that has waited long must not push out the pages of the latest snapshot.
+        if self._last is None or snapshot.taken_at >= self._last.snapshot.taken_at:
+            self._last = pages
+        return pages
 
     async def _snapshot(self, request: web.BaseRequest) -> Snapshot:
         """Return a snapshot within the client's time, or raise the 503 that says why there is none."""
@@ -143,7 +229,7 @@ class Pressroom:
             async with asyncio.timeout(scrape_patience(timeout, settings.budget_seconds, margin)):
                 await self._first_listing(ends_at)
                 left = ends_at - asyncio.get_running_loop().time()
-                # Shielded, because the collection belongs to everybody who waits for it.
+                # Shielded, because other clients wait for the same collection.
                 return await asyncio.shield(asyncio.wrap_future(self.site.collector.snapshot(left)))
         except TimeoutError:
             raise unavailable(f"The collection did not end within {budget:g} s.") from None
@@ -156,6 +242,43 @@ class Pressroom:
             if asyncio.get_running_loop().time() >= ends_at:
                 raise unavailable("The first listing of guests is not done yet.")
             await asyncio.sleep(LOOK_SECONDS)
+
+
+class UnknownSourceError(ValueError):
+    """The ``collect[]`` filter names sources that do not exist; the message names those that do."""
+
+
+def scrape_budget(header: str, configured: float, margin: float) -> float:
+    """Return the seconds after which this scraper's page is made of the sources that have answered.
+
+    That is the configured budget, or the scraper's own timeout minus `margin` if that is less; at least half
+    of that timeout. A header that is not a positive decimal number is ignored.
+    """
+    timeout = _timeout(header)
+    return configured if timeout is None else min(configured, timeout - min(margin, timeout / 2))
+
+
+def scrape_patience(header: str, configured: float, margin: float) -> float:
+    """Return the seconds after which the scraper gets a 503: before its own timeout."""
+    timeout = _timeout(header)
+    return configured + margin if timeout is None else timeout - min(margin, timeout / 2) / 4
+
+
+def _timeout(header: str) -> float | None:
+    timeout = float(header) if _SECONDS.fullmatch(header) else 0.0
+    return timeout if timeout > 0 else None
+
+
+def selection(names: Sequence[str], known: Collection[str]) -> frozenset[str] | None:
+    """Return the sources that the ``collect[]`` parameters name, None where there are none.
+
+    Raises `UnknownSourceError` for a name that is not `known`, also for an empty one.
+    """
+    unknown = sorted({name for name in names if name not in known})
+    if unknown:
+        shown = ", ".join(ascii(name[:60]) for name in unknown[:5])
+        raise UnknownSourceError(f"unknown in collect[]: {shown}; known: {', '.join(sorted(known))}")
+    return frozenset(names) or None
 
 
 def _header(request: web.BaseRequest, name: str) -> str:

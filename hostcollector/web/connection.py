@@ -1,4 +1,4 @@
-"""One client's connection, once it has sent something."""
+"""HTTP on one client's connection, made when its first bytes arrive."""
 
 import asyncio
 import logging
@@ -11,31 +11,30 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from hostcollector.web.refusals import Refusals
-from hostcollector.web.replies import HEADERS
+from hostcollector.web.replies import HEADERS, Refusals
 
 logger = logging.getLogger(__name__)
 
 WRITE_BUFFER = 64 * 1024
-"""Bytes that wait for a client before the writer of more waits too; asyncio's limit is 512 KiB under TLS."""
+"""Bytes that may wait for a client before the writer waits too; asyncio's limit is 512 KiB under TLS."""
 
 LONGEST_REQUEST = 64 * 1024
 """Bytes of a request's line and headers together; aiohttp bounds each of them, and not their sum."""
 
 _NO_FAREWELL = struct.pack("ii", 1, 0)
-"""SO_LINGER: what the client has not taken is dropped at once, by the kernel too (socket(7))."""
+"""SO_LINGER: the kernel drops the unsent bytes at once (socket(7))."""
 
 
 def without_farewell(connected: Any) -> None:
-    """Let the kernel drop what a socket still holds when it is closed."""
+    """Let the kernel drop a socket's unsent bytes when it is closed."""
     with suppress(OSError):
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_FAREWELL)
 
 
-class Connection(RequestHandler):
-    """aiohttp's connection, with bounds: one queued request, no body, and what is not taken is noticed.
+class HttpConnection(RequestHandler):
+    """aiohttp's connection, with bounds: one queued request, no body, a note of clients that do not read.
 
-    `address` is the client's, `refusals` logs errors of our own, `ended` is called when all is over.
+    `address` is the client's, `refusals` logs internal errors, `ended` is called once at the end.
     """
 
     __slots__ = ("_ended", "_refusals", "_unfinished", "address", "blocked_since", "since")
@@ -51,46 +50,47 @@ class Connection(RequestHandler):
         super().__init__(manager, auto_decompress=False, lingering_time=0, **named)
         self.address = address
         self.blocked_since: float | None = None
-        """Since when the client has not taken what waits for it, on the loop's clock."""
+        """Since when the client has not taken the bytes that wait for it, on the loop's clock."""
         self.since = self._loop.time()
-        """When it was made, or the last answer was given."""
+        """When the connection was made or the last request answered, on the loop's clock."""
         self._unfinished = 0
         self._refusals = refusals
         self._ended: Callable[[], object] | None = ended
 
     @property
     def idle(self) -> bool:
-        """Whether no complete request of the client waits for its answer: aiohttp waits for one."""
+        """Whether no request waits for its answer: aiohttp waits for a complete one."""
         return self._waiter is not None and not self._waiter.done()
 
     def cut(self) -> None:
-        """End the connection now, with all that it holds."""
+        """End the connection now and free what it holds; unsent bytes are dropped."""
         if self.transport is not None:
             without_farewell(self.transport.get_extra_info("socket"))
             self.transport.abort()
 
     async def start(self) -> None:
-        """Talk HTTP, unless the client was cut off before the first word: aiohttp does not expect that."""
+        """Handle requests, unless the client was cut off before: aiohttp does not expect that."""
         if self.transport is not None:
             await super().start()
 
     def connection_made(self, transport: Any) -> None:
-        """Begin."""
+        """Set the bound of the write buffer."""
         transport.set_write_buffer_limits(WRITE_BUFFER)
         self.since = self._loop.time()
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
+        """Report the end, once."""
         super().connection_lost(exc)
         if self._ended is not None:
             self._ended()
             self._ended = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends; a client that asks for more than the next answer gets that one only.
+        """Parse bytes of the client, with two bounds.
 
-        One whose request does not come to its end is cut off.
+        With a second queued request only the first one is answered, and the connection closed. A client whose
+        request is longer than `LONGEST_REQUEST` is cut off.
         """
         complete = len(self._messages)
         super().data_received(data)
@@ -100,20 +100,20 @@ class Connection(RequestHandler):
         if self._unfinished > LONGEST_REQUEST:
             self.cut()
 
-    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp's has nothing to say
-        """Answer the client that has nothing more to say, then close; asyncio's TLS cannot do that."""
+    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp's returns None
+        """Answer a client that has closed its sending side, then close; asyncio's TLS cannot do that."""
         if self.idle or self.ssl_context is not None:
             return False
         self.close()
         return True
 
     def pause_writing(self) -> None:
-        """Note that the client does not keep up."""
+        """Note that the client does not take its bytes."""
         super().pause_writing()
         self.blocked_since = self._loop.time()
 
     def resume_writing(self) -> None:
-        """Note that it does."""
+        """Note that the client takes them again."""
         super().resume_writing()
         self.blocked_since = None
 
@@ -124,11 +124,11 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - as aiohttp calls it
     ) -> web.StreamResponse:
-        """Return the reply to what is not HTTP, or to an error of our own: no traceback, no versions."""
+        """Return the reply to an invalid request or after an internal error: no traceback, no versions."""
         if isinstance(exc, ConnectionError):
-            raise exc  # the client has left; that is its right and no news
+            raise exc  # the client has closed its connection: no error
         if status >= 500:
-            text = "An error of the collector's; its log has the cause.\n"
+            text = "Internal error of the collector; its log has the cause.\n"
             self._refusals.note("an unforeseen error", self.address, exc)
         else:
             text = "This is not a valid HTTP request.\n"
@@ -141,9 +141,9 @@ class Connection(RequestHandler):
 async def send(
     request: web.BaseRequest, pieces: Sequence[bytes], headers: Mapping[str, str], seconds: float
 ) -> web.StreamResponse:
-    """Send a body as fast as the client takes it; cut the client off when that takes longer than `seconds`.
+    """Send a body as fast as the client takes it; cut the client off after `seconds`.
 
-    Handing over the whole body would let the transport copy it for every client that does not read.
+    The body goes out in parts of `WRITE_BUFFER`: the transport copies what a client does not read.
     """
     sized = {**headers, "Content-Length": str(sum(map(len, pieces)))}
     if request.method == "HEAD":
@@ -158,8 +158,8 @@ async def send(
                     await response.write(view[start : start + WRITE_BUFFER])
     except TimeoutError:
         logger.debug("client cut off: it did not take its reply", extra={"client": request.remote})
-        if isinstance(request.protocol, Connection):
+        if isinstance(request.protocol, HttpConnection):
             request.protocol.cut()
     except ConnectionError:
-        pass  # the client has left; that is its right and no news
+        pass  # the client has closed its connection: no error
     return response

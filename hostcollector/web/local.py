@@ -1,11 +1,10 @@
-"""The daemon's own socket: for commands by hand on this machine, which so read the running daemon.
+"""The daemon's unix socket: commands by hand on this machine read the running daemon over it.
 
-It serves what the public page serves, without TLS and passwords and beside its limits, to root and to the
-daemon's own account. There are:
+It serves root and the daemon's own account, without TLS and passwords and with limits of its own. Its paths:
 
 * ``/metrics``: the metrics, always at this path, with the headers and ``collect[]`` of the public page;
 * ``/``: the status page; ``/-/healthy`` and ``/-/ready``: the probes;
-* ``/diagnose``: the text that `hostcollector diagnose` prints, but for the second opinion;
+* ``/diagnose``: the text that `hostcollector diagnose` prints, without the second opinion;
 * ``/status.json``: ``version``, ``pid``, ``libvirt_uri``, ``libvirt_up`` (whether libvirt answered) and
   ``healthy`` (whether it did and no source failed: the exit status of `diagnose`).
 
@@ -25,17 +24,17 @@ from typing import TypeVar
 from hostcollector.base.lanes import Lane
 from hostcollector.config.settings import SOCKET_NAME
 from hostcollector.web.application import Application, Site
-from hostcollector.web.limits import Limits
+from hostcollector.web.clients import ClientLimits
 from hostcollector.web.server import Server
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LIMITS = Limits(
+LIMITS = ClientLimits(
     connections=16, connections_per_address=16, requests=8, requests_per_address=8, idle_seconds=30.0
 )
-"""All who may connect count as one address here."""
+"""All clients of the socket count as one address."""
 
 _PEER = struct.Struct("iII")
 """A peer's process, user and group (unix(7), SO_PEERCRED)."""
@@ -44,7 +43,7 @@ _PEER = struct.Struct("iII")
 class LocalServer:
     """Serves a site on a unix socket of mode 0600 in a directory that exists, from `start` to `close`.
 
-    A socket that cannot be had is said in the log: the daemon serves without it.
+    A socket that cannot be made is logged, and the daemon serves without it.
     """
 
     def __init__(self, site: Site, directory: str) -> None:
@@ -55,12 +54,12 @@ class LocalServer:
         self._ours: tuple[int, int] | None = None
 
     async def start(self) -> None:
-        """Begin to listen, where that can be done."""
-        listener = await self._lane(self._bind)
+        """Begin to listen if the socket can be made."""
+        listener = await self._in_lane(self._bind)
         if listener is None:
             return
         application = Application(self._site, LIMITS)
-        self._server = Server(application, limits=LIMITS, sockets=(listener,), admits=_admits)
+        self._server = Server(application, limits=LIMITS, sockets=(listener,), admits=_is_allowed)
         await self._server.start()
 
     def exchange(self, site: Site) -> None:
@@ -70,14 +69,14 @@ class LocalServer:
             self._server.exchange(site)
 
     async def close(self) -> None:
-        """Stop listening, and take the socket's name away where it is still this socket's."""
+        """Stop listening, and remove the socket's file if it is still this socket's."""
         if self._server is not None:
-            await self._lane(self._unlink)
+            await self._in_lane(self._unlink)
             await self._server.close()
 
     @staticmethod
-    async def _lane(call: Callable[[], T]) -> T:
-        """Do what asks the file system, off the event loop."""
+    async def _in_lane(call: Callable[[], T]) -> T:
+        """Use the file system, off the event loop."""
         lane = Lane("local-socket")
         flight = lane.submit(call)
         lane.close()
@@ -108,7 +107,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _admits(accepted: socket.socket) -> bool:
+def _is_allowed(accepted: socket.socket) -> bool:
     """Whether an accepted connection is root's or this account's."""
     _, user, _ = _PEER.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     return user in (0, os.geteuid())
@@ -118,12 +117,12 @@ def _bound(path: Path) -> socket.socket:
     with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as other:
         other.settimeout(1.0)
         other.connect(str(path))
-        raise FileExistsError(None, "another daemon serves there")
+        raise FileExistsError(None, "another daemon serves it")
     if path.is_socket():
         path.unlink()  # of a daemon that was killed
     listener = socket.socket(socket.AF_UNIX)
     try:
-        # Before the name exists: nobody gets in between (Linux makes the file with the socket's mode).
+        # Before the file exists, so that it never has another mode: Linux makes it with the socket's.
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(path))
     except OSError:

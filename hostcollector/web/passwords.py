@@ -1,4 +1,4 @@
-"""Whether a user's password is right, at a bounded price whatever is tried."""
+"""Checks passwords at a bounded cost, however many are tried."""
 
 import asyncio
 import time
@@ -19,33 +19,33 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 LONGEST = 72
-"""Bytes of a password that bcrypt looks at; what makes the hashes cuts it there too."""
+"""Bytes of a password that bcrypt uses; programs that make the hashes cut it there too."""
 
 REMEMBERED = 1000
 """Wrong passwords whose verdict is kept, the latest ones."""
 
 WAITING = 8
-"""Checks that may wait for their turn, at most one for each client's address."""
+"""Checks that may be queued, at most one for each client's address."""
 
 SHARE = 0.05
-"""How much of one processor the checks of wrong passwords may take, for strangers and for others each."""
+"""Share of one processor for the checks of wrong passwords, for known and for other addresses each."""
 
-ACQUAINTANCES = 100
-"""Addresses that are remembered because they were let in, the latest ones."""
+KNOWN_ADDRESSES = 100
+"""Addresses that are remembered because a password from there was right, the latest ones."""
 
 
 class Verdict(Enum):
-    """What a password is worth."""
+    """The result of a check."""
 
     RIGHT = auto()
     WRONG = auto()
     BUSY = auto()
-    """It was not checked: others, or this client itself, are waiting for a check already."""
+    """Not checked: the queue is full, or this client is in it already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """A password that somebody says, and the hash that it is checked against."""
+    """A password of a request, and the hash that it is checked against."""
 
     user: str
     password: bytes = field(repr=False)
@@ -55,11 +55,11 @@ class _Attempt:
 
 
 class _Queue:
-    """Those who wait for their check, which is made one at a time, with a rest after each wrong one."""
+    """Clients that wait for their check; one check at a time, with a pause after each wrong password."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.rest_until = 0.0
+        self.paused_until = 0.0
         self.waiting: set[str] = set()
 
 
@@ -78,8 +78,8 @@ class Latest(OrderedDict[K, V]):
             self.popitem(last=False)
 
 
-class Memory:
-    """What is known of passwords that were checked; outlives the users of one configuration."""
+class CheckedPasswords:
+    """Results of earlier checks; they stay valid over a reload of the configuration."""
 
     def __init__(self) -> None:
         self.key = token_bytes(32)
@@ -87,18 +87,20 @@ class Memory:
         """User and hash to the digest of the password."""
         self.wrong: Latest[tuple[bytes, bytes], None] = Latest(REMEMBERED)
         """Digest, and the hash that it did not match."""
-        self.let_in: Latest[str, None] = Latest(ACQUAINTANCES)
-        """Addresses."""
+        self.addresses: Latest[str, None] = Latest(KNOWN_ADDRESSES)
+        """Addresses from which a password was right."""
 
 
 class Passwords:
     """Checks passwords against bcrypt hashes by user name, off the event loop.
 
-    A password that was right is not checked again, so a flood of wrong ones never keeps out a scraper that
-    has been let in before; `memory` is what is known of those who were let in by another configuration. A
-    password that was not checked before waits in a queue; an address that was let in before has one that
-    strangers cannot fill. After a wrong one the queue rests, so that guessing takes little of a
-    processor. Bound to one loop; `clock` is monotonic, in seconds.
+    * A password that was right is not checked again, so a flood of wrong ones never delays a known scraper.
+      `checked` has the results of the configuration before.
+    * A new password waits in a queue. Addresses from which a password was right have a queue of their own,
+      which others cannot fill.
+    * After a wrong password the queue pauses, so that guessing takes little of a processor.
+
+    Bound to one loop; `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Passwords:
         hashes: Mapping[str, str],
         check: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
         clock: Callable[[], float] = time.monotonic,
-        memory: Memory | None = None,
+        checked: CheckedPasswords | None = None,
     ) -> None:
         self._hashes = {user: hashed.encode() for user, hashed in hashes.items()}
         self._stand_ins = sorted(self._hashes.values())
@@ -114,30 +116,30 @@ class Passwords:
         self._matches = check
         self._clock = clock
         self._workers = Workers("password", 2)
-        self._strangers, self._acquainted = _Queue(), _Queue()
-        self.memory = memory or Memory()
+        self._others, self._known_addresses = _Queue(), _Queue()
+        self.checked = checked or CheckedPasswords()
 
     async def verdict(self, user: str, password: bytes, client: str) -> Verdict:
-        """Return what the password is worth; `client` is the address of whoever says it."""
+        """Return the result for a password; `client` is the address of its client."""
         attempt = _Attempt(
             user=user,
             password=password[:LONGEST],
-            digest=blake2b(user.encode() + b"\0" + password, key=self.memory.key).digest(),
+            digest=blake2b(user.encode() + b"\0" + password, key=self.checked.key).digest(),
             client=client,
             hashed=self._hashes.get(user) or self._stand_in(user),
         )
         known = self._known(attempt)
         if known is not None:
             return known
-        queue = self._acquainted if client in self.memory.let_in else self._strangers
+        queue = self._known_addresses if client in self.checked.addresses else self._others
         if client in queue.waiting or len(queue.waiting) >= WAITING:
             return Verdict.BUSY
         queue.waiting.add(client)
         try:
             async with queue.turn:
-                await asyncio.sleep(max(0.0, queue.rest_until - self._clock()))
+                await asyncio.sleep(max(0.0, queue.paused_until - self._clock()))
                 return self._known(attempt) or await self._check(attempt, queue)
-        except LaneClosedError:  # the configuration was read again meanwhile
+        except LaneClosedError:  # the configuration was reloaded meanwhile
             return Verdict.BUSY
         finally:
             queue.waiting.discard(client)
@@ -147,12 +149,12 @@ class Passwords:
         self._workers.close()
 
     def _known(self, attempt: "_Attempt") -> Verdict | None:
-        if self.memory.right.get((attempt.user, attempt.hashed)) == attempt.digest:
-            self.memory.let_in.keep(attempt.client, None)
+        if self.checked.right.get((attempt.user, attempt.hashed)) == attempt.digest:
+            self.checked.addresses.keep(attempt.client, None)
             return Verdict.RIGHT
         wrong = (attempt.digest, attempt.hashed)
-        if wrong in self.memory.wrong:
-            self.memory.wrong.keep(wrong, None)
+        if wrong in self.checked.wrong:
+            self.checked.wrong.keep(wrong, None)
             return Verdict.WRONG
         return None
 
@@ -160,25 +162,25 @@ class Passwords:
         begun = self._clock()
         matches = await self._workers.run(lambda: self._checked(attempt.password, attempt.hashed))
         if matches and attempt.user in self._hashes:
-            self.memory.right.keep((attempt.user, attempt.hashed), attempt.digest)
-            self.memory.let_in.keep(attempt.client, None)
+            self.checked.right.keep((attempt.user, attempt.hashed), attempt.digest)
+            self.checked.addresses.keep(attempt.client, None)
             return Verdict.RIGHT
         ended = self._clock()
-        queue.rest_until = ended + (ended - begun) * (1 / SHARE - 1)
-        self.memory.wrong.keep((attempt.digest, attempt.hashed), None)
+        queue.paused_until = ended + (ended - begun) * (1 / SHARE - 1)
+        self.checked.wrong.keep((attempt.digest, attempt.hashed), None)
         return Verdict.WRONG
 
     def _checked(self, password: bytes, hashed: bytes) -> bool:
         try:
             return self._matches(password, hashed)
-        except ValueError:  # a hash that bcrypt cannot use is nobody's password
+        except ValueError:  # a hash that bcrypt cannot use has no password
             return False
 
     def _stand_in(self, user: str) -> bytes:
-        """Return the hash that a name without one is checked against, always the same for the same name.
+        """Return the hash for an unknown user, always the same for the same name.
 
-        Hashes differ in what they cost, and an unknown name must cost what some known one does: so time does
-        not tell which names exist.
+        Hashes differ in cost. An unknown name costs as much as a known one, so that the time of an answer
+        does not show which names exist.
         """
         number = int.from_bytes(blake2b(user.encode(), key=self._secret[:64]).digest()[:8])
         return self._stand_ins[number % len(self._stand_ins)]

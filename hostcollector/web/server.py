@@ -1,7 +1,7 @@
-"""Listening: on an address or on sockets that were handed over, under bounds that no client can stretch.
+"""Listens on an address or on given sockets, and accepts clients within limits.
 
-A client that has connected costs a socket and nothing else until it sends something. Only then asyncio makes
-what speaks TLS, with the certificate of this moment, and aiohttp what speaks HTTP.
+A client costs only its socket until it sends its first bytes. Then asyncio makes the TLS connection, with the
+certificate in use at that moment, and aiohttp the HTTP one.
 """
 
 import asyncio
@@ -16,39 +16,38 @@ from aiohttp import web
 from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
 from hostcollector.web.application import Application, Site
-from hostcollector.web.clients import Client, Clients, address_of
-from hostcollector.web.connection import Connection
-from hostcollector.web.limits import Limits
-from hostcollector.web.refusals import Refusals
+from hostcollector.web.clients import AcceptedClient, ClientLimits, Clients, address_of
+from hostcollector.web.connection import HttpConnection
+from hostcollector.web.replies import Refusals
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
-"""Clients that the kernel lets wait to be accepted: those beyond have to try again, a second later."""
+"""Clients that the kernel queues for `accept`; one beyond them tries again a second later."""
 
 AT_ONCE = 64
-"""Clients that are accepted before others have their turn."""
+"""Clients that are accepted before the loop does other work."""
 
 SWEEPS = 5
-"""How often within a client's time there is a look whether that is over."""
+"""Looks for overdue clients within the shortest of their times."""
 
 RECEIVE_BUFFER = 64 * 1024
 SEND_BUFFER = 256 * 1024
-"""Bytes that the kernel keeps for one connection; without a bound it takes megabytes, which are ours."""
+"""Bytes that the kernel buffers for one connection; by default megabytes, which count as the daemon's."""
 
 
 class Server:
     """Serves an application, from `start` to `close`, in one event loop.
 
-    It listens on `address`, or where there are `sockets`, on those: bound already, and closed by `close`.
-    One of both there must be. `admits` says whether an accepted socket's peer may be served at all.
+    It listens on `sockets`, which are bound already and which `close` closes, or else on `address`. One of
+    them is required. `admits` decides from an accepted socket whether its client is served.
     """
 
     def __init__(
         self,
         application: Application,
         address: Address | None = None,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
         sockets: Sequence[socket.socket] = (),
         admits: Callable[[socket.socket], bool] = lambda _accepted: True,
     ) -> None:
@@ -56,7 +55,7 @@ class Server:
         self._address = address
         self._given = sockets
         self._admits = admits
-        self._limits = limits or Limits()
+        self._limits = limits or ClientLimits()
         self._manager = web.Server(self._answer)
         self._refusals = Refusals()
         self._listeners: list[socket.socket] = []
@@ -65,16 +64,16 @@ class Server:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """What is listened on, ports as the kernel gave them; empty before `start` and after `close`."""
+        """The addresses that it listens on, with the ports in use; empty before `start` and after `close`."""
         return tuple(Address(*listener.getsockname()[:2]) for listener in self._listeners)
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """The same as clients write it."""
-        return tuple(f"{self._application.door.scheme}://{address}" for address in self.addresses)
+        """The same as URLs."""
+        return tuple(f"{self._application.access.scheme}://{address}" for address in self.addresses)
 
     async def start(self) -> None:
-        """Begin to listen. Raises `AddressInUseError`, or `ListenError` for any other obstacle."""
+        """Begin to listen. Raises `AddressInUseError`, or `ListenError` for any other cause."""
         try:
             self._listeners = list(self._given) or await self._bind()
             for listener in self._listeners:
@@ -92,18 +91,18 @@ class Server:
         self._sweep()
 
     def exchange(self, site: Site) -> None:
-        """Serve another site from now on; requests that have begun end in the old one."""
-        certificates = self._application.door.certificates
+        """Serve another site from now on; requests in progress end in the old one."""
+        certificates = self._application.access.certificates
         self._application.exchange(site)
-        if site.door.certificates is certificates:
+        if site.access.certificates is certificates:
             return
-        # A connection by other rules than today's is not answered, so those that wait for nothing may go.
+        # A connection made under other rules is not answered, so idle ones can be closed.
         for client in self._clients:
             if client.connection is not None and client.connection.idle:
                 client.connection.force_close()
 
     async def close(self) -> None:
-        """Stop listening, give requests in flight a moment, cut the rest off. May be called twice."""
+        """Stop listening, wait for requests in progress, then cut clients off. May be called twice."""
         loop = asyncio.get_running_loop()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -115,7 +114,7 @@ class Server:
             if client.connection is None:
                 self._clients.cut(client)
         await self._manager.shutdown(self._limits.shutdown_seconds)
-        # TLS would wait for each client's farewell, longer than there is an event loop.
+        # TLS would wait for each client's close_notify, longer than the event loop exists.
         for client in self._clients:
             self._clients.cut(client)
         self._application.close()
@@ -141,7 +140,7 @@ class Server:
         self._sweeper = loop.call_later(patience / SWEEPS, self._sweep)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take the clients that wait at a listener."""
+        """Accept the clients that wait at a listener."""
         loop = asyncio.get_running_loop()
         for _ in range(AT_ONCE):
             try:
@@ -153,24 +152,24 @@ class Server:
                 loop.remove_reader(listener.fileno())
                 loop.call_later(1.0, self._watch, listener)
                 return
-            self._take(accepted, address_of(peer))
+            self._add(accepted, address_of(peer))
 
-    def _take(self, accepted: socket.socket, address: str) -> None:
+    def _add(self, accepted: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()
-        client = Client(accepted, address, loop.time())
+        client = AcceptedClient(accepted, address, loop.time())
         if not self._admits(accepted) or not self._clients.make_room(address):
             accepted.close()
             return
         accepted.setblocking(False)
         if accepted.family != socket.AF_UNIX:
-            # What the kernel still has to send for a connection that is closed ends by this.
+            # Bounds how long the kernel sends the rest of a connection that is closed.
             milliseconds = int(self._limits.send_seconds * 1000)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._clients.add(client)
         loop.add_reader(accepted.fileno(), self._first_bytes, client)
 
-    def _first_bytes(self, client: Client) -> None:
-        """Speak with a client that has sent something."""
+    def _first_bytes(self, client: AcceptedClient) -> None:
+        """Start the handshake with a client that has sent something."""
         loop = asyncio.get_running_loop()
         try:
             if not client.socket.recv(1, socket.MSG_PEEK):
@@ -183,15 +182,15 @@ class Server:
         loop.remove_reader(client.socket.fileno())
         self._clients.make_room_for_handshake()
         client.since = loop.time()
-        client.greeting = loop.create_task(self._greet(client))
-        client.greeting.add_done_callback(partial(self._greeted, client))
+        client.handshake = loop.create_task(self._connect(client))
+        client.handshake.add_done_callback(partial(self._connected, client))
 
-    async def _greet(self, client: Client) -> None:
-        """Make the connection; the context is chosen now, so certificates change without a gap."""
-        certificates = self._application.door.certificates
+    async def _connect(self, client: AcceptedClient) -> None:
+        """Make the connection. The context is chosen here, so a renewed certificate is used at once."""
+        certificates = self._application.access.certificates
         context = None if certificates is None else await certificates.current()
         seconds = None if context is None else self._limits.silent_seconds
-        connection = client.connection = self._speak(client)
+        connection = client.connection = self._http(client)
         client.handed_over = True
         try:
             client.transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
@@ -202,7 +201,7 @@ class Server:
                 ssl_shutdown_timeout=seconds,
             )
         except OSError as error:
-            # What the client did wrong is the client's to see; who looks for it here finds it with debug.
+            # A fault of the client's, which its own log shows; here it is logged at level debug.
             logger.debug("no TLS connection", extra={"client": client.address, "cause": repr(error)})
             # The traceback's frames hold the connection, and the connection the error.
             error.__traceback__ = error.__context__ = error.__cause__ = None
@@ -210,8 +209,8 @@ class Server:
             if client.transport is None:
                 connection.connection_lost(None)
 
-    def _greeted(self, client: Client, _task: asyncio.Task[None]) -> None:
-        client.greeting = None
+    def _connected(self, client: AcceptedClient, _task: asyncio.Task[None]) -> None:
+        client.handshake = None
         if client not in self._clients:
             client.cut()
 
@@ -219,12 +218,12 @@ class Server:
         try:
             return await self._application.answer(request)
         finally:
-            if isinstance(request.protocol, Connection):
+            if isinstance(request.protocol, HttpConnection):
                 request.protocol.since = asyncio.get_running_loop().time()
 
-    def _speak(self, client: Client) -> Connection:
-        """Return what talks HTTP to a client."""
-        return Connection(
+    def _http(self, client: AcceptedClient) -> HttpConnection:
+        """Return the HTTP side of a client's connection."""
+        return HttpConnection(
             self._manager,
             client.address,
             self._refusals,

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from hostcollector.app.site import Site, View
+from hostcollector.app.site import CollectorSite, View
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.address import Address
 from hostcollector.config.settings import Settings
-from hostcollector.outputs.status_page import Daemon, render
+from hostcollector.outputs.status_page import DaemonFacts, render
+from hostcollector.web.access import AccessRules
 from hostcollector.web.application import Application
-from hostcollector.web.door import Door
-from hostcollector.web.limits import Limits
+from hostcollector.web.clients import ClientLimits
 from hostcollector.web.server import Server
 from tests.fakes.collector import CountingEncoder, FakeCollector
 
@@ -53,18 +53,18 @@ def site_of(
     collector: FakeCollector,
     encoder: CountingEncoder | None = None,
     settings: Settings | None = None,
-    door: Door | None = None,
-) -> Site:
+    access: AccessRules | None = None,
+) -> CollectorSite:
     """Return what is served: the collector's pages and the real status page."""
     settings = settings or Settings()
-    daemon = Daemon(version="1", uptime=0.0, telemetry_path=settings.web.telemetry_path)
+    daemon = DaemonFacts(version="1", uptime=0.0, telemetry_path=settings.web.telemetry_path)
     status = View("text/html; charset=utf-8", lambda snapshot: render(snapshot, daemon).encode())
-    return Site(
+    return CollectorSite(
         collector=collector,
         encoder=encoder or CountingEncoder(),
         settings=settings,
         sources=SOURCES,
-        door=door or Door(),
+        access=access or AccessRules(),
         views={"/": status},
     )
 
@@ -73,13 +73,13 @@ def site_of(
 async def serving(
     answer: Snapshot | HostcollectorError | None,
     settings: Settings | None = None,
-    limits: Limits | None = None,
-    door: Door | None = None,
+    limits: ClientLimits | None = None,
+    access: AccessRules | None = None,
     admits: Callable[[socket.socket], bool] = lambda _accepted: True,
 ) -> AsyncIterator[ServedSite]:
     """Serve a collector with that answer on a free port, and close everything at the end."""
     collector, encoder = FakeCollector(answer), CountingEncoder()
-    application = Application(site_of(collector, encoder, settings, door), limits)
+    application = Application(site_of(collector, encoder, settings, access), limits)
     server = Server(application, LOCALHOST, limits, admits=admits)
     await server.start()
     base = server.urls[0]

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pynvml
 
-from hostcollector.app.request import scrape_budget
+from hostcollector.app.site import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.config.files import read_bytes
@@ -37,7 +37,7 @@ from hostcollector.protocols.rest.complaints import complaint_of
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.binding import NvmlCallError
-from hostcollector.web.admission import credentials
+from hostcollector.web.access import credentials
 from tests.fakes.link_messages import Vf, link_message
 from tests.lab.guest import Guest
 from tests.lab.guest import domain_xml as xml_of

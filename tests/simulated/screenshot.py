@@ -15,7 +15,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.base.model import Family, Report, Snapshot, SourceState
 from hostcollector.catalogue import collection, guest
-from hostcollector.outputs.status_page import Daemon, render
+from hostcollector.outputs.status_page import DaemonFacts, render
 from tests.simulated.gpu_host import GUESTS, gpu_host
 from tests.simulated.gpus import work
 
@@ -35,7 +35,7 @@ def main(file: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="hostcollector-screenshot-") as name:
         directory = Path(name)
         page = directory / "page.html"
-        daemon = Daemon(version=__version__, uptime=3 * 86400 + 4 * 3600, telemetry_path="/metrics")
+        daemon = DaemonFacts(version=__version__, uptime=3 * 86400 + 4 * 3600, telemetry_path="/metrics")
         page.write_text(render(_snapshot(directory / "host"), daemon))
         picture = directory / "page.png"
         flags = (
@@ -64,7 +64,7 @@ def _snapshot(directory: Path) -> Snapshot:
 
 def _with_libvirt(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with what libvirt reports: versions and states; one guest's disk is full."""
-    states = {}
+    states: dict[tuple[str, ...], float] = {}
     for member in GUESTS:
         identity = (member.tenant.id, member.domain.name, member.domain.uuid)
         full = member.domain.name == PAUSED

@@ -45,14 +45,14 @@ def look_at_files(file: Path | None, web_config: Path | None) -> tuple[list[Path
 
 def _named(settings: Settings, web_config: Path | None) -> Iterator[tuple[Path, Callable[[Path], object]]]:
     if web_config := web_config or settings.web.config_path:
-        yield web_config, _open_door
+        yield web_config, _check_web_config
     if settings.tenancy.map_file is not None:
         yield Path(settings.tenancy.map_file), tenant_map.read
     if settings.redfish.gpu_map_file is not None:
         yield Path(settings.redfish.gpu_map_file), gpu_map.read
 
 
-def _open_door(path: Path) -> None:
-    from hostcollector.web.door import open_door
+def _check_web_config(path: Path) -> None:
+    from hostcollector.web.access import read_access_rules
 
-    open_door(path).close()
+    read_access_rules(path).close()

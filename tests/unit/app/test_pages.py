@@ -8,14 +8,13 @@ from itertools import combinations
 
 import pytest
 
-from hostcollector.app.request import scrape_budget, scrape_patience
+from hostcollector.app.site import scrape_budget, scrape_patience
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format, choose_format
-from hostcollector.outputs.status_page import Daemon
-from hostcollector.outputs.status_style import STYLE
+from hostcollector.outputs.status_page import STYLE, DaemonFacts
 from tests.fakes.pages import full_page
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor
@@ -171,7 +170,7 @@ async def test_the_status_page_is_made_once_for_a_snapshot(monkeypatch: pytest.M
     """People who reload it, or a thousand clients, cost one page for each collection."""
     made = []
 
-    def count(snapshot: Snapshot, daemon: Daemon) -> str:
+    def count(snapshot: Snapshot, daemon: DaemonFacts) -> str:
         made.append(snapshot)
         return "page"
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.model import Snapshot
-from hostcollector.outputs.status_page import Daemon, render
+from hostcollector.outputs.status_page import DaemonFacts, render
 from tests.fakes import snapshots
 
-DAEMON = Daemon(version="1.2.3", uptime=200.0, telemetry_path="/metrics")
+DAEMON = DaemonFacts(version="1.2.3", uptime=200.0, telemetry_path="/metrics")
 VOID = {"meta", "br"}
 
 

@@ -1,4 +1,4 @@
-"""An authority, certificates for the server and for clients, and doors made of them."""
+"""An authority, certificates for the server and for clients, and access rules made of them."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostcollector.web.door import Door, open_door
+from hostcollector.web.access import AccessRules, read_access_rules
 from tests.fakes.authority import Authority, Certificate
 
 CLIENT_NAMES = "DNS:prometheus.example, IP:192.0.2.7, URI:spiffe://example/prometheus, email:ops@example.org"
@@ -76,6 +76,6 @@ def web_config(directory: Path, **sections: Any) -> Path:
     return file
 
 
-def door_of(directory: Path, **sections: Any) -> Door:
-    """Return the door of a web-config file with these sections."""
-    return open_door(web_config(directory, **sections))
+def access_of(directory: Path, **sections: Any) -> AccessRules:
+    """Return the access of a web-config file with these sections."""
+    return read_access_rules(web_config(directory, **sections))

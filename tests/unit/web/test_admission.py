@@ -6,23 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.web.admission import credentials
-from hostcollector.web.door import Door
+from hostcollector.web.access import AccessRules, credentials
 from hostcollector.web.passwords import WAITING
-from hostcollector.web.refusals import SILENCE_SECONDS, Refusals
+from hostcollector.web.replies import SILENCE_SECONDS, Refusals
 from tests.fakes.pages import full_page
 from tests.fakes.site import ServedSite, serving, until
-from tests.unit.web.conftest import door_of
+from tests.unit.web.conftest import access_of
 from tests.unit.web.test_passwords import HASHES
 
 CHALLENGE = 'Basic realm="hostcollector", charset="UTF-8"'
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Door:
-    """Return a door for two users, and a header that the operator wants."""
+def access(tmp_path: Path) -> AccessRules:
+    """Return access rules for two users, and a header that the operator wants."""
     headers = {"Strict-Transport-Security": "max-age=60", "X-Frame-Options": "deny"}
-    return door_of(tmp_path, basic_auth_users=HASHES, http_server_config={"headers": headers})
+    return access_of(tmp_path, basic_auth_users=HASHES, http_server_config={"headers": headers})
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -31,9 +30,9 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/nothing", "/-/nothing"])
-async def test_a_page_needs_a_password(path: str, door: Door) -> None:
+async def test_a_page_needs_a_password(path: str, access: AccessRules) -> None:
     """Without one there is a challenge and nothing else, not even whether the page exists."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         reply = await site.client.get(path)
         assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, CHALLENGE)
         assert await reply.text() == "A user and a password are needed.\n"
@@ -41,16 +40,18 @@ async def test_a_page_needs_a_password(path: str, door: Door) -> None:
 
 
 @pytest.mark.parametrize(("user", "password"), [("prometheus", "secret"), ("ops", "träum")])
-async def test_the_right_password_opens_every_page(user: str, password: str, door: Door) -> None:
+async def test_the_right_password_opens_every_page(user: str, password: str, access: AccessRules) -> None:
     """User and password may be of any characters; a page that does not exist is then 404."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         for path, status in (("/metrics", 200), ("/", 200), ("/nothing", 404)):
             assert (await site.client.get(path, headers=basic(user, password))).status == status
 
 
-async def test_the_wrong_password_is_said_to_be_wrong(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_wrong_password_is_said_to_be_wrong(
+    access: AccessRules, caplog: pytest.LogCaptureFixture
+) -> None:
     """Unknown user and wrong password get the same answer; the log has one line, without either."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         for headers in (basic("prometheus", "guess-1"), basic("nobody-1", "secret")):
             reply = await site.client.get("/metrics", headers=headers)
             assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, CHALLENGE)
@@ -62,9 +63,9 @@ async def test_the_wrong_password_is_said_to_be_wrong(door: Door, caplog: pytest
     assert "nobody-1" not in caplog.text
 
 
-async def test_probes_need_no_password_and_carry_no_data(door: Door) -> None:
+async def test_probes_need_no_password_and_carry_no_data(access: AccessRules) -> None:
     """Health and readiness are a word, with or without a password, right or wrong."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         for headers in ({}, basic("prometheus", "guess")):
             for path, text in (("/-/healthy", "ok\n"), ("/-/ready", "ready\n")):
                 reply = await site.client.get(path, headers=headers)
@@ -72,18 +73,18 @@ async def test_probes_need_no_password_and_carry_no_data(door: Door) -> None:
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/metrics"])
-async def test_the_operators_headers_are_on_every_reply(path: str, door: Door) -> None:
+async def test_the_operators_headers_are_on_every_reply(path: str, access: AccessRules) -> None:
     """They stand beside the collector's own, on refusals too."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         headers = (await site.client.get(path)).headers
         assert headers["Strict-Transport-Security"] == "max-age=60"
         assert headers["X-Frame-Options"] == "deny"
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_path_in_disguise_is_not_a_probe(door: Door) -> None:
+async def test_a_path_in_disguise_is_not_a_probe(access: AccessRules) -> None:
     """What leads to a page needs the page's password, however it is spelt."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         for path in (
             b"/-/healthy/../../metrics",
             b"//metrics",
@@ -102,11 +103,11 @@ async def _raw(site: ServedSite, path: bytes) -> bytes:
     return reply
 
 
-async def test_a_flood_is_told_to_come_again(door: Door) -> None:
+async def test_a_flood_is_told_to_come_again(access: AccessRules) -> None:
     """Who has a check waiting already gets 429 at once, and the page goes on for others."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         assert (await site.client.get("/metrics", headers=basic("prometheus", "secret"))).status == 200
-        waiting = door.admission.passwords._acquainted.waiting  # type: ignore[union-attr] # there are users
+        waiting = access.admission.passwords._known_addresses.waiting  # type: ignore[union-attr] # there are users
         waiting.update(f"192.0.2.{number}" for number in range(WAITING))
         reply = await site.client.get("/metrics", headers=basic("prometheus", "guess"))
         assert (reply.status, reply.headers["Retry-After"]) == (429, "1")

@@ -13,13 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.web.clients import Client, address_of
-from hostcollector.web.connection import Connection
-from hostcollector.web.door import Door
-from hostcollector.web.limits import Limits
+from hostcollector.web.access import AccessRules
+from hostcollector.web.clients import AcceptedClient, ClientLimits, address_of
+from hostcollector.web.connection import HttpConnection
 from tests.fakes.pages import full_page
 from tests.fakes.site import ServedSite, ended, serving, until, until_status
-from tests.unit.web.conftest import Pki, door_of
+from tests.unit.web.conftest import Pki, access_of
 from tests.unit.web.test_tls import HELLO
 
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -36,25 +35,25 @@ def uncollected() -> Iterator[None]:
 
 def left_behind() -> list[str]:
     """Return what lives of clients that were served."""
-    kinds = (Client, Connection, ssl.SSLObject, aiohttp.web.BaseRequest)
+    kinds = (AcceptedClient, HttpConnection, ssl.SSLObject, aiohttp.web.BaseRequest)
     served = [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
     return [type(thing).__name__ for thing in served if getattr(thing, "server_side", True)]
 
 
 @pytest.fixture
-def door(tls: dict[str, Any], tmp_path: Path) -> Door:
-    """Return a door with TLS alone."""
-    return door_of(tmp_path, tls_server_config=tls)
+def access(tls: dict[str, Any], tmp_path: Path) -> AccessRules:
+    """Return access rules with TLS alone."""
+    return access_of(tmp_path, tls_server_config=tls)
 
 
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("said", [b"", HELLO, b"GET / HTTP/1.1\r\n\r\n", HELLO + b"x" * 600])
-@pytest.mark.parametrize("limits", [Limits(connections=3), Limits(handshakes=1)])
+@pytest.mark.parametrize("limits", [ClientLimits(connections=3), ClientLimits(handshakes=1)])
 async def test_handshakes_that_are_cut_off_leave_nothing_behind(
-    said: bytes, limits: Limits, door: Door, pki: Pki
+    said: bytes, limits: ClientLimits, access: AccessRules, pki: Pki
 ) -> None:
     """Whatever was said, sockets and TLS objects go with the client, and not when garbage is collected."""
-    async with serving(full_page(), door=door, limits=limits) as site:
+    async with serving(full_page(), access=access, limits=limits) as site:
         before = len(left_behind())
         writers = []
         for _ in range(20):
@@ -69,27 +68,27 @@ async def test_handshakes_that_are_cut_off_leave_nothing_behind(
         assert (await site.client.get("/-/healthy", ssl=pki.client_context())).status == 200
 
 
-async def test_a_silent_client_costs_a_socket_and_nothing_else(door: Door) -> None:
+async def test_a_silent_client_costs_a_socket_and_nothing_else(access: AccessRules) -> None:
     """Neither TLS nor HTTP is made for a client that has not sent a byte."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         before = left_behind()
         writers = [(await site.connect())[1] for _ in range(30)]
         await until(lambda: len(site.server._clients) == 30)
-        assert sorted(left_behind()) == sorted([*before, *["Client"] * 30])
+        assert sorted(left_behind()) == sorted([*before, *["AcceptedClient"] * 30])
         for writer in writers:
             writer.transport.abort()
 
 
-async def test_handshakes_have_a_bound_of_their_own(door: Door, pki: Pki) -> None:
+async def test_handshakes_have_a_bound_of_their_own(access: AccessRules, pki: Pki) -> None:
     """Of clients in the middle of their handshake the oldest is cut off; the next client is served."""
-    async with serving(full_page(), door=door, limits=Limits(handshakes=2)) as site:
+    async with serving(full_page(), access=access, limits=ClientLimits(handshakes=2)) as site:
         opened = []
         for number in range(5):
             opened.append(await site.connect())
             opened[-1][1].write(HELLO)
-            await until(lambda number=number: site.server._clients.greeted >= min(number + 1, 2))  # type: ignore[misc]
+            await until(lambda number=number: len(site.server._clients.handshakes) >= min(number + 1, 2))  # type: ignore[misc]
         assert all([await ended(reader) for reader, _ in opened[:3]])
-        assert site.server._clients.greeted == 2
+        assert len(site.server._clients.handshakes) == 2
         assert (await site.client.get("/-/healthy", ssl=pki.client_context())).status == 200
         for _, writer in opened:
             writer.transport.abort()
@@ -173,7 +172,7 @@ async def test_whoever_asks_ahead_gets_one_answer() -> None:
 async def test_a_client_that_takes_no_answer_is_cut_off(path: str) -> None:
     """Whatever it does not take, a probe's word or a 404, its connection ends after the time for sending."""
     asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    limits = Limits(send_seconds=0.3, idle_seconds=600, silent_seconds=600)
+    limits = ClientLimits(send_seconds=0.3, idle_seconds=600, silent_seconds=600)
     async with serving(full_page(), limits=limits) as site:
         loop = asyncio.get_running_loop()
         with socket.socket() as lazy:
@@ -189,7 +188,7 @@ async def test_a_client_that_takes_no_answer_is_cut_off(path: str) -> None:
 
 async def test_one_address_cannot_take_the_room_of_others() -> None:
     """Above its share it displaces its own connections only; another address has all that it had."""
-    limits = Limits(connections=6, connections_per_address=3)
+    limits = ClientLimits(connections=6, connections_per_address=3)
     async with serving(full_page(), limits=limits) as site:
         other = [await _from("127.0.0.2", site) for _ in range(2)]
         greedy = [await _from("127.0.0.3", site) for _ in range(10)]
@@ -204,7 +203,7 @@ async def test_one_address_cannot_take_the_room_of_others() -> None:
 
 async def test_whoever_has_most_connections_gives_way_to_a_newcomer() -> None:
     """When all room is taken, the address that has most of it loses its oldest silent connection."""
-    async with serving(full_page(), limits=Limits(connections=5)) as site:
+    async with serving(full_page(), limits=ClientLimits(connections=5)) as site:
         modest = await _from("127.0.0.2", site)
         greedy = [await _from("127.0.0.3", site) for _ in range(4)]
         newcomer = await _from("127.0.0.4", site)
@@ -218,7 +217,7 @@ async def test_whoever_has_most_connections_gives_way_to_a_newcomer() -> None:
 
 async def test_one_address_cannot_take_all_requests() -> None:
     """Above its share it is told to come again; another address is answered."""
-    async with serving(full_page(), limits=Limits(requests=3, requests_per_address=2)) as site:
+    async with serving(full_page(), limits=ClientLimits(requests=3, requests_per_address=2)) as site:
         site.encoder.gate.clear()
         greedy = [await _from("127.0.0.2", site) for _ in range(3)]
         for number, (_, writer) in enumerate(greedy):
@@ -235,7 +234,7 @@ async def test_one_address_cannot_take_all_requests() -> None:
 
 async def test_a_slow_reader_gives_way_to_the_next_request_of_its_address() -> None:
     """Who has left his page lying for a while loses his place, not the one who comes."""
-    limits = Limits(requests=1, patience_seconds=0.2, send_seconds=600)
+    limits = ClientLimits(requests=1, patience_seconds=0.2, send_seconds=600)
     async with serving(full_page(), limits=limits) as site:
         site.encoder.page = b"# More than the kernel buffers between two sockets.\n" * 100_000
         reader, writer = await site.connect()
@@ -263,7 +262,7 @@ async def test_a_request_without_end_is_cut_off() -> None:
 
 async def test_a_request_waits_for_its_turn() -> None:
     """Where all are being answered, the next one is answered as soon as one of them is done."""
-    async with serving(full_page(), limits=Limits(requests=1, patience_seconds=20)) as site:
+    async with serving(full_page(), limits=ClientLimits(requests=1, patience_seconds=20)) as site:
         site.encoder.gate.clear()
         first = asyncio.create_task(site.client.get("/metrics"))
         await until(lambda: len(site.collector.budgets) == 1)
@@ -276,7 +275,9 @@ async def test_a_request_waits_for_its_turn() -> None:
 
 async def test_who_reads_is_served_where_nobody_else_reads() -> None:
     """Clients of many addresses that leave their replies lying give way to a newcomer of any address."""
-    limits = Limits(requests=2, connections=4, crowded_seconds=0.05, patience_seconds=20, send_seconds=600)
+    limits = ClientLimits(
+        requests=2, connections=4, crowded_seconds=0.05, patience_seconds=20, send_seconds=600
+    )
     async with serving(full_page(), limits=limits) as site:
         site.encoder.page = b"# More than the kernel buffers between two sockets.\n" * 100_000
         lazy = [await _from(f"127.0.0.{number}", site) for number in (2, 3, 4)]
@@ -320,7 +321,7 @@ async def test_a_client_that_has_said_all_is_answered() -> None:
         ("a b", False),
     ],
 )
-async def test_a_page_of_a_strangers_cannot_read_through_a_browser_here(host: str, served: bool) -> None:  # noqa: FBT001
+async def test_a_page_of_a_others_cannot_read_through_a_browser_here(host: str, served: bool) -> None:  # noqa: FBT001
     """On the loopback address without a password only this machine's names are answered (DNS rebinding)."""
     async with serving(full_page()) as site:
         reply = await _raw(site, f"GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
@@ -336,7 +337,7 @@ async def test_an_error_of_our_own_is_logged_once_a_minute(caplog: pytest.LogCap
             reply = await site.client.get(f"/metrics?{number}")
             assert (reply.status, await reply.text()) == (
                 500,
-                "An error of the collector's; its log has the cause.\n",
+                "Internal error of the collector; its log has the cause.\n",
             )
         await until(lambda: bool(caplog.records))
     (line,) = caplog.records

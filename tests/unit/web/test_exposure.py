@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.config.address import Address
 from hostcollector.config.web_config import ClientAuthType, TlsServerConfig, WebConfig
-from hostcollector.web.exposure import exposure
+from hostcollector.web.access import exposure
 
 TLS = TlsServerConfig(cert_file="/c", key_file="/k")
 MUTUAL = TlsServerConfig(
@@ -28,7 +28,8 @@ def test_every_other_address_is(host: str) -> None:
     warning = exposure([Address("127.0.0.1", 1), Address(host, 10177)], WebConfig())
     open_to = f"[{host}]" if ":" in host else host
     assert warning == (
-        f"everybody who reaches {open_to}:10177 can read the page: there is neither TLS nor authentication"
+        f"every client that reaches {open_to}:10177 can read the page: "
+        "there is neither TLS nor authentication"
     )
 
 

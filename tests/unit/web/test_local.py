@@ -16,7 +16,7 @@ import pytest
 
 from hostcollector.app.site import View
 from hostcollector.config.settings import SOCKET_NAME
-from hostcollector.web.local import LocalServer, _admits
+from hostcollector.web.local import LocalServer, _is_allowed
 from tests.fakes.collector import FakeCollector
 from tests.fakes.pages import full_page
 from tests.fakes.site import ended, serving, site_of
@@ -66,7 +66,7 @@ async def test_the_socket_of_a_daemon_that_runs_is_left_alone(
         await second.start()
         await second.close()
         assert (await first.get("/metrics")).status == 200
-    assert "another daemon serves there" in caplog.text
+    assert "another daemon serves it" in caplog.text
 
 
 def _file(path: Path) -> None:
@@ -122,7 +122,7 @@ def test_only_root_and_the_daemons_account_are_admitted() -> None:
                 os._exit(0)
             accepted, _ = listener.accept()
             with accepted:
-                assert _admits(accepted) is admitted
+                assert _is_allowed(accepted) is admitted
             os.waitpid(child, 0)
 
 

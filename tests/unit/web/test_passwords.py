@@ -163,7 +163,7 @@ async def test_memory_is_bounded() -> None:
     known = Passwords({"user": hashed(b"secret")}, lambda *_: False, lambda: next(clock) * 1e-9)
     for number in range(REMEMBERED + 50):
         await known.verdict("user", b"%d" % number, "192.0.2.1")
-    assert len(known.memory.wrong) == REMEMBERED
+    assert len(known.checked.wrong) == REMEMBERED
     known.close()
 
 

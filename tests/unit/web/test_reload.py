@@ -11,17 +11,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.app.site import Site
+from hostcollector.app.site import CollectorSite
 from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import Settings
-from hostcollector.web.admission import Admission, subject_names
-from hostcollector.web.door import Door, open_door
+from hostcollector.web.access import AccessRules, Admission, read_access_rules, subject_names
 from hostcollector.web.passwords import WAITING, Verdict
 from tests.fakes.collector import FakeCollector
 from tests.fakes.pages import full_page
 from tests.fakes.site import ServedSite, ended, serving, site_of, until
 from tests.fakes.snapshots import hypervisor
-from tests.unit.web.conftest import Pki, door_of, web_config
+from tests.unit.web.conftest import Pki, access_of, web_config
 from tests.unit.web.test_admission import basic
 from tests.unit.web.test_passwords import HASHES, hashed
 
@@ -29,12 +28,12 @@ HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
-def door(tls: dict[str, Any], tmp_path: Path) -> Door:
-    """Return a door with TLS alone."""
-    return door_of(tmp_path, tls_server_config=tls)
+def access(tls: dict[str, Any], tmp_path: Path) -> AccessRules:
+    """Return access rules with TLS alone."""
+    return access_of(tmp_path, tls_server_config=tls)
 
 
-async def test_nothing_holds_on_to_the_sites_that_were(door: Door) -> None:
+async def test_nothing_holds_on_to_the_sites_that_were(access: AccessRules) -> None:
     """After many reloads the last site's collector and snapshot are all that there is."""
     others = _alive(Snapshot)  # of other tests in this process, kept so that no new one takes their place
     known = frozenset(map(id, others))
@@ -47,8 +46,8 @@ async def test_nothing_holds_on_to_the_sites_that_were(door: Door) -> None:
             assert (await site.client.get("/")).status == 200
             del collector
         gc.collect()
-        alive = [thing for thing in gc.get_objects() if isinstance(thing, Site | FakeCollector)]
-        assert len([thing for thing in alive if isinstance(thing, Site)]) == 1
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, CollectorSite | FakeCollector)]
+        assert len([thing for thing in alive if isinstance(thing, CollectorSite)]) == 1
         # That of the fixture, and the last one.
         assert len([thing for thing in alive if isinstance(thing, FakeCollector)]) == 2
         assert len([snapshot for snapshot in _alive(Snapshot) if id(snapshot) not in known]) == 1
@@ -77,13 +76,13 @@ async def _is_answered(connection: Any) -> bool:
 
 
 async def test_an_open_connection_is_out_when_certificates_are_required(
-    door: Door, mutual_tls: dict[str, Any], pki: Pki, tmp_path: Path
+    access: AccessRules, mutual_tls: dict[str, Any], pki: Pki, tmp_path: Path
 ) -> None:
     """A client without a certificate that is connected gets no further answer after the reload."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         connection = await _connected(site, pki.client_context())
-        successor = await asyncio.to_thread(_reloaded, tmp_path, door, tls_server_config=mutual_tls)
-        site.server.exchange(site_of(site.collector, door=successor))
+        successor = await asyncio.to_thread(_reloaded, tmp_path, access, tls_server_config=mutual_tls)
+        site.server.exchange(site_of(site.collector, access=successor))
         assert not await _is_answered(connection)
         connection[1].transport.abort()
         assert (await site.client.get("/metrics", ssl=pki.client_context(pki.client))).status == 200
@@ -99,7 +98,7 @@ async def test_a_connection_in_the_clear_is_out_when_tls_comes(
         asking[1].write(HEALTHY[:20])
         await until(lambda: len(site.server._manager.connections) >= 2)
         successor = await asyncio.to_thread(_reloaded, tmp_path, None, tls_server_config=tls)
-        site.server.exchange(site_of(site.collector, door=successor))
+        site.server.exchange(site_of(site.collector, access=successor))
         assert not await _is_answered(connection)
         with suppress(ConnectionError):
             asking[1].write(HEALTHY[20:])
@@ -112,10 +111,10 @@ async def test_a_connection_in_the_clear_is_out_when_tls_comes(
 
 
 async def test_a_handshake_begun_before_a_reload_ends_by_the_new_rules(
-    door: Door, mutual_tls: dict[str, Any], pki: Pki, tmp_path: Path
+    access: AccessRules, mutual_tls: dict[str, Any], pki: Pki, tmp_path: Path
 ) -> None:
     """A client that has begun its handshake when certificates become required gets no answer without one."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = pki.client_context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
         with suppress(ssl.SSLWantReadError):
@@ -123,10 +122,10 @@ async def test_a_handshake_begun_before_a_reload_ends_by_the_new_rules(
         hello = outgoing.read()
         reader, writer = await site.connect()
         writer.write(hello[:10])
-        await until(lambda: site.server._clients.greeted == 1)
+        await until(lambda: len(site.server._clients.handshakes) == 1)
         await asyncio.sleep(0.05)  # for the handshake to have taken its context
-        successor = await asyncio.to_thread(_reloaded, tmp_path, door, tls_server_config=mutual_tls)
-        site.server.exchange(site_of(site.collector, door=successor))
+        successor = await asyncio.to_thread(_reloaded, tmp_path, access, tls_server_config=mutual_tls)
+        site.server.exchange(site_of(site.collector, access=successor))
         writer.write(hello[10:])
         while True:
             incoming.write(await reader.read(65536))
@@ -147,10 +146,10 @@ async def test_an_authority_that_is_exchanged_in_place_ends_what_it_vouched_for(
     """The next request of an old connection is not answered; another pair of the server's ends nothing."""
     await asyncio.to_thread(shutil.copy, pki.authority.file, tmp_path / "clients.pem")
     tls = {**mutual_tls, "client_ca_file": "clients.pem"}
-    door = await asyncio.to_thread(door_of, tmp_path, tls_server_config=tls)
-    assert door.certificates is not None
-    door.certificates._look_seconds = 0.0
-    async with serving(full_page(), door=door) as site:
+    access = await asyncio.to_thread(access_of, tmp_path, tls_server_config=tls)
+    assert access.certificates is not None
+    access.certificates._look_seconds = 0.0
+    async with serving(full_page(), access=access) as site:
         connection = await _connected(site, pki.client_context(pki.client))
         for name, file in (("tls.key", pki.renewed.key), ("tls.crt", pki.renewed.file)):
             await asyncio.to_thread(shutil.copy, file, tmp_path / name)
@@ -167,12 +166,12 @@ async def test_a_certificate_that_has_expired_opens_nothing_more(
     mutual_tls: dict[str, Any], pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """On an open connection and in a resumed session its end is looked at with each request."""
-    given = await asyncio.to_thread(door_of, tmp_path, tls_server_config=mutual_tls)
+    given = await asyncio.to_thread(access_of, tmp_path, tls_server_config=mutual_tls)
     now = [0.0]
     admission = Admission(certificates=given.certificates, wall_clock=lambda: now[0])
-    door = Door(config=given.config, certificates=given.certificates, admission=admission)
+    access = AccessRules(config=given.config, certificates=given.certificates, admission=admission)
     context = pki.client_context(pki.client)
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         assert (await site.client.get("/metrics", ssl=context)).status == 200
         now[0] = 1e11
         for path in ("/metrics", "/-/healthy"):
@@ -192,14 +191,14 @@ def test_names_that_are_no_text_are_passed_over() -> None:
 
 async def test_who_was_let_in_stays_in_over_a_reload(tmp_path: Path) -> None:
     """A flood that fills all places right after the reload does not matter to a password that is known."""
-    door = await asyncio.to_thread(door_of, tmp_path, basic_auth_users=HASHES)
-    async with serving(full_page(), door=door) as site:
+    access = await asyncio.to_thread(access_of, tmp_path, basic_auth_users=HASHES)
+    async with serving(full_page(), access=access) as site:
         assert (await site.client.get("/metrics", headers=basic("prometheus", "secret"))).status == 200
-        successor = await asyncio.to_thread(_reloaded, tmp_path, door, basic_auth_users=HASHES)
-        site.server.exchange(site_of(site.collector, door=successor))
+        successor = await asyncio.to_thread(_reloaded, tmp_path, access, basic_auth_users=HASHES)
+        site.server.exchange(site_of(site.collector, access=successor))
         passwords = successor.admission.passwords
         assert passwords is not None
-        for queue in (passwords._strangers, passwords._acquainted):
+        for queue in (passwords._others, passwords._known_addresses):
             queue.waiting.update(f"192.0.2.{number}" for number in range(WAITING))
         assert (await site.client.get("/metrics", headers=basic("prometheus", "secret"))).status == 200
         assert (await site.client.get("/metrics", headers=basic("ops", "träum"))).status == 429
@@ -207,13 +206,13 @@ async def test_who_was_let_in_stays_in_over_a_reload(tmp_path: Path) -> None:
 
 async def test_a_password_that_was_changed_is_out_at_once(tmp_path: Path) -> None:
     """What was right for the old hash is worth nothing for the new one, and a removed user is nobody."""
-    door = await asyncio.to_thread(door_of, tmp_path, basic_auth_users=HASHES)
-    async with serving(full_page(), door=door) as site:
+    access = await asyncio.to_thread(access_of, tmp_path, basic_auth_users=HASHES)
+    async with serving(full_page(), access=access) as site:
         for user, password in (("prometheus", "secret"), ("ops", "träum")):
             assert (await site.client.get("/metrics", headers=basic(user, password))).status == 200
         new = {"prometheus": hashed(b"other")}
-        successor = await asyncio.to_thread(_reloaded, tmp_path, door, basic_auth_users=new)
-        site.server.exchange(site_of(site.collector, door=successor))
+        successor = await asyncio.to_thread(_reloaded, tmp_path, access, basic_auth_users=new)
+        site.server.exchange(site_of(site.collector, access=successor))
         assert successor.admission.passwords is not None
         for user, old in (("prometheus", b"secret"), ("ops", "träum".encode())):
             said = await successor.admission.passwords.verdict(user, old, f"192.0.2.{len(user)}")
@@ -240,9 +239,9 @@ def test_a_list_of_hashes_for_everybody_is_warned_about(
     file = web_config(tmp_path, basic_auth_users=HASHES)
     for mode, warned in ((0o640, False), (0o644, True)):
         file.chmod(mode)
-        open_door(file).close()
+        read_access_rules(file).close()
         assert ("run `chmod o=`" in caplog.text) is warned
 
 
-def _reloaded(directory: Path, predecessor: Door | None, **sections: Any) -> Door:
-    return open_door(web_config(directory, **sections), predecessor)
+def _reloaded(directory: Path, predecessor: AccessRules | None, **sections: Any) -> AccessRules:
+    return read_access_rules(web_config(directory, **sections), predecessor)

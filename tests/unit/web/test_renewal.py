@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hostcollector.config.web_config import TlsServerConfig
-from hostcollector.web.certificates import Certificates
-from hostcollector.web.door import Door
+from hostcollector.web.access import AccessRules
+from hostcollector.web.tls import Certificates
 from tests.fakes.authority import Certificate
 from tests.fakes.pages import full_page
 from tests.fakes.site import ServedSite, serving
@@ -21,11 +21,11 @@ from tests.unit.web.conftest import Pki
 
 
 @pytest.fixture
-def door(tls: dict[str, Any], tmp_path: Path) -> Door:
-    """Return a door that looks at the files for every client."""
+def access(tls: dict[str, Any], tmp_path: Path) -> AccessRules:
+    """Return access rules that looks at the files for every client."""
     cert_file, key_file = (str(tmp_path / tls[key]) for key in ("cert_file", "key_file"))
     files = TlsServerConfig(cert_file=cert_file, key_file=key_file)
-    return Door(certificates=Certificates(files, look_seconds=0.0))
+    return AccessRules(certificates=Certificates(files, look_seconds=0.0))
 
 
 def put(certificate: Certificate, directory: Path) -> None:
@@ -53,12 +53,12 @@ def der(certificate: Certificate) -> bytes:
 
 
 async def test_a_renewed_certificate_is_shown_to_the_next_client(
-    door: Door, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    access: AccessRules, pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without restart or reload; the log says that it is in use."""
     caplog.set_level(logging.INFO)
     before, after = await asyncio.to_thread(lambda: (der(pki.server), der(pki.renewed)))
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         assert await shown(site, pki) == before
         await asyncio.to_thread(put, pki.renewed, tmp_path)
         assert await shown(site, pki) == after
@@ -84,14 +84,14 @@ def _open_to_all(pki: Pki, directory: Path) -> None:
 @pytest.mark.parametrize("damage", [_garbage, _mismatch, _gone, _open_to_all])
 async def test_a_broken_renewal_keeps_the_old_certificate(
     damage: Callable[[Pki, Path], None],
-    door: Door,
+    access: AccessRules,
     pki: Pki,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Files that cannot be used are logged once, not for each client; repaired ones are used."""
     before, after = await asyncio.to_thread(lambda: (der(pki.server), der(pki.renewed)))
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         await asyncio.to_thread(damage, pki, tmp_path)
         assert [await shown(site, pki) for _ in range(5)] == [before] * 5
         (complaint,) = [record.getMessage() for record in caplog.records]
@@ -101,7 +101,7 @@ async def test_a_broken_renewal_keeps_the_old_certificate(
         assert await shown(site, pki) == after
 
 
-async def test_a_renewal_under_load_loses_no_request(door: Door, pki: Pki, tmp_path: Path) -> None:
+async def test_a_renewal_under_load_loses_no_request(access: AccessRules, pki: Pki, tmp_path: Path) -> None:
     """While certificates change again and again every client is served, under the one or the other."""
     both = await asyncio.to_thread(lambda: {der(pki.server), der(pki.renewed)})
     over = False
@@ -112,7 +112,7 @@ async def test_a_renewal_under_load_loses_no_request(door: Door, pki: Pki, tmp_p
             found.add(await shown(site, pki))
         return found
 
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         scrapers = [asyncio.create_task(scrape()) for _ in range(4)]
         for number in range(20):
             await asyncio.to_thread(put, (pki.renewed, pki.server)[number % 2], tmp_path)
@@ -123,7 +123,7 @@ async def test_a_renewal_under_load_loses_no_request(door: Door, pki: Pki, tmp_p
 
 
 async def test_clients_are_served_while_the_files_are_not_readable(
-    door: Door, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    access: AccessRules, pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file system that does not answer until the end leaves the known certificate in use."""
     known = await asyncio.to_thread(der, pki.server)
@@ -133,9 +133,9 @@ async def test_clients_are_served_while_the_files_are_not_readable(
         looking.set()
         over.wait()
 
-    monkeypatch.setattr(door.certificates, "_follow", hang)
-    monkeypatch.setattr("hostcollector.web.certificates.PATIENCE_SECONDS", 0.05)
-    async with serving(full_page(), door=door) as site:
+    monkeypatch.setattr(access.certificates, "_follow", hang)
+    monkeypatch.setattr("hostcollector.web.tls.PATIENCE_SECONDS", 0.05)
+    async with serving(full_page(), access=access) as site:
         await asyncio.to_thread(put, pki.renewed, tmp_path)
         try:
             assert [await shown(site, pki) for _ in range(3)] == [known] * 3

@@ -18,7 +18,7 @@ from tests.unit.web.test_admission import basic
 from tests.unit.web.test_passwords import hashed
 
 
-def test_the_door_changes_on_reload(tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
+def test_the_access_rules_change_on_reload(tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
     """SIGHUP puts new users in use; a wrong web-config is named in the log and the old one stays."""
     old, new = {"prometheus": hashed(b"old")}, {"prometheus": hashed(b"new")}
     file = web_config(tmp_path, tls_server_config=tls, basic_auth_users=old)
@@ -42,10 +42,10 @@ def test_an_open_page_is_warned_about_at_each_start(tmp_path: Path) -> None:
     for _ in range(2):
         with running_daemon(tmp_path, host="0.0.0.0") as daemon:
             assert daemon.end() == 0
-        assert daemon.log.read_text().count('level=warn msg="everybody who reaches 0.0.0.0:') == 1
+        assert daemon.log.read_text().count('level=warn msg="every client that reaches 0.0.0.0:') == 1
     with running_daemon(tmp_path) as daemon:
         assert daemon.end() == 0
-    assert "everybody who reaches" not in daemon.log.read_text()
+    assert "every client that reaches" not in daemon.log.read_text()
 
 
 def test_a_key_for_everybody_keeps_the_daemon_from_starting(tls: dict[str, Any], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
 from hostcollector.config.settings import Settings, WebSettings
 from hostcollector.web.application import Application
-from hostcollector.web.limits import Limits
+from hostcollector.web.clients import ClientLimits
 from hostcollector.web.server import Server
 from tests.fakes.collector import FakeCollector
 from tests.fakes.pages import full_page
@@ -52,7 +52,7 @@ async def test_a_client_that_leaves_in_mid_reply_leaves_no_trace(caplog: pytest.
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
     """A client that takes nothing of its page pins a few buffers only, and for a limited time."""
-    limits = Limits(requests=1, send_seconds=0.3, patience_seconds=0, crowded_seconds=600)
+    limits = ClientLimits(requests=1, send_seconds=0.3, patience_seconds=0, crowded_seconds=600)
     async with serving(full_page(), limits=limits) as site:
         site.encoder.page = BIG_PAGE
         with socket.socket() as lazy:
@@ -74,7 +74,7 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
 
 async def test_a_client_that_does_not_finish_its_request_is_cut_off() -> None:
     """A connection without a complete request, in its headers or before, is closed after the idle time."""
-    async with serving(full_page(), limits=Limits(idle_seconds=0.2, silent_seconds=0.2)) as site:
+    async with serving(full_page(), limits=ClientLimits(idle_seconds=0.2, silent_seconds=0.2)) as site:
         for beginning in (b"", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: "):
             reader, writer = await site.connect()
             writer.write(beginning)
@@ -84,7 +84,7 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_off() -> None:
 
 async def test_connections_are_limited() -> None:
     """While all have requests in flight a new connection is closed at once; afterwards there is room."""
-    async with serving(full_page(), limits=Limits(connections=2)) as site:
+    async with serving(full_page(), limits=ClientLimits(connections=2)) as site:
         site.encoder.gate.clear()
         busy = [await site.connect() for _ in range(2)]
         for _, writer in busy:
@@ -103,7 +103,7 @@ async def test_connections_are_limited() -> None:
 
 async def test_connections_that_ask_for_nothing_give_way() -> None:
     """Idle and half-finished clients over the limit keep nobody out: the oldest of them is cut off."""
-    async with serving(full_page(), limits=Limits(connections=3)) as site:
+    async with serving(full_page(), limits=ClientLimits(connections=3)) as site:
         opened = [await site.connect() for _ in range(9)]
         for _, writer in opened:
             writer.write(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
@@ -116,7 +116,7 @@ async def test_connections_that_ask_for_nothing_give_way() -> None:
 
 async def test_requests_in_flight_are_limited_but_probes_are_answered() -> None:
     """The request over the limit is told to come again; health is answered all the same."""
-    async with serving(full_page(), limits=Limits(requests=3, patience_seconds=0)) as site:
+    async with serving(full_page(), limits=ClientLimits(requests=3, patience_seconds=0)) as site:
         site.encoder.gate.clear()
         scrapes = [asyncio.create_task(site.client.get("/metrics")) for _ in range(3)]
         await until(lambda: len(site.collector.budgets) == 3)
@@ -226,7 +226,7 @@ async def test_a_site_is_exchanged_without_a_gap() -> None:
 
 async def test_closing_does_not_wait_for_what_hangs() -> None:
     """A request whose collection never ends is cut off when the server closes; closing twice is allowed."""
-    async with serving(None, limits=Limits(shutdown_seconds=0.1)) as site:
+    async with serving(None, limits=ClientLimits(shutdown_seconds=0.1)) as site:
         hanging = asyncio.create_task(site.client.get("/metrics"))
         await until(lambda: len(site.collector.budgets) == 1)
         await site.server.close()

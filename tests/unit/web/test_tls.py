@@ -8,25 +8,25 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hostcollector.web.door import Door
-from hostcollector.web.limits import Limits
+from hostcollector.web.access import AccessRules
+from hostcollector.web.clients import ClientLimits
 from tests.fakes.pages import full_page
 from tests.fakes.site import ended, serving, until
-from tests.unit.web.conftest import Pki, door_of
+from tests.unit.web.conftest import Pki, access_of
 
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 """How TLS begins."""
 
 
 @pytest.fixture
-def door(tls: dict[str, Any], tmp_path: Path) -> Door:
-    """Return a door with TLS alone."""
-    return door_of(tmp_path, tls_server_config=tls)
+def access(tls: dict[str, Any], tmp_path: Path) -> AccessRules:
+    """Return access rules with TLS alone."""
+    return access_of(tmp_path, tls_server_config=tls)
 
 
-async def test_the_page_is_served_under_tls_only(door: Door, pki: Pki) -> None:
+async def test_the_page_is_served_under_tls_only(access: AccessRules, pki: Pki) -> None:
     """A client that trusts the authority gets page and probes; one without TLS gets not a byte."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         assert site.server.urls == (f"https://{site.address}",)
         for path in ("/metrics", "/", "/-/healthy", "/-/ready"):
             assert (await site.client.get(path, ssl=pki.client_context())).status == 200
@@ -34,9 +34,9 @@ async def test_the_page_is_served_under_tls_only(door: Door, pki: Pki) -> None:
             await site.client.get(f"http://{site.address}/-/healthy")
 
 
-async def test_a_server_that_nobody_vouches_for_is_not_trusted(door: Door, pki: Pki) -> None:
+async def test_a_server_that_nobody_vouches_for_is_not_trusted(access: AccessRules, pki: Pki) -> None:
     """A client without the authority's certificate refuses the server's; the next client is served."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await site.client.get("/metrics", ssl=ssl.create_default_context())
         assert (await site.client.get("/metrics", ssl=pki.client_context())).status == 200
@@ -45,10 +45,10 @@ async def test_a_server_that_nobody_vouches_for_is_not_trusted(door: Door, pki: 
 @pytest.mark.parametrize("minimum", ["TLS12", "TLS13"])
 async def test_the_lowest_version_holds(minimum: str, tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
     """A client that speaks no more than TLS 1.2 is served unless 1.3 is the least."""
-    door = await asyncio.to_thread(door_of, tmp_path, tls_server_config={**tls, "min_version": minimum})
+    access = await asyncio.to_thread(access_of, tmp_path, tls_server_config={**tls, "min_version": minimum})
     old = pki.client_context()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         if minimum == "TLS12":
             assert (await site.client.get("/metrics", ssl=old)).status == 200
         else:
@@ -56,9 +56,11 @@ async def test_the_lowest_version_holds(minimum: str, tls: dict[str, Any], pki: 
                 await site.client.get("/metrics", ssl=old)
 
 
-async def test_a_request_in_the_same_breath_as_the_handshake_is_answered(door: Door, pki: Pki) -> None:
+async def test_a_request_sent_with_the_end_of_the_handshake_is_answered(
+    access: AccessRules, pki: Pki
+) -> None:
     """What a client sends together with the end of its handshake is not lost."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = pki.client_context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
         reader, writer = await site.connect()
@@ -80,18 +82,18 @@ async def test_a_request_in_the_same_breath_as_the_handshake_is_answered(door: D
 
 
 @pytest.mark.parametrize("beginning", [b"", HELLO], ids=["silent", "half a hello"])
-async def test_a_client_that_does_not_end_its_handshake_is_cut_off(beginning: bytes, door: Door) -> None:
+async def test_a_client_that_stays_in_its_handshake_is_cut_off(beginning: bytes, access: AccessRules) -> None:
     """Silence instead of a handshake ends with the connection, after the time that there is for one."""
-    async with serving(full_page(), door=door, limits=Limits(silent_seconds=0.2)) as site:
+    async with serving(full_page(), access=access, limits=ClientLimits(silent_seconds=0.2)) as site:
         reader, writer = await site.connect()
         writer.write(beginning)
         assert await ended(reader)
         writer.close()
 
 
-async def test_handshakes_count_as_connections(door: Door, pki: Pki) -> None:
+async def test_handshakes_count_as_connections(access: AccessRules, pki: Pki) -> None:
     """Where clients in their handshake fill the room, the oldest of them gives way to the next client."""
-    async with serving(full_page(), door=door, limits=Limits(connections=2)) as site:
+    async with serving(full_page(), access=access, limits=ClientLimits(connections=2)) as site:
         oldest, younger = await site.connect(), await site.connect()
         await until(lambda: len(site.server._clients) == 2)
         assert (await site.client.get("/-/healthy", ssl=pki.client_context())).status == 200
@@ -102,9 +104,9 @@ async def test_handshakes_count_as_connections(door: Door, pki: Pki) -> None:
 
 
 @pytest.mark.parametrize("beginning", [b"", HELLO], ids=["silent", "half a hello"])
-async def test_closing_does_not_wait_for_handshakes(beginning: bytes, door: Door) -> None:
+async def test_closing_does_not_wait_for_handshakes(beginning: bytes, access: AccessRules) -> None:
     """A client in its handshake is cut off when the server closes."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         reader, writer = await site.connect()
         writer.write(beginning)
         await until(lambda: len(site.server._clients) == 1)
@@ -113,9 +115,9 @@ async def test_closing_does_not_wait_for_handshakes(beginning: bytes, door: Door
         writer.close()
 
 
-async def test_closing_does_not_wait_for_farewells(door: Door, pki: Pki) -> None:
+async def test_closing_does_not_wait_for_farewells(access: AccessRules, pki: Pki) -> None:
     """A client that does not say goodbye to TLS is cut off when the server closes."""
-    async with serving(full_page(), door=door) as site:
+    async with serving(full_page(), access=access) as site:
         reader, writer = await asyncio.open_connection(
             site.address.host, site.address.port, ssl=pki.client_context()
         )

@@ -9,30 +9,30 @@ from typing import Any
 import pytest
 
 from hostcollector.base.errors import ConfigError
-from hostcollector.web.door import open_door
-from tests.unit.web.conftest import Pki, door_of, web_config
+from hostcollector.web.access import read_access_rules
+from tests.unit.web.conftest import Pki, access_of, web_config
 
 
 def problems(directory: Path, **sections: Any) -> tuple[str, ...]:
     """Return what is wrong with a web-config file and what it names."""
     file = web_config(directory, **sections)
     with pytest.raises(ConfigError) as caught:
-        open_door(file)
+        read_access_rules(file)
     assert caught.value.origin == str(file)
     return caught.value.problems
 
 
-def test_no_file_is_an_open_door() -> None:
+def test_no_file_means_neither_tls_nor_authentication() -> None:
     """Without a web-config there is neither TLS nor a question."""
-    door = open_door(None)
-    assert (door.scheme, door.certificates, door.headers) == ("http", None, {})
+    access = read_access_rules(None)
+    assert (access.scheme, access.certificates, access.headers) == ("http", None, {})
 
 
 def test_relative_paths_start_at_the_file(tls: dict[str, Any], tmp_path: Path) -> None:
     """As with the exporter toolkit, so that a directory can be moved as a whole."""
-    door = door_of(tmp_path, tls_server_config=tls)
-    assert door.config.tls_server_config is not None
-    assert door.config.tls_server_config.key_file == str(tmp_path / "tls.key")
+    access = access_of(tmp_path, tls_server_config=tls)
+    assert access.config.tls_server_config is not None
+    assert access.config.tls_server_config.key_file == str(tmp_path / "tls.key")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o666])
@@ -50,7 +50,7 @@ def test_a_key_for_everybody_is_refused(mode: int, tls: dict[str, Any], tmp_path
 def test_a_key_for_owner_and_group_is_in_order(mode: int, tls: dict[str, Any], tmp_path: Path) -> None:
     """The group is how an account reads a key that root owns."""
     (tmp_path / "tls.key").chmod(mode)
-    assert door_of(tmp_path, tls_server_config=tls).scheme == "https"
+    assert access_of(tmp_path, tls_server_config=tls).scheme == "https"
 
 
 def _absent(_pki: Pki, directory: Path) -> None:
