@@ -106,7 +106,7 @@ class LibvirtState(Source):
         self._clock = clock
 
     def read(self, request: Request) -> Reading:
-        """Return states, reasons and counts. If a guest gave no answer, it has no series and counts are left out.
+        """Return states, reasons and counts. A guest without an answer has no series; counts are left out then.
 
         Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer.
         """
