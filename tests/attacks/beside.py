@@ -1,4 +1,4 @@
-"""What goes on beside an attack: a good scraper, somebody who probes, and a look at the memory."""
+"""What goes on beside an attack: a good scraper, a prober, and a look at the memory."""
 
 import gzip
 import http.client

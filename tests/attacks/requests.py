@@ -123,7 +123,7 @@ def random_selections(victim: Victim, clock: Clock) -> None:
 
 
 def wrong_passwords(victim: Victim, clock: Clock) -> None:
-    """Guess passwords of somebody who exists, from many addresses."""
+    """Guess passwords of a user that exists, from many addresses."""
 
     def request(choice: Random) -> bytes:
         guess = base64.b64encode(f"{victim.user}:{choice.random()}".encode()).decode()

@@ -1,4 +1,4 @@
-"""No client takes the page away: whoever scrapes beside an attack is served, and memory stays bounded."""
+"""No client takes the page away: scrapes during an attack are served, and memory stays bounded."""
 
 from pathlib import Path
 

@@ -77,7 +77,7 @@ class Victim:
             raise
 
     def request(self, path: str, *headers: str, method: str = "GET") -> bytes:
-        """Return a request of somebody who may ask."""
+        """Return a request with the right password."""
         known = [f"{name}: {value}" for name, value in self.credentials.items()]
         return "\r\n".join(
             [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *known, *headers, "", ""]

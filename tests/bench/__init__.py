@@ -10,7 +10,7 @@ keep 1.7 to 2.0 cores busy for 650 to 770 ms with balloons and 420 to 440 ms wit
 eight are made side by side and whether each asks for 4, 8 or 16 guests; one at a time they take 1,245 and
 770 ms.
 
-What helped: not asking balloons that cannot have news (two commands of five); rtnetlink without a library
+What helped: no query of balloons that cannot have news (two commands of five); rtnetlink without a library
 (9 MiB, and a tenth of the time); label sets and their texts that are made once per guest and shared by
 families (8 MiB at 300 guests, and a tenth of writing the page); not holding on to the samples of the last
 collection.

@@ -71,10 +71,10 @@ class Processes:
 def measure(name: str, url: str, processes: Processes, scrapes: int, pause: float = PAUSE_SECONDS) -> Cost:
     """Scrape `url` every `pause` seconds after its last answer, and return what that cost.
 
-    What the guests' QEMUs use besides, while nobody asks them, is measured first and taken off.
+    What the guests' QEMUs use without queries is measured first and taken off.
     """
     at_rest = idle_cpu(processes.guests)
-    get(url)  # connections are made and caches are warm for everybody
+    get(url)  # connections are made and caches are warm for all
     parts = ([processes.exporter], [processes.libvirtd], processes.guests)
     before, began = [cpu_seconds(part) for part in parts], time.perf_counter()
     times, page = [], b""

@@ -61,7 +61,7 @@ class Work(Source):
 
 
 class HungDatabase:
-    """Takes every connection and answers none, but for the first one, which is told `rows`."""
+    """Takes every connection and answers none, but for the first one, which gets `rows`."""
 
     def __init__(self, path: Path, rows: Rows | None = None) -> None:
         self.swallowed: Counter[str] = Counter()

@@ -88,11 +88,11 @@ class Trial:
         uuids = [guest.guest.uuid for guest in self.others]
         disks, vcpus = (_uuids(page, name) for name in (DISK, VCPU))
         accused = {dict(labels)["uuid"] for labels, value in page.all(ACCUSED).items() if value}
-        everybody = [guest.guest.uuid for guest in (*self.hung, *self.others)]
+        all_guests = [guest.guest.uuid for guest in (*self.hung, *self.others)]
         up = page.all("libvirt_up")
         return [
             f"{sum(uuid in disks for uuid in uuids)} of {len(uuids)}",
-            f"{sum(uuid in vcpus for uuid in everybody)} of {len(everybody)}",
+            f"{sum(uuid in vcpus for uuid in all_guests)} of {len(all_guests)}",
             str(sum(uuid in accused for uuid in uuids)),
             " ".join(f"{value:g}" for value in page.all(STUCK).values()),
             " ".join(f"{value:g}" for value in up.values()),

@@ -1,6 +1,6 @@
 """A collector that starts while libvirt holds the lock of one guest: how soon it shows the others.
 
-The guest's QEMU is frozen, which stands for uninterruptible sleep, and then destroyed: libvirt waits for its
+The guest's QEMU is frozen, which simulates uninterruptible sleep, and then destroyed: libvirt waits for its
 end with the lock held, for longer than a minute.
 """
 

@@ -43,8 +43,8 @@ def main(revision: str) -> int:
         print(f"{revision} and {OWN}: {PAIRS} pairs of {SCRAPES} scrapes each\n{HEADINGS}", flush=True)
         pairs = []
         for number in range(PAIRS):
-            order = (base, OWN) if number % 2 == 0 else (OWN, base)
-            costs = {tree: _cost(fleet, tree) for tree in order}
+            turn = (base, OWN) if number % 2 == 0 else (OWN, base)
+            costs = {tree: _cost(fleet, tree) for tree in turn}
             pairs.append((costs[base], costs[OWN]))
             print(_row(number + 1, *pairs[-1]), flush=True)
     print(_summary("CPU per scrape", [(old.exporter_cpu, new.exporter_cpu) for old, new in pairs]))

@@ -89,7 +89,7 @@ def main(minutes: float) -> int:
     if reason := laboratory.missing():
         print(reason, file=sys.stderr)
         return 1
-    # Whoever ends it, and also where a shell has it ignore SIGINT, the guests end with it.
+    # Any end of it, also where a shell has it ignore SIGINT, ends the guests.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     results: list[Result] = []
@@ -107,7 +107,7 @@ def main(minutes: float) -> int:
 
 def soak(on: Scene, current: Row, seconds: float, measurements: list[Measurement]) -> None:
     """Make trouble until the time is over, with a measurement after each."""
-    began = told = time.monotonic()
+    began = shown = time.monotonic()
     told_wrong = 0
     for trouble in itertools.cycle(TROUBLES):
         try:
@@ -118,8 +118,8 @@ def soak(on: Scene, current: Row, seconds: float, measurements: list[Measurement
         time.sleep(REST_SECONDS)
         now = time.monotonic()
         measurements.append(Measurement(now - began, Footprint.of(on.watched.served.child.pid)))
-        if now - told >= 60:
-            told = now
+        if now - shown >= 60:
+            shown = now
             print(measurements[-1].line(), *current.scraping.wrong[told_wrong:][:5], sep="\n  ", flush=True)
             told_wrong = len(current.scraping.wrong)
         if now - began >= seconds:

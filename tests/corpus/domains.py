@@ -45,7 +45,7 @@ def compare(text: str) -> Comparison | None:
     root = _root(text)
     if root is None or root.tag != "domain":
         return None
-    told = Counter(_plain(root))
+    shown = Counter(_plain(root))
     try:
         domain = parse(text)
     except DomainXmlError as error:
@@ -55,8 +55,8 @@ def compare(text: str) -> Comparison | None:
     unread = {f"<{tag}>" for tag in devices - READ - {"emulator"}}
     limited = {"<bandwidth> of an interface" for _ in root.iterfind("devices/interface/bandwidth")}
     return Comparison(
-        lost=tuple(sorted((told - read).elements())),
-        invented=tuple(sorted((read - told).elements())),
+        lost=tuple(sorted((shown - read).elements())),
+        invented=tuple(sorted((read - shown).elements())),
         unread=tuple(sorted(unread | limited)),
         remarks=domain.remarks,
     )

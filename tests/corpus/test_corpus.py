@@ -31,7 +31,7 @@ def test_what_a_domain_loses_is_named() -> None:
 
 
 def test_devices_without_a_reading_are_named() -> None:
-    """What no reader looks for is told apart from what one has lost."""
+    """What no reader looks for is listed apart from what one has lost."""
     found = domains.compare((CORPUS / "domains" / "unread.xml").read_text())
     assert found is not None
     assert found.unread == ("<filesystem>", "<tpm>", "<vsock>")

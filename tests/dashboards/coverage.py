@@ -31,7 +31,7 @@ class Line:
 
     @property
     def where(self) -> str:
-        """Where the data is, or why there is none; empty where nobody knows."""
+        """Where the data is, or why there is none; empty if unknown."""
         if self.live.series:
             return "live and recorded" if self.recorded.series else "live"
         return "recorded" if self.recorded.series else reason(self.live.question)

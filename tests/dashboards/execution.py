@@ -23,7 +23,7 @@ class Answer:
 def answered(url: str, *, interval: str = "5m", span: str = "1h") -> Iterator[Answer]:
     """Yield what a Prometheus says now to everything that the boards ask, with all of it chosen.
 
-    `interval` stands for Grafana's rate interval: at least four scrapes. `span` stands for the time range.
+    `interval` is Grafana's rate interval: at least four scrapes. `span` is the time range.
     """
     for question in questions():
         expr = filled_in(question.expr, interval=interval, span=span)

@@ -16,7 +16,7 @@ from tests.lab.served import serving
 from tests.lab.workload import Workload
 
 INTERVAL = "20s"
-"""What stands for Grafana's rate interval: many scrapes of one second."""
+"""Grafana's rate interval in these tests: many scrapes of one second."""
 _WORK = Workload(
     read_bytes=MIB,
     write_bytes=MIB,
@@ -47,7 +47,7 @@ def guests() -> list[Guest]:
             disks=(Disk(iotune=_EACH),),
             workload=_WORK,
         ),
-        Guest.idle("boards-nobody"),
+        Guest.idle("boards-unowned"),
     ]
 
 

@@ -23,7 +23,7 @@ UNITS = frozenset(
 
 
 def test_the_committed_boards_are_what_the_source_makes(tmp_path: Path) -> None:
-    """Nobody edits the JSON by hand: `make dashboards` writes the same again."""
+    """The JSON is not edited by hand: `make dashboards` writes the same again."""
     command = [sys.executable, "-W", "ignore", "-m", "dashboards.src", str(tmp_path)]
     subprocess.run(command, check=True, cwd=DASHBOARDS.parent)
     names = [path.name for path in FILES]
@@ -55,9 +55,9 @@ def test_the_data_source_is_chosen_on_the_board(name: str, board: Json) -> None:
         "Data source",
         "prometheus",
     )
-    asking = [*panels(board), *variables(board), *board["annotations"]["list"]]
-    asking += [target for panel in panels(board) for target in panel["targets"]]
-    assert {each["datasource"]["uid"] for each in asking} == {"${datasource}"}
+    polling = [*panels(board), *variables(board), *board["annotations"]["list"]]
+    polling += [target for panel in panels(board) for target in panel["targets"]]
+    assert {each["datasource"]["uid"] for each in polling} == {"${datasource}"}
 
 
 @each_board

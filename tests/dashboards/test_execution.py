@@ -66,7 +66,7 @@ def test_recordings_have_series(live_url: str) -> None:
 
 
 def test_recorded_faults_fire(recorded_url: str) -> None:
-    """What is wrong on the simulated hosts is told by the alerts for it, with guest and tenant."""
+    """What is wrong on the simulated hosts fires its alerts, with guest and tenant."""
 
     def firing() -> set[tuple[str, str, str]]:
         return {

@@ -53,5 +53,5 @@ def test_a_reason_is_about_some_query(part: str) -> None:
     ],
 )
 def test_mistakes_are_found(expr: str, complaint: str) -> None:
-    """A misspelt name, a label that is not there, a counter taken for a value: each is told."""
+    """A misspelt name, a label that is not there, a counter taken for a value: each is reported."""
     assert any(complaint in found for found in complaints(read(expr)))

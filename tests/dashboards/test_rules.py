@@ -23,7 +23,7 @@ def test_an_alert_is_complete(alert: Alert) -> None:
 
 @each_alert
 def test_an_alert_about_a_guest_names_it_and_its_tenant(alert: Alert) -> None:
-    """Whoever is called at night reads at once whose guest it is."""
+    """The summary names guest and tenant."""
     about_guests = "libvirt_domain_" in alert.query
     named = {label for label in ("tenant", "domain") if f"$labels.{label}" in alert.annotations["summary"]}
     if alert.name == "GuestUnassigned":

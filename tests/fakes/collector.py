@@ -31,7 +31,7 @@ class FakeCollector:
 
 
 class CountingEncoder:
-    """The real encoder, but it counts, with its gate closed it waits, and `page` stands in for its work."""
+    """The real encoder, but it counts, with its gate closed it waits, and `page` replaces its work."""
 
     def __init__(self) -> None:
         self.encodings: list[tuple[Format, frozenset[str] | None]] = []

@@ -48,7 +48,7 @@ SWITCH_SCHEMA = {
 
 
 def texts(**entries: str) -> list[Any]:
-    """Return a map as the protocol writes it; underscores in the keys stand for hyphens."""
+    """Return a map as the protocol writes it; underscores in the keys become hyphens."""
     return ["map", [[key.replace("_", "-"), value] for key, value in entries.items()]]
 
 

@@ -1,7 +1,7 @@
 """A libvirt daemon with guests that hang on command, behaving as libvirt 9.0 was measured to.
 
 The first call that meets a stuck monitor never returns and holds the guest's job; later NOWAIT calls step
-over it; controlInfo tells how long the monitor has been occupied, unless the guest's very lock is held.
+over it; controlInfo returns how long the monitor has been occupied, unless the guest's very lock is held.
 """
 
 import threading
@@ -33,7 +33,7 @@ class FakeDomain:
         self.uuid = uuid
         self.calls = 0
         self.refuses = False
-        """Whether libvirt does not tell the definition."""
+        """Whether libvirt does not return the definition."""
         self.counts = True
         """Whether QEMU counts what the disk does."""
         self._monitor = threading.Event()
@@ -46,7 +46,7 @@ class FakeDomain:
         self.xml = f"<domain type='kvm' id='1'><name>{uuid[-4:]}</name><uuid>{uuid}</uuid></domain>"
 
     def meet(self) -> None:
-        """Let the next call find that somebody else is asking the monitor in that moment."""
+        """Let the next call find the monitor busy with another client's command."""
         self._met += 1
 
     def end(self) -> None:
@@ -54,7 +54,7 @@ class FakeDomain:
         self._ended = True
 
     def occupy(self) -> None:
-        """Be in the middle of somebody else's command, until freed."""
+        """Be busy with another client's command, until freed."""
         self._occupied_since = time.monotonic()
 
     def stick(self) -> None:
@@ -72,7 +72,7 @@ class FakeDomain:
         self._unlocked.set()
 
     def UUIDString(self) -> str:  # noqa: N802 - libvirt's name
-        """Return the UUID, without asking anybody."""
+        """Return the UUID, without a query."""
         return self.uuid
 
     def name(self) -> str:
@@ -120,7 +120,7 @@ class FakeDomain:
         return {"state.state": RUNNING, "state.reason": BOOTED}
 
     def stats(self) -> dict[str, Any]:
-        """Return a record; a partial one while somebody else holds the job."""
+        """Return a record; a partial one while another client holds the job."""
         self._unlocked.wait()
         self.calls += 1
         record = {"balloon.current": 1024, "block.count": 1, "block.0.name": "vda"}
@@ -145,7 +145,7 @@ class FakeConnection:
         self._domains = daemon.domains
 
     def registerCloseCallback(self, _callback: Callable[..., None], _opaque: object) -> None:  # noqa: N802
-        """Take a callback that nobody will call."""
+        """Take a callback that is never called."""
 
     def unregisterCloseCallback(self) -> None:  # noqa: N802
         """Forget it."""
@@ -241,12 +241,12 @@ class FakeLibvirt:
         self._speaks.clear()
 
     def happens(self, domain: FakeDomain, kind: int, *details: int) -> None:
-        """Tell whoever listens of an event: its kind (``VIR_DOMAIN_EVENT_ID_LIFECYCLE``) and its details."""
+        """Send an event to the listeners: its kind (``VIR_DOMAIN_EVENT_ID_LIFECYCLE``) and its details."""
         for callback in self.callbacks.get(kind, ()):
             callback(None, domain, *details, None)
 
     def open(self, _uri: str) -> FakeConnection:
-        """Stand in for `libvirt.openReadOnly`."""
+        """Replace `libvirt.openReadOnly`."""
         self.opened += 1
         return FakeConnection(self)
 

@@ -54,7 +54,7 @@ def attachment(name: str, switch: str, vlan: object, **more: object) -> dict[str
 
 
 class FakeNdfc(FakeService):
-    """Serves two networks in one VRF to whoever has logged in."""
+    """Serves two networks in one VRF to clients that have logged in."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__(context)

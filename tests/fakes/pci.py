@@ -1,6 +1,6 @@
 """A host's PCI devices in ``/sys`` built by hand, in the shape of Linux 6.12: a port above each device.
 
-Files that must never be opened are there too: `opened_below` tells whether anybody did.
+Files that must never be opened are there too: `opened_below` says whether a reader did.
 """
 
 import os

@@ -20,7 +20,7 @@ BASIC = f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
 
 
 def keep_password(path: Path, text: str = PASSWORD) -> None:
-    """Write a file with a password that nobody else may read."""
+    """Write a file with a password that no other account may read."""
     path.touch(0o600)
     path.write_text(text)
 
@@ -119,7 +119,7 @@ class FakeService:
 
     async def _emptied(self) -> None:
         """Wait until nothing is open: what a loop leaves behind fails some other test much later."""
-        selector = self._loop._selector  # type: ignore[attr-defined] # the loop itself does not tell
+        selector = self._loop._selector  # type: ignore[attr-defined] # the loop itself has no face for it
         while len(selector.get_map()) > 1:  # noqa: ASYNC110 - there is no event for it; 1 is the loop's own
             await asyncio.sleep(0.001)
 
@@ -127,5 +127,5 @@ class FakeService:
         self.requests[request.path] += 1
         try:
             return await self.misbehave.get(request.path, self.respond)(request)
-        except ConnectionError:  # the client has gone, and nobody is to hear of it
+        except ConnectionError:  # the client has gone, which is no error here
             return web.Response()

@@ -16,7 +16,7 @@ def identity(member: Guest) -> tuple[str, str, str]:
 
 
 def hypervisor() -> Snapshot:
-    """Return three guests of one tenant and of nobody: one well, one blocked, one unreadable."""
+    """Return three guests, of one tenant and of none: one well, one blocked, one unreadable."""
     return Snapshot(
         taken_at=1_700_000_000.0,
         families=(

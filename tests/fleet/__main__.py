@@ -30,7 +30,7 @@ PROGRAMS = (
     "prometheus",
     "promtool",
 )
-# Killed with whoever started it, and everything inside with it.
+# Killed with the process that started it, and everything inside with it.
 ISOLATED = (
     *("setpriv", "--pdeathsig", "KILL"),
     *(

@@ -16,7 +16,7 @@ class Fault:
     alert: str
     severity: str
     inject: Callable[[Host], object]
-    mend: Callable[[Host], object]
+    repair: Callable[[Host], object]
     guest: str | None = None
     """The guest that it is about; None for the whole host."""
     labels: tuple[tuple[str, str], ...] = ()

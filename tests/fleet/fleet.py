@@ -42,12 +42,12 @@ class Fleet:
 
     @property
     def prometheus(self) -> Path:
-        """The directory that stands for Prometheus's /etc/prometheus."""
+        """The directory used as Prometheus's /etc/prometheus."""
         return self.directory / "prometheus"
 
     @property
     def grafana(self) -> Path:
-        """The directory that stands for Grafana's own ones."""
+        """The directory used as Grafana's own ones."""
         return self.directory / "grafana"
 
 

@@ -82,7 +82,7 @@ def test_a_configured_prometheus_is_left_alone(deployed: Fleet, monitoring: Moni
 def test_a_fault_fires_its_alert_and_no_other(
     deployed: Fleet, monitoring: Monitoring, fault: Fault, position: int
 ) -> None:
-    """With tenant, guest, host, rack and region; nothing fires before, and nothing after it is mended."""
+    """With tenant, guest, host, rack and region; nothing fires before, and nothing after it is fixed."""
     host = deployed.hosts[position]
     until(lambda: not monitoring.firing(), 60.0, "a fleet without alerts")
     expected = frozenset(_labels(host, fault).items())
@@ -98,7 +98,7 @@ def test_a_fault_fires_its_alert_and_no_other(
         until(fires, 60.0, f"{fault.alert} with {dict(expected)} among {[dict(labels) for labels in seen]}")
         seconds = time.monotonic() - started
     finally:
-        fault.mend(host)
+        fault.repair(host)
 
     def silent() -> bool:
         firing = monitoring.firing()

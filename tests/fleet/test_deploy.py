@@ -1,4 +1,4 @@
-"""The first deployment: a check that tells the truth, a deployment, and nothing to do afterwards."""
+"""The first deployment: a check that predicts its changes, a deployment, and nothing to do afterwards."""
 
 from collections.abc import Mapping
 

@@ -83,7 +83,7 @@ def test_the_page_is_complete_under_the_sandbox(deployed: Fleet) -> None:
 
 
 def test_the_state_directory_is_the_services_own(deployed: Fleet) -> None:
-    """Baselines are written there under the sandbox, and nobody else looks at them."""
+    """Baselines are written there under the sandbox, unreadable for other accounts."""
     for host in deployed.hosts:
         assert host.run("stat", "--format=%U %a", STATE) == "hostcollector 700"
         enter = ("nsenter", "--mount", f"--target={_main_pid(host)}", "setpriv", "--reuid=hostcollector")

@@ -24,8 +24,8 @@ def main(name: str, seconds: str) -> None:
         for number, seed in enumerate(target.seeds):
             (corpus / f"seed-{number}").write_bytes(seed)
         limits = (f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}")
-        told = ("-verbosity=0", "-print_final_stats=1", f"-artifact_prefix={ARTEFACTS}/")
-        atheris.Setup([sys.argv[0], str(corpus), *limits, *told], target.feed)
+        shown = ("-verbosity=0", "-print_final_stats=1", f"-artifact_prefix={ARTEFACTS}/")
+        atheris.Setup([sys.argv[0], str(corpus), *limits, *shown], target.feed)
         atheris.Fuzz()
 
 

@@ -94,18 +94,18 @@ def _ovsdb_stream(data: bytes) -> None:
 def _ovsdb_row(data: bytes) -> None:
     kinds = dict(zip(("name", "ids", "external_ids", "tag"), (*ColumnKind, *ColumnKind), strict=False))
     with suppress(ValueError, RecursionError, SourceMalformedError):
-        told = json.loads(data)
-        changed_row(read_row(told, kinds), told, kinds)
+        shown = json.loads(data)
+        changed_row(read_row(shown, kinds), shown, kinds)
 
 
 def _redfish(data: bytes) -> None:
     with suppress(ValueError, RecursionError, SourceMalformedError):
-        told = json.loads(data)
+        shown = json.loads(data)
         tally = Tally(_ATLAS, Gaps(), now=2e9, patience=300.0)
         with suppress(SourceMalformedError):
-            tally.add_report("/report", told)
-        complaint_of(told)
-        document = {"@odata.id": "/", **told} if isinstance(told, dict) else told
+            tally.add_report("/report", shown)
+        complaint_of(shown)
+        document = {"@odata.id": "/", **shown} if isinstance(shown, dict) else shown
         for kind in Kind:
             tally.add_resource(f"/{kind}", resource(document, f"/{kind}"))
         sensors.meanings({"/sensor": resource(document, "/sensor")}, ("DRAM_0",), Gaps())

@@ -1,4 +1,4 @@
-"""The demo: five guests of two tenants and of nobody, the collector, Prometheus, and a live table.
+"""The demo: five guests, of two tenants and of none, the collector, Prometheus, and a live table.
 
 It ends with Ctrl-C, or by itself after DEMO_SECONDS; `--down` cleans up after one that was killed.
 """
@@ -74,7 +74,7 @@ def _demonstrate() -> int:
 
 
 def _start(traces: Traces) -> tuple[str, Prometheus]:
-    """Start everything in order; return the collector's address and the Prometheus."""
+    """Start everything in turn; return the collector's address and the Prometheus."""
     if traces.private:
         print("[1/5] starting a private libvirtd: none answers on qemu:///system ...", flush=True)
         hypervisor: Hypervisor = PrivateHypervisor.start(traces.directory)
@@ -129,7 +129,7 @@ def _watch(page: str, seconds: float | None, traces: Traces) -> int:
         table.wait(10)
         return 0
     except KeyboardInterrupt:
-        table.wait(10)  # the terminal has told it too
+        table.wait(10)  # the terminal has signalled it too
         return 0
 
 

@@ -1,4 +1,4 @@
-"""A guest whose QEMU not even SIGKILL ends, which stands for uninterruptible sleep."""
+"""A guest whose QEMU not even SIGKILL ends, which simulates uninterruptible sleep."""
 
 import re
 from collections.abc import Iterator

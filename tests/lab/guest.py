@@ -1,4 +1,4 @@
-"""The description of a guest by a few parameters, and the libvirt domain that it stands for."""
+"""The description of a guest by a few parameters, and the libvirt domain that it becomes."""
 
 import uuid
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A Debian kernel to boot without installing it: its package unpacked, its modules in order, an initramfs."""
+"""A Debian kernel to boot without installing it: its package unpacked, modules, an initramfs."""
 
 import lzma
 import re
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 
 def unpack_kernel(name: str, tree: Path) -> None:
-    """Download the kernel package that `name`, such as linux-image-amd64, stands for, into a new tree."""
+    """Download the kernel package that `name`, such as linux-image-amd64, depends on, into a new tree."""
     depends = run("apt-cache", "depends", name, cwd=tree.parent).decode()
     package = re.findall(r"Depends: (linux-image-\S+)", depends)
     if not package:

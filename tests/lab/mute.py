@@ -1,4 +1,4 @@
-"""QEMUs that hang where nobody sees it: the main thread sleeps as one that waits for work, and never wakes.
+"""QEMUs that hang unseen: the main thread sleeps as one that waits for work, and never wakes.
 
 A stopped process, or one in uninterruptible sleep, shows in /proc; a deadlock or a wait for a lost answer
 does not. Here the main thread is made to call pause(2), by ptrace(2), in place of the poll(2) that it is in;

@@ -1,4 +1,4 @@
-"""Processes of our own: started, told from strangers, ended, waited for."""
+"""Processes of our own: started, distinguished from others, ended, waited for."""
 
 import os
 import signal

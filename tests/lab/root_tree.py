@@ -12,7 +12,7 @@ TREES = CACHE / "trees"
 LIBVIRT = ("iproute2", "libvirt-clients", "libvirt-daemon-system", "qemu-system-x86")
 """What makes a tree a hypervisor's."""
 # A mirror may lag behind; what it has is signed all the same.
-# Documentation and translations are half of the files and read by nobody here.
+# Documentation and translations are half of the files and not read here.
 OPTIONS = (
     *("--variant=minbase", "--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"'),
     '--aptopt=Acquire::Check-Valid-Until "false"',
@@ -23,7 +23,7 @@ OPTIONS = (
 def root_tree(use: str, codename: str, packages: Iterable[str]) -> Path:
     """Return a release's root tree with the packages; it is made where the cache lacks it.
 
-    `use` tells trees of a release apart; one with other packages for the same use takes the place of the old.
+    `use` distinguishes trees of a release; one with other packages for the same use replaces the old.
     """
     name = f"{use}-{codename}"
     include = f"--include={','.join(packages)}"

@@ -54,7 +54,7 @@ def _vhost_user(socket: Path) -> str:
 def test_guests_without_counted_disks_are_no_trouble(
     boot_all: BootAll, hypervisor: PrivateHypervisor, sockets: list[Path], tmp_path: Path
 ) -> None:
-    """They answer, their balloon and job are told, and their disk's absence is a fact and no gap."""
+    """They answer, their balloon and job are shown, and their disk's absence is a fact and no gap."""
     odd = [
         Guest(
             name="odd-vhost-user",

@@ -61,7 +61,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_two_builds_give_the_same_bytes(artefacts: tuple[Path, Path]) -> None:
-    """Whoever builds the same commit can compare what is shipped with what it was made from."""
+    """A build of the same commit can be compared with what is shipped."""
     first, second = ({file.name: file.read_bytes() for file in folder.iterdir()} for folder in artefacts)
     assert len(first) == 4
     assert [name for name in first if first[name] != second.get(name)] == []

@@ -22,7 +22,7 @@ OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 def _both_formats(served: Served) -> tuple[Page, str]:
-    """Return one collection as text and as OpenMetrics: how long it took tells it from any other one."""
+    """Return one collection as text and as OpenMetrics, recognised by how long it took."""
     request = urllib.request.Request(f"{served.url}/metrics", headers=OPENMETRICS)
     found: list[str] = []
 
@@ -44,7 +44,7 @@ def test_a_real_page_is_read_by_everybody(
             Guest.idle(
                 "page-nova", metadata=nova(project_id="p1", project_name=HOSTILE, instance_name=HOSTILE)
             ),
-            Guest.idle("page-nobody"),
+            Guest.idle("page-unowned"),
         ]
     )
     guests[0].account()

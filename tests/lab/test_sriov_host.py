@@ -128,8 +128,8 @@ def test_a_passed_through_display_is_its_guests_gpu(findings: Findings) -> None:
         "mode": "passthrough",
     }
     (pci,) = page.all("libvirt_domain_pci_info", pci_address=findings.display)
-    told = {key: dict(pci)[key] for key in ("driver", "iommu_group", "reset_method", "upstream_port")}
-    assert told == {
+    reported = {key: dict(pci)[key] for key in ("driver", "iommu_group", "reset_method", "upstream_port")}
+    assert reported == {
         "driver": "vfio-pci",
         "iommu_group": shown["iommu_group"],
         "reset_method": shown.get("reset_method", ""),

@@ -160,7 +160,7 @@ static void touch_memory(long long bytes, struct done *done) {
     done->touched_bytes = bytes;
 }
 
-/* Broadcast frames of the local experimental EtherType, which nobody answers. */
+/* Broadcast frames of the local experimental EtherType, which no host answers. */
 static void send_packets(long long packets, long long bytes, struct done *done) {
     long long rate = wanted("WORK_PACKETS_PER_SECOND");
     static unsigned char frame[65536] = {[0 ... 5] = 0xff, [6] = 0x52, [7] = 0x54, [12] = 0x88, [13] = 0xb5};

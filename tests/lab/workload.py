@@ -123,13 +123,13 @@ class Account:
     @classmethod
     def parse(cls, line: str) -> "Account":
         """Read the JSON that follows ``@account`` on the serial line."""
-        told = json.loads(line)
+        shown = json.loads(line)
         return cls(
-            phase=told["phase"],
-            uptime=told["uptime"],
-            disks={name: DiskAccount(**counts) for name, counts in told["disks"].items()},
-            cpus=tuple(CpuAccount(**counts) for counts in told["cpus"]),
-            nics={name: NicAccount(**counts) for name, counts in told["nics"].items()},
-            memory=MemoryAccount(**told["memory"]),
-            done=Done(**{**told["done"], "cpu_seconds": tuple(told["done"]["cpu_seconds"])}),
+            phase=shown["phase"],
+            uptime=shown["uptime"],
+            disks={name: DiskAccount(**counts) for name, counts in shown["disks"].items()},
+            cpus=tuple(CpuAccount(**counts) for counts in shown["cpus"]),
+            nics={name: NicAccount(**counts) for name, counts in shown["nics"].items()},
+            memory=MemoryAccount(**shown["memory"]),
+            done=Done(**{**shown["done"], "cpu_seconds": tuple(shown["done"]["cpu_seconds"])}),
         )

@@ -5,7 +5,7 @@ from tests.simulated.gpu_host import GpuHost
 
 
 def test_nothing_grows(host: GpuHost) -> None:
-    """Reading and asking again and again leaves no thread, no session and no file behind, and no memory."""
+    """Reading and polling again and again leaves no thread, no session and no file behind, and no memory."""
     host.client.settle(20)
     host.stop()
     host.start(BETWEEN_PORTS)

@@ -1,4 +1,4 @@
-"""The page of a host with eight GPUs: every series is its guest's and its tenant's, or nobody's."""
+"""The page of a host with eight GPUs: every series is its guest's and its tenant's, or the host's."""
 
 from pathlib import Path
 
@@ -38,15 +38,15 @@ def test_every_series_has_the_right_owner(host: GpuHost) -> None:
 
 
 def test_host_series_of_a_guests_gpu_say_only_what_it_is(host: GpuHost) -> None:
-    """No reading of a GPU that has a guest stands on a series without the guest."""
-    told = {
+    """No reading of a GPU that has a guest is on a series without the guest."""
+    shown = {
         one.name for one in series_of(host.settled()) if one.labels.get("gpu") in PASSED and not one.tenant
     }
-    assert told == {"hostcollector_host_gpu_bmc_info"}
+    assert shown == {"hostcollector_host_gpu_bmc_info"}
 
 
 def test_power_comes_from_whoever_sees_the_gpu(host: GpuHost) -> None:
-    """Passed-through GPUs have the BMC's power, the others the driver's; nothing is told twice."""
+    """Passed-through GPUs have the BMC's power, the others the driver's; nothing is shown twice."""
     for gpu in host.bmc.baseboard.gpus:
         gpu.power = 400.0
     snapshot = host.settled()

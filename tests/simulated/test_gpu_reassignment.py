@@ -49,13 +49,13 @@ def test_nothing_asked_before_is_shown_to_the_next_tenant(host: GpuHost) -> None
     host.settled()
     held = host.client.current()[0]
     given_to_next(host)
-    # The answer that stands is from before: the client is kept from getting another one.
+    # The last answer is from before: the client is kept from getting another one.
     host.client.close()
     host.client.wait_closed(20)
     page = host.snapshot()
     assert min(part.asked_at for part in held.parts) <= host.now()
-    told = {one.name for one in series_of(page) if one.domain == "next" and "power" in one.name}
-    assert "libvirt_domain_gpu_power_watts" not in told
+    reported = {one.name for one in series_of(page) if one.domain == "next" and "power" in one.name}
+    assert "libvirt_domain_gpu_power_watts" not in reported
     assert values(page, "libvirt_domain_gpu_observable", source="redfish")["next", GPU] == 0.0
 
 
@@ -68,7 +68,7 @@ def test_energy_adds_up_to_what_the_bmc_counted(host: GpuHost) -> None:
     shown += [values(used(host, reading), ENERGY) for _ in range(5)][-1]["train", GPU]
     given_to_next(host)
     host.snapshot()
-    used(host, reading)  # in this reading the GPU changed hands: it is nobody's
+    used(host, reading)  # in this reading the GPU changed hands: it is unassigned
     shown += [values(used(host, reading), ENERGY) for _ in range(5)][-1]["next", GPU]
     counted = host.bmc.baseboard.gpus[0].energy - start
     assert counted == 11 * reading

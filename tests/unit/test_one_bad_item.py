@@ -1,6 +1,6 @@
 """One bad item in a list that others give costs itself only: every parser keeps its good neighbours.
 
-Whatever stands in place of an item is generated, whereever in the list it stands.
+Whatever is in place of an item is generated, at any place of the list.
 """
 
 from collections.abc import Callable, Mapping

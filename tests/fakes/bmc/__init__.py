@@ -20,7 +20,7 @@ class Tree(Protocol):
 
 
 class FakeBmc(FakeService):
-    """Serves a baseboard to whoever has a session. `misbehave` changes what a path answers."""
+    """Serves a baseboard to clients with a session. `misbehave` changes what a path answers."""
 
     def __init__(self, context: ssl.SSLContext | None, baseboard: Baseboard | None = None) -> None:
         super().__init__(context)

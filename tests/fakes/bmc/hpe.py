@@ -1,4 +1,4 @@
-"""A server with accelerators in its slots: each path ends with a slash, and no report tells of a GPU.
+"""A server with accelerators in its slots: each path ends with a slash, and no report has a GPU.
 
 All GPUs are in the server's chassis, with its fans; reports have values with an Id and a definition only.
 Written from DMTF's schemas and descriptions; every number is made up here.

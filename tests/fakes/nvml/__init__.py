@@ -78,7 +78,7 @@ class FakeNvml:
         """Let a function fail, for one device or for all."""
         self.library.fake_fail(function.encode(), device, code)
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Let nothing fail any more."""
         self.library.fake_mend()
 
@@ -104,7 +104,7 @@ class FakeNvml:
         return int(self.library.fake_hung())
 
     def xid(self, device: int, code: int) -> None:
-        """Report an error of a device to whoever waits for events."""
+        """Report an error of a device to those that wait for events."""
         self.library.fake_xid(device, ctypes.c_ulonglong(code))
 
     def calls(self, function: str, device: int = EVERY) -> int:
@@ -119,7 +119,7 @@ class FakeNvml:
 
 @contextmanager
 def loaded(library: Any) -> Iterator[None]:
-    """Put a library under pynvml for a while; None stands for a machine that has none."""
+    """Put a library under pynvml for a while; None is a machine that has none."""
     before = pynvml.nvmlLib
     pynvml.nvmlLib = library
     pynvml._nvmlGetFunctionPointer_cache.clear()

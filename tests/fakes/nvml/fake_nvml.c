@@ -250,7 +250,7 @@ int nvmlDeviceGetMigDeviceHandleByIndex(struct device *d, unsigned index, struct
   strcpy((*out)->uuid, "MIG-5a8f"); return OK;
 }
 
-/* Events: one at a time, told to whoever waits first. A wait may end early, and here it does. */
+/* Events: one at a time, sent to the first that waits. A wait may end early, and here it does. */
 int nvmlEventSetCreate(int **out) { ENTER(EVERY); *out = &set; return OK; }
 int nvmlEventSetFree(int *which) { (void)which; ENTER(EVERY); return OK; }
 int nvmlDeviceRegisterEvents(struct device *d, unsigned long long types, int *which) {
@@ -278,7 +278,7 @@ int nvmlDeviceGetActiveVgpus(struct device *d, unsigned *count, unsigned *out) {
 }
 int nvmlVgpuInstanceGetVmID(unsigned id, char *out, unsigned size, unsigned *kind) {
   VGPU; *kind = v->vm_kind;
-  memset(out, 'x', size); /* a driver may use the buffer up to the size that it was told */
+  memset(out, 'x', size); /* a driver may use the buffer up to the size that it was given */
   return copied(out, size, v->vm);
 }
 int nvmlVgpuInstanceGetUUID(unsigned id, char *out, unsigned size) { VGPU; return copied(out, size, v->uuid); }

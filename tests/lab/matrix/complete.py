@@ -10,7 +10,7 @@ from tests.lab.matrix.harm import ROWS
 from tests.lab.served import Labels, Page
 
 Key = tuple[str, str, Labels]
-"""Name, the guest's UUID or nothing, and the labels that tell a counter's series apart."""
+"""Name, the guest's UUID or nothing, and the labels that distinguish a counter's series."""
 
 # Their labels say what was, not which one it is.
 _CHANGING = frozenset({"libvirt_domain_events_total", "hostcollector_source_errors_total"})
@@ -23,8 +23,8 @@ def keys(page: Page) -> Iterator[Key]:
         row = ROWS.get(name)
         if row is None:
             continue
-        told = dict(labels)
-        uuid = told.get("uuid", "")
+        shown = dict(labels)
+        uuid = shown.get("uuid", "")
         if row.kind is Kind.COUNTER and name not in _CHANGING:
             yield name, uuid, frozenset(_lasting(label) for label in labels if label[0] not in _IDENTITY)
         else:

@@ -18,7 +18,7 @@ ROWS: dict[str, Metric] = {row.name + suffix: row for row in catalogue.ALL for s
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """Sources whose series may be missing: for everybody, and for single guests by UUID."""
+    """Sources whose series may be missing: for all guests, and for single guests by UUID."""
 
     everywhere: frozenset[str] = frozenset()
     guests: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -66,7 +66,7 @@ class Judge:
         return sentences[:_MOST_SENTENCES] + ([f"and {more} more"] if more > 0 else [])
 
     def _new_lives(self, page: Page, harm: Harm) -> Iterator[str]:
-        """Forget what belongs to an earlier QEMU of a guest; find starts of a QEMU that nobody ended."""
+        """Forget what belongs to an earlier QEMU of a guest; find starts of a QEMU that no test ended."""
         for labels, started in page.all(START).items():
             uuid = dict(labels)["uuid"]
             before = self._lives.get(uuid)
@@ -95,11 +95,11 @@ class Judge:
             known[series] = value
 
     def _forget_devices(self, page: Page) -> None:
-        """Forget the series of a device that is gone: the page tells of the guest's other ones only."""
-        told = {(name, dict(labels).get("uuid", "")) for name, labels in page.series}
+        """Forget the series of a device that is gone: the page has the guest's other ones only."""
+        shown = {(name, dict(labels).get("uuid", "")) for name, labels in page.series}
         for uuid, known in self._counters.items():
             for series in [series for series in known if series not in page.series]:
-                if uuid and (series[0], uuid) in told:
+                if uuid and (series[0], uuid) in shown:
                     del known[series]
 
     def _zeros(self, page: Page) -> Iterator[str]:

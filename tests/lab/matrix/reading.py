@@ -42,7 +42,7 @@ def told_of_its_memory_after(guest: RunningGuest, moment: float) -> Condition:
 
 
 def lacks(name: str, *guests: RunningGuest) -> Condition:
-    """Return whether none of the guests has the metric, or nobody where none is named."""
+    """Return whether none of the guests has the metric; all guests if none is named."""
     uuids = {guest.guest.uuid for guest in guests}
     return lambda page: not any(not uuids or dict(found)["uuid"] in uuids for found in page.all(name))
 
@@ -62,6 +62,6 @@ def only(label: str, value: str, uuid: str) -> Condition:
 
     def found(page: Page) -> bool:
         series = (dict(labels) for _, labels in page.series)
-        return {told.get(label, value) for told in series if told.get("uuid") == uuid} == {value}
+        return {reported.get(label, value) for reported in series if reported.get("uuid") == uuid} == {value}
 
     return found

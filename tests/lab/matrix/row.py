@@ -62,8 +62,8 @@ class Row:
     def keep_scraping(self, pages: int = 2) -> Page:
         """Let some more pages come, and return the last of them."""
         for _ in range(pages - 1):
-            self.see(lambda _page: True, "anything stands")
-        return self.see(lambda _page: True, "anything stands")
+            self.see(lambda _page: True, "anything is shown")
+        return self.see(lambda _page: True, "anything is shown")
 
 
 Begin = Callable[[str, Watched], AbstractContextManager[Row]]

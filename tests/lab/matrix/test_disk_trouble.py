@@ -37,7 +37,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_guest_is_paused_by_an_io_error(
     small_disk: Path, guest_image: GuestImage, tmp_path: Path, begin: Begin
 ) -> None:
-    """The page says that and why it stands still, lacks nothing, and it goes on when there is room."""
+    """The page says that and why it is paused, lacks nothing, and it goes on when there is room."""
     victim = Guest(
         name="full",
         metadata=own_tenant("acme"),
@@ -77,7 +77,7 @@ def _fill(directory: Path) -> None:
 def test_the_file_of_a_disk_is_removed(
     hypervisor: PrivateHypervisor, guest_image: GuestImage, tmp_path: Path, begin: Begin
 ) -> None:
-    """A guest goes on with a file that nobody can find any more, and so do its statistics."""
+    """A guest goes on with a file without a name, and so do its statistics."""
     guest = hypervisor.boot(loaded("removed"), guest_image)
     with (
         watched(hypervisor.uri_readonly, tmp_path, [guest]) as seen,

@@ -1,4 +1,4 @@
-"""Guests that end, are paused, saved or come to harm: the page says what is, of them and of nobody else."""
+"""Guests that end, are paused, saved or come to harm: the page says so, and nothing else changes."""
 
 import time
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_qemu_is_killed(on_stage: Scene, begin: Begin) -> None:
 
 
 def test_guests_end_in_the_middle_of_scrapes(on_stage: Scene, begin: Begin) -> None:
-    """Guests that end one after the other while pages are made disappear from them and disturb nobody."""
+    """Guests that end one after the other during a scrape leave the page and disturb no other guest."""
     with begin("QEMUs exiting during the scrape", on_stage.watched) as row:
         for _ in row.each_round():
             with row.fault(NO_HARM):
@@ -87,7 +87,7 @@ def test_a_guest_panics(on_stage: Scene, begin: Begin) -> None:
                 domain.reset()
                 restarted = time.time()
                 domain.resume()
-                # Only then do the counters of its new kernel stand in place of the old one's.
+                # Only then do the counters of its new kernel replace the old one's.
                 row.see(told_of_its_memory_after(victim, restarted), "the guest has booted again", 90.0)
 
 

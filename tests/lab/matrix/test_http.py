@@ -116,7 +116,7 @@ def test_bad_requests_are_refused(on_stage: Scene, begin: Begin) -> None:
 
 @pytest.mark.full
 def test_ten_scrapers_at_once_cost_one_collection(on_stage: Scene, begin: Begin) -> None:
-    """They get the same page: how long its collection took tells one from another."""
+    """They get the same page: how long its collection took distinguishes one from another."""
     served = on_stage.watched.served
     with begin("ten scrapers at once", on_stage.watched) as row, ThreadPoolExecutor(10) as pool:
         for _ in row.each_round():

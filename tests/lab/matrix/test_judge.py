@@ -9,7 +9,7 @@ from tests.lab.matrix.judge import Judge
 from tests.lab.served import Page, parse
 
 A = "aaaaaaaa-0000-4000-8000-000000000001"
-NOBODY: frozenset[str] = frozenset()
+NO_GUEST: frozenset[str] = frozenset()
 HEALTHY = {
     "started": 100.0,
     "read_bytes": 4096.0,
@@ -42,13 +42,13 @@ def _page(**changes: float | None) -> Page:
 
 
 def _text(**changes: float | None) -> str:
-    told = {**HEALTHY, **changes}
+    shown = {**HEALTHY, **changes}
     return "".join(
-        f"{LINES[name].format(a=A)} {value}\n" for name, value in told.items() if value is not None
+        f"{LINES[name].format(a=A)} {value}\n" for name, value in shown.items() if value is not None
     )
 
 
-def _verdict(*pages: Page, harm: Harm = NO_HARM, dead: frozenset[str] = NOBODY) -> list[str]:
+def _verdict(*pages: Page, harm: Harm = NO_HARM, dead: frozenset[str] = NO_GUEST) -> list[str]:
     """Return what the judge says of the last page."""
     judge = Judge(Complete.of([_page()]))
     return [judge.wrong(page, harm, dead) for page in (_page(), *pages)][-1]
@@ -88,12 +88,12 @@ def test_what_is_wrong_is_found(page: Page, harm: Harm, complaint: str) -> None:
     ],
 )
 def test_what_a_fault_explains_passes(page: Page, harm: Harm) -> None:
-    """What it may take is missing and the page says so; a new life, or one not told, counts anew."""
+    """What it may take is missing and the page says so; a new life, or one not reported, counts anew."""
     assert _verdict(page, harm=harm) == []
 
 
 def test_a_device_that_comes_back_counts_anew() -> None:
-    """It was gone when the page told of the guest's other devices; one that hides with them was not."""
+    """It was gone when the page had the guest's other devices; one that hides with them was not."""
     second = LINES["read_bytes"].format(a=A).replace("vda", "vdb")
     with_it, anew = (parse(f"{_text()}{second} {value}\n") for value in (4096, 0))
     assert _verdict(with_it, _page(), anew) == []
@@ -104,7 +104,7 @@ def test_a_device_that_comes_back_counts_anew() -> None:
 def test_a_slow_qemu_is_counted_and_not_held_against_the_page() -> None:
     """A guest without a fault whose QEMU was measured to be slow is a figure of its own."""
     judge = Judge(Complete.of([_page()]))
-    assert judge.wrong(_page(**WITHOUT_DISK, timed_out=1, blocked=0.9), NO_HARM, NOBODY) == []
+    assert judge.wrong(_page(**WITHOUT_DISK, timed_out=1, blocked=0.9), NO_HARM, NO_GUEST) == []
     assert judge.slow == 1
 
 
@@ -113,9 +113,9 @@ def test_a_guest_that_libvirt_keeps_locked_is_counted_too() -> None:
     counts, partial = "libvirt_domains", 'hostcollector_source_partial{source="libvirt_state"}'
     whole, without = parse(f"{_text()}{counts} 3\n{partial} 0\n"), parse(f"{_text()}{partial} 1\n")
     judge = Judge(Complete.of([whole]))
-    assert judge.wrong(without, NO_HARM, NOBODY) == []
+    assert judge.wrong(without, NO_HARM, NO_GUEST) == []
     assert judge.slow == 1
-    assert judge.wrong(parse(f"{_text()}{partial} 0\n"), NO_HARM, NOBODY) != []
+    assert judge.wrong(parse(f"{_text()}{partial} 0\n"), NO_HARM, NO_GUEST) != []
 
 
 def test_the_dead_may_be_on_one_page_only() -> None:

@@ -82,7 +82,7 @@ def test_any_number_of_stopped_qemus_costs_their_own_series_only(
 
 
 def test_monitors_that_other_clients_occupy_are_not_asked(tmp_path: Path, begin: Begin) -> None:
-    """Their QEMUs seem to run: libvirt's control state tells, and no call of the collector's gets stuck."""
+    """Their QEMUs seem to run: libvirt's control state shows it, and no call gets stuck."""
     with PrivateHypervisor.start() as hypervisor:
         running = hypervisor.boot_all(Guest.idle(f"occupied-{number}") for number in range(8))
         occupied, others = running[:5], running[5:]

@@ -78,7 +78,7 @@ def _migrating(guest: RunningGuest, target: PrivateHypervisor) -> Iterator[None]
 
 
 def test_a_guest_migrates_there_and_back(guest_image: GuestImage, tmp_path: Path, begin: Begin) -> None:
-    """While it is on both sides the README's queries count it once; each side tells its own QEMU's part."""
+    """While it is on both sides the README's queries count it once; each side counts its own QEMU's part."""
     assert f"`{WHAT_GUESTS_HAVE}`" in README.read_text()
     with PrivateHypervisor.start() as first, PrivateHypervisor.start() as second, ExitStack() as sides:
         (guest, stays) = first.boot_all([loaded("moving"), loaded("staying")], guest_image)

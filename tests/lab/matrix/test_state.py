@@ -25,7 +25,7 @@ UNSAVED = "hostcollector_baselines_unsaved"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> PciTree:
-    """Give a host, believed to be below that root, with one GPU that nobody has."""
+    """Give a host, believed to be below that root, with one unassigned GPU."""
     tree = PciTree(tmp_path / "root")
     tree.add(GPU, driver="nvidia")
     tree.aer(GPU, correctable_RxErr=5)

@@ -1,4 +1,4 @@
-"""What is told about the emulated hypervisor: by it, as a file, and to the tests, as frozen values."""
+"""What the emulated hypervisor reports: as a file, and as frozen values for the tests."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Moment:
     drivers: Mapping[str, str]
     """What each VF is bound to; empty for none."""
     display: Mapping[str, str]
-    """What sysfs shows of the display that stands for a GPU; see `display.Display.sysfs`."""
+    """What sysfs shows of the display that is used as a GPU; see `display.Display.sysfs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,8 @@ class Findings:
     diagnose: str
     """What `hostcollector diagnose` wrote while the first guest owned VF 0."""
     moments: Mapping[str, Moment]
-    """Who had VF 0: at "boot" the first guest, at its "end" nobody, after a "plug" the second guest, after
-    the "unplug" nobody, and then "another", the third guest."""
+    """Who had VF 0: at "boot" the first guest, at its "end" no guest, after a "plug" the second guest, after
+    the "unplug" no guest, and then "another", the third guest."""
 
     def write(self, directory: Path) -> None:
         """Write the findings into a directory, complete or not at all."""

@@ -1,4 +1,4 @@
-"""The emulated hypervisor, switched on once, and what it told about itself."""
+"""The emulated hypervisor, switched on once, and what it reported about itself."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ MACHINE = (
     *("-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"),
     *("-netdev", "user,id=net,restrict=on", "-device", "pcie-root-port,id=slot1,chassis=1,slot=1"),
     *("-device", "igb,netdev=net,bus=slot1,romfile="),
-    # What stands for a GPU: a display without VGA, for which the kernel in there has no driver.
+    # Used as a GPU: a display without VGA, for which the kernel in there has no driver.
     *("-device", "pcie-root-port,id=slot2,chassis=2,slot=2", "-device", "bochs-display,bus=slot2,romfile="),
     *("-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"),
 )
@@ -33,7 +33,7 @@ class BootError(Exception):
 
 
 def run_once() -> Findings:
-    """Return what a run told, from power-on to power-off; ChildProcessError with its last words if it fails.
+    """Return what a run reported, from start to power-off; ChildProcessError with its last words if it fails.
 
     A machine that does not come up is switched on a second time, because emulated ones on busy processors
     have been seen to lose their timer: that says nothing about the collector.

@@ -61,7 +61,7 @@ def gather(cache: Path = CACHE / "sriov") -> Parts:
 
 
 def _settings(modules: Path) -> str:
-    """Return what init.sh is told, in the shell's language; `modules` is the kernel's folder of them."""
+    """Return the settings of init.sh, in the shell's language; `modules` is the kernel's folder of them."""
     values = {
         "MODULES": modules,
         "RELEASE": modules.name,

@@ -204,7 +204,7 @@ def test_a_daemon_without_an_answer_is_said(
 
 
 def test_a_daemon_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    """A connection that nobody accepts ends with a sentence."""
+    """A connection that is not accepted ends with a sentence."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / SOCKET_NAME))
         listener.listen()

@@ -29,7 +29,7 @@ def settings(*arguments: str) -> Settings:
 
 
 def test_no_command_means_serve() -> None:
-    """Without a command the collector serves; flags may stand alone."""
+    """Without a command the collector serves; flags may come without one."""
     parser = make_parser()
     serve = parser.parse_args(["serve"]).run
     assert parser.parse_args([]).run is serve
@@ -176,7 +176,7 @@ def test_check_config_looks_at_tls_and_authentication_too(
 def test_check_config_opens_every_file_that_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is missing, open to everybody or no certificate is said at once, with the line that names it."""
+    """Missing files, files that any account may read, and non-certificates are named with their line."""
     file, tenants, password = tmp_path / "config.yml", tmp_path / "tenants.yml", tmp_path / "password"
     password.write_text("secret")
     password.chmod(0o644)

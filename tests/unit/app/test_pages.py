@@ -196,7 +196,7 @@ async def test_a_collection_that_fails_is_503_with_the_cause() -> None:
 
 
 async def test_a_collection_that_does_not_end_is_503_in_time() -> None:
-    """When the collector misses the scraper's own timeout the client is told so."""
+    """When the collector misses the scraper's own timeout the answer says so."""
     async with serving(None) as site:
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.1"}
         reply = await asyncio.wait_for(site.client.get("/metrics", headers=headers), 5)
@@ -218,7 +218,7 @@ async def test_a_scrape_before_the_first_listing_waits_for_it(path: str) -> None
 
 
 async def test_a_listing_that_does_not_end_is_503_with_the_reason() -> None:
-    """When the scraper's time is over it is told what it waited for, and nothing is collected."""
+    """When the scraper's time is over the answer says what it waited for, and nothing is collected."""
     async with serving(full_page()) as site:
         site.collector.ready, site.collector.listing = False, True
         reply = await site.client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.4"})
@@ -229,7 +229,7 @@ async def test_a_listing_that_does_not_end_is_503_with_the_reason() -> None:
 
 @pytest.mark.parametrize("timeout", ["0.001", "0.3", "1", "1.2", "4.9", "8.4", "8.5", "10", "15", "60"])
 def test_the_reason_comes_before_the_scraper_hangs_up(timeout: str) -> None:
-    """A collection that does not end is told of within the scraper's own timeout, after its page was due."""
+    """A collection that does not end is reported within the scraper's own timeout, after its page was due."""
     for margin in (0.0, 0.5, 2.0):
         budget = scrape_budget(timeout, 8.0, margin)
         patience = scrape_patience(timeout, 8.0, margin)
@@ -239,7 +239,7 @@ def test_the_reason_comes_before_the_scraper_hangs_up(timeout: str) -> None:
 
 
 async def test_health_and_readiness() -> None:
-    """Healthy is always said while the loop turns; ready only after the first listing; neither tells more."""
+    """Healthy is always said while the loop turns; ready only after the first listing; neither says more."""
     async with serving(None) as site:
         site.collector.ready = False
         healthy, ready = await site.client.get("/-/healthy"), await site.client.get("/-/ready")

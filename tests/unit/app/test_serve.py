@@ -1,4 +1,4 @@
-"""The daemon as a process: it serves without libvirt, tells systemd, reloads, and ends when asked to."""
+"""The daemon as a process: it serves without libvirt, notifies systemd, reloads, and ends when asked to."""
 
 import signal
 import socket
@@ -15,7 +15,7 @@ from tests.serving import NOWHERE, running_daemon, wait
 
 
 def test_the_page_is_served_without_libvirt(tmp_path: Path) -> None:
-    """libvirt_up is 0, the host's own figures are there, the log says so once, and the end is in order."""
+    """libvirt_up is 0, the host's own figures are there, the log says so once, and the end is clean."""
     with running_daemon(tmp_path) as daemon:
         pages = [daemon.get("/metrics"), daemon.get("/metrics")]
         assert daemon.get("/-/ready")[0] == 503
@@ -65,7 +65,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, "uuids: {not-a-uuid: acme}", "uuids: {a: !!int b}", "[" * 5000])
 def test_a_map_that_cannot_be_used_ends_the_start_with_2(tmp_path: Path, content: str | None) -> None:
-    """Also one that is not there: trying again makes neither better, and systemd is told so."""
+    """Also one that is not there: trying again makes neither better, and systemd gets the exit status."""
     file, tenants = tmp_path / "config.yml", tmp_path / "tenants.yml"
     file.write_text(f"tenancy: {{map_file: {tenants}}}\n")
     if content is not None:
@@ -153,7 +153,7 @@ def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
 
 
 def test_an_open_secret_is_warned_about_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
-    """A password that everybody on the machine may read is a line in the log each time, with the cure."""
+    """A password that every account on the machine may read is a line in the log each time, with the cure."""
     file, password = tmp_path / "config.yml", tmp_path / "password"
     password.write_text("secret")
     password.chmod(0o644)

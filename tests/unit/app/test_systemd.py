@@ -22,7 +22,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def notifier(listener: socket.socket, **environment: str) -> Notifier:
-    """Return a notifier for that socket whose clock stands at 12.345678 s and whose process is 42."""
+    """Return a notifier for that socket whose clock is at 12.345678 s and whose process is 42."""
     name = listener.getsockname()
     address = "@" + name[1:].decode() if isinstance(name, bytes) else name
     return Notifier({"NOTIFY_SOCKET": address, **environment}, clock_ns=lambda: 12_345_678_901, pid=42)
@@ -70,8 +70,8 @@ def test_without_a_socket_it_is_silent(environment: dict[str, str]) -> None:
 
 
 def test_a_dead_or_full_socket_does_not_matter(systemd: socket.socket, tmp_path: Path) -> None:
-    """Nobody listening, or a listener that does not read, costs neither an exception nor a wait."""
-    assert not Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+    """No listener, or a listener that does not read, costs neither an exception nor a wait."""
+    assert not Notifier({"NOTIFY_SOCKET": str(tmp_path / "unused")}).ready()
     sender = notifier(systemd)
     assert not all(sender.ready() for _ in range(10_000))
 

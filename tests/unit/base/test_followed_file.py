@@ -22,7 +22,7 @@ class Disk:
         self.answers.set()
 
     def read(self, path: Path) -> str:
-        """Return the file's text; the word "wrong" in it is a mistake, "odd" one that nobody foresaw."""
+        """Return the file's text; the word "wrong" in it is a mistake, "odd" an unforeseen one."""
         self.answers.wait(60)
         try:
             text = path.read_text()
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def followed(path: Path, disk: Disk, patience: float = 30.0, **options: object) -> FollowedFile[str]:
-    """Return a followed file that tells the log what happens to it."""
+    """Return a followed file that logs what happens to it."""
     transitions = Transitions(logging.getLogger("test"))
     return FollowedFile(path, disk.read, "map", transitions, patience=patience, **options)  # type: ignore[arg-type]
 
@@ -66,7 +66,7 @@ def test_a_change_is_seen_by_the_next_look(path: Path, disk: Disk) -> None:
 def test_each_new_trouble_is_logged_and_its_end(
     path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The second mistake is as loud as the first, the same one is not told twice."""
+    """The second mistake is as loud as the first, the same one is not logged twice."""
     caplog.set_level(logging.INFO)
     file = followed(path, disk)
     for text in ("wrong 1", "wrong 1", "wrong number 2", "odd", "three"):
@@ -108,7 +108,7 @@ def test_a_disk_that_hangs_holds_up_nobody(path: Path, disk: Disk, caplog: pytes
 def test_a_look_that_takes_its_time_is_no_trouble(
     path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A large map is read for seconds, and nobody waits or hears of it."""
+    """A large map is read for seconds, without a wait and without a log line."""
     file = followed(path, disk, patience=0.0)
     disk.answers.clear()
     path.write_text("two")
@@ -142,7 +142,7 @@ def test_the_first_reading_has_to_succeed(path: Path, disk: Disk) -> None:
 
 
 def test_a_first_reading_that_hangs_ends(path: Path, disk: Disk) -> None:
-    """That is no wrong configuration, and says so; whoever reads the same file next does not hang either."""
+    """That is no wrong configuration, and says so; the next reader of the file does not hang either."""
     lane = Lane("map")
     disk.answers.clear()
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_first_reading_that_hangs_ends(path: Path, disk: Disk) -> None:
 
 @pytest.mark.parametrize("module", ["guests.tenant_map", "devices.gpu_map"])
 def test_a_pipe_in_the_place_of_a_map_keeps_nobody_waiting(tmp_path: Path, module: str) -> None:
-    """Nobody may ever write into it: it is refused, and later on the old map stays."""
+    """A pipe may stay without a writer: it is refused, and later on the old map stays."""
     read = __import__(f"hostcollector.{module}", fromlist=["read"]).read
     path = tmp_path / "map"
     path.write_text("")

@@ -7,7 +7,7 @@ from hostcollector.base.gaps import MOST_NAMED, Gaps
 
 
 def test_no_gap_is_no_trouble() -> None:
-    """A fact is told and is no gap."""
+    """A fact is noted and is no gap."""
     gaps = Gaps()
     gaps.fact("the driver keeps no counters")
     assert (bool(gaps), gaps.count, gaps.notes) == (False, 0, ("the driver keeps no counters",))

@@ -74,7 +74,7 @@ def test_a_lane_does_not_hold_on_to_what_its_last_call_returned() -> None:
 
     lane = Lane("forgetful")
     result = weakref.ref(lane.submit(Result).result(timeout=5))
-    # The lane's thread lets go a moment after the future has told.
+    # The lane's thread lets go a moment after the future is done.
     ends_at = time.monotonic() + 20
     while result() is not None:
         assert time.monotonic() < ends_at, "the result is held"
@@ -83,7 +83,7 @@ def test_a_lane_does_not_hold_on_to_what_its_last_call_returned() -> None:
 
 
 def test_a_waiter_may_submit_again_the_moment_it_wakes() -> None:
-    """The lane is free before the future tells."""
+    """The lane is free before the future is done."""
     lane = Lane("quick")
     for _ in range(200):
         assert lane.submit(lambda: 1).result(timeout=5) == 1
@@ -91,7 +91,7 @@ def test_a_waiter_may_submit_again_the_moment_it_wakes() -> None:
 
 
 def test_a_lane_that_is_closed_while_it_is_busy_still_makes_its_last_call() -> None:
-    """What a call has opened is given back after it, also when nobody waits any more."""
+    """What a call has opened is given back after it, also when no caller waits any more."""
     lane = Lane("leaving")
     release, gone = threading.Event(), threading.Event()
     lane.submit(release.wait)

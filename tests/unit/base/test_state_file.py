@@ -1,4 +1,4 @@
-"""A state file trusts nobody who may write beside it: no link is followed, no stranger's file used."""
+"""A state file trusts no other account that may write beside it: no link and no foreign file is used."""
 
 import os
 import stat
@@ -120,7 +120,7 @@ def _large(path: Path) -> None:
 def test_only_a_regular_file_of_bounded_size_is_read(
     tmp_path: Path, plant: Callable[[Path], None], why: str
 ) -> None:
-    """A pipe keeps nobody waiting, a device or a huge file is not read: each is set aside and named."""
+    """A pipe keeps no reader waiting, a device or a huge file is not read: each is set aside and named."""
     plant(tmp_path / NAME)
     with pytest.raises(StateError, match=why):
         StateFile(tmp_path, NAME).read()
@@ -129,7 +129,7 @@ def test_only_a_regular_file_of_bounded_size_is_read(
 
 @as_root
 def test_a_file_of_another_account_is_not_read(tmp_path: Path) -> None:
-    """Of the directory's owner, root and this account a document is believed, of nobody else."""
+    """A document of the directory's owner, root or this account is believed, no other."""
     file = StateFile(tmp_path, NAME)
     file.replace(b"one")
     os.chown(file.path, 4711, 4711)
@@ -153,14 +153,14 @@ def test_root_reads_an_accounts_document_and_writes_nothing_there(tmp_path: Path
 
 
 def test_a_directory_that_everybody_may_write_takes_no_document(tmp_path: Path) -> None:
-    """Whoever may exchange the document is no better than another owner."""
+    """An account that may exchange the document is no better than another owner."""
     tmp_path.chmod(0o777)
     with pytest.raises(StateError, match="chmod o-w"):
         StateFile(tmp_path, NAME).replace(b"new")
 
 
 def test_a_directory_where_everybody_may_write_beside_takes_one(tmp_path: Path) -> None:
-    """In a sticky directory, such as a file system in memory, nobody can exchange another account's file."""
+    """In a sticky directory, such as a file system in memory, no account can exchange another one's file."""
     tmp_path.chmod(0o1777)
     file = StateFile(tmp_path, NAME)
     file.replace(b"new")

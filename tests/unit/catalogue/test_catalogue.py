@@ -1,4 +1,4 @@
-"""The catalogue keeps its own naming contract; where a common name breaks it, the reason stands here."""
+"""The catalogue keeps its own naming contract; where a common name breaks it, the reason is here."""
 
 import importlib
 import pkgutil

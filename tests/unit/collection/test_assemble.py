@@ -34,7 +34,7 @@ def _left_off(snapshot: Snapshot) -> dict[str, object]:
 
 
 def test_a_guests_series_carries_tenant_name_and_uuid() -> None:
-    """The identity stands in front of the sample's own labels."""
+    """The identity comes before the sample's own labels."""
     snapshot = _join(Sample(block.READ_BYTES, 512, ("vda",), UUID))
     assert _series(snapshot, block.READ_BYTES.name) == {("acme", "web", UUID, "vda"): 512}
 
@@ -63,7 +63,7 @@ def test_two_guests_with_one_name_stay_apart() -> None:
 
 def test_a_sample_for_an_unknown_guest_is_counted_and_left_off() -> None:
     """A guest that vanished between listing and reading gives no series without a tenant."""
-    snapshot = _join(Sample(guest.STATE_CODE, 1, (), "somebody"))
+    snapshot = _join(Sample(guest.STATE_CODE, 1, (), "unknown"))
     assert _series(snapshot, guest.STATE_CODE.name) == {}
     assert _left_off(snapshot)["unknown_guest"] == 1
 

@@ -159,7 +159,7 @@ def test_a_client_with_less_time_gets_what_is_there_and_hurries_nobody() -> None
 
 @pytest.mark.parametrize("patience", [1e-9, 0.0, 0.3, 0.99])
 def test_a_client_with_next_to_no_time_costs_nothing(patience: float) -> None:
-    """Below a second there is no look: it gets the collection, if it waits for it, like everybody else."""
+    """Below a second there is no look: it gets the collection, if it waits, like every other client."""
     collector = _collector(_answering())
     looked = [collector.snapshot(patience) for _ in range(100)]
     assert len({id(future) for future in looked}) == 1
@@ -234,7 +234,7 @@ def _settle(collector: Collector) -> None:
 
 
 def test_libvirt_is_up_when_it_answered_in_this_very_collection() -> None:
-    """The source that always asks decides; one that had nobody to ask about says nothing."""
+    """The source that always asks decides; one that had no guest to ask about says nothing."""
 
     def fail(_request: Request) -> Reading:
         raise SourceDeniedError("no")
@@ -259,11 +259,11 @@ def test_closing_closes_every_idle_source() -> None:
 
 
 def test_sources_are_told_whether_all_guests_are_known() -> None:
-    """Before the first listing a device without a known owner may be anybody's."""
-    told: list[bool] = []
+    """Before the first listing a device without a known owner may be any guest's."""
+    shown: list[bool] = []
 
     def look(request: Request) -> Reading:
-        told.append(request.guests_listed)
+        shown.append(request.guests_listed)
         return Reading(samples=())
 
     for listed in (False, True):
@@ -272,7 +272,7 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
         )
         collector.snapshot().result(timeout=10)
         collector.close()
-    assert told == [False, True]
+    assert shown == [False, True]
 
 
 class _Background(_Scripted):

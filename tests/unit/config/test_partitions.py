@@ -46,7 +46,7 @@ def test_all_keys() -> None:
 
 
 def test_off_unless_configured() -> None:
-    """Without the sections, and with empty ones, nothing is known and nobody is asked."""
+    """Without the sections, and with empty ones, nothing is known and no service is asked."""
     assert read_bytes(b"infiniband:\nufm:\n", "test", Settings) == Settings()
     assert Settings().ufm.url == ""
 

@@ -23,7 +23,7 @@ def test_remotes_are_read_and_written(text: str, remote: Remote) -> None:
 
 
 def test_a_cluster_has_several() -> None:
-    """Commas separate the members, in order; spaces around them do not count."""
+    """Commas separate the members; spaces around them do not count."""
     members = parse_remotes("ssl:192.0.2.1:6642, ssl:192.0.2.2:6642")
     assert [member.host for member in members] == ["192.0.2.1", "192.0.2.2"]
 

@@ -194,7 +194,7 @@ def test_unknown_keys_get_a_hint(text: str, problem: str) -> None:
     ],
 )
 def test_duplicate_keys_are_errors(text: str, problem: str) -> None:
-    """A key that stands twice is an error; YAML itself would take the last one."""
+    """A key that occurs twice is an error; YAML itself would take the last one."""
     assert problems(text) == (problem,)
 
 
@@ -319,7 +319,7 @@ _GUID = "0c:42:a1:03:00:ab:cd:ef"
     ids=["list", "anchors", "keys", "aliases", "aliases of aliases"],
 )
 def test_more_than_a_configuration_can_have_is_refused_at_once(text: str) -> None:
-    """What would take minutes to read is not read; aliases count as what they stand for."""
+    """What would take minutes to read is not read; aliases count as their expansion."""
     (problem,) = problems(text)
     assert problem.startswith("more than 40000 values (line ")
 
@@ -331,7 +331,7 @@ def test_a_list_of_problems_has_an_end() -> None:
 
 
 def test_an_alias_of_what_is_small_is_taken() -> None:
-    """A list that stands twice may be written once."""
+    """A list that occurs twice may be written once."""
     settings = read("ndfc: {url: 'https://n', user: u, fabrics: &f [a, b], switches: *f}")
     assert settings.ndfc.switches == ("a", "b")
 

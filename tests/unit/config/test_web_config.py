@@ -63,7 +63,7 @@ def test_every_key_arrives() -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "http_server_config:\n", "http_server_config: {}\n"])
 def test_an_empty_file_is_neither_tls_nor_authentication(text: str) -> None:
-    """A file whose keys are all commented out is in order."""
+    """A file whose keys are all commented out is OK."""
     assert read_bytes(text.encode(), "web.yml", WebConfig) == WebConfig()
 
 

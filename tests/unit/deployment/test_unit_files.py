@@ -23,7 +23,7 @@ def analyze(*arguments: str) -> str:
 
 
 def directives(unit: Path) -> dict[str, list[str]]:
-    """Return the values of each directive, in order."""
+    """Return the values of each directive, in the file's order."""
     found: dict[str, list[str]] = {}
     for name, value in re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE):
         found.setdefault(name, []).append(value)
@@ -58,7 +58,7 @@ def test_every_directive_is_known_to_the_oldest_systemd(tmp_path: Path) -> None:
 
 
 def test_the_socket_is_where_the_service_would_listen() -> None:
-    """Whoever changes to the socket finds the page at the same address."""
+    """With the socket unit the page has the same address."""
     assert directives(SOCKET)["ListenStream"] == [str(Settings().web.listen_address)]
 
 

@@ -1,4 +1,4 @@
-"""Each owner of reusable hardware starts at 0 and is never shown what somebody else used."""
+"""Each owner of reusable hardware starts at 0 and is never shown another owner's use."""
 
 import math
 import threading
@@ -30,7 +30,7 @@ def _read(baselines: Baselines, owner: str, rx: int, tx: int) -> Mapping[str, fl
 
 
 def test_a_pair_met_without_a_record_starts_at_0(tmp_path: Path) -> None:
-    """What the hardware counted before anybody looked belongs to nobody."""
+    """What the hardware counted before the first reading has no owner."""
     baselines = _baselines(tmp_path)
     assert _read(baselines, "a", 1000, 500) == {"rx": 0, "tx": 0}
     assert _read(baselines, "a", 1300, 500) == {"rx": 300, "tx": 0}
@@ -67,7 +67,7 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_records_of_another_boot_are_not_believed(tmp_path: Path) -> None:
-    """No guest outlives its host's boot; a like name after it is somebody who came after it."""
+    """No guest outlives its host's boot; the same name after it is another guest."""
     before = _baselines(tmp_path)
     _read(before, "a", 100, 100)
     before.flush()
@@ -178,7 +178,7 @@ def test_a_wild_reading_at_the_take_over_is_no_baseline() -> None:
 
 
 def test_a_slow_counter_leaps_sooner() -> None:
-    """The greatest rate is the counter's own where it is told."""
+    """The greatest rate is the counter's own where it is known."""
     record = Record("a")
     for at, raw in ((1.0, 100), (2.0, 2**40)):
         record.read_off({"rx": raw}, at, {"rx": 1e9})
@@ -266,7 +266,7 @@ readings = st.lists(
 @given(readings)
 def test_nobody_is_ever_shown_more_than_its_own_time_saw(sequence: list[tuple[str, dict[str, int]]]) -> None:
     """For any readings at all: never negative, and at most what the counters grew during the owner's stay."""
-    record = Record("nobody")
+    record = Record("none")
     grown: dict[str, int] = {}
     last: dict[str, int] = {}
     for at, (owner, raw) in enumerate(sequence):
@@ -291,7 +291,7 @@ def test_every_owner_sees_its_own_use(
     steps: list[tuple[str, str, int]],
 ) -> None:
     """Through changes, resets, failed reads and restarts: never more than it used, and in calm all of it."""
-    record, raw, used, calm = Record("nobody"), 0, 0, False
+    record, raw, used, calm = Record("none"), 0, 0, False
     for at, (what, owner, amount) in enumerate(steps):
         if what == "use":
             raw, used = raw + amount, used + amount

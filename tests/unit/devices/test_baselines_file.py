@@ -1,4 +1,4 @@
-"""The record on disk survives crashes and trouble: whole or not at all, never guessed, always told."""
+"""The record on disk survives crashes and trouble: whole or not at all, never guessed, always reported."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ VF = "vf/0000:3b:00.2"
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """Give a state directory with a good record: owner a, whose VF stood at 100."""
+    """Give a state directory with a good record: owner a, whose VF was at 100."""
     baselines = Baselines(tmp_path / "state", patience=30)
     baselines.relative(VF, "a", {"rx": 100})
     baselines.flush()
@@ -87,12 +87,12 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_pat
         command = [sys.executable, "-c", writer, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            told = [int(process.stdout.readline()) for _ in range(3 * rounds)]
+            shown = [int(process.stdout.readline()) for _ in range(3 * rounds)]
             process.send_signal(signal.SIGKILL)
         records = json.loads((tmp_path / FILE_NAME).read_text())["records"]
         assert len(records) == 200
         assert len({record["owner"] for record in records}) == 1
-        assert int(records[0]["owner"]) >= told[-1]
+        assert int(records[0]["owner"]) >= shown[-1]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_a_whole_record(tmp_pat
     ],
 )
 def test_a_damaged_record_is_set_aside_and_reported(state: Path, damage: bytes) -> None:
-    """Nothing of it is used, everything starts at 0, and it is kept for whoever wants to know why."""
+    """Nothing of it is used, everything starts at 0, and it is kept for a later look."""
     (state / FILE_NAME).write_bytes(damage)
     baselines = Baselines(state, patience=30)
     assert baselines.relative(VF, "a", {"rx": 5000}) == {"rx": 0}
@@ -157,7 +157,7 @@ def test_a_record_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_written_costs_the_record_only(tmp_path: Path) -> None:
-    """Counters go on, the problem is told, and as soon as writing works again it is forgotten."""
+    """Counters go on, the problem is reported, and as soon as writing works again it is forgotten."""
     state = tmp_path / "state"
     state.write_text("a file where the directory should be")
     baselines = Baselines(state, patience=30)
@@ -185,7 +185,7 @@ def _files_of_at_most(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_the_old_record(state: Path) -> None:
-    """What does not fit is not half written: the old document stands, and nothing is left beside it."""
+    """What does not fit is not half written: the old document stays, and nothing is left beside it."""
     old = (state / FILE_NAME).read_bytes()
     baselines = Baselines(state, patience=30)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""What is kept across restarts and releases: a disk that hangs holds up nobody."""
+"""What is kept across restarts and releases: a disk that hangs holds up no reader."""
 
 import json
 import threading

@@ -153,7 +153,7 @@ def test_a_logical_port_that_cannot_be_read_costs_itself(tmp_path: Path) -> None
     ],
 )
 def test_the_ports_project_is_the_tenant(project: str, tenant: Tenant, tmp_path: Path) -> None:
-    """Where it can be one; a project that cannot stand in a label is none."""
+    """Where it can be one; a project that cannot be a label is none."""
     ids = ["map", [["neutron:project_id", project]]]
     nic = Nic(type="bridge", interface_id="lp-1")
     domain = Domain(uuid="one", name="one", nics=(nic,))
@@ -174,7 +174,7 @@ def test_ports_of_two_projects_are_nobodys(tmp_path: Path) -> None:
 
 
 def test_a_project_that_comes_later_is_noticed(tmp_path: Path) -> None:
-    """A guest that was nobody's becomes its project's when OVN says so, with the same definition."""
+    """A guest without a tenant gets its project when OVN reports it, with the same definition."""
     cloud = Cloud(PORT)
     cloud.gate.clear()
     domains = {"one": Domain(uuid="one", name="one", nics=(Nic(type="bridge", interface_id="lp-1"),))}
@@ -187,7 +187,7 @@ def test_a_project_that_comes_later_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_host_without_a_switch_has_the_switchs_reason(tmp_path: Path) -> None:
-    """Without a local switch nobody knows which chassis this is."""
+    """Without a local switch the chassis is unknown."""
     nowhere = Remote(Transport.UNIX, path=str(tmp_path / "none.sock"))
     switch = LocalSwitch(OvsSettings(remote=nowhere))
     ports = OvnPorts(OvnSettings(remote=(nowhere,)), switch)

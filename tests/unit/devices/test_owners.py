@@ -31,7 +31,7 @@ def found(*guests: Guest, listed: bool = True, processes: QemuProcesses | None =
 
 
 class Board:
-    """Stands in for the host's topology: one VF, by the name of its interface and of its vDPA device."""
+    """Replaces the host's topology: one VF, by the name of its interface and of its vDPA device."""
 
     def netdev_address(self, name: str) -> str:
         """Return the VF of its interface."""
@@ -179,7 +179,7 @@ def test_start_times_wait_for_the_look_at_processes(proc: Procfs) -> None:
 
 
 def test_where_no_source_looks_for_processes_none_is_waited_for_twice(proc: Procfs) -> None:
-    """The start is not known then, and the owner is told by libvirt's id alone."""
+    """The start is not known then, and the owner is known by libvirt's id alone."""
     processes = QemuProcesses(proc.root)
     proc.qemu(50, A, "web", starttime=100)
     for _ in range(1000):  # longer than a test may take, were each of them patient

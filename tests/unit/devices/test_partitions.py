@@ -11,7 +11,7 @@ NOW, AGE = 1000.0, 90.0
 EVER = -math.inf
 
 
-class Told(Client):
+class Answered(Client):
     """A UFM that said something 90 s ago, or never."""
 
     def __init__(self, **members: Member) -> None:
@@ -37,7 +37,7 @@ def test_what_is_configured_of_a_port_stands() -> None:
             PartitionSettings(pkey=1, name="acme", full=(PORT,), limited=(OTHER,)),
             PartitionSettings(pkey=2, limited=(PORT,)),
         ],
-        Told(one=member(7, "else")),
+        Answered(one=member(7, "else")),
         lambda: NOW,
     )
     assert partitions.of(PORT, EVER) == (
@@ -48,16 +48,16 @@ def test_what_is_configured_of_a_port_stands() -> None:
 
 
 def test_ufm_is_asked_for_the_others() -> None:
-    """A name in the configuration stands in place of UFM's own for the partition."""
+    """A name in the configuration replaces UFM's own for the partition."""
     configured = [PartitionSettings(pkey=7, name="blue")]
-    partitions = Partitions(configured, Told(one=member(7, "api_pkey_0x7"), two=member(8, "red")))
+    partitions = Partitions(configured, Answered(one=member(7, "api_pkey_0x7"), two=member(8, "red")))
     assert partitions.of(PORT, EVER) == (member(7, "blue"), member(8, "red"))
     assert partitions.of(OTHER, EVER) == ()
 
 
 def test_what_was_asked_before_the_owner_came_is_not_told() -> None:
     """It may have been about the owner before; the configuration speaks for itself."""
-    partitions = Partitions((), Told(one=member(7, "blue")), lambda: NOW)
+    partitions = Partitions((), Answered(one=member(7, "blue")), lambda: NOW)
     assert partitions.of(PORT, NOW - AGE) == (member(7, "blue"),)
     assert partitions.of(PORT, NOW - AGE + 1) == ()
     static = Partitions([PartitionSettings(pkey=7, full=(PORT,))], clock=lambda: NOW)
@@ -66,7 +66,7 @@ def test_what_was_asked_before_the_owner_came_is_not_told() -> None:
 
 def test_before_the_first_answer_nothing_is_known() -> None:
     """A manager that has not answered gives no memberships and no error here."""
-    partitions = Partitions((), Told())
+    partitions = Partitions((), Answered())
     assert partitions.of(PORT, EVER) == ()
     assert partitions.known
 

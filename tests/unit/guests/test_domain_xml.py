@@ -114,7 +114,7 @@ def test_a_disk_is_limited_by_the_tightest_of_its_throttle_groups(filters: str) 
 
 
 def test_disks_in_one_group_share_its_budget() -> None:
-    """Both kinds of groups are told; a group without limits, and one that is not there, limit nothing."""
+    """Both kinds of groups are shown; a group without limits, and one that is not there, limit nothing."""
     own = DISK.format("<iotune><read_iops_sec>5</read_iops_sec><group_name>old</group_name></iotune>")
     empty = FILTERS.format("<throttlefilter group='empty'/>")
     absent = FILTERS.format("<throttlefilter group='absent'/>")
@@ -205,7 +205,7 @@ def test_a_name_is_taken_as_it_is(name: str) -> None:
 
 
 def test_text_between_metadata_elements_belongs_to_none_of_them() -> None:
-    """Each element is a document of its own, whatever somebody wrote behind it."""
+    """Each element is a document of its own, whatever follows it."""
     xml = (
         "<domain><name>a</name><uuid>7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55</uuid><metadata>"
         '<tenant xmlns="urn:hostcollector:domain:1" id="acme"/>stray<other/>more</metadata></domain>'
@@ -261,7 +261,7 @@ def test_what_is_no_domain_is_refused_with_the_typed_error(text: str) -> None:
 
 @given(st.text())
 def test_no_text_raises_anything_but_the_typed_error(text: str) -> None:
-    """Whatever stands where a domain's XML should, the inventory can handle the outcome."""
+    """Whatever is in place of a domain's XML, the inventory can handle the outcome."""
     try:
         domain = parse(text)
     except DomainXmlError:

@@ -1,4 +1,4 @@
-"""A QEMU that does not run is told by its main thread's state in /proc."""
+"""A QEMU that does not run is recognised by its main thread's state in /proc."""
 
 from pathlib import Path
 

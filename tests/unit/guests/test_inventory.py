@@ -47,7 +47,7 @@ def states() -> list[str | None]:
 def inventory(daemon: FakeLibvirt, counts: EventCounts, states: list[str | None]) -> Iterator[Inventory]:
     """Give an inventory of that daemon which knows the QEMUs of its guests, and is not started yet."""
 
-    def tell(why: str | None) -> None:
+    def send(why: str | None) -> None:
         if states[-1:] != [why]:
             states.append(why)
 
@@ -56,7 +56,7 @@ def inventory(daemon: FakeLibvirt, counts: EventCounts, states: list[str | None]
         workers,
         counts,
         listing_interval=3600,
-        on_state=tell,
+        on_state=send,
         running=lambda: [domain.uuid for domain in daemon.domains],
     )
     yield kept

@@ -108,7 +108,7 @@ def test_what_cannot_be_read_costs_itself(note: str) -> None:
     ],
 )
 def test_prefixes_of_the_elements_around_count(root: str, metadata: str) -> None:
-    """A prefix may be declared at the domain or at the metadata, beside declarations that nobody can read."""
+    """A prefix may be declared at the domain or at the metadata, beside declarations that cannot be read."""
     read = split(domain("<hc:tenant id='acme'/>", root, metadata))
     assert [(element.namespace, element.name) for element in read.elements] == [
         ("urn:hostcollector:domain:1", "tenant")

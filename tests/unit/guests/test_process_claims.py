@@ -1,4 +1,4 @@
-"""A command line names a guest by two arguments, or nobody."""
+"""A command line names a guest by two arguments, or no guest."""
 
 import pytest
 from hypothesis import given

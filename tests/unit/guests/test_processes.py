@@ -1,4 +1,4 @@
-"""Guests' QEMU processes are found by their command lines, and taken for nobody else's."""
+"""Guests' QEMU processes are found by their command lines, and taken for no other guest's."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def proc(tmp_path: Path) -> Procfs:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock that stands still."""
+    """Give a clock that does not move."""
     return Clock()
 
 
@@ -203,7 +203,7 @@ def test_a_process_that_only_mentions_the_uuid_is_not_the_guest(
 
 
 def test_qemus_clone_for_its_teardown_is_not_the_guest(proc: Procfs, processes: QemuProcesses) -> None:
-    """It has the same command line and tells itself by its name."""
+    """It has the same command line and is known by its name."""
     proc.qemu(50, A, "web")
     proc.qemu(51, A, "web", comm="cleanup/50")
     assert pids(processes.find(guests(a="web"))) == {A: 50}
@@ -238,7 +238,7 @@ def test_without_guests_nothing_is_missing(proc: Procfs) -> None:
 
 
 def test_without_proc_the_error_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    """A wrong root is told from an empty host."""
+    """A wrong root is distinguished from an empty host."""
     with pytest.raises(SourceUnavailableError, match=f"{tmp_path}/proc"):
         QemuProcesses(tmp_path).find(guests(a="web"))
 

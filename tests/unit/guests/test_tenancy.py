@@ -44,7 +44,7 @@ def test_the_first_resolver_that_knows_wins() -> None:
 
 
 def test_nobody_found_is_the_unassigned_tenant() -> None:
-    """A guest of nobody has the empty tenant."""
+    """An unassigned guest has the empty tenant."""
     assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED
 
 

@@ -38,7 +38,7 @@ def test_a_tenant_is_the_text_that_is_written(tmp_path: Path, tenant: str) -> No
 
 @pytest.mark.parametrize("text", ["", "# none yet", "uuids:\nnames:\n", "uuids: {}\nnames: []"])
 def test_a_map_that_is_being_begun_is_no_mistake(tmp_path: Path, text: str) -> None:
-    """Without entries every guest is somebody else's to name."""
+    """Without entries other resolvers name every guest."""
     (tmp_path / "map").write_text(text)
     assert read(tmp_path / "map").lookup(UUID, "any") is None
 
@@ -123,7 +123,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, problem: st
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
-    """Whoever mends the file mends it once."""
+    """All mistakes are named at once."""
     text = "uuid: {}\nuuids: {1: 2}\nnames: [{pattern: a}, {pattern: '', tenant: b}]"
     assert len(problems_of(tmp_path / "map", text)) == 4
 

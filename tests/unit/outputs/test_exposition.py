@@ -244,7 +244,7 @@ def test_histograms_that_come_and_go_do_not_grow_the_memory() -> None:
 
 
 def test_a_filtered_page_keeps_what_the_full_page_needs() -> None:
-    """Asking for some sources does not forget the series of the others."""
+    """A request for some sources does not forget the series of the others."""
     encoder = Encoder()
     encoder.encode(full_page(), Format.TEXT)
     known = len(encoder._writers)

@@ -65,7 +65,7 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "cure"),
+    ("shown", "cure"),
     [
         ((), "set redfish.url"),
         ((Sample(bmc.REDFISH_UP, 0.0),), "does not answer"),
@@ -73,9 +73,9 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
         ((Sample(bmc.REDFISH_UP, 1.0), KNOWN), "may need a reset"),
     ],
 )
-def test_what_the_bmc_lacks(tmp_path: Path, told: tuple[Sample, ...], cure: str) -> None:
-    """A passed-through GPU that the BMC does not tell of has the advice that fits."""
-    by_name = {line.name: line for line in gpu_lines(page(tmp_path, *told))}
+def test_what_the_bmc_lacks(tmp_path: Path, shown: tuple[Sample, ...], cure: str) -> None:
+    """A passed-through GPU that the BMC does not report has the advice that fits."""
+    by_name = {line.name: line for line in gpu_lines(page(tmp_path, *shown))}
     (said,) = by_name[GPU].cures
     assert cure in said
 

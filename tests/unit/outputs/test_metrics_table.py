@@ -24,7 +24,7 @@ def sections() -> dict[str, list[list[str]]]:
 
 
 def test_json_has_every_row() -> None:
-    """The JSON is a list with every metric of the catalogue, in order, with all that a program needs."""
+    """The JSON is a list with every metric of the catalogue, sorted, with all that a program needs."""
     rows = json.loads(render(TableFormat.JSON))
     assert [row["name"] for row in rows] == [row.name for row in catalogue.ALL]
     assert [tuple(row["labels"]) for row in rows] == [row.label_names for row in catalogue.ALL]
@@ -32,7 +32,7 @@ def test_json_has_every_row() -> None:
 
 
 def test_the_table_names_every_metric_with_its_labels() -> None:
-    """Each metric stands on a line of its own, written as its series are, with its meaning below."""
+    """Each metric is on a line of its own, written as its series are, with its meaning below."""
     lines = render(TableFormat.TABLE).splitlines()
     for row in catalogue.ALL:
         labels = f"{{{','.join(row.label_names)}}}" if row.label_names else ""
@@ -53,7 +53,7 @@ def test_markdown_has_a_table_per_subject() -> None:
 
 
 def test_markdown_names_what_is_left_out() -> None:
-    """Names of other exporters and fields of libvirt that have no row stand there with their reasons."""
+    """Names of other exporters and fields of libvirt that have no row are listed with their reasons."""
     peers, fields = list(sections().values())[-2:]
     assert [name for name, _ in peers[1:]] == [f"`{name}`" for name in PEER_METRICS]
     assert [name for name, _ in fields[1:]] == [f"`{field.pattern}`" for field in FIELDS if not field.metric]
@@ -62,7 +62,7 @@ def test_markdown_names_what_is_left_out() -> None:
 
 @pytest.mark.parametrize("form", TableFormat)
 def test_text_ends_with_one_line_break(form: TableFormat) -> None:
-    """Each form is a text file as it stands."""
+    """Each form is a text file as it is."""
     text = render(form)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")

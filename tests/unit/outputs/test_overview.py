@@ -11,7 +11,7 @@ from tests.fakes.snapshots import DATABASE, STRAY, WEB, hypervisor, identity
 
 
 def test_guests_are_grouped_by_tenant_with_the_unassigned_last() -> None:
-    """Tenants are in alphabetical order, their guests too, and guests of nobody come last."""
+    """Tenants are in alphabetical order, their guests too, and unassigned guests come last."""
     gist = overview(hypervisor())
     assert [(group.id, [line.name for line in group.guests]) for group in gist.groups] == [
         ("acme", ["database", "web"]),
@@ -23,7 +23,7 @@ def test_guests_are_grouped_by_tenant_with_the_unassigned_last() -> None:
 
 
 def test_what_the_snapshot_does_not_say_is_unknown() -> None:
-    """Without series there is no state, no version, and nobody claims that libvirt is up or down."""
+    """Without series there is no state, no version, and libvirt is neither up nor down."""
     gist = overview(Snapshot(taken_at=0.0, families=(), guests=(WEB,)))
     assert gist.libvirt_up is None
     assert gist.versions == {}

@@ -1,4 +1,4 @@
-"""The profile says what each stage of a collection takes, and costs nothing where nobody asks."""
+"""The profile says what each stage of a collection takes, and costs nothing when it is off."""
 
 import threading
 
@@ -39,7 +39,7 @@ def test_stages_of_several_threads_are_kept_side_by_side() -> None:
 
 
 def test_what_nobody_measures_runs_as_it_would() -> None:
-    """The block that stands in may be entered any number of times at once, and hides no error."""
+    """The block that replaces it may be entered any number of times at once, and hides no error."""
     with pytest.raises(ZeroDivisionError), unmeasured("outer"), unmeasured("inner"):
         print(1 // 0)
 

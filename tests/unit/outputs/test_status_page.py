@@ -15,7 +15,7 @@ VOID = {"meta", "br"}
 
 
 class Reader(HTMLParser):
-    """Reads a page strictly: every element is closed in order; keeps tags, attributes and text."""
+    """Reads a page strictly: every element is closed in turn; keeps tags, attributes and text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def test_it_says_what_runs_and_how_it_is() -> None:
 
 
 def test_it_says_what_is_missing_and_what_to_do() -> None:
-    """A failed source shows its reason and the cure; the notes stand above the sources and the guests."""
+    """A failed source shows its reason and the cure; the notes come above the sources and the guests."""
     text = read(snapshots.hypervisor()).text
     assert "failed: denied" in text
     assert (
@@ -87,7 +87,7 @@ def test_guests_in_trouble_are_marked() -> None:
 
 
 def test_guests_in_trouble_stand_first() -> None:
-    """Above all that is missing stands each with its tenant and what is wrong, if there is any."""
+    """Above all that is missing each is listed with its tenant and what is wrong, if there is any."""
     first = read(snapshots.hypervisor()).text.partition("What is missing, and why")[0]
     assert "Guests in trouble" in first
     assert "database  (acme): stopped by an I/O error, monitor blocked for 15 s" in first

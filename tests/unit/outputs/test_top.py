@@ -99,7 +99,7 @@ def test_unknown_is_a_dash() -> None:
 
 
 def test_blocked_guest_is_red_and_says_for_how_long() -> None:
-    """A guest whose QEMU does not answer stands out, with the time, in the head as well."""
+    """A guest whose QEMU does not answer is highlighted, with the time, in the head as well."""
     lines = screen(*(page(at, [*busy(WEB, at), *BLOCKED]) for at in (1.0, 2.0)), colours=True)
     red = [COLOUR.sub("", line) for line in lines if "\x1b[1;31m" in line]
     assert [line.split("  ")[0] for line in red] == ["hv-7", "globex"]
@@ -286,7 +286,7 @@ def test_run_once_shows_the_collector_at_an_address(capsys: pytest.CaptureFixtur
 
 
 def test_run_once_without_a_collector(capsys: pytest.CaptureFixture[str]) -> None:
-    """An address at which nobody listens is one sentence on standard error and exit status 1."""
+    """An address without a listener is one sentence on standard error and exit status 1."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     assert run(url, tenant=None, sort="cpu", once=True, interval=2.0) == 1

@@ -90,7 +90,7 @@ def test_fetch_reads_the_metrics_path_in_the_text_format() -> None:
 
 
 def test_fetch_goes_past_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy in the environment, dead or alive, does not stand between two programs on one host."""
+    """A proxy in the environment, dead or alive, is not used between two programs on one host."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with serving((200, text_of(collected(5.0, [])))) as served:
         assert fetch(served.url).of(collection.LIBVIRT_UP) == {(): 1}

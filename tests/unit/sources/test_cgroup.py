@@ -111,7 +111,7 @@ def systemd_version_2(root: Path) -> Host:
 
 
 def test_version_2_with_systemd(tmp_path: Path) -> None:
-    """The scope holds the whole guest; libvirt's limits stand one level below it."""
+    """The scope holds the whole guest; libvirt's limits are one level below it."""
     reading = systemd_version_2(tmp_path).read(a="web")
     assert (reading.notes, reading.partial) == ((), False)
     assert values(reading) == {
@@ -330,7 +330,7 @@ def test_the_group_of_a_vcpu_that_is_not_there_is_missed(tmp_path: Path) -> None
 
 
 def test_the_group_of_a_vcpu_that_was_unplugged_is_not_missed(tmp_path: Path) -> None:
-    """It has been there and is gone, which no event of libvirt's tells: the definition is older."""
+    """It has been there and is gone, which no event of libvirt's reports: the definition is older."""
     host = systemd_version_2(tmp_path)
     host.group(f"{NESTED}/vcpu1", cpu_max="max 100000\n")
     known = request(a="web")
@@ -362,7 +362,7 @@ def test_one_malformed_file_costs_its_guest_only(tmp_path: Path) -> None:
 
 
 def test_one_unreadable_file_costs_its_guest_only(tmp_path: Path) -> None:
-    """An error that does not mean "there is no such file" is told."""
+    """An error that does not mean "there is no such file" is reported."""
     host = systemd_version_2(tmp_path)
     host.guest(60, B, "db", "0::/machine/qemu-4-db.libvirt-qemu/emulator\n")
     (tmp_path / "sys/fs/cgroup/machine/qemu-4-db.libvirt-qemu/cpu.stat").mkdir(parents=True)
@@ -403,7 +403,7 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
 
 
 def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
-    """Within half a minute the last look stands; after that a new limit is known."""
+    """Within half a minute the last look counts; after that a new limit is known."""
     clock = iter((0.0, 0.0, LOOK_SECONDS / 2, LOOK_SECONDS, LOOK_SECONDS))
     files = GroupFiles(clock.__next__)
     file = tmp_path / "memory.max"

@@ -16,7 +16,7 @@ from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.groups import mounts_of
 from tests.fakes.guests import OURS, request, series
 
-# Waits until it is in its group, works, and tells what it used from then on.
+# Waits until it is in its group, works, and prints what it used from then on.
 WORKING = """
 import json, sys, time
 sys.stdin.readline()

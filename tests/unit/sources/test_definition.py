@@ -94,7 +94,7 @@ def test_what_was_left_out_of_the_metadata_is_said() -> None:
 
 
 def test_many_guests_with_odd_metadata_are_few_notes() -> None:
-    """The same remark is one note, different ones are so many and a count: a page of notes helps nobody."""
+    """The same remark is one note, different ones are so many and a count: a page of notes does not help."""
     same = [Domain(uuid=f"s{n}", name=f"s{n}", remarks=("it is odd",)) for n in range(50)]
     other = [Domain(uuid=f"o{n}", name=f"o{n} ", remarks=(f"odd in line {n}",)) for n in range(50)]
     notes = _read(*same, *other).notes
@@ -121,7 +121,7 @@ def test_many_guests_with_odd_metadata_are_few_notes() -> None:
     ],
 )
 def test_a_name_that_looks_like_another_is_marked(name: str, marked: bool) -> None:  # noqa: FBT001
-    """The note shows how it is really written, and the UUID that tells the guests apart."""
+    """The note shows how it is really written, and the UUID that distinguishes the guests."""
     notes = _read(Domain(uuid="u-1", name=name)).notes
     assert bool(notes) is marked
     assert all(repr(name) in note and "u-1" in note for note in notes)
@@ -132,7 +132,7 @@ def test_disks_that_share_their_limits_are_told() -> None:
     limits = DiskLimits(values={"total_iops_sec": 200}, groups=("limit0",))
     disks = tuple(Disk(target=target, limits=limits) for target in ("vda", "vdb"))
     samples = _read(Domain(uuid="u", name="a", disks=disks)).samples
-    told = {(s.metric, s.labels): s.value for s in samples if s.metric is block.THROTTLE_GROUP}
-    assert told == {(block.THROTTLE_GROUP, (disk, "limit0")): 1.0 for disk in ("vda", "vdb")}
+    shown = {(s.metric, s.labels): s.value for s in samples if s.metric is block.THROTTLE_GROUP}
+    assert shown == {(block.THROTTLE_GROUP, (disk, "limit0")): 1.0 for disk in ("vda", "vdb")}
     rows = [(s.labels, s.value) for s in samples if s.metric is block.LIMITS["total_iops_sec"]]
     assert rows == [(("vda",), 200), (("vdb",), 200)]

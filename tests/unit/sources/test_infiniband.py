@@ -167,7 +167,7 @@ def test_vfs_are_left_to_their_own_source(tmp_path: Path) -> None:
 
 
 def test_ports_belong_to_the_host(tmp_path: Path) -> None:
-    """What all tenants together send and receive is nobody's."""
+    """What all tenants together send and receive has no owner."""
     _port(_device(tmp_path), counters=COUNTERS, hw_counters=HARDWARE_COUNTERS)
     samples = _read(tmp_path).samples
     assert samples

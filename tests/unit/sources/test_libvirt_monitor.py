@@ -257,7 +257,7 @@ def test_a_qemu_that_waits_for_a_disk_for_a_moment_is_asked(
 def test_qemus_that_go_on_are_asked_however_many_hang_in_silence(
     hung: int, source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
 ) -> None:
-    """A main thread that wakes tells a guest that could not be asked from one that hangs and looks asleep."""
+    """A main thread that wakes is no hang, although the guest could not be asked and looked asleep."""
     victims = daemon.domains[-hung:]
     _read(source, daemon)
     for domain in victims:
@@ -377,7 +377,7 @@ def test_a_guest_without_counted_disks_is_asked_once_and_whole(
 def test_a_command_line_that_hangs_holds_no_monitor_up(
     source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
 ) -> None:
-    """The kernel may let whoever reads it wait for ever: monitors are then asked without a look in /proc."""
+    """The kernel may let a reader wait for ever: monitors are then asked without a look in /proc."""
     file = procfs.root / "proc/1003/cmdline"
     file.unlink()
     os.mkfifo(file)
@@ -391,7 +391,7 @@ def test_a_command_line_that_hangs_holds_no_monitor_up(
 def test_processes_that_cannot_be_seen_leave_libvirt_s_own_word(
     workers: Workers, daemon: FakeLibvirt, tmp_path: Path
 ) -> None:
-    """Without a /proc that can be read guests that hang cost a call each, and nobody else anything."""
+    """Without a /proc that can be read guests that hang cost a call each, and other guests nothing."""
     victims = daemon.domains[:5]
     for domain in victims:
         domain.stick()
@@ -441,7 +441,7 @@ def test_other_states_of_a_process_do_not_keep_a_monitor_from_being_asked(
 def test_a_qemu_that_goes_on_and_is_halted_again_is_blocked_since_then(
     source: LibvirtMonitor, daemon: FakeLibvirt, procfs: Procfs
 ) -> None:
-    """What it was blocked before does not count, also where nobody else hung in between."""
+    """What it was blocked before does not count, also where no other guest hung in between."""
     victim = daemon.domains[0]
     _halt(procfs, daemon, victim)
     _read(source, daemon)

@@ -12,7 +12,7 @@ UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 PERIOD = 10
 NOW = 1_700_000_000.0
 COUNTERS = {"block.count": 1, "block.0.name": "vda", "block.0.rd.reqs": 3}
-# What libvirt gives when somebody else has the monitor.
+# What libvirt gives when another client has the monitor.
 BUSY = {"block.count": 1, "block.0.name": "vda"}
 
 

@@ -31,7 +31,7 @@ WHOLE = {
     "block.0.rd.times": 2_500_000_000,
     "block.0.capacity": 1048576,
 }
-# The same with somebody else's job on the monitor: NOWAIT steps over it.
+# The same with another client's job on the monitor: NOWAIT steps over it.
 BUSY = {"balloon.current": 1024, "balloon.maximum": 2048, "block.count": 1, "block.0.name": "vda"}
 
 
@@ -162,7 +162,7 @@ def test_an_unknown_field_is_counted_once_and_harmless() -> None:
 
 
 def test_every_field_is_shown_or_has_a_reason() -> None:
-    """Nothing that libvirt documents is left out in silence, and no pattern stands twice."""
+    """Nothing that libvirt documents is left out in silence, and no pattern occurs twice."""
     assert field_of("block.0.limits.iov_max") is not None  # since libvirt 12
     assert all((field.metric is None) == bool(field.reason) for field in FIELDS)
     assert len({field.pattern for field in FIELDS}) == len(FIELDS)

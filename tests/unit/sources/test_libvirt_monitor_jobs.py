@@ -22,7 +22,7 @@ def daemon() -> FakeLibvirt:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock that stands still."""
+    """Give a clock that does not move."""
     return Clock()
 
 

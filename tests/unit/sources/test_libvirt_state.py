@@ -1,4 +1,4 @@
-"""The free lane tells every guest's state in one call, and around a guest whose lock libvirt holds."""
+"""The free lane reads every guest's state in one call, and around a guest whose lock libvirt holds."""
 
 import time
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ def test_locked_guests_cost_their_own_state_only(
 def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
     source: LibvirtState, daemon: FakeLibvirt
 ) -> None:
-    """It is being started: the call for all waits for it, and those that are known are told."""
+    """It is being started: the call for all waits for it, and those that are known are shown."""
     daemon.domains[-1].lock()
     reading = _read(source, daemon.domains[:-1])
     assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains[:-1]}
@@ -100,7 +100,7 @@ def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
 def test_a_start_beside_a_locked_guest_waits_no_longer_than_its_patience(
     source: LibvirtState, daemon: FakeLibvirt
 ) -> None:
-    """While no guest is known yet libvirt is not called silent, and nothing is told of any guest."""
+    """While no guest is known yet libvirt is not called silent, and nothing is shown of any guest."""
     daemon.domains[-1].lock()
     began = time.monotonic()
     reading = _read(source, [], budget=60.0)

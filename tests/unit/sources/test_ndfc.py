@@ -24,8 +24,8 @@ DATABASE = Placement(fabric="dc1", network="db", vni=30002, vrf="acme", vrf_vni=
 STORAGE = Placement(fabric="dc2", network="storage")
 
 
-class Told(Client):
-    """A client that has an answer and asks nobody."""
+class Answered(Client):
+    """A client that has an answer and asks no service."""
 
     def __init__(self, answer: Answer | None, failure: str = "") -> None:
         super().__init__(NdfcSettings())
@@ -56,10 +56,10 @@ def shown(samples: Mapping[str, object] | list[Sample], metric: Metric) -> list[
 
 
 def test_only_vlans_of_this_hosts_guests_are_shown() -> None:
-    """A VLAN that no guest here uses is nobody's business on this page."""
+    """A VLAN that no guest here uses is not on this page."""
     answer = Answer(version="12.2.1", vlans={100: (WEB,), 200: (DATABASE,), 300: (STORAGE,)})
     nics = (Nic(type="bridge", vlans=(100,)), Nic(type="hostdev", vlans=(200,), pci_address="0000:3b:00.2"))
-    reading = Ndfc(Told(answer)).read(request_of(*nics))
+    reading = Ndfc(Answered(answer)).read(request_of(*nics))
     samples = list(reading.samples)
     assert shown(samples, rows.NETWORK_INFO) == [
         ("100", "30001", "web", "acme", "dc1"),
@@ -73,14 +73,16 @@ def test_only_vlans_of_this_hosts_guests_are_shown() -> None:
 
 def test_what_the_controller_does_not_say_is_empty() -> None:
     """A network without VNI and VRF has empty labels, and no series about a VRF."""
-    reading = Ndfc(Told(Answer(vlans={300: (STORAGE,)}))).read(request_of(Nic(type="bridge", vlans=(300,))))
+    reading = Ndfc(Answered(Answer(vlans={300: (STORAGE,)}))).read(
+        request_of(Nic(type="bridge", vlans=(300,)))
+    )
     assert shown(list(reading.samples), rows.NETWORK_INFO) == [("300", "", "storage", "", "dc2")]
     assert shown(list(reading.samples), rows.VRF_INFO) == []
 
 
 def test_a_vlan_with_two_meanings_is_left_out() -> None:
-    """Which of two networks it is cannot be said; the note tells what to configure."""
-    reading = Ndfc(Told(Answer(vlans={100: (WEB, STORAGE)}))).read(
+    """Which of two networks it is cannot be said; the note says what to configure."""
+    reading = Ndfc(Answered(Answer(vlans={100: (WEB, STORAGE)}))).read(
         request_of(Nic(type="bridge", vlans=(100, 4000)))
     )
     samples = list(reading.samples)
@@ -94,7 +96,7 @@ def test_a_vlan_with_two_meanings_is_left_out() -> None:
 
 def test_a_trunk_of_unknown_vlans_does_not_flood_the_notes() -> None:
     """A guest with all VLANs gets one note."""
-    reading = Ndfc(Told(Answer())).read(request_of(Nic(type="bridge", vlans=tuple(range(1, 4095)))))
+    reading = Ndfc(Answered(Answer())).read(request_of(Nic(type="bridge", vlans=tuple(range(1, 4095)))))
     (note,) = reading.notes
     assert note.startswith("4094 VLANs")
     assert len(note) < 200
@@ -105,7 +107,7 @@ def test_a_vlan_that_the_fabric_does_not_have_is_missed_and_named() -> None:
     """An interface in one VLAN is promised its network; entries that could not be read are counted too."""
     answer = Answer(vlans={100: (WEB,)}, notes=("fabric 'dc2' cannot be read: busy",), unread=1)
     nics = (Nic(type="bridge", vlans=(100,)), Nic(type="bridge", vlans=(4000,)))
-    reading = Ndfc(Told(answer)).read(request_of(*nics))
+    reading = Ndfc(Answered(answer)).read(request_of(*nics))
     assert (reading.missing, reading.partial) == (2, True)
     assert reading.notes == (
         "VLAN of the guests among the attached networks not found: 4000",
@@ -121,7 +123,7 @@ def test_tags_that_are_no_vlan_do_not_count() -> None:
 
 def test_the_last_good_answer_is_shown_with_its_age() -> None:
     """A controller that fails now costs nothing but freshness, and the reading says so."""
-    source = Ndfc(Told(Answer(vlans={100: (WEB,)}), "the controller is busy"))
+    source = Ndfc(Answered(Answer(vlans={100: (WEB,)}), "the controller is busy"))
     reading = source.read(request_of(Nic(type="bridge", vlans=(100,))))
     assert len(shown(list(reading.samples), rows.NETWORK_INFO)) == 1
     assert Sample(rows.NDFC_AGE, 90.0) in reading.samples
@@ -132,7 +134,7 @@ def test_the_last_good_answer_is_shown_with_its_age() -> None:
 def test_without_any_answer_there_is_nothing() -> None:
     """Before the first good answer the source fails with the reason."""
     with pytest.raises(SourceError, match="user or password is wrong"):
-        Ndfc(Told(None, "user or password is wrong")).read(request_of())
+        Ndfc(Answered(None, "user or password is wrong")).read(request_of())
 
 
 def test_without_configuration_it_is_off() -> None:

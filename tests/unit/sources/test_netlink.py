@@ -70,7 +70,7 @@ MAC = "52:54:00:AA:00:01"
 
 
 class _Links:
-    """Stands in for the kernel: the same counters for each of these links. tap7 has index 7, and so on.
+    """Replaces the kernel: the same counters for each of these links. tap7 has index 7, and so on.
 
     Each link is what `link` says; the one that is None goes as soon as its index is known.
     """
@@ -146,7 +146,7 @@ def test_a_macvtap_counts_as_the_guest_does() -> None:
 
 @pytest.mark.parametrize(("link", "received"), [(TAP, 20), (MACVTAP, 10)])
 def test_the_direction_is_that_of_the_kernels_kind(link: LinkDescription, received: int) -> None:
-    """An interface of type ethernet may be either, whoever made it and with whatever address."""
+    """An interface of type ethernet may be either, with any maker and any address."""
     nic = Nic(type="ethernet", target="tap7", mac="52:54:00:bb:00:02")
     reading = read((7,), link, a=[nic])
     assert figures(reading, "tap7")[0] == received

@@ -146,7 +146,7 @@ def test_a_taps_statistics_are_turned_round(tmp_path: Path) -> None:
 
 
 def test_a_vfs_representor_is_its_guests_port(tmp_path: Path) -> None:
-    """A VF on vfio-pci shows in the switch only as its representor, which nobody wrote a guest's name on."""
+    """A VF on vfio-pci shows in the switch only as its representor, which has no guest's name."""
     sysfs = Sysfs(tmp_path)
     sysfs.pf("0000:3b:00.0", netdev="ens1", phys_port_name="p0", phys_switch_id="aa")
     sysfs.vf("0000:3b:00.0", 0, "0000:3b:00.2")

@@ -126,7 +126,7 @@ def test_threads_that_share_a_role_are_left_out(proc: ProcTree) -> None:
 
 
 def test_threads_come_and_go(proc: ProcTree) -> None:
-    """A thread that has not named itself yet is looked at again; one that ended is missed by nobody."""
+    """A thread that has not named itself yet is looked at again; one that ended is not missed."""
     proc.qemu(100, A, "web", {101: "CPU 0/KVM", 102: "qemu-system-x86", 103: "worker"})
     reader = Reader(proc.root)
     assert series(reader.read(a="web"), cpu.VCPU_TIME).keys() == {("0",)}
@@ -300,7 +300,7 @@ def test_a_thread_that_is_promised_and_not_there_is_missed(
 
 
 def test_a_vcpu_that_was_unplugged_is_not_missed(proc: ProcTree) -> None:
-    """Its thread has been there and ended, which no event of libvirt's tells: the definition is older."""
+    """Its thread has been there and ended, which no event of libvirt's reports: the definition is older."""
     proc.qemu(100, A, "web", {101: "CPU 0/KVM", 102: "CPU 1/KVM"})
     source = Reader(proc.root).source
     assert source.read(promised(2)).missing == 0

@@ -1,4 +1,4 @@
-"""The files of a thread, and its name, are understood or refused, whatever stands in them."""
+"""The files of a thread, and its name, are understood or refused, whatever is in them."""
 
 import pytest
 from hypothesis import given

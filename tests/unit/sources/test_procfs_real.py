@@ -16,7 +16,7 @@ from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from tests.fakes.guests import OURS, request, series
 
-# A process with a vCPU's thread that works, sleeps twenty times, and then tells what it used.
+# A process with a vCPU's thread that works, sleeps twenty times, and then prints what it used.
 WORKING = """
 import ctypes, json, os, resource, sys, threading, time
 libc = ctypes.CDLL(None)
@@ -80,7 +80,7 @@ def test_a_real_process_that_started_now_started_now() -> None:
     assert before - 1.1 <= started <= after + 1.1
 
 
-# A /proc that hides everybody else's processes, and an account that is not root; all imports come before.
+# A /proc that hides other accounts' processes, and an account that is not root; all imports come before.
 HIDDEN = f"""
 import os, subprocess
 from hostcollector.base.errors import SourceDeniedError

@@ -56,7 +56,7 @@ from tests.fakes.sysfs import Sysfs
 from tests.unit.devices.test_logical_ports import PORT, following
 from tests.unit.sources.redfish.conftest import FIRST, gpu
 from tests.unit.sources.redfish.conftest import Host as RedfishHost
-from tests.unit.sources.test_ndfc import Told as ToldNdfc
+from tests.unit.sources.test_ndfc import Answered as AnsweredNdfc
 from tests.unit.sources.test_ovs import source as ovs_source
 from tests.unit.sources.test_ovs import switch_rows
 
@@ -248,18 +248,18 @@ def _ovn(trial: Trial) -> Broken:
 
 
 def _ndfc(_trial: Trial) -> Broken:
-    source = Ndfc(ToldNdfc(NdfcAnswer(vlans={100: (Placement(fabric="dc1", network="web"),)})))
+    source = Ndfc(AnsweredNdfc(NdfcAnswer(vlans={100: (Placement(fabric="dc1", network="web"),)})))
     wanted = ((Nic(type="bridge", vlans=(vlan,)),) for vlan in (100, 4000))
     kept, broken = (_ask(source, Domain(uuid=A, name="web", nics=nics)) for nics in wanted)
     return kept, broken, "4000"
 
 
 class ToldUfm(UfmClient):
-    """A client that has an answer and asks nobody."""
+    """A client that has an answer and asks no service."""
 
-    def __init__(self, told: UfmAnswer) -> None:
+    def __init__(self, shown: UfmAnswer) -> None:
         super().__init__(UfmSettings())
-        self._told = told
+        self._told = shown
 
     def current(self) -> tuple[UfmAnswer, float, str]:
         """Return the answer."""

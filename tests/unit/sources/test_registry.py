@@ -38,7 +38,7 @@ def test_an_idle_source_is_in_order_and_explains_itself() -> None:
 
 
 def test_nvidia_devices_are_found_by_their_vendor(tmp_path: Path) -> None:
-    """Whichever driver a device has, its vendor tells whether NVML could ever be of use."""
+    """Whichever driver a device has, its vendor shows whether NVML could ever be of use."""
     assert not has_nvidia_device(tmp_path)
     device = tmp_path / "sys/bus/pci/devices/0000:ca:00.0"
     device.mkdir(parents=True)

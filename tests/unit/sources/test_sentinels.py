@@ -154,7 +154,7 @@ def test_a_record_of_libvirt(field: str, lie: int, row: Metric, pages: Pages) ->
     ],
 )
 def test_a_port_of_infiniband(file: str, content: str, row: Metric, pages: Pages, tmp_path: Path) -> None:
-    """A counter at its end says nothing: it may stand there for ever. Its neighbours go on."""
+    """A counter at its end says nothing: it may stay there for ever. Its neighbours go on."""
     port = "sys/class/infiniband/mlx5_0/ports/1"
     counters = {"port_rcv_packets": "7", file: content}
     _write(tmp_path, {f"{port}/counters/{name}": f"{value}\n" for name, value in counters.items()})
@@ -223,8 +223,8 @@ def test_counters_of_a_vf(totals: list[int], shown: list[object], pages: Pages, 
         for total in totals:
 
             def answer(question: Question, total: int = total) -> bytes:
-                told = Vf(number=0, counters=(total,) * 8 if question.statistics else None)
-                return link_message([told], sequence=question.sequence, flags=question.flags)
+                reported = Vf(number=0, counters=(total,) * 8 if question.statistics else None)
+                return link_message([reported], sequence=question.sequence, flags=question.flags)
 
             kernel.links[2] = answer
             pages.of(source.read(REQUEST))

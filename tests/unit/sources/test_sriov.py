@@ -127,7 +127,7 @@ def _of(reading: Reading, uuid: str) -> list[Sample]:
 
 
 def test_a_host_without_sriov_is_well_and_has_no_series(host: Host) -> None:
-    """Nothing to read is no failure; it is said, and nobody is asked."""
+    """Nothing to read is no failure; it is said, and the kernel is not asked."""
     reading = host.read(_guest(A))
     assert (reading.samples, reading.partial, host.kernel.questions) == ((), False, [])
     assert "SR-IOV" in reading.notes[0]
@@ -163,7 +163,7 @@ def test_counters_are_those_since_the_owner_came(host: Host) -> None:
 
 
 def test_a_new_owner_starts_at_0_and_so_does_the_time_between(host: Host) -> None:
-    """From one tenant's guest over nobody to another tenant's guest nothing is carried along."""
+    """From one tenant's guest over no owner to another tenant's guest nothing is carried along."""
     _card(host)
     owned, free = "libvirt_domain_vf_receive_bytes_total", "hostcollector_host_vf_receive_bytes_total"
     steps: list[tuple[int, list[Guest], str, object]] = [
@@ -182,7 +182,7 @@ def test_a_new_owner_starts_at_0_and_so_does_the_time_between(host: Host) -> Non
 
 
 def test_a_guest_that_was_started_again_is_a_new_owner(host: Host) -> None:
-    """Somebody else may have had the VF while the guest was shut off."""
+    """Another guest may have had the VF while the guest was shut off."""
     _card(host)
     for total, run, expected in ((100, 1, 0), (150, 1, 50), (900, 2, 0), (901, 2, 1)):
         host.tell(_vf(0, total), _vf(1))
@@ -357,7 +357,7 @@ def test_a_guest_makes_no_series_by_changing_its_address(host: Host) -> None:
 
 
 def test_a_vf_below_a_shared_macvtap_stays_with_the_host(host: Host) -> None:
-    """In bridge mode the VF's interface may serve several guests: its counters are nobody's alone."""
+    """In bridge mode the VF's interface may serve several guests: its counters belong to no single guest."""
     _card(host)
     host.sysfs.netdev("ens1v0", 20, FIRST)
     host.tell(_vf(0, 1), _vf(1))
@@ -382,7 +382,7 @@ def test_a_guest_without_a_readable_definition_may_own_any_free_vf(host: Host) -
 
 
 def test_a_vf_that_two_definitions_name_is_nobodys(host: Host) -> None:
-    """While a stopped guest still lingers beside the next one, the VF is left out, and told."""
+    """While a stopped guest still lingers beside the next one, the VF is left out, and noted."""
     _card(host)
     host.tell(_vf(0, 1000), _vf(1, 2000))
     reading = host.read(_guest(A, FIRST), _guest(B, FIRST))
@@ -452,7 +452,7 @@ def test_infiniband_shows_what_means_something_there(host: Host) -> None:
 
 
 def test_guids_that_the_host_did_not_set_come_from_the_driver(host: Host) -> None:
-    """NVIDIA's own driver tells the GUIDs that the firmware has."""
+    """NVIDIA's own driver reports the GUIDs that the firmware has."""
     host.hardware_type = INFINIBAND
     path = host.sysfs.pf(PF, netdev="ib0", pci_class=INFINIBAND_CLASS)
     host.sysfs.vf(PF, 0, FIRST)
@@ -579,7 +579,7 @@ def test_counters_that_the_kernel_cannot_tell_are_a_fact_for_an_hour(host: Host)
 
 
 def test_counters_that_the_driver_keeps_and_does_not_tell_are_missed(host: Host) -> None:
-    """By the VF of the guest; those of the host's own VFs were promised to nobody."""
+    """By the VF of the guest; those of the host's own VFs were promised to no guest."""
     _card(host)
     host.tell(replace(_vf(0), counters=None), replace(_vf(1), counters=None))
     reading = host.read(_guest(A, FIRST))
@@ -598,7 +598,7 @@ def test_a_driver_without_counters_is_a_fact(host: Host, driver: str) -> None:
 
 
 def test_a_card_without_an_interface_is_a_fact(host: Host) -> None:
-    """As one that a user-space driver has: its VFs are known, and their configuration to nobody."""
+    """As one that a user-space driver has: its VFs are known, and their configuration is not."""
     host.sysfs.pf(PF, driver="vfio-pci")
     host.sysfs.vf(PF, 0, FIRST)
     reading = host.read(_guest(A, FIRST))

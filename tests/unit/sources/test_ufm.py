@@ -24,7 +24,7 @@ from tests.fakes.link_messages import INFINIBAND, Vf, link_message
 from tests.fakes.rest import USER, keep_password
 from tests.fakes.sysfs import INFINIBAND_CLASS, Sysfs
 from tests.fakes.ufm import FIRST, PKEYS, SECOND, FakeUfm, partition, port
-from tests.unit.protocols.rest.asking import LIMITS, PATIENCE, wait_until
+from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, wait_until
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)
 PF, VFS = "0000:3b:00.0", ("0000:3b:00.2", "0000:3b:00.3")
@@ -63,7 +63,7 @@ def test_without_configuration_it_is_off() -> None:
 
 
 def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm) -> None:
-    """After a failure the last good answer stands, older, and the reading says so."""
+    """After a failure the last good answer is kept, older, and the reading says so."""
     source = Ufm(client)
     source.start()
     source.settle(PATIENCE)
@@ -81,7 +81,7 @@ def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm)
 
 
 def test_before_the_first_answer_it_fails_with_the_reason(client: Client, manager: FakeUfm) -> None:
-    """A manager that hangs is told at once, and costs the other sources nothing."""
+    """A manager that hangs is reported at once, and costs the other sources nothing."""
     manager.hangs(PKEYS)
     source = Ufm(client)
     source.start()
@@ -151,11 +151,11 @@ def fabric(tmp_path: Path, client: Client) -> Iterator[Fabric]:
 
 def test_each_tenant_sees_its_own_partitions(fabric: Fabric) -> None:
     """A guest's VF has the partitions of its own port GUID, as full or limited member, and no others."""
-    everybody = ("0x7fff", "limited", "management", "ufm")
+    default = ("0x7fff", "limited", "management", "ufm")
     assert fabric.memberships() == {
-        ("acme", "0", *everybody),
+        ("acme", "0", *default),
         ("acme", "0", "0x0001", "full", "acme", "ufm"),
-        ("globex", "1", *everybody),
+        ("globex", "1", *default),
         ("globex", "1", "0x0002", "full", "globex", "ufm"),
     }
 
@@ -178,7 +178,7 @@ def test_the_next_owner_is_not_shown_the_last_ones_partitions(
 def test_a_guest_that_was_away_is_shown_its_own_again(
     fabric: Fabric, manager: FakeUfm, client: Client
 ) -> None:
-    """Nobody else had the VF meanwhile: what was said of it is still about the same guest."""
+    """No other guest had the VF meanwhile: what was said of it is still about the same guest."""
     before = fabric.memberships()
     manager.answers(PKEYS, 503)
     wait_until(lambda: client.current()[2] != "")
@@ -210,7 +210,7 @@ def test_a_guid_of_two_vfs_is_nobodys(fabric: Fabric) -> None:
 
 
 def test_a_free_vf_shows_no_partition(fabric: Fabric) -> None:
-    """Memberships are the owners'; what belongs to nobody stands nowhere."""
+    """Memberships are the owners'; those without an owner are not shown."""
     fabric.owners = ["", ""]
     assert fabric.memberships() == set()
 

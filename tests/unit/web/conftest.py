@@ -21,7 +21,7 @@ class Pki:
 
     authority: Authority
     stranger: Authority
-    """Nobody trusts it."""
+    """No client trusts it."""
 
     server: Certificate
     renewed: Certificate

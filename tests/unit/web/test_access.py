@@ -37,7 +37,7 @@ def test_relative_paths_start_at_the_file(tls: dict[str, Any], tmp_path: Path) -
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o666])
 def test_a_key_for_everybody_is_refused(mode: int, tls: dict[str, Any], tmp_path: Path) -> None:
-    """A key file that everybody may read or write is not used, with the cure in the message."""
+    """A key file that every account may read or write is not used, with the cure in the message."""
     (tmp_path / "tls.key").chmod(mode)
     (problem,) = problems(tmp_path, tls_server_config=tls)
     assert problem == (
@@ -109,7 +109,7 @@ def test_all_files_are_looked_at(mutual_tls: dict[str, Any], tmp_path: Path) -> 
 
 
 def test_an_authority_that_is_not_there_is_refused(mutual_tls: dict[str, Any], tmp_path: Path) -> None:
-    """Without the file nobody could be told from anybody."""
+    """Without the file no client could be distinguished from another."""
     (problem,) = problems(tmp_path, tls_server_config={**mutual_tls, "client_ca_file": "gone.pem"})
     assert problem == (
         f"tls_server_config.client_ca_file: {tmp_path}/gone.pem cannot be read: No such file or directory"

@@ -52,7 +52,7 @@ async def test_the_wrong_password_is_said_to_be_wrong(
 ) -> None:
     """Unknown user and wrong password get the same answer; the log has one line, without either."""
     async with serving(full_page(), access=access) as site:
-        for headers in (basic("prometheus", "guess-1"), basic("nobody-1", "secret")):
+        for headers in (basic("prometheus", "guess-1"), basic("unknown-1", "secret")):
             reply = await site.client.get("/metrics", headers=headers)
             assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, CHALLENGE)
             assert await reply.text() == "The user or the password is wrong.\n"
@@ -60,7 +60,7 @@ async def test_the_wrong_password_is_said_to_be_wrong(
         await until(lambda: bool(caplog.records))
     assert [record.getMessage() for record in caplog.records] == ["refused: wrong user or password"]
     assert "guess-1" not in caplog.text
-    assert "nobody-1" not in caplog.text
+    assert "unknown-1" not in caplog.text
 
 
 async def test_probes_need_no_password_and_carry_no_data(access: AccessRules) -> None:
@@ -74,7 +74,7 @@ async def test_probes_need_no_password_and_carry_no_data(access: AccessRules) ->
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/metrics"])
 async def test_the_operators_headers_are_on_every_reply(path: str, access: AccessRules) -> None:
-    """They stand beside the collector's own, on refusals too."""
+    """They come beside the collector's own, on refusals too."""
     async with serving(full_page(), access=access) as site:
         headers = (await site.client.get(path)).headers
         assert headers["Strict-Transport-Security"] == "max-age=60"

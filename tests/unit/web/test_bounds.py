@@ -1,4 +1,4 @@
-"""What clients may take: nothing stays behind when they are gone, and nobody keeps another one out."""
+"""What clients may take: nothing stays behind when they are gone, and no client keeps another one out."""
 
 import asyncio
 import gc
@@ -216,7 +216,7 @@ async def test_whoever_has_most_connections_gives_way_to_a_newcomer() -> None:
 
 
 async def test_one_address_cannot_take_all_requests() -> None:
-    """Above its share it is told to come again; another address is answered."""
+    """Above its share it is asked to come again; another address is answered."""
     async with serving(full_page(), limits=ClientLimits(requests=3, requests_per_address=2)) as site:
         site.encoder.gate.clear()
         greedy = [await _from("127.0.0.2", site) for _ in range(3)]

@@ -27,7 +27,7 @@ async def test_a_client_of_the_authority_gets_in(access: AccessRules, pki: Pki) 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy"])
 async def test_a_client_without_a_certificate_is_refused(path: str, access: AccessRules, pki: Pki) -> None:
-    """TLS ends before a page is asked for, the probes' too, and the client is told why."""
+    """TLS ends before a page is asked for, the probes' too, and the client gets the reason."""
     async with serving(full_page(), access=access) as site:
         with pytest.raises(aiohttp.ClientError, match="certificate required"):
             await site.client.get(path, ssl=pki.client_context())

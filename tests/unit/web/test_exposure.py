@@ -18,7 +18,7 @@ USERS = {"prometheus": "$2y$..."}
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1"])
 def test_the_loopback_address_is_no_exposure(host: str) -> None:
-    """Whoever is on the machine already is not warned about."""
+    """A listener that only this machine reaches gets no warning."""
     assert exposure([Address(host, 10177)], WebConfig()) is None
 
 

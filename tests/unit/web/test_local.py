@@ -99,7 +99,7 @@ async def test_nothing_else_is_taken_away(
 async def test_without_a_directory_there_is_no_socket(
     directory: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An empty setting switches it off; a directory that nobody made is not made, and is no trouble."""
+    """An empty setting switches it off; a missing directory is not made, and is no trouble."""
     server = LocalServer(site_of(FakeCollector(None)), directory)
     await server.start()
     await server.close()

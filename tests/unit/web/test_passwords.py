@@ -59,7 +59,7 @@ def passwords(checks: Checks) -> Iterator[Passwords]:
         ("prometheus", b"", Verdict.WRONG),
         ("prometheus", b"secret\0", Verdict.WRONG),
         ("Prometheus", b"secret", Verdict.WRONG),
-        ("nobody", b"secret", Verdict.WRONG),
+        ("unknown", b"secret", Verdict.WRONG),
     ],
 )
 async def test_verdicts(user: str, password: bytes, verdict: Verdict, passwords: Passwords) -> None:
@@ -85,13 +85,13 @@ async def test_a_verdict_is_remembered(passwords: Passwords, checks: Checks) -> 
 
 
 async def test_an_unknown_user_costs_as_much_as_a_known_one(passwords: Passwords, checks: Checks) -> None:
-    """A name that does not exist costs what some user's costs, each time the same: time does not tell."""
+    """A name that does not exist costs what some user's costs, each time the same: time shows nothing."""
     for number in range(20):
-        await passwords.verdict(f"nobody-{number}", b"secret", f"192.0.2.{number}")
+        await passwords.verdict(f"unknown-{number}", b"secret", f"192.0.2.{number}")
     once = list(checks.hashes)
     other = Passwords(HASHES, checks)
     for number in range(20):
-        await other.verdict(f"nobody-{number}", b"secret", f"192.0.2.{number}")
+        await other.verdict(f"unknown-{number}", b"secret", f"192.0.2.{number}")
     other.close()
     assert checks.hashes == once * 2
     assert set(once) == {hashed.encode() for hashed in HASHES.values()}

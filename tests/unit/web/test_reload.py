@@ -94,17 +94,17 @@ async def test_a_connection_in_the_clear_is_out_when_tls_comes(
     """After a reload that brings TLS nothing is said in the clear, on old connections neither."""
     async with serving(full_page()) as site:
         connection = await _connected(site, None)
-        asking = await site.connect()
-        asking[1].write(HEALTHY[:20])
+        polling = await site.connect()
+        polling[1].write(HEALTHY[:20])
         await until(lambda: len(site.server._manager.connections) >= 2)
         successor = await asyncio.to_thread(_reloaded, tmp_path, None, tls_server_config=tls)
         site.server.exchange(site_of(site.collector, access=successor))
         assert not await _is_answered(connection)
         with suppress(ConnectionError):
-            asking[1].write(HEALTHY[20:])
-            assert await ended(asking[0])
+            polling[1].write(HEALTHY[20:])
+            assert await ended(polling[0])
         connection[1].transport.abort()
-        asking[1].transport.abort()
+        polling[1].transport.abort()
         assert site.server.urls == (f"https://{site.address}",)
         context = pki.client_context()
         assert (await site.client.get(f"{site.server.urls[0]}/metrics", ssl=context)).status == 200
@@ -205,7 +205,7 @@ async def test_who_was_let_in_stays_in_over_a_reload(tmp_path: Path) -> None:
 
 
 async def test_a_password_that_was_changed_is_out_at_once(tmp_path: Path) -> None:
-    """What was right for the old hash is worth nothing for the new one, and a removed user is nobody."""
+    """What was right for the old hash is worth nothing for the new one, and a removed user is unknown."""
     access = await asyncio.to_thread(access_of, tmp_path, basic_auth_users=HASHES)
     async with serving(full_page(), access=access) as site:
         for user, password in (("prometheus", "secret"), ("ops", "träum")):
@@ -235,7 +235,7 @@ async def test_who_waits_gets_the_answer_of_the_site_that_was_asked() -> None:
 def test_a_list_of_hashes_for_everybody_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A web-config with users that everybody may read is served, and the log names it with the cure."""
+    """A web-config with users that every account may read is served, and the log names it with the cure."""
     file = web_config(tmp_path, basic_auth_users=HASHES)
     for mode, warned in ((0o640, False), (0o644, True)):
         file.chmod(mode)

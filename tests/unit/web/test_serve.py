@@ -69,7 +69,7 @@ os.execve(sys.executable, [sys.executable, *json.loads(sys.argv[2])], {**os.envi
 
 
 def test_the_socket_of_systemd_is_served(tmp_path: Path) -> None:
-    """A client that connected before the start is served, on the unit's address, and the end is in order."""
+    """A client that connected before the start is served, on the unit's address, and the end is clean."""
     arguments = ["-m", "hostcollector", "serve", "--web.systemd-socket", f"--libvirt.uri={NOWHERE}"]
     with socket.create_server(("127.0.0.1", 0)) as unit, (tmp_path / "log").open("wb") as log:
         early = socket.create_connection(unit.getsockname(), timeout=20)
@@ -87,7 +87,7 @@ def test_the_socket_of_systemd_is_served(tmp_path: Path) -> None:
 
 
 def test_a_missing_socket_is_one_sentence() -> None:
-    """Whoever sets the flag without the socket unit is told which one is missing."""
+    """The flag without the socket unit is an error that names the unit."""
     command = [sys.executable, "-m", "hostcollector", "serve", "--web.systemd-socket"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert refused.returncode == 1

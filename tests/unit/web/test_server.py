@@ -102,7 +102,7 @@ async def test_connections_are_limited() -> None:
 
 
 async def test_connections_that_ask_for_nothing_give_way() -> None:
-    """Idle and half-finished clients over the limit keep nobody out: the oldest of them is cut off."""
+    """Idle and half-finished clients over the limit keep no client out: the oldest of them is cut off."""
     async with serving(full_page(), limits=ClientLimits(connections=3)) as site:
         opened = [await site.connect() for _ in range(9)]
         for _, writer in opened:
@@ -115,7 +115,7 @@ async def test_connections_that_ask_for_nothing_give_way() -> None:
 
 
 async def test_requests_in_flight_are_limited_but_probes_are_answered() -> None:
-    """The request over the limit is told to come again; health is answered all the same."""
+    """The request over the limit is asked to come again; health is answered all the same."""
     async with serving(full_page(), limits=ClientLimits(requests=3, patience_seconds=0)) as site:
         site.encoder.gate.clear()
         scrapes = [asyncio.create_task(site.client.get("/metrics")) for _ in range(3)]

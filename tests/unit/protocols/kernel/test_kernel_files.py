@@ -83,7 +83,7 @@ def test_any_line_is_a_stat_line_or_the_typed_error(line: bytes) -> None:
 
 
 def test_kernel_threads_and_ended_processes_are_told_from_others() -> None:
-    """A program cannot be taken for a kernel thread by its name, and a zombie's figures are nobody's."""
+    """A program cannot be taken for a kernel thread by its name, and a zombie's figures are no guest's."""
     alive = ProcessStat.parse(stat_line(7, "vhost-1").encode())
     assert not alive.is_kernel_thread
     assert not alive.is_dead

@@ -41,7 +41,7 @@ def test_numbers_are_read_as_numbers_and_as_text() -> None:
 
 
 def test_what_an_entry_lacks_is_taken_from_the_json_inside() -> None:
-    """VNI and VRF also stand in the template's configuration, which is JSON in a string."""
+    """VNI and VRF are also in the template's configuration, which is JSON in a string."""
     entry = {"networkName": "a", "networkTemplateConfig": '{"segmentId":"30001","vrfName":"acme"}'}
     assert answers.networks([entry], Gaps()) == {"a": Network(name="a", vni=30001, vrf="acme")}
 
@@ -83,7 +83,7 @@ def test_a_failure_in_place_of_a_list_is_a_failure(document: Any, said: str) -> 
 
 @given(st.lists(st.sampled_from(("a", "b", "c")), unique=True), st.integers(0, 3), NESTED)
 def test_one_bad_entry_among_good_ones_loses_only_itself(names: list[str], place: int, bad: Any) -> None:
-    """Whatever stands among the entries of a list, the other networks, VRFs and attachments are read."""
+    """Whatever is among the entries of a list, the other networks, VRFs and attachments are read."""
     networks = [network(name, 30000 + number, "acme") for number, name in enumerate(names)]
     expected = answers.networks(networks, Gaps())
     gaps = Gaps()
@@ -175,7 +175,7 @@ def test_no_document_breaks_the_reading(document: Any) -> None:
 
 
 def test_names_cannot_break_out_of_their_path() -> None:
-    """Names are quoted, also where they stand in a list."""
+    """Names are quoted, also in a list."""
     assert NDFC.networks("a/../b?c").endswith("/fabrics/a%2F..%2Fb%3Fc/networks")
     (path,) = NDFC.attachments("dc1", ["x&y", "a,b"])
     assert path.endswith("network-names=x%26y,a%2Cb")

@@ -1,4 +1,4 @@
-"""Logins and tokens: how they are got, when they are renewed, and that nobody sees them."""
+"""Logins and tokens: how they are got, when they are renewed, and that they are never shown."""
 
 import logging
 from dataclasses import replace
@@ -11,14 +11,14 @@ from hostcollector.base.errors import Reason
 from hostcollector.config.settings import NdfcSettings
 from tests.fakes.ndfc import BASE, FakeNdfc
 from tests.fakes.rest import PASSWORD
-from tests.unit.protocols.ndfc.asking import LIMITS, answer_of, asking, failure_of, wait_until
+from tests.unit.protocols.ndfc.polling import LIMITS, answer_of, failure_of, polling, wait_until
 
 NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
 
 
 def test_a_token_serves_several_rounds(settings: NdfcSettings, controller: FakeNdfc) -> None:
     """The next round goes on with the token of the last one."""
-    with asking(settings):
+    with polling(settings):
         wait_until(lambda: controller.requests[NETWORKS] >= 2)
     assert controller.requests["/login"] == 1
 
@@ -97,7 +97,7 @@ def test_what_is_neither_is_said_to_be_neither(settings: NdfcSettings, controlle
 
 
 def test_a_login_that_fails_inside_a_success_is_refused(settings: NdfcSettings, controller: FakeNdfc) -> None:
-    """A login is good if it gives a token that can stand in a header, and only then."""
+    """A login is good if it gives a token that can be sent in a header, and only then."""
     for document in ('{"error": "domain does not exist"}', '{"token": "a\\nb"}', '{"token": 7}', "[]"):
         controller.answers("/login", 200, text=document)
         error = failure_of(settings)
@@ -116,7 +116,7 @@ def test_neither_password_nor_token_is_ever_shown(
     async def echo_token(request: web.Request) -> web.StreamResponse:
         return web.json_response({"message": f"bad header {request.headers['Authorization']}"})
 
-    with asking(settings) as client:
+    with polling(settings) as client:
         controller.misbehave[NETWORKS] = echo_token
         wait_until(lambda: "bad header" in client.current()[2])
         said = client.current()[2]

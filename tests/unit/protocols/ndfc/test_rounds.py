@@ -1,4 +1,4 @@
-"""What a round of questions gives, and what stands when the next one fails."""
+"""What a round of questions gives, and what is kept when the next one fails."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from hostcollector.protocols.ndfc.client import Client
 from hostcollector.protocols.ndfc.values import Answer, Placement
 from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD
-from tests.unit.protocols.ndfc.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until
+from tests.unit.protocols.ndfc.polling import LIMITS, PATIENCE, answer_of, failure_of, polling, wait_until
 
 FABRICS = f"{BASE}/rest/control/fabrics"
 NETWORKS = f"{BASE}/rest/top-down/fabrics/dc1/networks"
@@ -29,7 +29,7 @@ def test_the_vlans_of_this_hosts_switches_are_read(settings: NdfcSettings, contr
 
 
 def test_without_switches_a_vlan_may_have_two_meanings(settings: NdfcSettings, controller: FakeNdfc) -> None:
-    """All switches count then, and both networks of a VLAN are told."""
+    """All switches count then, and both networks of a VLAN are shown."""
     controller.documents[ATTACHMENTS][1]["lanAttachList"][0] |= {"switchName": "leaf2", "vlanId": 2301}
     answer = answer_of(replace(settings, switches=()))
     assert [place.network for place in answer.vlans[2301]] == ["acme-web", "storage"]
@@ -115,7 +115,7 @@ def test_what_a_fabric_said_before_stands_while_it_cannot_be_read(
         text = json.dumps(controller.documents[path])
         controller.documents[path.replace("dc1", "dc2")] = json.loads(text.replace("dc1", "dc2"))
     controller.documents[FABRICS].append({"fabricName": "dc2"})
-    with asking(settings) as client:
+    with polling(settings) as client:
         assert len(client.current()[0].vlans[2301]) == 2
         controller.answers(NETWORKS.replace("dc1", "dc2"), 500)
         wait_until(lambda: client.current()[0].unread == 1)
@@ -148,7 +148,7 @@ def test_the_last_good_answer_stands(
 ) -> None:
     """After a failure the answer before it is shown with its age and the failure, which is logged once."""
     caplog.set_level(logging.INFO)
-    with asking(settings) as client:
+    with polling(settings) as client:
         first = client.current()
         controller.answers("/login", 500)
         controller.token = "token-2"

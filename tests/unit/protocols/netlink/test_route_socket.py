@@ -28,7 +28,7 @@ def _link(question: Question, count: int = 1, index: int = 2) -> bytes:
 
 
 def test_the_real_kernel_answers() -> None:
-    """The request is one that Linux understands: it tells of the loopback, which has no VFs."""
+    """The request is one that Linux understands: the answer has the loopback, which has no VFs."""
     route = RouteSocket()
     index = socket.if_nametoindex("lo")
     message = route.link(index, WITH_STATISTICS, _soon())
@@ -60,7 +60,7 @@ def test_a_dump_is_read_to_its_end() -> None:
 
 @pytest.mark.parametrize(("interruptions", "asked"), [(0, 1), (1, 2), (2, 3), (9, 3)])
 def test_an_interrupted_dump_is_asked_for_again(interruptions: int, asked: int) -> None:
-    """It may lack links. What one of the dumps told of stands; links that never rest are not waited for."""
+    """It may lack links. What one of the dumps had is kept; links that never rest are not waited for."""
     dumps: list[int] = []
 
     def second(question: Question) -> bytes:
@@ -93,7 +93,7 @@ def test_the_kernel_says_what_a_link_is() -> None:
 
 
 def test_the_late_answer_to_an_older_question_is_not_taken() -> None:
-    """Answers are told apart by their sequence numbers, errors included."""
+    """Answers are distinguished by their sequence numbers, errors included."""
     with LinkKernel({2: lambda question: _link(question, count=5)}) as kernel:
         kernel.before = [link_message([Vf(number=0)], sequence=4711), error_message(19, sequence=4711)]
         assert parse(RouteSocket(kernel.connect).link(2, WITH_STATISTICS, _soon())).total == 5
@@ -127,7 +127,7 @@ def test_a_kernel_that_does_not_answer_is_given_up_at_the_deadline() -> None:
 
 
 def test_a_deadline_that_has_passed_asks_nothing() -> None:
-    """No question is put whose answer nobody waits for."""
+    """No question is put if no reader waits for its answer."""
     with LinkKernel({2: _link}) as kernel:
         with pytest.raises(SourceTimeoutError):
             RouteSocket(kernel.connect).link(2, WITH_STATISTICS, time.monotonic() - 1)

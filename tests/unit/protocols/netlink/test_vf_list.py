@@ -211,7 +211,7 @@ def test_what_is_read_was_sent(values: list[Vf], more: int) -> None:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_make_the_reader_raise(message: bytes) -> None:
-    """Whatever stands in a message, reading it ends with an answer."""
+    """Whatever is in a message, reading it ends with an answer."""
     listed = parse(message)
     assert len(listed.vfs) <= listed.total
 

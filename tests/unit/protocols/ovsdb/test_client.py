@@ -185,9 +185,9 @@ def test_a_server_that_talks_nonsense_is_left_and_tried_again(
 
 def test_members_of_a_cluster_are_tried_in_turn(make: Make, tmp_path: Path) -> None:
     """One that does not run costs nothing but a moment."""
-    nobody = Remote(Transport.UNIX, path=str(tmp_path / "nobody.sock"))
+    unused = Remote(Transport.UNIX, path=str(tmp_path / "unused.sock"))
     with FakeDatabase(tmp_path / "db.sock", good_switch(ROWS)) as server:
-        client = make(nobody, server.remote)
+        client = make(unused, server.remote)
         until(lambda: failure(client) is None, 10, "the second member")
         assert packets(client) == 1
 
@@ -269,7 +269,7 @@ def test_a_member_that_loses_its_cluster_later_is_left(make: Make, tmp_path: Pat
 
 
 def test_a_missing_socket_has_an_error_of_its_own(make: Make, tmp_path: Path) -> None:
-    """A machine without the server can be told from one whose server is in trouble."""
+    """A machine without the server is distinguished from one whose server is in trouble."""
     client = make(Remote(Transport.UNIX, path=str(tmp_path / "db.sock")))
     assert isinstance(failure(client), NoServerError)
 

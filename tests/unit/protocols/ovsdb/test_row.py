@@ -29,7 +29,7 @@ def as_map(entries: Mapping[str, int]) -> list[Any]:
 
 
 def as_set(members: set[str]) -> Any:
-    """Return a set as the protocol writes it: one member may stand bare."""
+    """Return a set as the protocol writes it: one member may come bare."""
     return next(iter(members)) if len(members) == 1 else ["set", sorted(members)]
 
 
@@ -106,7 +106,7 @@ def test_an_atoms_difference_is_the_new_value() -> None:
 
 
 def test_an_update_leaves_the_earlier_replica_as_it_was() -> None:
-    """Whoever holds a replica holds one moment."""
+    """A replica is the state of one moment."""
     first = updated(
         Replica(), {"Interface": {"u": {"insert": {"statistics": as_map({"a": 1})}}}}, TABLES, 1.0
     )
@@ -147,7 +147,7 @@ def test_no_update_raises_anything_but_the_typed_error(updates: list[Any]) -> No
 
 @given(st.lists(NAMES, unique=True, max_size=4), st.dictionaries(st.sampled_from([*KINDS]), JSON, max_size=3))
 def test_one_bad_row_among_good_ones_loses_only_itself(names: list[str], bad: dict[str, Any]) -> None:
-    """Whatever stands in its columns: the others are read, and it is read or noted; its end ends the note."""
+    """Whatever is in its columns: the others are read, and it is read or noted; its end ends the note."""
     rows = {f"good-{name}": {"insert": {"name": name}} for name in names}
     replica = updated(Replica(), {"Interface": {"bad": {"insert": bad}, **rows}}, TABLES, 0.0)
     table = replica.rows("Interface")

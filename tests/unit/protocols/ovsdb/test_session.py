@@ -84,7 +84,7 @@ def test_no_message_ends_in_anything_but_the_typed_error(messages: list[dict[str
 
 
 def test_a_refusal_is_quoted() -> None:
-    """What the server says of a wrong request stands in the error, at most two lines of it."""
+    """What the server says of a wrong request is in the error, at most two lines of it."""
     session = Session(
         WATCH,
         (None, Writer()),  # type: ignore[arg-type] # as above

@@ -23,7 +23,7 @@ FollowOf = Callable[[FakeBmc], Follow]
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Return an authority that nobody but these tests trusts."""
+    """Return an authority that only these tests trust."""
     return Authority.new(tmp_path_factory.mktemp("authority"))
 
 

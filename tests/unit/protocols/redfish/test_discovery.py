@@ -14,7 +14,7 @@ from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, An
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
 from tests.unit.protocols.redfish.conftest import Follow, part
-from tests.unit.protocols.rest.asking import answer_of, asking, failure_of, wait_until
+from tests.unit.protocols.rest.polling import answer_of, failure_of, polling, wait_until
 
 
 def readings(answer: Answer, name: str, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -25,15 +25,15 @@ def readings(answer: Answer, name: str, gpu: str) -> dict[tuple[str, tuple[str, 
 
 @pytest.mark.parametrize(("prefix", "first"), [("GPU_SXM_", 1), ("GPU_", 0), ("Accel-", 7)])
 def test_naming_schemes(bmc: FakeBmc, follow: Follow, prefix: str, first: int) -> None:
-    """GPUs are found under every name that a firmware gives them, with all that is told of them."""
+    """GPUs are found under every name that a firmware gives them, with all that is reported of them."""
     bmc.baseboard = Baseboard(prefix=prefix, first=first)
     answer = answer_of(follow())
     assert [gpu.name for gpu in answer.gpus.values()] == [f"{prefix}{first + it}" for it in range(8)]
     gpu = f"{prefix}{first}"
-    told = readings(answer, REPORTS, gpu)
-    assert told["power_watts", ()] == 310.5
-    assert told["energy_joules", ()] == 1_000_000_000
-    assert told["remapped_rows", ("corrected",)] == 0
+    shown = readings(answer, REPORTS, gpu)
+    assert shown["power_watts", ()] == 310.5
+    assert shown["energy_joules", ()] == 1_000_000_000
+    assert shown["remapped_rows", ("corrected",)] == 0
     assert readings(answer, RESOURCES, gpu)["power_limit_watts", ()] == 1000.0
     assert readings(answer, PORTS, gpu)["nvlink_up", ("NVLink_17",)] == 1.0
     assert answer.problems == ()
@@ -49,10 +49,10 @@ def test_what_a_gpu_says_of_itself(follow: Follow) -> None:
 
 def test_headroom_is_never_a_temperature(follow: Follow) -> None:
     """The distance to the limit has its own row, whatever the GPU's environment calls a temperature."""
-    told = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
-    assert told["temperature_celsius", ()] == 41.0
-    assert told["temperature_headroom_celsius", ()] == 54.06
-    assert told["memory_temperature_celsius", ()] == 47.0
+    shown = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
+    assert shown["temperature_celsius", ()] == 41.0
+    assert shown["temperature_headroom_celsius", ()] == 54.06
+    assert shown["memory_temperature_celsius", ()] == 47.0
 
 
 def changed(bmc: FakeBmc, path: str, change: Callable[[dict[str, Any]], None]) -> None:
@@ -68,11 +68,11 @@ def changed(bmc: FakeBmc, path: str, change: Callable[[dict[str, Any]], None]) -
 
 
 def test_headroom_of_older_firmware(bmc: FakeBmc, follow: Follow) -> None:
-    """Where the basis of the reading is not told the description says that it is a distance."""
+    """Where the basis of the reading is not reported the description says that it is a distance."""
     sensor = f"{ROOT}/Chassis/HGX_GPU_SXM_1/Sensors/HGX_GPU_SXM_1_TEMP_1"
     changed(bmc, sensor, lambda document: document.pop("ReadingBasis"))
-    told = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
-    assert (told["temperature_celsius", ()], told["temperature_headroom_celsius", ()]) == (41.0, 54.06)
+    shown = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
+    assert (shown["temperature_celsius", ()], shown["temperature_headroom_celsius", ()]) == (41.0, 54.06)
 
 
 def test_two_sensors_of_one_kind(bmc: FakeBmc, follow: Follow) -> None:
@@ -85,14 +85,14 @@ def test_two_sensors_of_one_kind(bmc: FakeBmc, follow: Follow) -> None:
 
     changed(bmc, f"{sensors}_TEMP_1", plain)
     changed(bmc, f"{sensors}_Voltage_0", lambda document: document.update(ReadingType="Power"))
-    told = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
-    assert told["temperature_celsius", ()] == 41.0
-    assert ("temperature_headroom_celsius", ()) not in told
-    assert ("power_watts", ()) not in told
+    shown = readings(answer_of(follow()), REPORTS, "GPU_SXM_1")
+    assert shown["temperature_celsius", ()] == 41.0
+    assert ("temperature_headroom_celsius", ()) not in shown
+    assert ("power_watts", ()) not in shown
 
 
 def test_sensors_of_a_chassis_for_all_are_nobodys(bmc: FakeBmc, follow: Follow) -> None:
-    """A chassis that two GPUs are in tells of neither of them, and what a fan reads is no GPU's."""
+    """A chassis with two GPUs counts for neither of them, and what a fan reads is no GPU's."""
     for number in (1, 2):
         changed(
             bmc,
@@ -113,7 +113,7 @@ def test_a_report_that_is_stale_at_first(bmc: FakeBmc, follow: Follow) -> None:
     """A BMC that has just started has only stale values: its reports are asked for all the same."""
     for gpu in bmc.baseboard.gpus:
         gpu.lost = True
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         for gpu in bmc.baseboard.gpus:
             gpu.lost = False
         wait_until(lambda: ("power_watts", ()) in readings(client.current()[0], REPORTS, "GPU_SXM_1"))
@@ -122,9 +122,9 @@ def test_a_report_that_is_stale_at_first(bmc: FakeBmc, follow: Follow) -> None:
 def test_nvlinks_are_summed_up(bmc: FakeBmc, follow: Follow) -> None:
     """The data of 18 links is one number, which loses nothing above 2**53."""
     bmc.baseboard.gpus[0].link_bytes = 2**60
-    told = readings(answer_of(follow()), PORTS, "GPU_SXM_1")
-    assert told["nvlink_receive_bytes", ()] == 18 * 2**60 + sum(range(18))
-    assert told["nvlink_transmit_bytes", ()] == 36 * 2**60
+    shown = readings(answer_of(follow()), PORTS, "GPU_SXM_1")
+    assert shown["nvlink_receive_bytes", ()] == 18 * 2**60 + sum(range(18))
+    assert shown["nvlink_transmit_bytes", ()] == 36 * 2**60
 
 
 def test_a_gpu_whose_resource_fails_costs_itself_only(bmc: FakeBmc, follow: Follow) -> None:

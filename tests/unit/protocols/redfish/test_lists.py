@@ -24,7 +24,7 @@ from tests.fakes.bmc.baseboard import (
     Document,
 )
 from tests.fakes.bmc.gb300 import HOST_SYSTEM, Gb300
-from tests.unit.protocols.redfish.telling import Still, Told, answer_to, series
+from tests.unit.protocols.redfish.answering import Answered, Still, answer_to, series
 
 BAD = f"{ROOT}/Bad"
 """Where a bad member leads to."""
@@ -74,15 +74,15 @@ RESOURCES = JUNK | st.dictionaries(NAMES, JUNK).map(lambda it: {"@odata.id": BAD
 
 
 def unharmed(answer: Answer) -> None:
-    """Assert that everything is told as without the bad item."""
-    told = {gpu.name: series(answer, gpu.name) for gpu in answer.gpus.values() if gpu.path != BAD}
-    assert told == EVERYTHING
+    """Assert that everything is shown as without the bad item."""
+    shown = {gpu.name: series(answer, gpu.name) for gpu in answer.gpus.values() if gpu.path != BAD}
+    assert shown == EVERYTHING
 
 
 @given(where=st.sampled_from(LISTS), item=NO_LINKS, at=st.integers(0, 30))
 @settings(max_examples=40)
 def test_a_member_that_is_no_link(where: str, item: Any, at: int) -> None:
-    """Whatever stands among the members of a list, the others are read, and it is said."""
+    """Whatever is among the members of a list, the others are read, and it is said."""
     document = small().document(where)
     assert document is not None
     document["Members"].insert(at, item)
@@ -117,7 +117,7 @@ ENTRIES = JUNK | st.dictionaries(
 )
 @settings(max_examples=40)
 def test_a_value_of_a_report_that_is_no_good(where: str, item: Any, at: int) -> None:
-    """Whatever stands among the values of a report, the others are shown."""
+    """Whatever is among the values of a report, the others are shown."""
     document = small().document(where)
     assert document is not None
     document["MetricValues"].insert(at, item)
@@ -148,7 +148,7 @@ def test_a_good_value_that_is_spoilt(kind: str, value: Any, where: str, at: int)
 @given(place=st.integers(0, 10**6), resource=ERRORS | RESOURCES)
 @settings(max_examples=50)
 def test_a_resource_of_a_gpu_that_is_spoilt(place: int, resource: Any) -> None:
-    """Any one resource of a GPU may be anything: the other GPUs are told of as they were."""
+    """Any one resource of a GPU may be anything: the other GPUs are shown as before."""
     own = sorted(path for path in STILL.documents if "GPU_0" in path)
     answer = answer_to(STILL, {own[place % len(own)]: resource})
     for name, values in EVERYTHING.items():
@@ -220,10 +220,10 @@ def test_pages_without_an_end() -> None:
             member = {"@odata.id": f"{head}/{self.gpus[0].name}"}
             return {"Members": [member], "Members@odata.nextLink": onward}
 
-    told = Told(Endless(count=1, links=1))
-    answer = told.answer()
+    shown = Answered(Endless(count=1, links=1))
+    answer = shown.answer()
     assert len(answer.gpus) == 1
-    assert sum("?$skip=" in path for path in told.asked) < 300
+    assert sum("?$skip=" in path for path in shown.asked) < 300
     assert any("pages of the list do not end" in problem for problem in answer.problems)
 
 
@@ -252,9 +252,9 @@ def test_more_members_than_anything_has() -> None:
 
 def test_a_slow_bmc_is_not_waited_for() -> None:
     """When the time for a walk is over what was found by then is shown, and the rest is counted."""
-    told = Told(Baseboard(count=8, links=1))
-    told.seconds_each = 1.0
-    answer = told.answer()
+    shown = Answered(Baseboard(count=8, links=1))
+    shown.seconds_each = 1.0
+    answer = shown.answer()
     assert len(answer.gpus) == 8
     assert answer.met.unread
     assert any("the BMC is slow" in problem for problem in answer.problems)
@@ -263,20 +263,20 @@ def test_a_slow_bmc_is_not_waited_for() -> None:
 @pytest.mark.parametrize("error", [BusyError("busy", 5.0), TokenRefusedError("asks for another login (401)")])
 def test_what_concerns_the_whole_bmc_ends_the_round(error: Exception) -> None:
     """A BMC that wants its peace, or takes no login, is asked for nothing more."""
-    told = Told(Baseboard(count=2, links=1), {f"{SYSTEM}/Processors/GPU_SXM_1": error})
+    shown = Answered(Baseboard(count=2, links=1), {f"{SYSTEM}/Processors/GPU_SXM_1": error})
     with pytest.raises(type(error)):
-        told.answer()
+        shown.answer()
 
 
 def test_another_walk_that_fails_takes_nothing_away() -> None:
-    """What was found an hour ago stands while the BMC does not show it again."""
-    told = Told(Baseboard(count=2, links=1))
-    told.answer()
-    told.now += 3600
+    """What was found an hour ago is kept while the BMC does not show it again."""
+    shown = Answered(Baseboard(count=2, links=1))
+    shown.answer()
+    shown.now += 3600
     for path in (f"{SYSTEM}/Processors/GPU_SXM_1", f"{SYSTEM}/Processors", f"{ROOT}/Systems", ROOT):
-        told.changed[path] = SourceUnavailableError("answered 500")
-        told.now += 3600
-        answer = told.answer()
+        shown.changed[path] = SourceUnavailableError("answered 500")
+        shown.now += 3600
+        answer = shown.answer()
         assert (len(answer.gpus), bool(answer.problems)) == (2, True)
         assert series(answer, "GPU_SXM_1")["power_watts", ()] == 310.5
 
@@ -284,45 +284,45 @@ def test_another_walk_that_fails_takes_nothing_away() -> None:
 @pytest.mark.parametrize("path", [f"{ROOT}/Chassis/HGX_GPU_SXM_1", f"{ROOT}/Chassis/HGX_GPU_SXM_1/Sensors"])
 def test_a_sensor_that_is_not_shown_again_is_known(path: str) -> None:
     """What a sensor is of does not change because the BMC does not say it once more."""
-    told = Told(Baseboard(count=2, links=1))
-    told.answer()
-    told.now += 3600
-    told.changed[path] = SourceUnavailableError("answered 500")
-    assert series(told.answer(), "GPU_SXM_1")["power_watts", ()] == 310.5
+    shown = Answered(Baseboard(count=2, links=1))
+    shown.answer()
+    shown.now += 3600
+    shown.changed[path] = SourceUnavailableError("answered 500")
+    assert series(shown.answer(), "GPU_SXM_1")["power_watts", ()] == 310.5
 
 
 def test_a_gpu_that_is_taken_out_is_gone() -> None:
     """A GPU that is no member any more is none after the next walk."""
     tree = Baseboard(count=2, links=1)
-    told = Told(tree)
-    told.answer()
-    told.now += 3600
+    shown = Answered(tree)
+    shown.answer()
+    shown.now += 3600
     del tree.gpus[0]
-    assert [gpu.name for gpu in told.answer().gpus.values()] == ["GPU_SXM_2"]
+    assert [gpu.name for gpu in shown.answer().gpus.values()] == ["GPU_SXM_2"]
 
 
 def test_a_report_that_fails_in_another_walk_is_asked_again() -> None:
-    """A report that could not be read when it was looked for is still one that tells of the GPUs."""
-    told = Told(Baseboard(count=2, links=1))
-    told.answer()
-    told.now += 3600
-    told.changed[ENVIRONMENT] = SourceUnavailableError("answered 500")
-    assert ("power_watts", ()) not in series(told.answer(), "GPU_SXM_1")
-    told.changed.clear()
-    assert series(told.answer(), "GPU_SXM_1")["power_watts", ()] == 310.5
+    """A report that could not be read when it was looked for is still one that has the GPUs."""
+    shown = Answered(Baseboard(count=2, links=1))
+    shown.answer()
+    shown.now += 3600
+    shown.changed[ENVIRONMENT] = SourceUnavailableError("answered 500")
+    assert ("power_watts", ()) not in series(shown.answer(), "GPU_SXM_1")
+    shown.changed.clear()
+    assert series(shown.answer(), "GPU_SXM_1")["power_watts", ()] == 310.5
 
 
 def test_nothing_is_asked_after_the_conversation() -> None:
     """Questions that were still on their way when one ends the round are given up."""
     tree = Baseboard(count=2, links=1)
-    told = Told(tree, {f"{SYSTEM}/Processors/GPU_SXM_1": BusyError("busy", 0.0)})
+    shown = Answered(tree, {f"{SYSTEM}/Processors/GPU_SXM_1": BusyError("busy", 0.0)})
 
     async def ask() -> int:
         with pytest.raises(BusyError):
-            await told.rounds.next(told)
-        asked = told.asked.total()
+            await shown.rounds.next(shown)
+        asked = shown.asked.total()
         await asyncio.sleep(0)
-        return told.asked.total() - asked
+        return shown.asked.total() - asked
 
     assert asyncio.run(ask()) == 0
 
@@ -334,7 +334,7 @@ def test_a_walk_keeps_nothing_huge(name: str) -> None:
     document = tree.document(f"{SYSTEM}/Processors/GPU_SXM_1")
     assert document is not None
     document[name] = "x" * 100_000 if name == "Description" else [[[]]] * 100_000
-    told = Told(tree, {f"{SYSTEM}/Processors/GPU_SXM_1": document})
-    assert len(told.answer().gpus) == 1
-    (kept,) = (found for path, found in told.rounds._resources.items() if path.endswith("/GPU_SXM_1"))
+    shown = Answered(tree, {f"{SYSTEM}/Processors/GPU_SXM_1": document})
+    assert len(shown.answer().gpus) == 1
+    (kept,) = (found for path, found in shown.rounds._resources.items() if path.endswith("/GPU_SXM_1"))
     assert len(json.dumps(kept)) < 40_000

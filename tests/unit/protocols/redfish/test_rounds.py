@@ -18,7 +18,7 @@ from tests.fakes.bmc.baseboard import (
 )
 from tests.fakes.bmc.baseboard import PORTS as PORT_REPORT
 from tests.unit.protocols.redfish.conftest import LIMITS, Follow, part
-from tests.unit.protocols.rest.asking import answer_of, asking, failure_of, wait_until
+from tests.unit.protocols.rest.polling import answer_of, failure_of, polling, wait_until
 
 FIRST = f"{SYSTEM}/Processors/GPU_SXM_1"
 POWER = ("power_watts", ())
@@ -26,7 +26,7 @@ POWER = ("power_watts", ())
 
 def test_a_round_is_one_question_for_each_report(bmc: FakeBmc, follow: Follow) -> None:
     """All GPUs come with a few questions; ports and resources are asked rarely, other reports never again."""
-    with asking(follow(ports=3600)):
+    with polling(follow(ports=3600)):
         seen = bmc.requests[ENVIRONMENT]
         wait_until(lambda: bmc.requests[ENVIRONMENT] >= seen + 3)
         asked = dict(bmc.requests)
@@ -42,14 +42,14 @@ def test_a_round_is_one_question_for_each_report(bmc: FakeBmc, follow: Follow) -
 def test_stale_values_are_left_out(bmc: FakeBmc, follow: Follow) -> None:
     """A sensor whose value is stale has none; the GPU's other ones do."""
     bmc.baseboard.gpus[0].stale = {"Power_0"}
-    told = part(answer_of(follow()), REPORTS).readings
-    assert POWER not in told[FIRST].gauges
-    assert told[FIRST].gauges["temperature_celsius", ()] == 41.0
-    assert POWER in told[f"{SYSTEM}/Processors/GPU_SXM_2"].gauges
+    shown = part(answer_of(follow()), REPORTS).readings
+    assert POWER not in shown[FIRST].gauges
+    assert shown[FIRST].gauges["temperature_celsius", ()] == 41.0
+    assert POWER in shown[f"{SYSTEM}/Processors/GPU_SXM_2"].gauges
 
 
 def test_a_lost_gpu_has_no_numbers(bmc: FakeBmc, follow: Follow) -> None:
-    """Of a GPU that gives no answer only its health is told, and no sum of anything."""
+    """Of a GPU that gives no answer only its health is shown, and no sum of anything."""
     bmc.baseboard.gpus[0].lost = True
     bmc.baseboard.gpus[0].health = "Critical"
     answer = answer_of(follow())
@@ -69,21 +69,21 @@ def test_a_link_that_does_not_tell_spoils_the_sum(bmc: FakeBmc, follow: Follow) 
         return web.json_response(report)
 
     bmc.misbehave[PORT_REPORT] = answer
-    told = part(answer_of(follow()), PORTS).readings
-    assert ("nvlink_receive_bytes", ()) not in told[FIRST].counters
-    assert ("nvlink_transmit_bytes", ()) in told[FIRST].counters
-    assert ("nvlink_receive_bytes", ()) in told[f"{SYSTEM}/Processors/GPU_SXM_2"].counters
+    shown = part(answer_of(follow()), PORTS).readings
+    assert ("nvlink_receive_bytes", ()) not in shown[FIRST].counters
+    assert ("nvlink_transmit_bytes", ()) in shown[FIRST].counters
+    assert ("nvlink_receive_bytes", ()) in shown[f"{SYSTEM}/Processors/GPU_SXM_2"].counters
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"MetricValues": [', '{"MetricValues": 7}', "[]", "[" * 100_000])
 def test_a_report_that_is_none_costs_what_is_in_it(bmc: FakeBmc, follow: Follow, text: str) -> None:
     """A truncated or nonsensical report is named; the others are shown."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.answers(ENVIRONMENT, 200, text=text)
         wait_until(lambda: bool(client.current()[0].problems))
-        told = part(client.current()[0], REPORTS).readings[FIRST]
-    assert POWER not in told.gauges
-    assert told.counters
+        shown = part(client.current()[0], REPORTS).readings[FIRST]
+    assert POWER not in shown.gauges
+    assert shown.counters
 
 
 def test_a_report_that_breaks_off(bmc: FakeBmc, follow: Follow) -> None:
@@ -97,7 +97,7 @@ def test_a_report_that_breaks_off(bmc: FakeBmc, follow: Follow) -> None:
         request.transport.abort()
         return response
 
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.misbehave[ENVIRONMENT] = cut
         wait_until(lambda: bool(client.current()[0].problems))
         assert POWER not in part(client.current()[0], REPORTS).readings[FIRST].gauges
@@ -105,7 +105,7 @@ def test_a_report_that_breaks_off(bmc: FakeBmc, follow: Follow) -> None:
 
 def test_a_report_that_is_slow(bmc: FakeBmc, follow: Follow) -> None:
     """A report that does not come in time costs what is in it."""
-    with asking(follow(replace(LIMITS, request_seconds=1.0))) as client:
+    with polling(follow(replace(LIMITS, request_seconds=1.0))) as client:
         bmc.hangs(GPM)
         wait_until(lambda: any("no answer within" in it for it in client.current()[0].problems))
         assert POWER in part(client.current()[0], REPORTS).readings[FIRST].gauges
@@ -113,7 +113,7 @@ def test_a_report_that_is_slow(bmc: FakeBmc, follow: Follow) -> None:
 
 def test_a_report_without_an_end(bmc: FakeBmc, follow: Follow) -> None:
     """An answer that is larger than the limit is not read to its end."""
-    with asking(follow(replace(LIMITS, answer_bytes=1_000_000))) as client:
+    with polling(follow(replace(LIMITS, answer_bytes=1_000_000))) as client:
         bmc.drips(MEMORY, b"[" * 100_000, 0)
         wait_until(lambda: any("1000000 bytes" in it for it in client.current()[0].problems))
 
@@ -121,7 +121,7 @@ def test_a_report_without_an_end(bmc: FakeBmc, follow: Follow) -> None:
 def test_a_busy_bmc_is_left_alone(bmc: FakeBmc, follow: Follow) -> None:
     """After 503 the rest of the round is not asked, and for as long as the BMC wants nothing at all is."""
     client = follow()
-    with asking(client):
+    with polling(client):
         bmc.answers(ENVIRONMENT, 503, headers={"Retry-After": "600"})
         wait_until(lambda: "busy" in client.current()[2])
         asked = bmc.requests.total()
@@ -131,7 +131,7 @@ def test_a_busy_bmc_is_left_alone(bmc: FakeBmc, follow: Follow) -> None:
 
 def test_no_report_at_all(bmc: FakeBmc, follow: Follow) -> None:
     """A round without any report fails."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         for report in (ENVIRONMENT, PROCESSOR, GPM, MEMORY, HEALTH):
             bmc.answers(report, 500)
         wait_until(lambda: "500" in client.current()[2])
@@ -141,17 +141,17 @@ def test_no_report_at_all(bmc: FakeBmc, follow: Follow) -> None:
 
 def test_another_gpu_in_a_place_is_noticed(bmc: FakeBmc, follow: Follow) -> None:
     """A GPU that was replaced says its own serial number at the next look at the resources."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.baseboard.gpus[0].serial = "9999999999999"
         wait_until(lambda: client.current()[0].gpus[FIRST].serial == "9999999999999")
 
 
 def test_what_moved_is_looked_for(bmc: FakeBmc, follow: Follow) -> None:
     """A report that is not there any more leads to a new discovery, without a flood of them."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.answers(GPM, 404)
         wait_until(lambda: any("GPM" in problem for problem in client.current()[0].problems))
         bmc.misbehave.clear()
         wait_until(lambda: client.current()[0].problems == ())
-        told = part(client.current()[0], REPORTS).readings[FIRST]
-    assert ("utilization_ratio", ("sm",)) in told.gauges
+        shown = part(client.current()[0], REPORTS).readings[FIRST]
+    assert ("utilization_ratio", ("sm",)) in shown.gauges

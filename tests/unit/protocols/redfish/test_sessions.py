@@ -13,12 +13,12 @@ from tests.fakes.bmc import SESSIONS, FakeBmc
 from tests.fakes.bmc.baseboard import ENVIRONMENT, REPORTS, SYSTEM
 from tests.fakes.rest import PASSWORD
 from tests.unit.protocols.redfish.conftest import LIMITS, Follow
-from tests.unit.protocols.rest.asking import asking, failure_of, wait_until
+from tests.unit.protocols.rest.polling import failure_of, polling, wait_until
 
 
 def test_one_session_for_all_rounds(bmc: FakeBmc, follow: Follow) -> None:
     """Round after round is asked under one session, a few questions at a time, and it is given back."""
-    with asking(follow()):
+    with polling(follow()):
         wait_until(lambda: bmc.requests[ENVIRONMENT] >= 5)
         assert len(bmc.sessions) == 1
     assert (bmc.logins, bmc.most_sessions, bmc.sessions) == (1, 1, {})
@@ -27,7 +27,7 @@ def test_one_session_for_all_rounds(bmc: FakeBmc, follow: Follow) -> None:
 
 def test_a_session_that_expires_is_renewed_once(bmc: FakeBmc, follow: Follow) -> None:
     """Questions that are on their way at that moment share the new session, and the round is complete."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.expire()
         wait_until(lambda: bmc.logins == 2)
         wait_until(lambda: client.current()[2] == "")
@@ -47,7 +47,7 @@ def test_a_session_that_is_never_taken_ends_the_round(bmc: FakeBmc, follow: Foll
 
 def test_a_failure_keeps_the_session(bmc: FakeBmc, follow: Follow) -> None:
     """After a round that failed the next one goes on with the session: it takes no other place."""
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         bmc.answers(ENVIRONMENT, 503)
         wait_until(lambda: "busy" in client.current()[2])
         bmc.misbehave.clear()
@@ -56,10 +56,10 @@ def test_a_failure_keeps_the_session(bmc: FakeBmc, follow: Follow) -> None:
 
 
 def test_a_bmc_without_a_place_for_a_session(bmc: FakeBmc, follow: Follow) -> None:
-    """It is said why nobody is let in; when a place is free all goes on by itself."""
+    """The reason of the refusal is said; when a place is free all goes on by itself."""
     bmc.places = 0
     client = follow()
-    with asking(client):
+    with polling(client):
         with pytest.raises(SourceError, match="may have no session left"):
             client.current()
         bmc.places = 1
@@ -78,7 +78,7 @@ def test_a_wrong_password_is_tried_once(bmc: FakeBmc, follow: Follow, tmp_path: 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Auth-Token": ""}, {"X-Auth-Token": "a" * 5000}])
 def test_a_login_without_a_token_is_refused(bmc: FakeBmc, follow: Follow, headers: dict[str, str]) -> None:
-    """A login is good if it gives a token that can stand in a header, and only then."""
+    """A login is good if it gives a token that can be sent in a header, and only then."""
     bmc.answers(SESSIONS, 201, headers=headers, text="{}")
     assert "is not let in" in str(failure_of(follow(replace(LIMITS, login_pause=60.0))))
 
@@ -87,7 +87,7 @@ def test_a_token_is_never_shown(bmc: FakeBmc, follow: Follow, caplog: pytest.Log
     """Neither errors nor the log nor what is printed of a client have password or token."""
     caplog.set_level(logging.DEBUG)
     client = follow()
-    with asking(client):
+    with polling(client):
         (token,) = bmc.sessions.values()
         bmc.unplugged = True
         wait_until(lambda: client.current()[2] != "")
@@ -99,7 +99,7 @@ def test_a_token_is_never_shown(bmc: FakeBmc, follow: Follow, caplog: pytest.Log
 def test_first_failure_is_logged(bmc: FakeBmc, follow: Follow, caplog: pytest.LogCaptureFixture) -> None:
     """A BMC that never answered is in the log, once: its source does not fail for it."""
     bmc.unplugged = True
-    with asking(follow()):
+    with polling(follow()):
         wait_until(lambda: bmc.requests.total() > 3)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["BMC failed"]
 
@@ -127,7 +127,7 @@ def test_nothing_is_given_back_that_was_not_had(bmc: FakeBmc, follow: Follow) ->
 def test_a_bmc_without_sessions(bmc: FakeBmc, follow: Follow) -> None:
     """Where sessions are not to be had the password goes with each question, and nothing is left behind."""
     bmc.basic = True
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         assert len(client.current()[0].gpus) == 8
         assert client.current()[2] == ""
     assert bmc.requests[SESSIONS] == 1
@@ -175,7 +175,7 @@ def test_a_password_that_expires_ends_the_round(bmc: FakeBmc, follow: Follow) ->
 def test_one_resource_that_is_not_for_the_account(bmc: FakeBmc, follow: Follow) -> None:
     """A 403 of one resource costs that one."""
     bmc.answers(f"{SYSTEM}/Processors/GPU_SXM_3", 403)
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         answer = client.current()[0]
     assert len(answer.gpus) == 7
     assert any("not for this account" in problem for problem in answer.problems)
@@ -195,7 +195,7 @@ def test_secrets_in_what_a_bmc_names(bmc: FakeBmc, follow: Follow) -> None:
 
     bmc.misbehave[REPORTS] = echo
     bmc.misbehave[f"{SYSTEM}/Processors/GPU_SXM_3"] = error
-    with asking(follow()) as client:
+    with polling(follow()) as client:
         (token,) = bmc.sessions.values()
         problems = " ".join(client.current()[0].problems)
     assert "GPU_SXM_3" in problems

@@ -9,7 +9,7 @@ from hostcollector.protocols.redfish.links import address, canonical
 from tests.fakes.bmc import Tree
 from tests.fakes.bmc.baseboard import Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300
-from tests.unit.protocols.redfish.telling import Told, answer_to, series, spelled
+from tests.unit.protocols.redfish.answering import Answered, answer_to, series, spelled
 
 
 def encoded(path: str) -> str:
@@ -31,9 +31,9 @@ class Forgiving:
 
 def every_path(tree: Tree) -> list[str]:
     """Return the paths of everything that a walk asks for."""
-    told = Told(tree)
-    told.answer()
-    return list(told.asked)
+    shown = Answered(tree)
+    shown.answer()
+    return list(shown.asked)
 
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -52,7 +52,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("how", SPELLINGS)
 @pytest.mark.parametrize("tree", [Baseboard(count=2, links=2), Gb300()], ids=["baseboard", "node"])
 def test_links_in_other_spellings(tree: Tree, how: str) -> None:
-    """GPUs, sensors and links are told of as under the plain paths, while reports name the plain ones."""
+    """GPUs, sensors and links are shown as under the plain paths, while reports name the plain ones."""
     plain = answer_to(tree)
     other = answer_to(Forgiving(spelled(tree, SPELLINGS[how]), every_path(tree)))
     assert other.problems == ()
@@ -88,8 +88,8 @@ def test_properties_in_other_spellings(how: str) -> None:
 
     answer = answer_to(Other(count=2, links=2))
     assert answer.problems == ()
-    told, plain = series(answer, "GPU_SXM_1"), series(answer_to(Baseboard(count=2, links=2)), "GPU_SXM_1")
-    assert {key: value for key, value in told.items() if key[0] != "nvlink_up"} == {
+    shown, plain = series(answer, "GPU_SXM_1"), series(answer_to(Baseboard(count=2, links=2)), "GPU_SXM_1")
+    assert {key: value for key, value in shown.items() if key[0] != "nvlink_up"} == {
         key: value for key, value in plain.items() if key[0] != "nvlink_up"
     }
 

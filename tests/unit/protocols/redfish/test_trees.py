@@ -7,8 +7,8 @@ from tests.fakes.bmc.baseboard import REPORTS as REPORT_LIST
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
 from tests.fakes.bmc.gb300 import HOST_SYSTEM, Gb300
 from tests.fakes.bmc.hpe import Server
+from tests.unit.protocols.redfish.answering import Answered, answer_to, series
 from tests.unit.protocols.redfish.conftest import part
-from tests.unit.protocols.redfish.telling import Told, answer_to, series
 
 FIRST = f"{SYSTEM}/Processors/GPU_0"
 CLOCKS = "clocks_held"
@@ -32,7 +32,7 @@ def held(tree: Gb300) -> set[str]:
     ],
 )
 def test_reasons_for_throttling_by_index(reasons: list[str], found: set[str]) -> None:
-    """A report that names each reason under an index of its own tells of all of them."""
+    """A report that names each reason under an index of its own has all of them."""
     tree = Gb300()
     tree.throttled = reasons
     assert held(tree) == found
@@ -40,39 +40,39 @@ def test_reasons_for_throttling_by_index(reasons: list[str], found: set[str]) ->
 
 @pytest.mark.parametrize("reasons", [["nan"], ["SWPowerCap", ""], ["SomethingNew"]])
 def test_reasons_that_are_not_told(reasons: list[str]) -> None:
-    """Where one of the reasons is not told it is not said that there are no others."""
+    """Where one of the reasons is not reported it is not said that there are no others."""
     tree = Gb300()
     tree.throttled = reasons
-    told = series(answer_to(tree), "GPU_0")
-    assert not [key for key in told if key[0] == CLOCKS]
+    reported = series(answer_to(tree), "GPU_0")
+    assert not [key for key in reported if key[0] == CLOCKS]
 
 
 def test_what_only_the_resources_say() -> None:
     """Voltage, remapping that is pending, the SRAM's verdict and some errors come from the GPU itself."""
-    told = series(answer_to(Gb300()), "GPU_0")
-    assert told["voltage_volts", ()] == 0.7
-    assert (told["row_remapping_pending", ()], told["row_remapping_failed", ()]) == (1.0, 0.0)
-    assert told["sram_ecc_threshold_exceeded", ()] == 0.0
-    assert told["pcie_errors", ("unsupported_request",)] == 3
-    assert told["pcie_errors", ("correctable",)] == 0
+    reported = series(answer_to(Gb300()), "GPU_0")
+    assert reported["voltage_volts", ()] == 0.7
+    assert (reported["row_remapping_pending", ()], reported["row_remapping_failed", ()]) == (1.0, 0.0)
+    assert reported["sram_ecc_threshold_exceeded", ()] == 0.0
+    assert reported["pcie_errors", ("unsupported_request",)] == 3
+    assert reported["pcie_errors", ("correctable",)] == 0
 
 
 def test_links_that_only_their_ports_tell_of() -> None:
     """All NVLinks are asked for their state where the report has their counters only; PCIe ports are none."""
-    told = Told(Gb300())
-    found = series(told.answer(), "GPU_0")
+    reported = Answered(Gb300())
+    found = series(reported.answer(), "GPU_0")
     assert {key[1][0] for key in found if key[0] == "nvlink_up"} == {f"NVLink_{link}" for link in range(18)}
-    assert not [path for path in told.asked if path.endswith("/Metrics")]
-    told.changed[f"{FIRST}/Ports/NVLink_3"] = {"@odata.id": "x", "LinkStatus": "LinkDown"}
-    told.now += 300
-    assert series(told.answer(), "GPU_0")["nvlink_up", ("NVLink_3",)] == 0.0
+    assert not [path for path in reported.asked if path.endswith("/Metrics")]
+    reported.changed[f"{FIRST}/Ports/NVLink_3"] = {"@odata.id": "x", "LinkStatus": "LinkDown"}
+    reported.now += 300
+    assert series(reported.answer(), "GPU_0")["nvlink_up", ("NVLink_3",)] == 0.0
 
 
 def test_bytes_that_stand_still_beside_a_rate() -> None:
     """A counter at 0 is none while the GPU says itself that data flows; when it counts it is shown."""
-    told = Told(Gb300())
-    assert ("pcie_receive_bytes", ()) not in series(told.answer(), "GPU_0")
-    report = told.tree.document(f"{REPORT_LIST}/HGX_ProcessorMetrics_0")
+    reported = Answered(Gb300())
+    assert ("pcie_receive_bytes", ()) not in series(reported.answer(), "GPU_0")
+    report = reported.tree.document(f"{REPORT_LIST}/HGX_ProcessorMetrics_0")
     assert report is not None
     for rate, count, shown in (("0", "0", None), ("0", "7", 7), ("0.5", "8", 8), ("0", "0", 0)):
         for entry in report["MetricValues"]:
@@ -80,8 +80,8 @@ def test_bytes_that_stand_still_beside_a_rate() -> None:
                 entry["MetricValue"] = count
             if entry["MetricProperty"] == f"{FIRST}/ProcessorMetrics#/Oem/Nvidia/PCIeRawRxBandwidthGbps":
                 entry["MetricValue"] = rate
-        told.changed[f"{REPORT_LIST}/HGX_ProcessorMetrics_0"] = report
-        assert series(told.answer(), "GPU_0").get(("pcie_receive_bytes", ())) == shown
+        reported.changed[f"{REPORT_LIST}/HGX_ProcessorMetrics_0"] = report
+        assert series(reported.answer(), "GPU_0").get(("pcie_receive_bytes", ())) == shown
 
 
 def test_a_system_that_has_no_processors_hides_no_other() -> None:
@@ -115,14 +115,14 @@ def test_a_server_without_reports_of_its_gpus(fans: int) -> None:
 def test_main_readings_without_reports_come_in_each_round() -> None:
     """Power, temperature and health are asked for every time, the rest now and then."""
     server = Server()
-    told = Told(server)
-    told.answer()
+    reported = Answered(server)
+    reported.answer()
     server.documents[f"{server.gpus[0]}/EnvironmentMetrics"]["PowerWatts"]["Reading"] = 555
-    answer = told.answer()
+    answer = reported.answer()
     readings = part(answer, REPORTS).readings[f"{server.gpus[0]}/"]
     assert readings.gauges["power_watts", ()] == 555.0
     assert ("health_id", ()) in readings.gauges
-    assert told.asked[f"{server.gpus[0]}/ProcessorMetrics/"] == 1
+    assert reported.asked[f"{server.gpus[0]}/ProcessorMetrics/"] == 1
 
 
 @pytest.mark.parametrize("without", ["TelemetryService", "its link"])
@@ -136,12 +136,12 @@ def test_a_bmc_without_telemetry(without: str) -> None:
         del root["TelemetryService"]
         changed = {ROOT: root}
     answer = answer_to(tree, changed)
-    told = series(answer, "GPU_SXM_1")
+    reported = series(answer, "GPU_SXM_1")
     assert answer.problems == ()
-    assert (told["power_watts", ()], told["temperature_celsius", ()]) == (310.5, 41.0)
-    assert told["temperature_headroom_celsius", ()] == 54.06
-    assert told["throttle_seconds", ("power",)] == 150_062_268_611_840
-    assert told["clocks_held", ("sw_power_cap",)] == 1.0
+    assert (reported["power_watts", ()], reported["temperature_celsius", ()]) == (310.5, 41.0)
+    assert reported["temperature_headroom_celsius", ()] == 54.06
+    assert reported["throttle_seconds", ("power",)] == 150_062_268_611_840
+    assert reported["clocks_held", ("sw_power_cap",)] == 1.0
 
 
 @pytest.mark.parametrize("basis", ["Headroom", "Delta"])
@@ -150,9 +150,9 @@ def test_an_environment_that_shows_a_distance(basis: str) -> None:
     server = Server()
     sensor = "/redfish/v1/Chassis/1/Sensors/Gpu0Temp"
     server.documents[sensor]["ReadingBasis"] = basis
-    told = series(answer_to(server), "3")
-    assert ("temperature_celsius", ()) not in told
-    assert (("temperature_headroom_celsius", ()) in told) == (basis == "Headroom")
+    reported = series(answer_to(server), "3")
+    assert ("temperature_celsius", ()) not in reported
+    assert (("temperature_headroom_celsius", ()) in reported) == (basis == "Headroom")
 
 
 def test_an_environment_whose_sensor_is_not_known() -> None:
@@ -222,7 +222,7 @@ def test_a_chassis_that_names_its_processor() -> None:
     ("protocol", "found"), [("NVLink", 3), ("nvlink", 3), ("PCIe", 0), (None, 0), (7, 0)]
 )
 def test_links_of_other_names(protocol: object, found: int) -> None:
-    """A port whose name does not tell is an NVLink if it says that this is what it speaks."""
+    """A port whose name does not show it is an NVLink if its protocol is NVLink."""
     server = Server(count=1)
     ports = f"{server.gpus[0]}/Ports"
     members = server.documents[ports]["Members"]
@@ -230,8 +230,8 @@ def test_links_of_other_names(protocol: object, found: int) -> None:
         document = server.documents.pop(member["@odata.id"].rstrip("/"))
         member["@odata.id"] = f"{ports}/{number}/"
         server.documents[f"{ports}/{number}"] = {**document, "PortProtocol": protocol}
-    told = series(answer_to(server), "3")
-    assert len([key for key in told if key[0] == "nvlink_up"]) == found
+    reported = series(answer_to(server), "3")
+    assert len([key for key in reported if key[0] == "nvlink_up"]) == found
 
 
 def test_a_gpu_that_two_systems_have() -> None:
@@ -275,7 +275,7 @@ def test_a_gpu_whose_power_is_nowhere() -> None:
 
 @pytest.mark.parametrize("others", [[None], [7, "x"], [{}], [{"@odata.id": None}], [[]]])
 def test_memories_that_are_no_links(others: list[object]) -> None:
-    """What stands beside the link to the GPU's memory and is no link takes nothing away."""
+    """What is beside the link to the GPU's memory and is no link takes nothing away."""
     server = Server()
     server.documents[server.gpus[0]]["Links"]["Memory"][:0] = others
     assert series(answer_to(server), "3")["memory_ecc_errors", ("dram", "uncorrected")] == 1

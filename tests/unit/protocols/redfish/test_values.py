@@ -10,8 +10,8 @@ from hostcollector.protocols.redfish.values import REPORTS, Answer
 from tests.fakes.bmc.baseboard import ENVIRONMENT, HEALTH, ROOT, SYSTEM, Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300
 from tests.fakes.bmc.hpe import Server
+from tests.unit.protocols.redfish.answering import NOW, Answered, answer_to, series
 from tests.unit.protocols.redfish.conftest import part
-from tests.unit.protocols.redfish.telling import NOW, Told, answer_to, series
 
 FIRST = f"{SYSTEM}/Processors/GPU_SXM_1"
 SENSORS = f"{ROOT}/Chassis/HGX_GPU_SXM_1/Sensors/HGX_GPU_SXM_1"
@@ -51,8 +51,8 @@ def test_units_of_sensors(sensor: str, unit: object, key: str, value: float) -> 
     tree = Baseboard(count=2, links=1)
     document = document_of(tree, f"{SENSORS}_{sensor}")
     document["ReadingUnits"] = unit
-    told = series(answer_to(tree, {f"{SENSORS}_{sensor}": document}), "GPU_SXM_1")
-    assert told[key, ()] == pytest.approx(value)
+    seen = series(answer_to(tree, {f"{SENSORS}_{sensor}": document}), "GPU_SXM_1")
+    assert seen[key, ()] == pytest.approx(value)
 
 
 @pytest.mark.parametrize("unit", ["A", "RPM", "w", "MWatt", "%", "W/h"])
@@ -160,17 +160,17 @@ def test_properties_of_wrong_types(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("state", ["Disabled", "UnavailableOffline"])
 def test_a_gpu_that_is_not_at_work(state: str) -> None:
-    """Of a GPU that is switched off only its health is told, whatever reports say of it still."""
+    """Of a GPU that is switched off only its health is shown, whatever reports still have of it."""
     tree = Baseboard(count=2, links=1)
     document = document_of(tree, FIRST)
     document["Status"] = {"State": state, "Health": "Warning"}
-    told = Told(tree, {FIRST: document})
-    assert set(series(told.answer(), "GPU_SXM_1")) == {("health_id", ())}
-    assert POWER in series(told.answer(), "GPU_SXM_2")
-    told.changed.clear()
-    told.now += 300
-    assert POWER not in part(told.answer(), REPORTS).readings[FIRST].gauges  # as it was known to be
-    assert POWER in part(told.answer(), REPORTS).readings[FIRST].gauges
+    seen = Answered(tree, {FIRST: document})
+    assert set(series(seen.answer(), "GPU_SXM_1")) == {("health_id", ())}
+    assert POWER in series(seen.answer(), "GPU_SXM_2")
+    seen.changed.clear()
+    seen.now += 300
+    assert POWER not in part(seen.answer(), REPORTS).readings[FIRST].gauges  # as it was known to be
+    assert POWER in part(seen.answer(), REPORTS).readings[FIRST].gauges
 
 
 def test_a_socket_without_a_gpu() -> None:
@@ -185,36 +185,36 @@ def test_a_socket_without_a_gpu() -> None:
 def test_a_gpu_that_goes_away() -> None:
     """A GPU that becomes absent between two walks has no readings from the next look on."""
     tree = Baseboard(count=2, links=1)
-    told = Told(tree)
-    told.answer()
+    seen = Answered(tree)
+    seen.answer()
     document = document_of(tree, FIRST)
     document["Status"] = {"State": "Absent"}
-    told.changed[FIRST] = document
-    told.now += 300
-    told.answer()
-    assert POWER not in series(told.answer(), "GPU_SXM_1")
+    seen.changed[FIRST] = document
+    seen.now += 300
+    seen.answer()
+    assert POWER not in series(seen.answer(), "GPU_SXM_1")
 
 
 @pytest.mark.parametrize("state", ["Absent", "Disabled", "UnavailableOffline"])
 @pytest.mark.parametrize("name", ["EnvironmentMetrics", "Ports/NVLink1", "Ports/NVLink1/Metrics"])
 def test_parts_that_are_not_at_work(state: str, name: str) -> None:
-    """What a part says that is switched off is not told, and a sum does not wait for it."""
+    """What a part says that is switched off is not shown, and a sum does not wait for it."""
     server = Server()
     path = f"{server.gpus[0]}/{name}"
     server.documents[path]["Status"] = {"State": state}
-    told = series(answer_to(server), "3")
-    assert (POWER in told) == (name != "EnvironmentMetrics")
-    assert (("nvlink_up", ("NVLink1",)) in told) == (name != "Ports/NVLink1")
-    # Its counters are told while they are told at all: the sum must not fall.
-    assert told["nvlink_receive_bytes", ()] == (2002 if name.endswith("/Metrics") else 3003)
+    seen = series(answer_to(server), "3")
+    assert (POWER in seen) == (name != "EnvironmentMetrics")
+    assert (("nvlink_up", ("NVLink1",)) in seen) == (name != "Ports/NVLink1")
+    # Its counters are counted while they are reported: the sum must not fall.
+    assert seen["nvlink_receive_bytes", ()] == (2002 if name.endswith("/Metrics") else 3003)
 
 
 def test_a_link_whose_counters_fail_spoils_the_sum() -> None:
     """A sum without one of the links that the GPU has would look like a counter that was reset."""
     server = Server()
-    told = series(answer_to(server, {f"{server.gpus[0]}/Ports/NVLink1/Metrics": None}), "3")
-    assert ("nvlink_receive_bytes", ()) not in told
-    assert ("nvlink_up", ("NVLink1",)) in told
+    seen = series(answer_to(server, {f"{server.gpus[0]}/Ports/NVLink1/Metrics": None}), "3")
+    assert ("nvlink_receive_bytes", ()) not in seen
+    assert ("nvlink_up", ("NVLink1",)) in seen
 
 
 def stamped(change: Any, path: str = ENVIRONMENT) -> Answer:
@@ -269,7 +269,7 @@ def test_values_of_yesterday(stamp: str) -> None:
     ],
 )
 def test_stamps_that_tell_of_no_age(stamp: Any) -> None:
-    """A stamp that is none, lies in the future, or is a little older, takes nothing away from anybody."""
+    """A stamp that is none, lies in the future, or is a little older, takes no value away."""
     answer = stamped(of_first(stamp))
     if stamp not in ("2026-05-04", "0001-01-01T00:00:00+23:59"):
         assert series(answer, "GPU_SXM_1")[POWER] == 310.5
@@ -302,21 +302,21 @@ def test_a_value_that_comes_twice() -> None:
 
 
 def test_blanks_do_not_overwrite() -> None:
-    """What a GPU said of itself stands while its resource says nothing, or something else than a resource."""
+    """What a GPU said of itself is kept while its resource says nothing, or is no resource."""
     tree = Baseboard(count=2, links=1)
-    told = Told(tree)
-    gpu = told.answer().gpus[FIRST]
+    seen = Answered(tree)
+    gpu = seen.answer().gpus[FIRST]
     document = document_of(tree, FIRST)
     document.update(SerialNumber=None, UUID="", Model=7, FirmwareVersion=[], Status=None)
     nothings: list[Any] = [document, {"@odata.id": FIRST}, {"error": {"message": "busy"}}, None, [], "x"]
     for nothing in nothings:
-        told.changed[FIRST] = nothing
-        told.now += 300
-        assert told.answer().gpus[FIRST] == gpu
+        seen.changed[FIRST] = nothing
+        seen.now += 300
+        assert seen.answer().gpus[FIRST] == gpu
     document["SerialNumber"] = "9999"
-    told.changed[FIRST] = document
-    told.now += 300
-    assert told.answer().gpus[FIRST].serial == "9999"
+    seen.changed[FIRST] = document
+    seen.now += 300
+    assert seen.answer().gpus[FIRST].serial == "9999"
 
 
 def test_stale_marks_as_text() -> None:
@@ -361,14 +361,14 @@ def test_a_report_that_keeps_its_past() -> None:
 
 def test_a_report_that_stands_still() -> None:
     """A report whose stamps do not change is pointed out, as no trouble: it may be made on change only."""
-    told = Told(Baseboard(count=2, links=1))
-    assert told.answer().facts == ()
-    told.now += 1000
-    answer = told.answer()
+    seen = Answered(Baseboard(count=2, links=1))
+    assert seen.answer().facts == ()
+    seen.now += 1000
+    answer = seen.answer()
     assert [fact for fact in answer.facts if fact.startswith(f"{ENVIRONMENT} has had the same time stamps")]
     assert (series(answer, "GPU_SXM_1")[POWER], answer.problems) == (310.5, ())
     report = document_of(Baseboard(count=2, links=1), ENVIRONMENT)
     for entry in report["MetricValues"]:
         entry["Timestamp"] = "2026-05-04T10:30:00Z"
-    told.changed[ENVIRONMENT] = report
-    assert not [fact for fact in told.answer().facts if ENVIRONMENT in fact]
+    seen.changed[ENVIRONMENT] = report
+    assert not [fact for fact in seen.answer().facts if ENVIRONMENT in fact]

@@ -11,9 +11,9 @@ from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ENVIRONMENT, SYSTEM
 from tests.fakes.bmc.hpe import Server
 from tests.fakes.rest import FakeService
+from tests.unit.protocols.redfish.answering import series
 from tests.unit.protocols.redfish.conftest import Follow, FollowOf
-from tests.unit.protocols.redfish.telling import series
-from tests.unit.protocols.rest.asking import answer_of
+from tests.unit.protocols.rest.polling import answer_of
 
 
 class Strict(FakeBmc):
@@ -69,10 +69,10 @@ def test_no_link_leads_away(bmc: FakeBmc, follow: Follow, authority: Authority, 
             return web.json_response(processors)
 
         bmc.misbehave[f"{SYSTEM}/Processors"] = answer
-        told = answer_of(follow())
+        shown = answer_of(follow())
         assert not other.requests
-    assert len(told.gpus) == 8
-    assert any("leads to somewhere else" in problem for problem in told.problems)
+    assert len(shown.gpus) == 8
+    assert any("leads to somewhere else" in problem for problem in shown.problems)
 
 
 def test_a_report_out_of_a_cache_is_as_old_as_that(bmc: FakeBmc, follow: Follow) -> None:

@@ -13,7 +13,7 @@ from hostcollector.protocols.rest.poller import Limits, Poller
 from hostcollector.protocols.rest.target import Service, Target
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD, USER, FakeService, keep_password
-from tests.unit.protocols.rest.asking import LIMITS
+from tests.unit.protocols.rest.polling import LIMITS
 
 THINGS = "/api/things"
 SERVICE = Service(name="Depot", section="depot")
@@ -55,7 +55,7 @@ def follow(settings: Settings) -> Follow:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Return an authority that nobody but these tests trusts."""
+    """Return an authority that only these tests trust."""
     return Authority.new(tmp_path_factory.mktemp("authority"))
 
 

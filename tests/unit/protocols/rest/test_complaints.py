@@ -12,8 +12,8 @@ from hostcollector.base.errors import Reason
 from hostcollector.protocols.rest.complaints import complaint, complaint_of
 from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
-from tests.unit.protocols.rest.asking import failure_of
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings
+from tests.unit.protocols.rest.polling import failure_of
 
 KEYS = st.sampled_from(("error", "message", "code", "@Message.ExtendedInfo", "Message", "MessageId"))
 EXTENDED = {"MessageId": "Base.1.8.AccessDenied", "Message": "The account is locked."}
@@ -32,7 +32,7 @@ EXTENDED = {"MessageId": "Base.1.8.AccessDenied", "Message": "The account is loc
     ],
 )
 def test_the_services_own_words(follow: Follow, service: FakeService, document: Any, said: str) -> None:
-    """Every usual form of an error is read, and stands behind what the status means."""
+    """Every usual form of an error is read, and follows the meaning of the status."""
     service.answers(THINGS, 500, text=json.dumps(document))
     error = failure_of(follow())
     assert str(error).startswith(f"{service.url}: {THINGS} answered 500: ")

@@ -13,8 +13,8 @@ from hostcollector.protocols.rest.poller import Poller
 from hostcollector.protocols.rest.refusals import BusyError
 from hostcollector.protocols.rest.target import Target, prepare
 from tests.fakes.rest import PASSWORD, FakeService
-from tests.unit.protocols.rest.asking import LIMITS, asking, failure_of, wait_until
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings, Things
+from tests.unit.protocols.rest.polling import LIMITS, failure_of, polling, wait_until
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_nobody_there(settings: Settings, follow: Follow) -> None:
     """A port without a server and a name without an address are said to be that."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    nobody = replace(settings, url=f"https://127.0.0.1:{port}")
-    assert "no connection" in str(failure_of(follow(nobody)))
+    unreachable = replace(settings, url=f"https://127.0.0.1:{port}")
+    assert "no connection" in str(failure_of(follow(unreachable)))
     nameless = replace(settings, url="https://nowhere.invalid")
     assert "cannot be resolved" in str(failure_of(follow(nameless)))
 
@@ -117,7 +117,7 @@ def test_files_that_are_missing_are_named(
 
 
 class Stumbling(Things):
-    """Meets an answer that nobody foresaw in the first rounds."""
+    """Meets an unforeseen answer in the first rounds."""
 
     def __init__(self, errors: list[BaseException]) -> None:
         self.errors = errors
@@ -137,9 +137,9 @@ class Stumbling(Things):
     ],
 )
 def test_no_answer_ends_the_asking(settings: Settings, error: BaseException, service: FakeService) -> None:
-    """What nobody foresaw is a failed round with its place in the code, and the next round asks again."""
+    """An unforeseen error is a failed round with its place in the code, and the next round asks again."""
     poller = Poller(SERVICE, settings, Stumbling([error] * 2), limits=LIMITS, environment={})
-    with asking(poller):
+    with polling(poller):
         with pytest.raises(SourceError, match=type(error).__name__) as caught:
             poller.current()
         assert caught.value.reason is Reason.INTERNAL

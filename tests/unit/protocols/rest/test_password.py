@@ -1,4 +1,4 @@
-"""Where the password comes from, and that nobody sees it."""
+"""Where the password comes from, and that it is never shown."""
 
 import logging
 from dataclasses import replace
@@ -10,14 +10,14 @@ from aiohttp import web
 from hostcollector.base.errors import SourceError
 from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
-from tests.unit.protocols.rest.asking import asking, wait_until
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings
+from tests.unit.protocols.rest.polling import polling, wait_until
 
 
 def test_the_password_is_read_again_for_each_round(follow: Follow, tmp_path: Path) -> None:
     """A password that was changed works without a restart."""
     (tmp_path / "password").write_text("old")
-    with asking(follow()) as poller:
+    with polling(follow()) as poller:
         (tmp_path / "password").write_text(PASSWORD)
         wait_until(lambda: poller._state.answer is not None)
         assert poller.current()[2] == ""
@@ -53,7 +53,7 @@ def test_the_password_is_never_shown(
     async def echo(request: web.Request) -> web.StreamResponse:
         return web.Response(status=500, reason=request.headers["Authorization"])
 
-    with asking(follow()) as poller:
+    with polling(follow()) as poller:
         service.misbehave[THINGS] = echo
         wait_until(lambda: poller.current()[2] != "")
         said = poller.current()[2]

@@ -13,8 +13,8 @@ from hostcollector.base.errors import Reason, SourceError
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import Answer, FakeService
-from tests.unit.protocols.rest.asking import answer_of, asking, failure_of
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings
+from tests.unit.protocols.rest.polling import answer_of, failure_of, polling
 
 DOCUMENT = ["a", "b"]
 
@@ -137,9 +137,9 @@ def test_a_service_that_refuses_plain_answers(follow: Follow, service: FakeServi
 def test_an_answer_from_a_cache_is_as_old_as_it_says(
     follow: Follow, service: FakeService, said: str, age: int
 ) -> None:
-    """The age of an answer is that of the data, where a cache on the way tells it (RFC 9111)."""
+    """The age of an answer is that of the data, where a cache on the way reports it (RFC 9111)."""
     service.answers(THINGS, 200, {"Age": said}, text="[]")
-    with asking(follow()) as poller:
+    with polling(follow()) as poller:
         assert age <= poller.current()[1] < age + 60
 
 

@@ -7,14 +7,14 @@ import pytest
 from hostcollector.base.errors import Reason
 from tests.fakes.authority import Authority
 from tests.fakes.rest import FakeService
-from tests.unit.protocols.rest.asking import answer_of, failure_of
 from tests.unit.protocols.rest.conftest import Follow, Settings
+from tests.unit.protocols.rest.polling import answer_of, failure_of
 
 
 def test_a_certificate_of_another_host_is_refused(
     settings: Settings, follow: Follow, authority: Authority
 ) -> None:
-    """A certificate that the authority signed for somebody else is not the service's."""
+    """A certificate that the authority signed for another host is not the service's."""
     with FakeService(authority.server("other", "DNS:other.example")) as other:
         error = failure_of(follow(replace(settings, url=other.url)))
         assert not other.requests
@@ -41,7 +41,7 @@ def test_the_check_of_the_certificate_goes_only_with_a_warning(
 
 
 def test_a_server_without_tls_is_refused(settings: Settings, follow: Follow) -> None:
-    """The password is not sent in the clear to whoever answers without TLS."""
+    """The password is not sent in the clear to a server without TLS."""
     with FakeService(None) as plain:
         assert failure_of(follow(replace(settings, url=plain.url))).reason is Reason.DENIED
         assert not plain.requests

@@ -22,7 +22,7 @@ NESTED = st.recursive(
 
 
 def member(partition: int, name: str, membership: Membership = Membership.FULL) -> Member:
-    """Return a membership that UFM told."""
+    """Return a membership that UFM reported."""
     return Member(partition=partition, name=name, membership=membership, origin=Origin.UFM)
 
 
@@ -87,7 +87,7 @@ def test_a_port_can_be_a_member_of_both_kinds(said: str) -> None:
     ],
 )
 def test_a_partition_that_cannot_be_read_costs_itself(pkey: str, entry: Any) -> None:
-    """Nobody is put into a partition without a number or a list, and all the others are read."""
+    """No port is put into a partition without a number or a list, and all the others are read."""
     answer = answers.answer({"0x1": partition("acme", port(FIRST)), pkey: entry})
     assert (answer.members, answer.unread) == ({GUID: (member(1, "acme"),)}, 1)
     assert f"partition {pkey!r} cannot be read" in answer.notes[0]
@@ -111,7 +111,7 @@ def test_all_ports_are_in_the_default_partition() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 0x7FFE), st.booleans()), unique_by=lambda pair: pair[0]), NESTED)
 def test_one_bad_partition_among_good_ones_loses_only_itself(good: list[tuple[int, bool]], bad: Any) -> None:
-    """Whatever stands in one partition's place, every port of the others has its memberships."""
+    """Whatever is in one partition's place, every port of the others has its memberships."""
     document = {
         f"{number:#x}": partition("p", port(FIRST, "full" if full else "limited")) for number, full in good
     }

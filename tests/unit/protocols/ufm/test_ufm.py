@@ -1,4 +1,4 @@
-"""The client of UFM: what a round gives, and what stands when the manager misbehaves."""
+"""The client of UFM: what a round gives, and what is kept when the manager misbehaves."""
 
 import logging
 from dataclasses import replace
@@ -14,7 +14,7 @@ from hostcollector.protocols.ufm.answers import answer
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm
-from tests.unit.protocols.rest.asking import LIMITS, PATIENCE, answer_of, asking, failure_of, wait_until
+from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, answer_of, failure_of, polling, wait_until
 
 
 def client_of(settings: UfmSettings, limits: Limits = LIMITS) -> Client:
@@ -59,7 +59,7 @@ def test_an_answer_that_is_cut_off_or_something_else_fails_the_round(
 
 
 def test_a_certificate_of_another_host_is_refused(settings: UfmSettings, authority: Authority) -> None:
-    """No password goes to whoever cannot prove to be the manager."""
+    """No password goes to a server that cannot prove to be the manager."""
     with FakeUfm(authority.server("other", "DNS:other.example")) as other:
         error = failure_of(client_of(replace(settings, url=other.url)))
         assert not other.requests
@@ -84,7 +84,7 @@ def test_the_last_good_answer_stands(
 ) -> None:
     """After a failure the answer before it is given with its age and the failure, which is logged once."""
     caplog.set_level(logging.INFO)
-    with asking(client_of(settings)) as client:
+    with polling(client_of(settings)) as client:
         first = client.current()
         manager.answers(PKEYS, 401)
         wait_until(lambda: client.current()[2] != "")

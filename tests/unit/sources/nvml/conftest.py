@@ -1,4 +1,4 @@
-"""A host whose GPUs are told by a library that is built here."""
+"""A host whose GPUs are reported by a library that is built here."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -42,7 +42,7 @@ def test_driver_not_loaded(host: NvmlHost) -> None:
     assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
     assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
     assert host.nvml.calls("nvmlInitWithFlags") == 1
-    host.nvml.mend()
+    host.nvml.repair()
     host.clock.now += 10.0
     assert host.read()[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
 
@@ -185,7 +185,7 @@ def test_driver_that_goes_away(host: NvmlHost) -> None:
     reading = host.reading()
     assert any("went away" in note for note in reading.notes)
     assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
-    host.nvml.mend()
+    host.nvml.repair()
     host.clock.now += 10.0
     assert host.read()[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
 
@@ -211,7 +211,7 @@ def test_moment_without_an_answer(host: NvmlHost) -> None:
     found = host.read()
     assert f"{PREFIX}_power_watts" not in found
     assert f"{PREFIX}_pcie_replays_total" not in found
-    host.nvml.mend()
+    host.nvml.repair()
     found = host.read()
     assert found[f"{PREFIX}_power_watts"] == {(GPU,): 312.5}
     assert f"{PREFIX}_pcie_replays_total" not in found

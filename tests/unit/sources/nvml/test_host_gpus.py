@@ -1,4 +1,4 @@
-"""GPUs that are with the host, as NVML tells of them."""
+"""GPUs of the host, as NVML reports them."""
 
 import time
 
@@ -104,7 +104,7 @@ def test_nvlinks(host: NvmlHost) -> None:
     host.nvml.counters(device, nvlink_kib=2**33 + 6, errors=2)
     found = host.read()
     assert found[f"{PREFIX}_nvlink_up"] == {(GPU, "0"): 1.0, (GPU, "1"): 0.0, (GPU, "2"): 1.0}
-    # A new driver tells each link's bytes, an old one those of all: here two links are up.
+    # A new driver reports each link's bytes, an old one those of all: here two links are up.
     bytes_told = found[f"{PREFIX}_nvlink_receive_bytes_total"][GPU,]
     assert bytes_told in (2 * 6 * 1024, 6 * 1024)
     assert found[f"{PREFIX}_nvlink_transmit_bytes_total"] == {(GPU,): bytes_told}
@@ -200,7 +200,7 @@ def test_what_was_not_supported_for_a_moment_comes_back(
     host.gpu(GPU)
     host.nvml.fail(function, code)
     host.read()
-    host.nvml.mend()
+    host.nvml.repair()
     host.clock.now += 301.0
     assert host.read()[f"{PREFIX}_{row}"]
 

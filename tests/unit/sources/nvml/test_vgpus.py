@@ -1,4 +1,4 @@
-"""vGPUs as the host's driver tells of them, joined to the guests that have them."""
+"""vGPUs as the host's driver reports them, joined to the guests that have them."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_utilization_since_the_last_read(host: NvmlHost) -> None:
 
 
 def test_engines_of_new_drivers(host: NvmlHost) -> None:
-    """A new driver tells the use of the engines for JPEG and optical flow too."""
+    """A new driver reports the use of the engines for JPEG and optical flow too."""
     device = host.gpu(GPU)
     host.tree.mdev(MDEV, GPU, "GRID A100-10C")
     host.nvml.vgpu(device, 1, A, mdev=MDEV)
@@ -84,7 +84,7 @@ def test_sriov_vgpu(host: NvmlHost) -> None:
 
 
 def test_twins_are_not_guessed(host: NvmlHost) -> None:
-    """Two vGPUs of one type in one guest cannot be told apart by VF: they keep the driver's names."""
+    """Two vGPUs of one type in one guest cannot be distinguished by VF: they keep the driver's names."""
     device = host.gpu(GPU)
     for number, vf in enumerate((VF, OTHER_VF), 1):
         host.tree.vf(vf, GPU, current_vgpu_type="10")
@@ -130,7 +130,7 @@ def test_mig_backed_vgpu(host: NvmlHost) -> None:
 
 
 def test_vgpus_of_strangers(host: NvmlHost) -> None:
-    """A vGPU of a VM that nobody knows has no series, and the notes say that it is left out."""
+    """A vGPU of an unknown VM has no series, and the notes say that it is left out."""
     device = host.gpu(GPU)
     host.nvml.vgpu(device, 1, B)
     reading = host.reading(guest(A))

@@ -32,8 +32,8 @@ def gpu(path: str, serial: str = "", uuid: str = "", system: str = "A") -> Gpu:
 
 
 @dataclass
-class Told(Client):
-    """A client that has the answer that a test gives it, and asks nobody."""
+class Answered(Client):
+    """A client that has the answer that a test gives it, and asks no service."""
 
     answer: Answer | None = None
     failure: str = ""
@@ -66,7 +66,7 @@ class Host:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.tree, self.told, self.now = PciTree(path / "root"), Told(), 1000.0
+        self.tree, self.answered, self.now = PciTree(path / "root"), Answered(), 1000.0
         self.identities = GpuIdentities(path / "state", patience=30)
         self.source = self.restarted()
 
@@ -76,7 +76,7 @@ class Host:
             (self.path / "map").write_text(mapped)
         return Redfish(
             self.tree.root,
-            self.told if client else None,
+            self.answered if client else None,
             Baselines(self.path / "state", self.tree.root, patience=30),
             self.identities,
             mapped=FollowedFile(self.path / "map", gpu_map.read, "map of GPUs")
@@ -89,7 +89,7 @@ class Host:
     def says(
         self, gpus: tuple[Gpu, ...], *, energy: int = 0, links: int = 0, asked_at: float | None = None
     ) -> None:
-        """Let the BMC have told of some GPUs, just now: millijoules and bytes of each."""
+        """Let the BMC have reported some GPUs, just now: millijoules and bytes of each."""
         at = self.now if asked_at is None else asked_at
         readings = Readings({POWER: 300.0, HEADROOM: 50.0, VOLTAGE: 0.9}, {ENERGY: energy})
         reports = Part(name=REPORTS, asked_at=at, good_for=45.0, readings={it.path: readings for it in gpus})
@@ -99,14 +99,14 @@ class Host:
             good_for=900.0,
             readings={it.path: Readings({}, {LINKS: links}) for it in gpus},
         )
-        self.told.answer = Answer(gpus={it.path: it for it in gpus}, parts=(reports, ports))
-        self.told.failure = ""
+        self.answered.answer = Answer(gpus={it.path: it for it in gpus}, parts=(reports, ports))
+        self.answered.failure = ""
 
     def without_reports(self) -> None:
-        """Let the last reports have told nothing of any GPU."""
-        assert self.told.answer is not None
-        reports, *others = self.told.answer.parts
-        self.told.answer = replace(self.told.answer, parts=(replace(reports, readings={}), *others))
+        """Let the last reports have nothing of any GPU."""
+        assert self.answered.answer is not None
+        reports, *others = self.answered.answer.parts
+        self.answered.answer = replace(self.answered.answer, parts=(replace(reports, readings={}), *others))
 
     def reading(self, *guests: Guest, listed: bool = True) -> Reading:
         """Read once."""

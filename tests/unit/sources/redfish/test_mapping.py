@@ -26,7 +26,7 @@ def test_the_map_says_it() -> None:
 
 
 def test_the_identity_says_it() -> None:
-    """Without a map the serial number that the driver told is the BMC's, else the UUID in either spelling."""
+    """Without a map the serial number of the driver is the BMC's, else the UUID in either spelling."""
     known = {ONE: GpuIdentity(serial=OTHER), TWO: GpuIdentity(uuid=f"GPU-{UUID}")}
     found = join([gpu(FIRST, uuid=UUID.upper()), gpu(SECOND, serial=OTHER)], {ONE, TWO}, {}, known)
     assert joined(*found) == [("GPU_SXM_1", TWO, By.IDENTITY), ("GPU_SXM_2", ONE, By.IDENTITY)]
@@ -72,7 +72,7 @@ def test_a_gpu_that_may_have_moved() -> None:
 
 
 def test_one_uuid_twice() -> None:
-    """A UUID that two GPUs have tells neither from the other."""
+    """A UUID that two GPUs have identifies neither."""
     twins = {ONE: GpuIdentity(uuid=UUID), TWO: GpuIdentity(uuid=UUID)}
     (found,) = join([gpu(FIRST, uuid=UUID)], {ONE, TWO}, {}, twins)
     assert (found.address, "more than one GPU" in found.doubt) == ("", True)
@@ -94,50 +94,52 @@ MODULES = ["1653224030001"] * 2 + ["1653224030002"] * 2
 def modules(*, uuids: tuple[bool, bool] = (True, True)) -> tuple[list[Gpu], dict[str, GpuIdentity]]:
     """Return four GPUs of two modules as the BMC and the driver know them, with the UUIDs of either side."""
     board = [gpu(path, MODULES[n], uuid_of(n) if uuids[0] else "") for n, path in enumerate(NAMES)]
-    told = {
+    answered = {
         address: GpuIdentity(serial=MODULES[n], uuid=f"GPU-{uuid_of(n)}" if uuids[1] else "")
         for n, address in enumerate(ADDRESSES)
     }
-    return board, told
+    return board, answered
 
 
 def test_gpus_of_one_module_are_told_apart_by_their_uuids() -> None:
     """Without a map each of the four is known."""
-    board, told = modules()
-    found = join(board, ADDRESSES, {}, told)
+    board, answered = modules()
+    found = join(board, ADDRESSES, {}, answered)
     assert [(one.address, one.by) for one in found] == [(address, By.IDENTITY) for address in ADDRESSES]
 
 
 @pytest.mark.parametrize("swapped", [(0, 1), (0, 2), (1, 3)])
 def test_a_map_that_swaps_two_gpus_is_not_believed(swapped: tuple[int, int]) -> None:
     """Of one module or of two: each UUID is another known GPU's."""
-    board, told = modules()
+    board, answered = modules()
     order = list(range(4))
     for place, other in (swapped, swapped[::-1]):
         order[place] = other
     mapped = {address: f"GPU_{number}" for address, number in zip(ADDRESSES, order, strict=True)}
-    found = join(board, ADDRESSES, mapped, told)
+    found = join(board, ADDRESSES, mapped, answered)
     assert [one.address for one in found] == ["" if n in swapped else ADDRESSES[n] for n in range(4)]
     assert [bool(one.doubt) for one in found] == [n in swapped for n in range(4)]
 
 
 @pytest.mark.parametrize("uuids", [(False, True), (True, False), (False, False)])
 def test_a_modules_serial_number_is_no_gpus(uuids: tuple[bool, bool]) -> None:
-    """Where a side has no UUIDs only the map tells the two of a module apart."""
-    board, told = modules(uuids=uuids)
-    assert [one.address for one in join(board, ADDRESSES, {}, told)] == [""] * 4
+    """Where a side has no UUIDs only the map distinguishes the two of a module."""
+    board, answered = modules(uuids=uuids)
+    assert [one.address for one in join(board, ADDRESSES, {}, answered)] == [""] * 4
     mapped = {address: f"GPU_{number}" for number, address in enumerate(ADDRESSES)}
-    assert [one.address for one in join(board, ADDRESSES, mapped, told)] == ADDRESSES
+    assert [one.address for one in join(board, ADDRESSES, mapped, answered)] == ADDRESSES
     # One that is on the other module it cannot be.
     crossed = dict(zip(ADDRESSES, ("GPU_2", "GPU_3", "GPU_0", "GPU_1"), strict=True))
-    assert [one.address for one in join(board, ADDRESSES, crossed, told)] == [""] * 4
+    assert [one.address for one in join(board, ADDRESSES, crossed, answered)] == [""] * 4
 
 
 def test_half_of_a_module_is_not_taken_for_the_other_half() -> None:
     """Where only one side has seen both GPUs of a module, the serial number is no GPU's either."""
-    board, told = modules(uuids=(False, False))
-    assert [one.address for one in join(board, ADDRESSES, {}, {ADDRESSES[0]: told[ADDRESSES[0]]})] == [""] * 4
-    assert [one.address for one in join(board[:1], ADDRESSES, {}, told)] == [""]
+    board, answered = modules(uuids=(False, False))
+    assert [one.address for one in join(board, ADDRESSES, {}, {ADDRESSES[0]: answered[ADDRESSES[0]]})] == [
+        ""
+    ] * 4
+    assert [one.address for one in join(board[:1], ADDRESSES, {}, answered)] == [""]
 
 
 def test_uuids_that_differ_are_no_evidence_against_a_map() -> None:
@@ -177,7 +179,7 @@ def test_an_address_whose_uuid_is_another_gpu_of_the_bmc() -> None:
     ],
 )
 def test_what_fills_the_place_of_a_number_is_no_number(filler: str) -> None:
-    """On either side: the UUID tells it then, a map stands, and two GPUs with the same filler are not one."""
+    """On either side: the UUID decides then, a map is used, and two GPUs with the same filler are not one."""
     known = {
         ONE: GpuIdentity(serial=SERIAL, uuid=f"GPU-{uuid_of(1)}"),
         TWO: GpuIdentity(serial=filler, uuid=f"GPU-{uuid_of(2)}"),
@@ -216,7 +218,7 @@ def test_two_processors_with_the_same_id() -> None:
 
 
 def test_the_same_names_in_two_systems() -> None:
-    """Where two systems name their GPUs alike the system's name stands before them, in the map too."""
+    """Where two systems name their GPUs alike the system's name comes before them, in the map too."""
     other = "/Systems/B/Processors/GPU_SXM_1"
     found = join([gpu(FIRST), gpu(other, system="B")], {ONE}, {ONE: "B/GPU_SXM_1"}, {})
     assert joined(*found) == [("A/GPU_SXM_1", "", By.NOTHING), ("B/GPU_SXM_1", ONE, By.MAP)]
@@ -236,10 +238,10 @@ def test_a_map_that_changes(host: Host) -> None:
 def test_no_tenant_is_shown_the_other_gpu_of_its_module(host: Host) -> None:
     """A map in the order of the bus swaps them: neither is shown until it is right, and the note says why."""
     one, two = ADDRESSES[:2]
-    board, told = modules()
+    board, answered = modules()
     for address in (one, two):
         host.tree.add(address)
-        host.identities.learn(address, told[address].serial, told[address].uuid)
+        host.identities.learn(address, answered[address].serial, answered[address].uuid)
     host.says(tuple(board[:2]))
     guests = (guest(A, one), guest(B, two))
     host.source = host.restarted(mapped=f'"{one}": GPU_1\n"{two}": GPU_0\n')

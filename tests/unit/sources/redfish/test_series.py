@@ -51,8 +51,8 @@ def test_a_mapped_gpu_without_a_guest(mapped: Host) -> None:
     assert set(found[f"{OURS}_power_watts"]) == {(ONE,), ("GPU_SXM_2",)}
 
 
-def test_a_gpu_that_may_be_anybodys(mapped: Host) -> None:
-    """While not all guests are known, and while two claim it, a GPU's readings are nobody's and not shown."""
+def test_a_gpu_without_a_certain_owner(mapped: Host) -> None:
+    """A GPU's readings are not shown while not all guests are known, and while two claim it."""
     unknown = guest(B)
     unknown = Guest(domain=replace(unknown.domain, complete=False))
     for guests in ((unknown,), (guest(A, ONE), guest(B, ONE))):
@@ -66,7 +66,7 @@ def test_each_owner_starts_at_zero(mapped: Host) -> None:
     values = []
     mapped.read(guest(A, ONE))  # a counter's first 0 is believed when it is read again
     for energy, owner in ((5_000, guest(A, ONE)), (7_500, guest(A, ONE)), (9_000, guest(B, ONE))):
-        mapped.read(owner)  # somebody looks, and sees who has it
+        mapped.read(owner)  # a collection finds its owner
         mapped.now += 15.0
         mapped.says((gpu(FIRST),), energy=energy, links=energy)
         found = mapped.read(owner)
@@ -94,28 +94,28 @@ def test_nothing_from_before_the_take_over(mapped: Host) -> None:
 
 
 def test_ports_are_older_than_reports(mapped: Host) -> None:
-    """The links' counters stand until they are asked for again, with the age of each part."""
+    """The links' counters stay until they are asked for again, with the age of each part."""
     mapped.read(guest(A, ONE))
-    assert mapped.told.answer is not None
-    ports = mapped.told.answer.parts[1]
+    assert mapped.answered.answer is not None
+    ports = mapped.answered.answer.parts[1]
     mapped.now += 200.0
     mapped.says((gpu(FIRST),))
-    assert mapped.told.answer is not None
-    mapped.told.answer = replace(mapped.told.answer, parts=(mapped.told.answer.parts[0], ports))
+    assert mapped.answered.answer is not None
+    mapped.answered.answer = replace(mapped.answered.answer, parts=(mapped.answered.answer.parts[0], ports))
     found = mapped.read(guest(A, ONE))
     assert found["hostcollector_host_redfish_age_seconds"] == {("reports",): 0.0, ("ports",): 200.0}
     assert found[f"{GUEST}_nvlink_receive_bytes_total"] == {(A, ONE): 0}
     mapped.now += 800.0
     mapped.says((gpu(FIRST),))
-    assert mapped.told.answer is not None
-    mapped.told.answer = replace(mapped.told.answer, parts=(mapped.told.answer.parts[0], ports))
+    assert mapped.answered.answer is not None
+    mapped.answered.answer = replace(mapped.answered.answer, parts=(mapped.answered.answer.parts[0], ports))
     assert f"{GUEST}_nvlink_receive_bytes_total" not in mapped.read(guest(A, ONE))
 
 
 def test_an_answer_that_is_old(mapped: Host) -> None:
-    """What was said last stands for a while and is not shown any more then; it is said why."""
+    """What was said last is shown for a while, and then no more; the note says why."""
     mapped.read(guest(A, ONE))
-    mapped.told.failure = "https://bmc: no connection"
+    mapped.answered.failure = "https://bmc: no connection"
     mapped.now += 40.0
     reading = mapped.reading(guest(A, ONE))
     assert reading.partial
@@ -133,7 +133,7 @@ def test_an_answer_that_is_old(mapped: Host) -> None:
 def test_before_the_first_answer(host: Host) -> None:
     """Without any answer the GPUs are said to be out of sight, and why."""
     host.tree.add(ONE)
-    host.told.failure = "no answer yet"
+    host.answered.failure = "no answer yet"
     reading = host.reading(guest(A, ONE))
     assert (reading.notes, reading.partial) == (("no answer yet",), True)
     found = host.read(guest(A, ONE))
@@ -142,7 +142,7 @@ def test_before_the_first_answer(host: Host) -> None:
 
 
 def test_a_gpu_that_the_reports_leave_out(mapped: Host) -> None:
-    """It is not observable, although its links were told of before."""
+    """It is not observable, although its links were reported before."""
     mapped.without_reports()
     found = mapped.read(guest(A, ONE))
     assert found[f"{GUEST}_observable"] == {(A, ONE, ONE, "redfish"): 0.0}
@@ -180,16 +180,16 @@ def test_without_configuration(host: Host) -> None:
 
 
 def test_a_servers_own_display_is_no_concern(mapped: Host) -> None:
-    """Nobody expects the BMC to tell of the graphics chip that is its own."""
+    """The BMC is not expected to report its own graphics chip."""
     mapped.tree.add("0000:02:00.0", pci_class=VGA_CLASS, vendor=ASPEED, driver="ast")
     assert not [labels for labels in mapped.read()[f"{OURS}_observable"] if labels[0].startswith("0000:02")]
 
 
 def test_closing(host: Host) -> None:
-    """The session is given back after asking has ended."""
+    """The session is given back after polling has ended."""
     host.source.close()
     host.source.wait_closed(1.0)
-    assert host.told.closed == ["close", "wait"]
+    assert host.answered.closed == ["close", "wait"]
 
 
 def test_what_the_walk_found_is_one_line(mapped: Host) -> None:
@@ -199,9 +199,11 @@ def test_what_the_walk_found_is_one_line(mapped: Host) -> None:
     line = "on the BMC: 2 GPUs found, 2 of known PCI address, 0 processors of other types"
     assert [note for note in reading.notes if note.startswith(line)]
     assert not reading.partial
-    assert mapped.told.answer is not None
+    assert mapped.answered.answer is not None
     met = Met(others={"CPU": 2, "FPGA": 1}, empty=1, unread=3, senseless=4)
-    mapped.told.answer = replace(mapped.told.answer, met=met, problems=("/x cannot be read: answered 500",))
+    mapped.answered.answer = replace(
+        mapped.answered.answer, met=met, problems=("/x cannot be read: answered 500",)
+    )
     reading = mapped.reading(guest(A, ONE))
     assert reading.notes == (
         "/x cannot be read: answered 500",
@@ -214,7 +216,7 @@ def test_what_the_walk_found_is_one_line(mapped: Host) -> None:
 
 
 def test_a_guests_gpu_that_the_bmc_is_silent_about(mapped: Host) -> None:
-    """A mapped GPU of which the last reports told nothing is missed by its address."""
+    """A mapped GPU of which the last reports had nothing is missed by its address."""
     mapped.without_reports()
     reading = mapped.reading(guest(A, ONE))
     assert [note for note in reading.notes if note.startswith(f"GPU not found: {ONE} ")]

@@ -96,7 +96,7 @@ def test_link_files_are_read_while_awake(host: Host) -> None:
 
 
 def test_config_space_resources_and_rom_are_never_opened(host: Host) -> None:
-    """Nothing that reaches into the device is opened, whoever has it."""
+    """Nothing that reaches into the device is opened, with any owner."""
     host.tree.add(GPU, port=PORT)
     host.tree.add(SECOND, driver="nvidia")
     host.tree.add("0000:05:00.0", pci_class=NVSWITCH_CLASS, driver="")
@@ -197,7 +197,7 @@ def test_link_above_a_switch_of_a_sleeping_device(host: Host) -> None:
     ],
 )
 def test_link_that_is_none_is_said_once_and_is_no_trouble(host: Host, file: str, said: str) -> None:
-    """The value is absent, and a note tells why: for all such devices together, and not as a gap."""
+    """The value is absent, and a note says why: for all such devices together, and not as a gap."""
     for address in (GPU, SECOND):
         host.tree.add(address)
         write(host.tree.device(address) / file, said)
@@ -218,7 +218,7 @@ def test_sleep_is_said_once(host: Host) -> None:
 
 @given(st.text(alphabet="RxEr TLP_0189-\n", max_size=40))
 def test_one_bad_line_among_good_ones_loses_only_itself(bad: str) -> None:
-    """Whatever stands between the counts of errors."""
+    """Whatever is between the counts of errors."""
     with TemporaryDirectory() as directory:
         made = Host(Path(directory))
         made.tree.add(GPU)

@@ -105,7 +105,7 @@ def test_device_of_the_host_is_shown_before_the_guests_are_known(host: Host) -> 
 
 
 def test_disputed_device(host: Host) -> None:
-    """A device that two guests' definitions name is nobody's, and the notes say so."""
+    """A device that two guests' definitions name has no owner, and the notes say so."""
     host.tree.add(GPU)
     reading = host.reading(guest(A, GPU), guest(B, GPU))
     assert reading.samples == []

@@ -17,7 +17,7 @@ PATIENCE = 20
 
 
 @contextmanager
-def asking(poller: Poller[Answer]) -> Iterator[Poller[Answer]]:
+def polling(poller: Poller[Answer]) -> Iterator[Poller[Answer]]:
     """Start a poller, wait for what its first round gave, and end it."""
     poller.start()
     try:
@@ -31,13 +31,13 @@ def asking(poller: Poller[Answer]) -> Iterator[Poller[Answer]]:
 
 def answer_of(poller: Poller[Answer]) -> Answer:
     """Return the answer of a poller's first round."""
-    with asking(poller):
+    with polling(poller):
         return poller.current()[0]
 
 
 def failure_of(poller: Poller[Answer]) -> SourceError:
     """Return why a poller's first round failed."""
-    with asking(poller), pytest.raises(SourceError) as caught:
+    with polling(poller), pytest.raises(SourceError) as caught:
         poller.current()
     return caught.value
 

@@ -17,7 +17,7 @@ NOW = 1_777_900_000.0
 """Somewhat later than the time stamps of the baseboard's reports."""
 
 
-class Told:
+class Answered:
     """Answers with the documents of a tree; `changed` has others for some paths, or errors to be raised."""
 
     def __init__(self, tree: Tree, changed: Mapping[str, Any] | None = None) -> None:
@@ -61,7 +61,7 @@ class Told:
 
 def answer_to(tree: Tree, changed: Mapping[str, Any] | None = None) -> Answer:
     """Return the answer of the first round."""
-    return Told(tree, changed).answer()
+    return Answered(tree, changed).answer()
 
 
 def series(answer: Answer, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -78,9 +78,9 @@ class Still:
     """A tree as it is now, which answers faster than one that is made anew for each question."""
 
     def __init__(self, tree: Tree) -> None:
-        told = Told(tree)
-        told.answer()
-        self.documents = {path.rstrip("/"): tree.document(path) for path in told.asked}
+        shown = Answered(tree)
+        shown.answer()
+        self.documents = {path.rstrip("/"): tree.document(path) for path in shown.asked}
 
     def document(self, path: str) -> Document | None:
         """Return what is at a path, not to be changed."""

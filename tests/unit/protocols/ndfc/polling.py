@@ -8,10 +8,10 @@ from hostcollector.config.settings import NdfcSettings
 from hostcollector.protocols.ndfc.client import Client
 from hostcollector.protocols.ndfc.values import Answer
 from hostcollector.protocols.rest.poller import Limits
-from tests.unit.protocols.rest import asking as rest
-from tests.unit.protocols.rest.asking import LIMITS, PATIENCE, wait_until
+from tests.unit.protocols.rest import polling as rest
+from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, wait_until
 
-__all__ = ["LIMITS", "PATIENCE", "answer_of", "asking", "failure_of", "wait_until"]
+__all__ = ["LIMITS", "PATIENCE", "answer_of", "failure_of", "polling", "wait_until"]
 
 
 def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> Client:
@@ -20,10 +20,10 @@ def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> Client:
 
 
 @contextmanager
-def asking(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[Client]:
+def polling(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[Client]:
     """Start a client, wait for what its first round gave, and end it."""
     client = client_of(settings, limits)
-    with rest.asking(client):
+    with rest.polling(client):
         yield client
 
 
