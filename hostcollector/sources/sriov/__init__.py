@@ -1,8 +1,8 @@
 """The `sriov` source: traffic and configuration of virtual functions, joined to the guests that own them.
 
-libvirt shows nothing of a passed-through VF's traffic; the card counts it, and the PF's netlink tells. Each
-PF is asked once per collection. The counters outlive their owners, so everybody is shown the difference to
-what they stood at when the VF became theirs.
+libvirt has no traffic of passed-through VFs. The card counts it, and the kernel lists it with the PF, by one
+netlink request per PF and collection. The counters survive a change of owner, so each owner is shown the
+difference to the counters at the moment it got the VF.
 """
 
 import time
@@ -22,20 +22,17 @@ from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.sriov import PhysicalFunction, Topology, TopologyReader
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.sources.sriov.card import Card, CounterReader, note
-from hostcollector.sources.sriov.lists import VfLists
+from hostcollector.sources.sriov.card import Card, CounterReader, VfLists, note
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import COUNTERS, Described, samples_of
 from hostcollector.sources.sriov.vendor_files import VendorFiles
 
-__all__ = ["Sriov"]
-
 DEVICE = "vf/"
-"""What the names of VFs begin with among the baselines."""
+"""The prefix of VFs' names in the record of baselines."""
 
 
 class Sriov(Source):
-    """Reads the VFs of the host under `root`. `route` is replaced where no kernel is to be asked."""
+    """Reads the VFs of the host under `root`. Tests replace `route`, the netlink socket."""
 
     name = "sriov"
 
@@ -55,15 +52,15 @@ class Sriov(Source):
         self._baselines = baselines
         self._memberships = Memberships(partitions or Partitions())
         self._topology: Topology | None = None
-        self._told: set[str] = set()
+        self._from_netlink: set[str] = set()
 
     def read(self, request: Request) -> Reading:
-        """Return the series of all VFs. What a PF does not tell is missing and named in the notes."""
+        """Return the series of all VFs. Missing parts of a PF are named in the notes."""
         topology = self._current_topology()
         gaps = Gaps()
         self._miss(request, gaps)
         if not topology.pfs:
-            gaps.fact("no network card here can be split into VFs (SR-IOV)")
+            gaps.fact("no network card of this host can be split into VFs (SR-IOV)")
             return Reading(samples=(), notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
         owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         self._lists.begin()
@@ -72,7 +69,7 @@ class Sriov(Source):
         for pf in topology.pfs:
             with gaps.item(f"network card {pf.address}"):
                 card = self._card(pf, request.deadline)
-                counters = CounterReader(card, self._files, self._told, gaps)
+                counters = CounterReader(card, self._files, self._from_netlink, gaps)
                 samples += _card_samples(card)
                 vfs += self._card_vfs(card, counters, owners, request, gaps)
                 owned = sum(address in owners.by_device for address in pf.vfs.values())
@@ -97,21 +94,21 @@ class Sriov(Source):
         if topology is not self._topology:
             self._topology = topology
             self._lists.forget()
-            self._told.clear()
+            self._from_netlink.clear()
             self._memberships.follow(topology.vfs)
             if topology.pfs:
                 self._baselines.retain(DEVICE, {DEVICE + address for address in topology.vfs})
         return topology
 
     def _miss(self, request: Request, gaps: Gaps) -> None:
-        """Note the guests' passed-through network functions that are not on this host's bus."""
+        """Note the guests' passed-through network functions that are not on the PCI bus."""
         for guest in request.guests.values():
             for nic in guest.domain.nics:
                 if nic.type == "hostdev" and nic.pci_address and not self._reader.exists(nic.pci_address):
                     gaps.missing("network function", f"{nic.pci_address} of guest {guest.domain.name!r}")
 
     def _card(self, pf: PhysicalFunction, deadline: float) -> Card:
-        """Ask the kernel about one PF; a PF that does not answer costs its own VFs only."""
+        """Read one PF's VF list; a PF that does not answer costs its own VFs only."""
         if not pf.vfs:
             return Card(pf, pf.name, None)
         if not pf.netdevs:
@@ -128,7 +125,7 @@ class Sriov(Source):
     def _card_vfs(
         self, card: Card, reader: CounterReader, owners: Owners, request: Request, gaps: Gaps
     ) -> Iterator[Described]:
-        """Yield the card's VFs; notes those of guests without the counters that their driver keeps."""
+        """Yield the card's VFs; note guests' VFs that lack counters although their driver counts."""
         pf = card.pf
         for number, address in pf.vfs.items():
             owner = owners.of(address)
@@ -154,8 +151,8 @@ class Sriov(Source):
                 )
 
     def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, float]:
-        """Return the counters since the owner's start; those of another origin have their own baselines."""
-        # Also when nothing was read: the change of owner is put on record all the same.
+        """Return the counters since the owner's start; each origin has its own baselines."""
+        # Also without counters: the change of owner is recorded.
         counters = {origin + name: raw[name] for name in raw}
         speeds = {origin + name: fastest(COUNTERS[name].guest) for name in raw}
         values = self._baselines.relative(device, stay, counters, speeds)
@@ -173,8 +170,8 @@ def _card_samples(card: Card) -> Iterator[Sample]:
 
 
 def _doubts(owners: Owners, topology: Topology) -> Iterator[str]:
-    """Yield why VFs are left out although their card told of them."""
+    """Yield the reasons for VFs that are left out."""
     if not owners.complete:
-        yield f"{owners.why_open()}: VFs that no known guest owns are left out, they may be such a guest's"
+        yield f"{owners.why_open()}: VFs in no known guest's XML are left out: such a guest may own them"
     for address in sorted(owners.disputed & topology.vfs.keys()):
         yield f"VF {owners.dispute(address)}"

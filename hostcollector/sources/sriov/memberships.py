@@ -1,7 +1,7 @@
-"""Which partitions the guests' InfiniBand VFs are in.
+"""The InfiniBand partitions of the guests' VFs.
 
-A VF keeps its GUID when it goes to another guest, and the fabric's manager is asked every few minutes only.
-So what it said before the present owner came is not shown: it was about the owner before.
+A VF keeps its GUID when another guest gets it, and the fabric's manager is polled only every few minutes. So
+memberships from before the present owner are not shown: they were the previous owner's.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hostcollector.base import infiniband as ib_names
+from hostcollector.base import infiniband
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
@@ -21,14 +21,14 @@ from hostcollector.sources.sriov.series import Described
 
 
 class _Seen(NamedTuple):
-    """The last guest that was seen with a VF, and since when; None before anything was seen of it."""
+    """The last guest with a VF, None before the first one, and the time since then."""
 
     uuid: str | None
     since: float
 
 
 class Memberships:
-    """Turns what `partitions` know into series of the VFs' owners."""
+    """Turns memberships into series of the VFs' owners."""
 
     def __init__(self, partitions: Partitions, clock: Clock = time.monotonic) -> None:
         self._partitions = partitions
@@ -36,12 +36,12 @@ class Memberships:
         self._seen: dict[str, _Seen] | None = None
 
     def follow(self, addresses: Collection[str]) -> None:
-        """Look after these VFs and no others; those that come later begin with that moment."""
+        """Keep the owners of these VFs only; a VF that is new has its owner since now."""
         before, came = (self._seen, self._clock()) if self._seen is not None else ({}, -math.inf)
         self._seen = {address: before.get(address, _Seen(None, came)) for address in addresses}
 
     def samples(self, vfs: Sequence[Described]) -> Iterator[Sample]:
-        """Yield a sample for each partition of each guest's VF. A GUID that two VFs have is nobody's."""
+        """Yield a sample for each partition of each guest's VF. A GUID of two VFs is left out."""
         if not self._partitions.known:
             return
         ambiguous = _ambiguous(vfs)
@@ -50,17 +50,15 @@ class Memberships:
             since = self._since(vf)
             if port and uuid and port not in ambiguous:
                 for member in self._partitions.of(port, since):
-                    shown = (ib_names.pkey(member.partition), member.membership, member.name, member.origin)
+                    shown = (infiniband.pkey(member.partition), member.membership, member.name, member.origin)
                     yield Sample(rows.PKEY_INFO, 1.0, (*vf.labels, port, *shown), uuid)
 
     def note(self, vfs: Sequence[Described], gaps: Gaps) -> None:
-        """Note why memberships are missing that somebody may expect."""
+        """Note why memberships are missing."""
         if not self._partitions.known:
             return
         for port in sorted(_ambiguous(vfs)):
-            gaps.note(
-                f"the port GUID {port} is set for more than one VF: whose partitions it has is left open"
-            )
+            gaps.note(f"the port GUID {port} is set for more than one VF: its partitions are left out")
         nameless = sum(1 for vf in vfs if vf.ipoib and vf.owner.uuid and not vf.guids[1])
         if nameless:
             gaps.fact(
@@ -69,9 +67,9 @@ class Memberships:
             )
 
     def _since(self, vf: Described) -> float:
-        """Return since when the VF is with its owner, as far as was seen.
+        """Return the time since when the owner has the VF, as observed.
 
-        A guest that comes back to it with nobody in between has had it all the time.
+        A guest that gets the VF back without another guest in between has had it all the time.
         """
         assert self._seen is not None
         address, uuid = vf.labels[2], vf.owner.uuid

@@ -1,4 +1,4 @@
-"""Turns what is known of one VF into samples: its guest's if it has an owner, the host's if it has none."""
+"""Turns one VF into samples: its guest's if it has an owner, else the host's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.owners import Owner
 from hostcollector.protocols.netlink.vf_list import ListedVf
-from hostcollector.sources.sriov import drift
 
 COUNTERS: Mapping[str, Twin] = {
     "receive_bytes": rows.RECEIVED,
@@ -25,13 +24,24 @@ COUNTERS: Mapping[str, Twin] = {
 }
 """The rows by the counters' names in netlink's answers, in the drivers' files and among the baselines."""
 
+TRUST_ON, SPOOF_CHECK_OFF, VLAN_0 = "trust_on", "spoof_check_off", "vlan_0"
+LINK_FORCED_UP, MAC_DIFFERS = "link_forced_up", "mac_differs"
+
+RULES = (TRUST_ON, SPOOF_CHECK_OFF, VLAN_0, LINK_FORCED_UP, MAC_DIFFERS)
+"""The values of the label `rule`."""
+
+_LINK_ENABLED = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """One VF with all that was found out about it.
+    """One VF with its owner, settings and counters.
 
-    `labels` are PF, number and PCI address; `mac` is what the owner's definition gives to the VF; `counters`
-    are relative to the owner's start; `driver` is the VF's own, the rest describes its PF.
+    - `labels` are PF, number and PCI address.
+    - `mac` is the VF's address in the owner's domain XML, or empty.
+    - `listed` is its entry in the kernel's VF list, None for a missing one.
+    - `counters` are relative to the owner's start, by name.
+    - `driver` is the VF's own; the fields after it describe its PF.
     """
 
     labels: tuple[str, str, str]
@@ -56,11 +66,11 @@ def samples_of(vf: Described) -> Iterator[Sample]:
     if vf.listed is not None:
         yield from _settings(vf.listed, labels, uuid, ipoib=vf.ipoib)
         if not vf.ipoib:
-            # What the card lists a guest can change as often as it likes, and each change were new series.
+            # Not the card's address: a guest can change it at will, and each change would make new series.
             mac = vf.mac if uuid else vf.listed.mac or ""
             vlan = "" if vf.listed.vlan is None else str(vf.listed.vlan)
         if uuid:
-            for rule, broken in drift.judge(vf.listed, vf.mac, ipoib=vf.ipoib):
+            for rule, broken in broken_rules(vf.listed, vf.mac, ipoib=vf.ipoib):
                 yield Sample(rows.POLICY_DRIFT, float(broken), (*labels, rule), uuid)
     about = (mac, vlan, vf.driver, vf.pf_driver, vf.pf_address, vf.ib_device)
     yield Sample(rows.INFO.of(uuid), 1.0, labels + about, uuid)
@@ -69,7 +79,7 @@ def samples_of(vf: Described) -> Iterator[Sample]:
 
 
 def _settings(listed: ListedVf, labels: tuple[str, ...], uuid: str, *, ipoib: bool) -> Iterator[Sample]:
-    """Yield the VF's configuration as far as the driver tells it; of an IPoIB link only the link state."""
+    """Yield the settings that the driver reports; of an IPoIB link only the link state."""
     if listed.link_state is not None:
         yield Sample(rows.LINK_STATE.of(uuid), listed.link_state, labels, uuid)
     if ipoib:
@@ -88,3 +98,23 @@ def _settings(listed: ListedVf, labels: tuple[str, ...], uuid: str, *, ipoib: bo
     if listed.min_rate:
         guarantee = bytes_from_mbit(listed.min_rate)
         yield Sample(rows.TRANSMIT_GUARANTEE.of(uuid), guarantee, labels, uuid)
+
+
+def broken_rules(vf: ListedVf, mac: str, *, ipoib: bool) -> Iterator[tuple[str, bool]]:
+    """Yield each rule that can be checked, and whether the guest's VF breaks it.
+
+    The rules are settings that isolation between tenants needs. `mac` is the VF's address in the domain XML,
+    or empty. An IPoIB link has no trust, spoof checking, VLANs and addresses of its VFs.
+    """
+    if vf.link_state is not None:
+        yield LINK_FORCED_UP, vf.link_state == _LINK_ENABLED
+    if ipoib:
+        return
+    if vf.trust is not None:
+        yield TRUST_ON, vf.trust
+    if vf.spoof_check is not None:
+        yield SPOOF_CHECK_OFF, not vf.spoof_check
+    if vf.vlan is not None:
+        yield VLAN_0, vf.vlan == 0
+    if mac and vf.mac is not None:
+        yield MAC_DIFFERS, vf.mac != mac

@@ -1,12 +1,12 @@
-"""Per-VF counters outside netlink: what vendors' own drivers and switchdev representors keep in sysfs.
+"""Counters of VFs in sysfs, by vendors' own drivers and by switchdev representors.
 
-Asked only for VFs of which netlink has no counters. All from the VF's point of view.
+They are read only for VFs without counters in netlink. All are from the VF's point of view.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from hostcollector.base import infiniband as ib_names
+from hostcollector.base import infiniband
 from hostcollector.base.gaps import Gaps
 from hostcollector.devices.sriov import PhysicalFunction
 from hostcollector.protocols.kernel.sysfs import entries, number_in, text
@@ -24,7 +24,7 @@ _VENDOR_NAMES = {
     "tx_broadcast": "transmit_broadcast_packets",
     "tx_multicast": "transmit_multicast_packets",
 }
-# A representor is the switch's end of the cable: what it received the VF sent.
+# A representor is the switch's end of the link: its received packets are those that the VF sent.
 _REPRESENTOR_NAMES = {
     "rx_bytes": "transmit_bytes",
     "rx_packets": "transmit_packets",
@@ -36,21 +36,21 @@ _REPRESENTOR_NAMES = {
 
 
 class VendorFiles:
-    """Reads under `root`."""
+    """Reads the files of the host under `root`."""
 
     def __init__(self, root: Path) -> None:
         self._devices = str(root / "sys/bus/pci/devices")
         self._class = str(root / "sys/class/net")
 
     def directory(self, pf: PhysicalFunction) -> str:
-        """Return the PF's directory of VFs; empty unless its driver is a vendor's own."""
+        """Return the PF's directory of VFs; empty unless it has a vendor's own driver."""
         directory = f"{self._devices}/{pf.address}/sriov"
         return directory if entries(directory) else ""
 
     def counters(self, directory: str, number: int, gaps: Gaps) -> dict[str, int]:
-        """Return the counters of VF `number` in the PF's `directory`; empty where there are none.
+        """Return the counters of VF `number` in the PF's `directory`; may be empty.
 
-        One whose file says something else than a number is noted in `gaps`.
+        A file without a number is noted in `gaps`.
         """
         path = f"{directory}/{number}/stats"
         names = entries(path)
@@ -62,12 +62,12 @@ class VendorFiles:
         return _numbers(found, _VENDOR_NAMES, path, gaps)
 
     def guids(self, directory: str, number: int) -> tuple[str, str]:
-        """Return the node and the port GUID of an InfiniBand VF; empty where the driver does not say."""
-        node, port = (ib_names.guid(text(f"{directory}/{number}/{name}")) for name in ("node", "port"))
+        """Return the node and the port GUID of an InfiniBand VF; empty where the driver has none."""
+        node, port = (infiniband.guid(text(f"{directory}/{number}/{name}")) for name in ("node", "port"))
         return node, port
 
     def representor_counters(self, netdev: str, gaps: Gaps) -> dict[str, int]:
-        """Return the counters of the VF that the representor `netdev` stands for."""
+        """Return the counters of the VF with the representor `netdev`."""
         path = f"{self._class}/{netdev}/statistics"
         found = {name: text(f"{path}/{name}") for name in _REPRESENTOR_NAMES}
         return _numbers(found, _REPRESENTOR_NAMES, path, gaps)
@@ -75,11 +75,11 @@ class VendorFiles:
 
 def _numbers(found: Mapping[str, str], names: Mapping[str, str], path: str, gaps: Gaps) -> dict[str, int]:
     numbers = {}
-    for name, said in found.items():
+    for name, value in found.items():
         if name in names:
-            number = number_in(said)
+            number = number_in(value)
             if number is not None:
                 numbers[names[name]] = number
-            elif said:
-                gaps.unread(f"{path}, {name}", f"it says {said[:40]!r}")
+            elif value:
+                gaps.unread(f"{path}, {name}", f"it contains {value[:40]!r}")
     return numbers

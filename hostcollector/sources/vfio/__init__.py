@@ -1,7 +1,7 @@
-"""The `vfio` source: GPUs and everything else on PCI that guests were given, as far as sysfs shows it.
+"""The `vfio` source: sysfs about GPUs and about all PCI functions that are passed through to guests.
 
-While a device is bound to vfio-pci no vendor's library on the host sees it; the kernel still counts its
-PCIe errors and knows its link and its power state. Nothing here touches the device.
+No vendor's library on the host sees a device on vfio-pci. The kernel still counts its PCIe errors and has its
+link and its power state. Nothing here touches the device.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,8 @@ from hostcollector.sources.vfio.series import (
     mdev_samples,
 )
 
-__all__ = ["Vfio"]
-
 DEVICE = "pci/"
-"""What the names of PCI functions begin with among the baselines."""
+"""The prefix of PCI functions' names in the record of baselines."""
 
 _POWER = ("0", "1", "2", "3hot", "3cold")
 _DEVICE_END, _PORT_END = "device", "port"
@@ -48,7 +46,7 @@ class Vfio(Source):
         self._present: frozenset[str] = frozenset()
 
     def read(self, request: Request) -> Reading:
-        """Return the series of all GPUs, vGPUs and NVSwitches, and of all PCI functions that guests have."""
+        """Return the series of all GPUs, vGPUs and NVSwitches, and of all guests' PCI functions."""
         owners = self._owners.find(request.guests, all_listed=request.guests_listed)
         devices = self._devices.read(owners.functions)
         self._forget_gone(devices)
@@ -56,14 +54,14 @@ class Vfio(Source):
         samples = [*self._functions(devices, owners, gaps), *_mdevs(devices, owners, gaps)]
         self._baselines.flush()
         if not devices.functions:
-            gaps.fact("no GPU here, and no guest has a PCI device of the host")
-        _doubt(devices, owners, gaps)
+            gaps.fact("this host has no GPU, and no guest has a PCI device of the host")
+        _note_missing(devices, owners, gaps)
         for problem in self._baselines.problems:
             gaps.note(problem)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def _forget_gone(self, devices: Devices) -> None:
-        # An empty bus is a /sys that could not be read, not a host without devices.
+        # An empty list of PCI functions means that /sys could not be read.
         if devices.present and devices.present != self._present:
             self._present = devices.present
             self._baselines.retain(DEVICE, {DEVICE + address for address in devices.present})
@@ -80,7 +78,7 @@ class Vfio(Source):
                 described = self._described(function, owner)
                 yield from function_samples(described)
                 for file in described.health.unread:
-                    gaps.unread(file, "a line that is no count of errors")
+                    gaps.unread(file, "a line without a count of errors")
                 for oddity in _oddities(described.health):
                     oddities.setdefault(oddity, []).append(function.address)
         for oddity, addresses in oddities.items():
@@ -111,7 +109,7 @@ class Vfio(Source):
 
 
 def _of_interest(function: Function) -> bool:
-    """Whether the function is shown without an owner: physical GPUs and NVSwitches, and vGPUs."""
+    """Whether the function is shown without an owner: a physical GPU, an NVSwitch or a vGPU."""
     return bool(function.vgpu_type) or (not function.physical and (function.is_gpu or function.is_nvswitch))
 
 
@@ -124,30 +122,33 @@ def _mdevs(devices: Devices, owners: Owners, gaps: Gaps) -> Iterator[Sample]:
 
 
 def _oddities(health: Health) -> Iterator[str]:
-    """Yield why the link is not shown, or not whole: facts about the device, said once."""
+    """Yield the reasons why the link is not shown, or only in part."""
     if health.link.doubts:
-        yield f"the link is not told ({', '.join(health.link.doubts)}): such a device does not answer"
+        doubts = ", ".join(health.link.doubts)
+        yield f"its link is not shown ({doubts}): a device with such values does not answer"
     elif health.runtime_active is False:
         state = "" if health.power_state is None else f" (D{_POWER[health.power_state]})"
-        yield f"it sleeps{state}: its link is not asked for, which would wake it"
+        yield f"it sleeps{state}: its link is not read, since that would wake it"
 
 
-def _open(devices: Devices, owners: Owners) -> bool:
-    """Whether there are devices that may belong to a guest whose definition is not known."""
+def _some_uncertain(devices: Devices, owners: Owners) -> bool:
+    """Whether there are devices that a guest with unknown XML may own."""
     held = (function.address for function in devices.functions.values() if function.held_for_guests)
     return any(owners.of(device) is None for device in (*held, *devices.mdevs))
 
 
-def _doubt(devices: Devices, owners: Owners, gaps: Gaps) -> None:
-    """Note why devices are left out, and which ones that guests have are not there."""
+def _note_missing(devices: Devices, owners: Owners, gaps: Gaps) -> None:
+    """Note the guests' devices that are missing, and why devices are left out."""
     for device in sorted(owners.by_device):
         if ":" in device and device not in devices.present:
-            gaps.missing("PCI function of a guest", device, "it is not on the PCI bus any more")
+            gaps.missing("PCI function of a guest", device, "it is not on the PCI bus")
         elif ":" in device and device not in devices.functions:
-            gaps.unread(f"PCI function {device}", "sysfs does not say what it is")
+            gaps.unread(f"PCI function {device}", "sysfs has no class and vendor of it")
         elif ":" not in device and device not in devices.mdevs:
             gaps.missing("mediated device of a guest", device)
     for device in sorted(owners.disputed):
         gaps.note(owners.dispute(device))
-    if not owners.complete and _open(devices, owners):
-        gaps.note(f"{owners.why_open()}: devices held for guests that no known guest owns are left out")
+    if not owners.complete and _some_uncertain(devices, owners):
+        gaps.note(
+            f"{owners.why_open()}: devices reserved for guests, in no known guest's XML, are left out"
+        )

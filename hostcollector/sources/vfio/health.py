@@ -1,8 +1,8 @@
 """Reads the health of one PCI function from sysfs without touching the device.
 
-Kernel: Documentation/ABI/testing/sysfs-bus-pci and sysfs-bus-pci-devices-aer_stats. The link's present
-state is read from the device itself, which wakes one that sleeps: it is asked for only while the device is
-awake anyway. Config space, resources and ROM are never opened.
+Kernel: Documentation/ABI/testing/sysfs-bus-pci and sysfs-bus-pci-devices-aer_stats. The kernel reads the
+present state of the link from the device, which wakes a sleeping one: it is read only while the device is
+awake. Config space, resources and ROM are never opened.
 """
 
 import os
@@ -16,7 +16,7 @@ from hostcollector.protocols.kernel.sysfs import number_in, target, text
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _SPEED = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?) GT/s\b.*")
-# A device that does not answer reads as all ones, which is no width.
+# A device that does not answer reads as all ones, which is not a width.
 _WIDTHS = frozenset({1, 2, 4, 8, 12, 16, 32})
 _GIGA = 10**9
 _POWER_STATES = {"D0": 0, "D1": 1, "D2": 2, "D3hot": 3, "D3cold": 4}
@@ -25,14 +25,14 @@ _AER_LINE = re.compile(r"(\w+) ([0-9]{1,20})")
 _TOTAL = "TOTAL_ERR_"
 
 TOTAL = "total"
-"""The kind under which the total of a severity is found; it may differ from the sum of the kinds."""
+"""The kind that stands for the total of a severity; it can differ from the sum of the kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A PCIe link in transfers per second and lane, and in lanes; None where it is not told.
+    """A PCIe link: speeds in transfers per second and lane, widths in lanes; None for an unknown value.
 
-    `doubts` are the values that files hold and that are none, such as a width of 63.
+    `doubts` are the impossible values in the files, such as a width of 63.
     """
 
     speed: float | None
@@ -43,7 +43,7 @@ class Link:
 
     @property
     def degraded(self) -> Mapping[str, bool]:
-        """Whether the link is below what both of its ends can do, by aspect, as far as that is known."""
+        """Whether the link is below the maximum of both ends, by aspect (speed, width), where known."""
         aspects = {"speed": (self.speed, self.maximum_speed), "width": (self.width, self.maximum_width)}
         return {
             aspect: now < maximum
@@ -54,10 +54,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What sysfs tells of one function. Errors are raw counts by (severity, kind).
+    """The health of one function. Errors are raw counts by (severity, kind).
 
-    `runtime_active` and `power_state` are None where the kernel does not know. `uplinks` are the links higher
-    up, by the switch port at their lower end. `unread` are the files with a line that is none.
+    - `runtime_active` and `power_state` are None where the kernel does not know them.
+    - `uplinks` are the links above the function's own, by the switch port at their lower end.
+    - `unread` are the files with an unreadable line.
     """
 
     runtime_active: bool | None
@@ -79,7 +80,7 @@ class HealthReader:
         self._pci = str(root / "sys/bus/pci/devices")
 
     def read(self, address: str, *, is_vf: bool) -> Health:
-        """Return the health of a function. A VF has no link of its own: its PF has it."""
+        """Return the health of a function. A VF has no link of its own, only its PF has one."""
         path = f"{self._pci}/{address}"
         runtime = text(f"{path}/power/runtime_status")
         above = _ports_above(path)
@@ -110,17 +111,17 @@ def _ports_above(path: str) -> list[str]:
 
 
 def _uplinks(ports: Sequence[str], *, awake: bool) -> Iterator[tuple[str, Link]]:
-    """Yield the links above the function's own one: from each switch's upper port to the port above it.
+    """Yield the links above the function's own: from each switch's upper port to the port above it.
 
-    The ports alternate: a switch's lower port or the root's, a switch's upper port, and so on. While a
-    function is awake everything above it is.
+    The ports alternate: a switch's lower port or the root's, a switch's upper port, and so on. All ports
+    above an awake function are awake.
     """
     for lower, upper in zip(ports[1::2], ports[2::2], strict=False):
         yield lower.rpartition("/")[2], _link(lower, upper, awake=awake)
 
 
 def _link(path: str, *port: str, awake: bool) -> Link:
-    """Return the link between a function and the port above; its maxima are what both of its ends can do."""
+    """Return the link between a function and the port above; its maxima are those of the weaker end."""
     doubts: list[str] = []
     ends = (path, *port)
     speeds = [speed for end in ends if (speed := _speed(f"{end}/max_link_speed", doubts)) is not None]
@@ -135,29 +136,29 @@ def _link(path: str, *port: str, awake: bool) -> Link:
 
 
 def _speed(path: str, doubts: list[str]) -> float | None:
-    said = text(path)
-    match = _SPEED.fullmatch(said)
-    if said and not match:
-        doubts.append(_doubt(path, said))
+    content = text(path)
+    match = _SPEED.fullmatch(content)
+    if content and not match:
+        doubts.append(_doubt(path, content))
     return float(match[1]) * _GIGA if match else None
 
 
 def _width(path: str, doubts: list[str]) -> int | None:
-    said = text(path)
-    width = number_in(said)
+    content = text(path)
+    width = number_in(content)
     if width in _WIDTHS:
         return width
-    if said:
-        doubts.append(_doubt(path, said))
+    if content:
+        doubts.append(_doubt(path, content))
     return None
 
 
-def _doubt(path: str, said: str) -> str:
-    return f"{path.rpartition('/')[2]} {said[:40]}"
+def _doubt(path: str, content: str) -> str:
+    return f"{path.rpartition('/')[2]} {content[:40]}"
 
 
 def _errors(path: str, unread: list[str]) -> Iterator[tuple[tuple[str, str], int]]:
-    """Yield the AER counters; there are none where the firmware keeps error handling to itself."""
+    """Yield the AER counters; none where the firmware handles the errors."""
     for severity in _SEVERITIES:
         file = f"{path}/aer_dev_{severity}"
         lines = [line.strip() for line in text(file).splitlines()]

@@ -1,4 +1,4 @@
-"""Turns what sysfs tells of devices into samples: their guest's if they have an owner, else the host's."""
+"""Turns devices into samples: their guest's if they have an owner, else the host's."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def _errors(
     labels: tuple[str, ...],
     uuid: str,
 ) -> Iterator[Sample]:
-    """Yield the totals, and of the fifty kinds those that the hardware has met at all."""
+    """Yield the totals, and of the fifty kinds those with an error since the host's boot."""
     by_severity, by_kind = (twin.of(uuid) for twin in twins)
     for (severity, kind), count in errors.items():
         if kind == TOTAL:
@@ -82,7 +82,7 @@ def _errors(
 
 
 def gpu_samples(function: Function, owner: Owner, devices: Devices) -> Iterator[Sample]:
-    """Yield what a GPU is, and that it is seen."""
+    """Yield the description of a GPU, and that this source sees it."""
     if function.vgpu_type:
         mode = vgpu_mode(function.vgpu_type_name)
     elif owner.uuid or function.held_for_guests:
@@ -94,7 +94,7 @@ def gpu_samples(function: Function, owner: Owner, devices: Devices) -> Iterator[
 
 
 def mdev_samples(mdev: Mdev, owner: Owner, devices: Devices) -> Iterator[Sample]:
-    """Yield what a vGPU is, and that it is seen."""
+    """Yield the description of a vGPU, and that this source sees it."""
     parent = devices.functions[mdev.parent]
     name = mdev.type_name or parent.name
     yield from _named(

@@ -13,8 +13,8 @@ from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov import Sriov
-from hostcollector.sources.sriov.drift import RULES
-from hostcollector.sources.sriov.lists import LOOK_AGAIN_SECONDS
+from hostcollector.sources.sriov.card import LOOK_AGAIN_SECONDS
+from hostcollector.sources.sriov.series import RULES
 from tests.fakes.link_kernel import LinkKernel, Question
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, Vf, link_message
 from tests.fakes.procfs import Procfs
@@ -571,7 +571,7 @@ def test_counters_that_the_kernel_cannot_tell_are_a_fact_for_an_hour(host: Host)
     host.kernel.too_long = {(2, True), (0, True)}
     reading = host.read(_guest(A, FIRST))
     assert (reading.missing, reading.partial) == (0, False)
-    assert any("cannot tell those of so many VFs" in note for note in reading.notes)
+    assert any("cannot send those of so many VFs" in note for note in reading.notes)
     host.kernel.too_long = set()
     assert _traffic(host.read(_guest(A, FIRST))) == {}
     now[0] += LOOK_AGAIN_SECONDS
@@ -627,7 +627,7 @@ def test_a_vendors_counter_that_is_none_costs_itself(host: Host, said: str) -> N
     reading = readings[-1]
     assert _traffic(reading) == {"receive_bytes": {"0": 2}}
     assert (reading.missing, reading.partial) == (1, True)
-    assert "sriov/0/stats, tx_bytes cannot be read: it says" in reading.notes[0]
+    assert "sriov/0/stats, tx_bytes cannot be read: it contains" in reading.notes[0]
 
 
 @pytest.mark.parametrize("form", ["file", "directory"])

@@ -204,7 +204,7 @@ def test_link_that_is_none_is_said_once_and_is_no_trouble(host: Host, file: str,
     reading = host.reading(guest(A, GPU, SECOND))
     assert (reading.partial, reading.missing) == (False, 0)
     (note,) = reading.notes
-    assert note.startswith(f"{GPU}, {SECOND}: the link is not told ({file} {said[:40]})")
+    assert note.startswith(f"{GPU}, {SECOND}: its link is not shown ({file} {said[:40]})")
 
 
 def test_sleep_is_said_once(host: Host) -> None:
@@ -213,7 +213,7 @@ def test_sleep_is_said_once(host: Host) -> None:
     host.tree.runtime(GPU, "suspended")
     reading = host.reading(guest(A, GPU))
     assert (reading.partial, reading.missing) == (False, 0)
-    assert reading.notes == (f"{GPU}: it sleeps (D3cold): its link is not asked for, which would wake it",)
+    assert reading.notes == (f"{GPU}: it sleeps (D3cold): its link is not read, since that would wake it",)
 
 
 @given(st.text(alphabet="RxEr TLP_0189-\n", max_size=40))

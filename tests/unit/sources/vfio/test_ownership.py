@@ -181,7 +181,7 @@ def test_no_pci(host: Host) -> None:
     """A host without PCI has nothing to show and says so."""
     reading = host.reading()
     assert (reading.samples, reading.partial) == ([], False)
-    assert reading.notes == ("no GPU here, and no guest has a PCI device of the host",)
+    assert reading.notes == ("this host has no GPU, and no guest has a PCI device of the host",)
 
 
 def test_driver_and_vgpu_type_are_read_every_time(host: Host) -> None:
