@@ -1,24 +1,21 @@
-"""Builds the collector's parts from the settings, once, and nothing else does."""
+"""Builds the collector's parts from the settings, once, and does nothing else."""
 
 import logging
-import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from hostcollector import __version__
 from hostcollector.app.makers import Ingredients, make_sources
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
-from hostcollector.base.model import Report, Sample, SourceState
 from hostcollector.base.stopwatch import Stage, unmeasured
-from hostcollector.catalogue import collection
+from hostcollector.collection.about import About, Parts
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -69,12 +66,12 @@ class Hypervisor:
     def of(cls, settings: Settings, *, by_hand: bool = False, stage: Stage = unmeasured) -> "Hypervisor":
         """Build the parts; nothing is opened before `start`.
 
-        `by_hand` is for a command beside a daemon: it reads what the daemon keeps and writes nothing, and
-        leaves all but a few of libvirtd's workers alone.
+        `by_hand` is for a command beside a daemon: it reads the daemon's state files and writes none, and
+        occupies only a few of libvirtd's workers.
         """
         transitions = Transitions(logger)
 
-        def tell(why: str | None) -> None:
+        def log_state(why: str | None) -> None:
             if why is None:
                 transitions.succeeded("libvirt")
             else:
@@ -93,7 +90,7 @@ class Hypervisor:
             workers,
             counts,
             listing_interval=settings.libvirt.listing_interval_seconds,
-            on_state=tell,
+            on_state=log_state,
             running=processes.named,
         )
         return cls(
@@ -114,18 +111,25 @@ class Hypervisor:
         self.inventory.start()
 
     def close(self) -> None:
-        """End the inventory and the connections to libvirt, without waiting for one that does not answer."""
+        """End the inventory and the connections; does not wait for a libvirt that does not answer."""
         self.inventory.close()
         self.workers.close()
 
     def collector(self, settings: Settings, stage: Stage = unmeasured) -> Collector:
-        """Build a collector on these parts. Raises `ConfigError` when a map file is wrong."""
+        """Build a collector on these parts. Raises `ConfigError` if a map file is wrong."""
         switch = LocalSwitch(settings.ovs)
         ovn = OvnPorts(settings.ovn, switch) if settings.ovn.remote else None
         mapped = ResolverName.MAP in settings.tenancy.resolvers
         tenants = self._followed(settings.tenancy.map_file if mapped else None, tenant_map.read, "tenant map")
         gpus = self._followed(settings.redfish.gpu_map_file, gpu_map.read, "map of GPUs")
-        maps = {"tenants": tenants, "gpus": gpus}
+        parts = Parts(
+            workers=self.workers,
+            inventory=self.inventory,
+            baselines=self.baselines,
+            maps={"tenants": tenants, "gpus": gpus},
+            libvirt_uri=settings.libvirt.uri,
+            started_at=self.started_at,
+        )
         tenancy = make_tenancy(settings.tenancy, tenants, ovn)
         ingredients = Ingredients(
             settings=settings,
@@ -145,67 +149,22 @@ class Hypervisor:
         return Collector(
             make_sources(ingredients),
             Assembler(series_limit=settings.collection.series_limit, implausible=self.implausible),
-            guests=lambda: tenancy.guests(self.inventory.domains),
-            guests_listed=lambda: self.inventory.age is not None,
-            own=lambda: [*self._own_samples(), *_map_samples(maps)],
-            facts=lambda: self._facts(settings),
+            Guests(lambda: tenancy.guests(self.inventory.domains), lambda: self.inventory.age is not None),
+            About(parts, self.transitions),
             budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,
-            on_report=self._log,
             stage=stage,
         )
 
     def _followed(
         self, path: str | None, read: Callable[[Path], Content], what: str
     ) -> FollowedFile[Content] | None:
-        """Return a map file that was read, None where there is none. Raises `ConfigError`."""
+        """Read and follow a map file; None if none is configured. Raises `ConfigError`."""
         if path is None:
             return None
-        # One lane for each path, also after a reload: a disk that hangs holds one thread, and no more.
+        # One lane for each path, also after a reload: a disk that hangs blocks one thread only.
         lane = self.map_lanes.setdefault(path, Lane(what))
         return FollowedFile(Path(path), read, what, self.transitions, lane=lane)
-
-    def _log(self, report: Report) -> None:
-        subject = f"source {report.source}"
-        if report.state is SourceState.FAILED:
-            self.transitions.failed(subject, "; ".join(report.notes), reason=report.reason or "")
-        else:
-            self.transitions.succeeded(subject)
-
-    def _own_samples(self) -> list[Sample]:
-        samples = [
-            Sample(collection.BUILD_INFO, 1.0, (__version__, platform.python_version())),
-            Sample(collection.LIBVIRT_CONNECTIONS, self.workers.link.connects),
-            Sample(collection.LIBVIRT_STUCK_CALLS, self.workers.stuck_calls),
-        ]
-        if self.inventory.age is not None:
-            samples.append(Sample(collection.INVENTORY_AGE, self.inventory.age))
-        versions = self.inventory.versions
-        if versions is not None:
-            labels = (versions.hypervisor, versions.daemon, versions.library)
-            samples.append(Sample(collection.VERSIONS_INFO, 1.0, labels))
-        kept = self.baselines.status
-        samples.append(Sample(collection.BASELINES_RECORDS, kept.records))
-        samples.append(Sample(collection.BASELINES_UNSAVED, float(kept.unsaved)))
-        samples.append(Sample(collection.BASELINES_ERRORS, kept.read_errors, ("read",)))
-        samples.append(Sample(collection.BASELINES_ERRORS, kept.write_errors, ("write",)))
-        return samples
-
-    def _facts(self, settings: Settings) -> Mapping[str, str]:
-        versions = self.inventory.versions
-        return {
-            "version": __version__,
-            "started_at": str(self.started_at),
-            "libvirt_uri": settings.libvirt.uri,
-            "libvirt_version": versions.daemon if versions else "",
-            "hypervisor_version": versions.hypervisor if versions else "",
-        }
-
-
-def _map_samples(maps: Mapping[str, FollowedFile[Any] | None]) -> Iterator[Sample]:
-    for name, followed in maps.items():
-        if followed is not None:
-            yield Sample(collection.MAP_STALE, float(followed.stale), (name,))
 
 
 def make_tenancy(

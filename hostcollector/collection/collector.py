@@ -1,72 +1,71 @@
 """One collection: all sources at once, each in its lane, joined at the deadline with what is there.
 
-Collections are shared: whoever asks while one runs, or shortly after, gets the same snapshot. Each has the
-same budget. A client with less time gets a look at what is there when its time is over, and takes nothing
-from others.
+Collections are shared: clients that come while one runs, or shortly after, get the same snapshot. Each
+collection has the same budget. A client with less time gets a look: a snapshot of what is there when its time
+is over, while the collection goes on for the others.
 """
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hostcollector.base.errors import LaneBusyError, Reason, SourceError
 from hostcollector.base.lanes import Backoff, Clock, Lane
-from hostcollector.base.model import UNASSIGNED, Guest, Report, Sample, Snapshot, SourceState
+from hostcollector.base.model import Guest, Report, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
-from hostcollector.catalogue import collection
+from hostcollector.collection.about import About
 from hostcollector.collection.assemble import Assembler
 
-Guests = Callable[[], Mapping[str, Guest]]
-Own = Callable[[], Sequence[Sample]]
-Facts = Callable[[], Mapping[str, str]]
-Listener = Callable[[Report], None]
-
-# A client with less time than this, or than the budget where that is less, gets no look.
+# A client with less time than this, or than the budget if that is less, gets no look.
 FLOOR_SECONDS = 1.0
-# Clients whose time ends within so many seconds share a look, and how late a look may be.
+# Clients whose time ends within so many seconds share a look.
 LOOK_SECONDS = 0.5
+# How late a look may be.
 LATE_SECONDS = 0.1
-# The source that asks libvirt in every collection, also when there are no guests.
-LIBVIRT_SOURCE = "libvirt_state"
-# A source that misses this many deadlines in a row is left alone for a while.
+# A source that misses this many deadlines in a row is not read for a while.
 PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """The guests of a collection: `known` returns them by UUID, and is called once for each collection.
+
+    `listed` returns False until the first full listing: guests may be missing before.
+    """
+
+    known: Callable[[], Mapping[str, Guest]]
+    listed: Callable[[], bool] = lambda: True
 
 
 @dataclass(slots=True, eq=False)
 class _Runner:
-    """A source with its lane and what became of it so far."""
+    """A source with its lane, its pause after failures, and the deadlines that it missed in a row."""
 
     source: Source
     lane: Lane
     backoff: Backoff
     misses: int = 0
-    last_success: float | None = None
-    errors: Counter[Reason] = field(default_factory=Counter)
 
 
 class Collector:
-    """Runs collections of at most `budget` seconds, in its lane.
+    """Runs collections of at most `budget` seconds, in a lane of its own.
 
-    `guests` is asked once per collection, `own` and `facts` once per snapshot. `guests_listed`
-    says whether `guests` can be all that there are.
+    A snapshot is given again until it is `maximum_age` seconds old. `about` counts the reports, and has the
+    samples and facts about the collection itself.
     """
 
-    def __init__(  # noqa: PLR0913 - wiring is by keyword
+    def __init__(
         self,
         sources: Sequence[Source],
         assembler: Assembler,
-        *,
         guests: Guests,
-        guests_listed: Callable[[], bool] = lambda: True,
-        own: Own = tuple,
-        facts: Facts = dict,
+        about: About | None = None,
+        *,
         budget: float = 8.0,
         maximum_age: float = 1.0,
-        on_report: Listener = lambda _report: None,
         clock: Clock = time.monotonic,
         wall_clock: Clock = time.time,
         stage: Stage = unmeasured,
@@ -75,11 +74,10 @@ class Collector:
             _Runner(source, Lane(source.name, clock), Backoff(5.0, 60.0, clock)) for source in sources
         ]
         self._assembler = assembler
-        self._guests, self._own, self._facts = guests, own, facts
-        self._guests_listed = guests_listed
+        self._guests = guests
+        self._about = about or About()
         self._budget = budget
         self._maximum_age = maximum_age
-        self._on_report = on_report
         self._clock, self._wall_clock = clock, wall_clock
         self._stage = stage
         self._lane = Lane("collector", clock)
@@ -92,8 +90,9 @@ class Collector:
     def snapshot(self, patience: float | None = None) -> Future[Snapshot]:
         """Return the running collection, a fresh enough one, or start one.
 
-        A client of less `patience`, in seconds, than the collection may still take gets what is there when
-        that is over, or when the collection ends; one of less than `FLOOR_SECONDS` only the latter.
+        `patience` is the client's time in seconds. If the collection may still take longer, the client gets a
+        look when its time is over, or the collection if that ends before. With less than `FLOOR_SECONDS` it
+        gets the collection only.
         """
         with self._lock:
             if self._running is None or self._running.done():
@@ -130,7 +129,7 @@ class Collector:
         self._close_sources()
 
     def retire(self) -> None:
-        """Close after the running collection: others have taken over, and some still wait for this one."""
+        """Close after the running collection, for which clients may wait; a reload has another collector."""
         self._lane.close(self._close_sources)
 
     def _close_sources(self) -> None:
@@ -155,9 +154,9 @@ class Collector:
 
     def _collect(self) -> Snapshot:
         taken_at = self._wall_clock()
-        listed = self._guests_listed()  # before the guests: a listing in between makes them more, never fewer
+        listed = self._guests.listed()  # before the guests: a listing in between only adds guests
         with self._stage("inventory"):
-            guests = self._guests()
+            guests = self._guests.known()
         deadline = self._started + self._budget
         request = Request(guests=guests, deadline=deadline, taken_at=taken_at, guests_listed=listed)
         flights = [(runner, self._start(runner, request)) for runner in self._runners]
@@ -168,7 +167,7 @@ class Collector:
         return self._page(reports, request)
 
     def _show(self, flights: "_Flights", request: Request) -> None:
-        """Give the clients whose time is over a look at what is there. It is no miss of a source."""
+        """Give the clients whose time is over a look. This counts as no missed deadline of a source."""
         elapsed = self._clock() - self._started
         with self._lock:
             due = [self._looks.pop(time) for time in sorted(self._looks) if time <= elapsed]
@@ -180,17 +179,17 @@ class Collector:
 
     def _page(self, reports: Sequence[Report], request: Request) -> Snapshot:
         with self._stage("assemble"):
-            own = [*self._own(), *self._about(reports, request.guests, self._clock() - self._started)]
+            duration = self._clock() - self._started
             return self._assembler.assemble(
                 taken_at=request.taken_at,
                 guests=request.guests,
                 reports=reports,
-                own=own,
-                facts=self._facts(),
+                own=list(self._about.samples(reports, request.guests, duration)),
+                facts=self._about.facts(),
             )
 
     def _start(self, runner: _Runner, request: Request) -> "Future[_Timed] | Report":
-        """Start the source, or say why it is not started."""
+        """Start the source, or return the report of why it is not started."""
         name = runner.source.name
         if not runner.backoff.ready:
             text = f"left alone for {runner.backoff.pause:.0f} s after {runner.misses} missed deadlines"
@@ -206,18 +205,14 @@ class Collector:
             return source.read(request), self._clock() - started
 
     def _report(self, runner: _Runner, flight: "Future[_Timed] | Report") -> Report:
-        """Return the report of what has become of a source by now."""
+        """Return the report of what the source has given by now."""
         if isinstance(flight, Report):
             return flight
         return _report(runner.source.name, flight, self._clock() - self._started)
 
     def _land(self, runner: _Runner, flight: "Future[_Timed] | Report", taken_at: float) -> Report:
-        """Turn what became of a source in the end into its report, and draw the consequences."""
+        """Return the source's final report; count it, and the deadline if the source missed it."""
         report = self._report(runner, flight)
-        if report.state is SourceState.FAILED:
-            runner.errors[report.reason or Reason.INTERNAL] += 1
-        else:
-            runner.last_success = taken_at
         if report.reason is Reason.TIMEOUT:
             runner.misses += 1
             if runner.misses >= PATIENCE:
@@ -225,39 +220,8 @@ class Collector:
         elif report.state is not SourceState.FAILED:
             runner.misses = 0
             runner.backoff.succeeded()
-        self._on_report(report)
+        self._about.count(report, taken_at)
         return report
-
-    def _about(self, reports: Sequence[Report], guests: Mapping[str, Guest], duration: float) -> list[Sample]:
-        """Return the samples about this collection itself."""
-        samples = [
-            Sample(collection.COLLECTION_DURATION, duration),
-            Sample(
-                collection.DOMAINS_UNASSIGNED,
-                sum(1 for guest in guests.values() if guest.tenant is UNASSIGNED),
-            ),
-        ]
-        for report in reports:
-            if report.source == LIBVIRT_SOURCE:
-                samples.append(Sample(collection.LIBVIRT_UP, float(report.state is not SourceState.FAILED)))
-            label = (report.source,)
-            samples.append(Sample(collection.SOURCE_UP, float(report.state is not SourceState.FAILED), label))
-            samples.append(
-                Sample(collection.SOURCE_PARTIAL, float(report.state is SourceState.PARTIAL), label)
-            )
-            samples.append(Sample(collection.SOURCE_DURATION, report.duration, label))
-            samples.append(Sample(collection.SOURCE_SAMPLES, report.sample_count, label))
-            if report.state is not SourceState.FAILED:
-                samples.append(Sample(collection.SOURCE_MISSING, report.missing, label))
-        for runner in self._runners:
-            name = runner.source.name
-            if runner.last_success is not None:
-                samples.append(Sample(collection.SOURCE_LAST_SUCCESS, runner.last_success, (name,)))
-            samples.extend(
-                Sample(collection.SOURCE_ERRORS, runner.errors[reason], (name, reason.value))
-                for reason in Reason
-            )
-        return samples
 
 
 _Timed = tuple[Reading, float]

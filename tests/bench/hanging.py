@@ -19,7 +19,7 @@ from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, Sourc
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.logical_ports import OvnPorts
@@ -95,7 +95,7 @@ def guests() -> dict[str, Guest]:
 def collector(*sources: Source) -> Collector:
     """Return a started collector that answers each question with a new collection."""
     known = guests()
-    made = Collector(sources, Assembler(), guests=lambda: known, maximum_age=0.0)
+    made = Collector(sources, Assembler(), Guests(lambda: known), maximum_age=0.0)
     made.start()
     return made
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot, Tenant
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -94,7 +94,7 @@ class GpuHost:
         self.client = Client(settings, limits=self._limits, clock=self.now)
         self.redfish = Redfish(root, self.client, baselines, identities, mapped=mapped, clock=self.now)
         sources = (Nvml(root, baselines, identities), Vfio(root, baselines), self.redfish)
-        self.collector = Collector(sources, Assembler(), guests=lambda: dict(self.guests), maximum_age=0.0)
+        self.collector = Collector(sources, Assembler(), Guests(lambda: dict(self.guests)), maximum_age=0.0)
         self.collector.start()
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from hostcollector.base.model import Domain, Guest, Nic, Snapshot, Tenant
 from hostcollector.base.source import Source
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.logical_ports import OvnPorts
@@ -125,7 +125,7 @@ def network_host(directory: Path) -> Iterator[NetworkHost]:
     with ExitStack() as stack:
         kernel = stack.enter_context(LinkKernel({}))
         collector = Collector(
-            _sources(stack, directory, root, kernel), Assembler(), guests=lambda: GUESTS, maximum_age=0.0
+            _sources(stack, directory, root, kernel), Assembler(), Guests(lambda: GUESTS), maximum_age=0.0
         )
         collector.start()
         stack.callback(collector.close)

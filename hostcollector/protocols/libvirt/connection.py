@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import libvirt
 
 from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.base.lanes import Backoff, Clock
+from hostcollector.protocols.libvirt.this_host import PROC_STAT, ensure_this_host
 
 OpenFunction = Callable[[str], Any]
 # Short pauses only: after a restart of the daemon everything should be back within seconds.
@@ -28,12 +30,12 @@ class Versions:
 
 
 class Connection:
-    """One open connection. `raw` is libvirt-python's object; `alive` turns False when libvirt closes it."""
+    """One open connection. `raw` is libvirt-python's object; `alive` is False once libvirt has closed it."""
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
         self.alive = True
-        self.on_lost: Callable[[], None] = _nobody_listens
+        self.on_lost: Callable[[], None] = _ignore
         self.event_callbacks: list[int] = []
 
     def lost(self) -> None:
@@ -42,22 +44,22 @@ class Connection:
         self.on_lost()
 
     def is_open(self) -> bool:
-        """Whether libvirt has not hung up, which `alive` may learn a moment later."""
+        """Whether libvirt has not closed the connection; `alive` may change a moment later."""
         try:
             return self.alive and bool(self.raw.isAlive())
         except libvirt.libvirtError:
             return False
 
     def close(self) -> None:
-        """Close it; a connection that is already broken is closed silently."""
+        """Close the connection, silently if it is broken already."""
         self.alive = False
         for callback in self.event_callbacks:
-            # Each of them holds the connection open; a broken one forgets them and then complains.
+            # Each callback holds the connection open; a broken connection forgets them and raises.
             with suppress(libvirt.libvirtError):
                 self.raw.domainEventDeregisterAny(callback)
-        with suppress(libvirt.libvirtError):  # of a broken connection it has forgotten the callback
+        with suppress(libvirt.libvirtError):  # a broken connection has forgotten the callback
             self.raw.unregisterCloseCallback()
-        with suppress(libvirt.libvirtError):  # nothing may be left to close
+        with suppress(libvirt.libvirtError):  # it may be closed already
             self.raw.close()
 
 
@@ -74,8 +76,10 @@ class Link:
         keepalive_interval: int = 5,
         keepalive_count: int = 3,
         opener: OpenFunction = libvirt.openReadOnly,
+        proc_stat: Path = PROC_STAT,
     ) -> None:
         self.uri = uri
+        self._proc_stat = proc_stat
         self._keepalive = (keepalive_interval, keepalive_count)
         self._opener = opener
         self._lock = threading.Lock()
@@ -83,7 +87,10 @@ class Link:
         self.connects = 0
 
     def open_read_only(self) -> Connection:
-        """Open a connection. Raises `SourceUnavailableError` or `SourceDeniedError` with the cure."""
+        """Open a connection. Raises `SourceUnavailableError` or `SourceDeniedError` with the cure.
+
+        A libvirt of another host is refused.
+        """
         self._start_event_loop()
         try:
             raw = self._opener(self.uri)
@@ -92,12 +99,18 @@ class Link:
             raw.setKeepAlive(*self._keepalive)
         except libvirt.libvirtError as error:
             raise _explained(self.uri, error) from error
+        if not self.uri.startswith("test:"):  # the test driver invents its host
+            try:
+                ensure_this_host(raw, self._proc_stat)
+            except SourceUnavailableError as error:
+                connection.close()
+                raise SourceUnavailableError(f"{self.uri}: {error}") from error
         with self._lock:
             self.connects += 1
         return connection
 
     def versions(self, connection: Connection) -> Versions:
-        """Ask for the versions. The daemon may have to look at QEMU's binary: not for the scrape path."""
+        """Ask for the versions. For seconds libvirtd may start QEMU's binary: not for the scrape path."""
         try:
             hypervisor = _dotted(connection.raw.getVersion())
         except libvirt.libvirtError:
@@ -120,7 +133,7 @@ class Link:
 
 
 class Slot:
-    """A place for one connection that is opened when it is wanted and opened again after a loss."""
+    """One connection, opened at the first use and again after a loss, with pauses after failures."""
 
     def __init__(self, link: Link, clock: Clock = time.monotonic) -> None:
         self._link = link
@@ -129,7 +142,7 @@ class Slot:
         self._why: SourceUnavailableError | SourceDeniedError | None = None
 
     def get(self) -> Connection:
-        """Return a living connection. Raises the last opening error again while a pause lasts."""
+        """Return an open connection. During a pause, raises the error of the last attempt again."""
         if self._connection is not None and self._connection.alive:
             return self._connection
         self.drop()
@@ -138,7 +151,7 @@ class Slot:
         try:
             self._connection = self._link.open_read_only()
         except (SourceUnavailableError, SourceDeniedError) as error:
-            # A copy: what is raised keeps by its traceback whoever asked, with a whole collection.
+            # A copy: the raised error's traceback keeps its caller's frames, a whole collection, in memory.
             self._why = type(error)(*error.args)
             self._backoff.failed()
             raise
@@ -146,14 +159,14 @@ class Slot:
         return self._connection
 
     def drop(self) -> None:
-        """Close what the slot holds, if anything."""
+        """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
-def _nobody_listens() -> None:
-    """Stand in where nobody wants to know of a loss."""
+def _ignore() -> None:
+    """Do nothing about a loss."""
 
 
 def _turn_forever() -> None:

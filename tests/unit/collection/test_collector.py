@@ -13,7 +13,7 @@ from hostcollector.base.model import Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection, host
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 
 
 class _Scripted(Source):
@@ -61,7 +61,7 @@ def _collector(
     budget: float = 8.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Collector:
-    return Collector(sources, Assembler(), guests=dict, budget=budget, maximum_age=maximum_age, clock=clock)
+    return Collector(sources, Assembler(), Guests(dict), budget=budget, maximum_age=maximum_age, clock=clock)
 
 
 def _report(snapshot: Snapshot, name: str) -> Report:
@@ -267,9 +267,7 @@ def test_sources_are_told_whether_all_guests_are_known() -> None:
         return Reading(samples=())
 
     for listed in (False, True):
-        collector = Collector(
-            [_Scripted("curious", look)], Assembler(), guests=dict, guests_listed=partial(bool, listed)
-        )
+        collector = Collector([_Scripted("curious", look)], Assembler(), Guests(dict, partial(bool, listed)))
         collector.snapshot().result(timeout=10)
         collector.close()
     assert shown == [False, True]

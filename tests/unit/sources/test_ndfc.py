@@ -10,7 +10,7 @@ from hostcollector.base.model import Domain, Guest, Metric, Nic, Sample, SourceS
 from hostcollector.base.source import Request
 from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import NdfcSettings
 from hostcollector.protocols.ndfc.client import Client
 from hostcollector.protocols.ndfc.values import Answer, Placement
@@ -159,7 +159,7 @@ def test_a_collection_has_what_the_controller_said(controller: FakeNdfc, tmp_pat
     """A collection by hand waits for the first answer and then has the guests' networks."""
     source = Ndfc(Client(_settings(controller, tmp_path)))
     guests = request_of(Nic(type="bridge", vlans=(2301,))).guests
-    collector = Collector([source], Assembler(), guests=lambda: guests)
+    collector = Collector([source], Assembler(), Guests(lambda: guests))
     try:
         collector.start()
         collector.settle(20)
@@ -175,7 +175,7 @@ def test_a_collection_has_what_the_controller_said(controller: FakeNdfc, tmp_pat
 def test_a_collection_does_not_wait_for_a_controller_that_hangs(controller: FakeNdfc, tmp_path: Path) -> None:
     """The source fails at once with its reason: it is not the one that the collection waits for."""
     controller.hangs("/login")
-    collector = Collector([Ndfc(Client(_settings(controller, tmp_path)))], Assembler(), guests=dict)
+    collector = Collector([Ndfc(Client(_settings(controller, tmp_path)))], Assembler(), Guests(dict))
     collector.start()
     try:
         snapshot = collector.snapshot(20).result(20)

@@ -11,7 +11,7 @@ from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, Sourc
 from hostcollector.base.source import Request, Source
 from hostcollector.catalogue import partitions as rows
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.partitions import Client, Partitions
@@ -110,7 +110,7 @@ class Fabric:
             ),
             Ufm(client),
         ]
-        self.collector = Collector(sources, Assembler(), guests=self._guests, maximum_age=0.0)
+        self.collector = Collector(sources, Assembler(), Guests(self._guests), maximum_age=0.0)
         self.collector.start()
 
     def memberships(self) -> set[tuple[str, ...]]:
@@ -218,7 +218,7 @@ def test_a_free_vf_shows_no_partition(fabric: Fabric) -> None:
 def test_a_collection_does_not_wait_for_a_manager_that_hangs(client: Client, manager: FakeUfm) -> None:
     """The source fails at once with its reason: it is not the one that the collection waits for."""
     manager.hangs(PKEYS)
-    collector = Collector([Ufm(client)], Assembler(), guests=dict)
+    collector = Collector([Ufm(client)], Assembler(), Guests(dict))
     collector.start()
     try:
         snapshot = collector.snapshot(PATIENCE).result(PATIENCE)

@@ -10,7 +10,7 @@ import pytest
 from hostcollector.base.errors import Reason
 from hostcollector.base.model import SourceState
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector
+from hostcollector.collection.collector import Collector, Guests
 from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding
 from hostcollector.sources.vfio import Vfio
@@ -274,7 +274,7 @@ def test_hung_library_costs_its_source_only(nvml: FakeNvml, tmp_path: Path) -> N
     collector = Collector(
         [Nvml(host.tree.root, baselines), Vfio(host.tree.root, baselines)],
         Assembler(),
-        guests=lambda: {A: member},
+        Guests(lambda: {A: member}),
         maximum_age=0.0,
     )
     try:
