@@ -1,4 +1,4 @@
-"""The commands' main functions: serve for ever, collect once, or look at what can be collected."""
+"""The commands' main functions: serve until a signal, collect once, measure, or diagnose."""
 
 import asyncio
 import logging
@@ -26,14 +26,14 @@ logger = logging.getLogger("hostcollector")
 
 # For one collection by hand: how long libvirt may take to list its guests.
 FIRST_LISTING_SECONDS = 5.0
-# And how long those who are asked in the background, over a network: a BMC takes its time to be explored.
+# And how long services that are read in the background may take, over a network: exploring a BMC is slow.
 FIRST_ANSWERS_SECONDS = 30.0
 
 
 def serve(load_settings: LoadSettings) -> int:
     """Serve the page until SIGTERM or SIGINT; SIGHUP reads the configuration again. Returns the exit status.
 
-    Raises `ConfigError` when the configuration is wrong at the start.
+    Raises `ConfigError` if the configuration is wrong at the start.
     """
     settings = load_settings()
     log.configure(settings.log.level, settings.log.format)
@@ -50,7 +50,7 @@ def serve(load_settings: LoadSettings) -> int:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
         asyncio.run(Daemon(load_again, settings, access, sockets).run())
     except ConfigUnreachableError as error:
-        # Another start may succeed, which systemd does not try after a wrong configuration.
+        # Exit status 1: systemd starts the daemon again, which it does not after a wrong configuration.
         logger.error("%s", error)
         return 1
     except ConfigError:
@@ -62,7 +62,7 @@ def serve(load_settings: LoadSettings) -> int:
 
 
 def _warn_of_open_secrets(settings: Settings) -> None:
-    """Look in a lane: a disk that hangs keeps the service of its file from being asked, and nothing else."""
+    """Look in a lane: if a disk hangs, only the service whose secret is on it is not read."""
 
     def look() -> None:
         for sentence in named_files.open_secrets(settings):
@@ -97,9 +97,9 @@ def diagnose(settings: Settings) -> Snapshot:
 def collecting(
     settings: Settings, patience: float = 0.0, stage: Stage = unmeasured
 ) -> Iterator[Callable[[], Snapshot]]:
-    """Open the hypervisor for as long as the context lasts; gives the function that makes a collection.
+    """Open the hypervisor for the context; gives the function that makes a collection.
 
-    `patience` is for how many seconds background sources may take for their first answers.
+    `patience` is how many seconds background sources may take for their first answers.
     """
     hypervisor = Hypervisor.of(settings, by_hand=True, stage=stage)
     collector = hypervisor.collector(settings, stage)

@@ -1,7 +1,7 @@
-"""The running daemon: serves until it is told to stop, and takes new settings when it is told to reload.
+"""The running daemon: serves until SIGTERM or SIGINT, and takes new settings at SIGHUP.
 
-Everything here runs in the event loop and only starts, exchanges and stops things; what may block is done in
-a lane.
+Everything here runs in the event loop and only starts, exchanges and stops parts; what may block is done in a
+lane.
 """
 
 import asyncio
@@ -50,32 +50,32 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE = 64 * 1024
 
 FAREWELL_SECONDS = 4.0
-"""How long the end may wait for sources to give back what they have of others, such as a session at a BMC."""
+"""How long the end waits for sources that return something in the background, such as a BMC's session."""
 
 FIRST_LISTING_SECONDS = 30.0
-"""How long after the start a page without guests is refused; later it says that libvirt does not answer."""
+"""How long after the start a page without guests is refused; later it shows that libvirt does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What the pages are made from: one collector on the hypervisor's parts."""
+    """One collector on the hypervisor's parts: what the pages are made from."""
 
     hypervisor: Hypervisor
     collector: Collector
 
     @property
     def ready(self) -> bool:
-        """Whether the inventory has found guests once."""
+        """Whether the inventory has read guests once."""
         return self.hypervisor.inventory.ready
 
     @property
     def listing(self) -> bool:
-        """Whether the first listing is under way: libvirt has neither answered nor failed, since a moment."""
+        """Whether the first listing is in progress: libvirt has neither answered nor failed so far."""
         started = time.time() - self.hypervisor.started_at < FIRST_LISTING_SECONDS
         return started and not self.ready and not self.hypervisor.transitions.is_failing("libvirt")
 
     def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the collection for a client that has `budget` seconds."""
+        """Return the snapshot for a client that has `budget` seconds."""
         return self.collector.snapshot(budget)
 
 
@@ -87,12 +87,12 @@ class Daemon:
     settings: Settings
     access: AccessRules = field(default_factory=AccessRules)
     sockets: Sequence[socket.socket] = ()
-    """What systemd has opened for the page; without any it is served on the listen address."""
+    """The sockets that systemd has opened for the page; without any it is served on the listen address."""
     notifier: Notifier = field(default_factory=Notifier)
 
     async def run(self) -> None:
-        """Serve until a signal ends it. Raises `ListenError` when the address cannot be had."""
-        told = _Told()
+        """Serve until a signal ends it. Raises `ListenError` if the address cannot be used."""
+        signals = _Signals()
         hypervisor = Hypervisor.of(self.settings)
         serving = self._serving(Collection(hypervisor, hypervisor.collector(self.settings)))
         try:
@@ -102,8 +102,8 @@ class Daemon:
             serving.collection.collector.start()
             self._introduce(serving.server)
             async with asyncio.TaskGroup() as tasks:
-                others = [tasks.create_task(self._watch()), tasks.create_task(self._follow(told, serving))]
-                await told.stop.wait()
+                others = [tasks.create_task(self._watch()), tasks.create_task(self._follow(signals, serving))]
+                await signals.stop.wait()
                 self.notifier.stopping()
                 logger.info("stopping")
                 for task in others:
@@ -121,11 +121,11 @@ class Daemon:
         local = LocalServer(self._local_site(collection), self.settings.paths.runtime_directory)
         return _Serving(collection=collection, server=server, local=local)
 
-    async def _follow(self, told: "_Told", serving: "_Serving") -> None:
-        """Reload as often as it is told to; what is told meanwhile is one more time."""
+    async def _follow(self, signals: "_Signals", serving: "_Serving") -> None:
+        """Reload at each SIGHUP; those that come during a reload cause one more."""
         while True:
-            await told.reload.wait()
-            told.reload.clear()
+            await signals.reload.wait()
+            signals.reload.clear()
             self.notifier.reloading()
             await self._reload(serving)
             self._ready(serving.server)
@@ -171,7 +171,7 @@ class Daemon:
         return settings, collector, access
 
     def _mention_what_waits(self, settings: Settings) -> None:
-        """Say which new settings are not in use before the next start."""
+        """Log which new settings take effect at the next start only."""
         for section in FIXED_SECTIONS:
             if getattr(settings, section) != getattr(self.settings, section):
                 logger.warning("section %s changed: it takes effect at the next start", section)
@@ -191,7 +191,7 @@ class Daemon:
         )
 
     def _local_site(self, collection: Collection) -> CollectorSite:
-        """Return what commands by hand read: the metrics at their usual path, and the text of `diagnose`."""
+        """Return the local site for commands by hand: the metrics at their usual path, and `diagnose`."""
         site = self._site(collection)
         settings = replace(self.settings, web=replace(self.settings.web, telemetry_path="/metrics"))
         views = {
@@ -202,13 +202,13 @@ class Daemon:
         return replace(site, settings=settings, access=AccessRules(), views=views)
 
     def _introduce(self, server: Server) -> None:
-        """Say where the page is."""
+        """Log the page's address, and report to systemd that the daemon is ready."""
         logger.info("serving", extra={"address": ", ".join(map(str, server.addresses))})
         self._warn(server)
         self._ready(server)
 
     def _warn(self, server: Server) -> None:
-        """Say who can read the page, if that is more than there should be."""
+        """Log which clients can read the page, if that is more than there should be."""
         if warning := exposure(server.addresses, self.access.config):
             logger.warning("%s; the cure is a web-config file", warning)
 
@@ -216,7 +216,7 @@ class Daemon:
         self.notifier.ready(f"serving {', '.join(server.urls)}")
 
     async def _watch(self) -> None:
-        """Tell systemd's watchdog that the loop turns."""
+        """Notify systemd's watchdog while the event loop runs."""
         if self.notifier.watchdog_seconds is None:
             return
         while True:
@@ -224,19 +224,19 @@ class Daemon:
             await asyncio.sleep(self.notifier.watchdog_seconds / 2)
 
 
-class _Told:
-    """What signals have asked for; a second signal of a kind asks for nothing more."""
+class _Signals:
+    """The signals that have come: `stop` for SIGTERM and SIGINT, `reload` for SIGHUP."""
 
     def __init__(self) -> None:
         self.stop, self.reload = asyncio.Event(), asyncio.Event()
-        wishes = ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload))
-        for number, wish in wishes:
-            asyncio.get_running_loop().add_signal_handler(number, wish.set)
+        events = ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload))
+        for number, event in events:
+            asyncio.get_running_loop().add_signal_handler(number, event.set)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Serving:
-    """What is served now, and where."""
+    """The collection that is served now, and the two servers."""
 
     collection: Collection
     server: Server
@@ -257,7 +257,7 @@ def _diagnosis(snapshot: Snapshot) -> bytes:
 
 
 def _state(snapshot: Snapshot) -> bytes:
-    """Return what a command by hand wants to know of the daemon: which one it is, and whether all is well."""
+    """Return the daemon's version, PID and health for commands by hand, as JSON."""
     state = {
         "version": __version__,
         "pid": os.getpid(),
@@ -282,7 +282,7 @@ def share_one_arena() -> bool:
 
 
 async def _closed(collector: Collector) -> None:
-    """Close the collector, and wait a little for what its sources give back."""
+    """Close the collector, and wait for what its sources return in the background."""
     collector.close()
     lane = Lane("farewell")
     await asyncio.wrap_future(lane.submit(lambda: collector.wait_closed(FAREWELL_SECONDS)))

@@ -29,33 +29,33 @@ from hostcollector.sources.libvirt_monitor.memory import Memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingredients:
-    """What sources are made from: the settings and the few things that several of them share."""
+    """What sources are made from: the settings, and the parts that several sources share."""
 
     settings: Settings
     workers: Workers
     monitors: Memory
-    """What is remembered of the guests' monitors."""
+    """What the last readings of the guests' monitors showed."""
     counts: EventCounts
     report_unknown_guest: Callable[[str], None]
     """Called with the UUID of a guest that libvirt has and the inventory has not yet."""
     processes: QemuProcesses
     switch: LocalSwitch
     ovn: OvnPorts | None
-    """None where no southbound database is configured."""
+    """None if no southbound database is configured."""
     ufm: UfmClient | None
-    """None where no manager of an InfiniBand fabric is configured."""
+    """None if no UFM is configured."""
     baselines: Baselines
     stage: Stage
     identities: GpuIdentities
     gpu_map: FollowedFile[GpuMap] | None
-    """None where no map of GPUs is configured."""
+    """None if no map of GPUs is configured."""
 
 
 Make = Callable[[Ingredients], Source]
 
 
 class MissingSource(Source):
-    """Stands in for a source whose library is not installed, and says so in every report."""
+    """Replaces a source whose library is not installed; each report names the library."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class MissingSource(Source):
 
 
 class IdleSource(Source):
-    """Stands in for a source that has nothing to read on this host, and does not load what it would need."""
+    """Replaces a source that has nothing to read on this host, so that its library is not loaded."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name

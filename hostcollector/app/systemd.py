@@ -1,4 +1,4 @@
-"""Speaks with systemd, with nothing but the standard library: sd_notify(3) and sd_listen_fds(3)."""
+"""The protocols of sd_notify(3) and sd_listen_fds(3), with the standard library only."""
 
 import os
 import socket
@@ -10,13 +10,13 @@ from hostcollector.base.units import MICROSECONDS_PER_SECOND
 from hostcollector.base.wording import one_line
 
 FIRST_SOCKET = 3
-"""The descriptor of the first socket that systemd hands over; the others follow."""
+"""The descriptor of the first socket that systemd passes; the others follow."""
 
 MOST_SOCKETS = 16
 
 
 class Notifier:
-    """Sends states to systemd; without systemd it is silent, and it never waits.
+    """Sends states to systemd; without systemd it sends nothing, and it never waits.
 
     `environment` gives NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; `clock_ns` is CLOCK_MONOTONIC in
     nanoseconds; `pid` is this process.
@@ -34,27 +34,27 @@ class Notifier:
         """Seconds within which `watchdog` must be called again (call twice as often); None without one."""
 
     def ready(self, status: str = "") -> bool:
-        """Say that start-up or reload is over, with a sentence for ``systemctl status``."""
+        """Report that start-up or reload is over, with a sentence for ``systemctl status``."""
         return self._send("READY=1", *_status(status))
 
     def status(self, text: str) -> bool:
-        """Give the sentence that ``systemctl status`` shows."""
+        """Set the sentence that ``systemctl status`` shows."""
         return self._send(*_status(text))
 
     def reloading(self) -> bool:
-        """Say that a reload begins; `ready` ends it."""
+        """Report that a reload begins; `ready` ends it."""
         return self._send("RELOADING=1", f"MONOTONIC_USEC={self._clock_ns() // 1000}")
 
     def stopping(self, status: str = "") -> bool:
-        """Say that the daemon is on its way out."""
+        """Report that the daemon is stopping."""
         return self._send("STOPPING=1", *_status(status))
 
     def watchdog(self) -> bool:
-        """Say that the daemon is alive; without a watchdog nothing is sent."""
+        """Report that the daemon is alive; without a watchdog nothing is sent."""
         return self.watchdog_seconds is not None and self._send("WATCHDOG=1")
 
     def _send(self, *assignments: str) -> bool:
-        """Send one datagram. Returns whether systemd has taken it; nothing else depends on that."""
+        """Send one datagram. Returns whether it was sent."""
         if not self._address:
             return False
         message = "\n".join(assignments).encode(errors="backslashreplace")
@@ -72,7 +72,7 @@ def listening_sockets(
 ) -> tuple[socket.socket, ...]:
     """Return the TCP sockets on which systemd listens for this process. The caller closes them.
 
-    Raises `ListenError` where there is none, or one that is something else.
+    Raises `ListenError` if there is none, or one that is no TCP socket.
     """
     ours = environment.get("LISTEN_PID") == str(os.getpid() if pid is None else pid)
     count = environment.get("LISTEN_FDS", "") if ours else ""
@@ -89,7 +89,7 @@ def listening_sockets(
 
 
 def _address(value: str) -> str:
-    """Return the socket's address; ``@`` is the abstract namespace, other forms (vsock) are not for us."""
+    """Return the socket's address; ``@`` is the abstract namespace, other forms (vsock) are not supported."""
     if value.startswith("@"):
         return "\0" + value[1:]
     return value if value.startswith("/") else ""

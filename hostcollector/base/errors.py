@@ -1,4 +1,4 @@
-"""The exception tree. Whoever catches one of these can say what failed without parsing text."""
+"""The exception tree: each class is one kind of failure, so that no caller parses texts."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -17,7 +17,7 @@ class Reason(StrEnum):
 
 
 class HostcollectorError(Exception):
-    """Base of every error that the collector raises on purpose."""
+    """Base of every error that the collector raises itself."""
 
 
 class ConfigError(HostcollectorError):
@@ -30,7 +30,7 @@ class ConfigError(HostcollectorError):
 
 
 class ConfigUnreachableError(ConfigError):
-    """A file of the configuration does not answer, which says nothing about what is in it."""
+    """A file of the configuration cannot be read at present; its content is not known."""
 
 
 class CertificateError(HostcollectorError):
@@ -59,11 +59,11 @@ class LaneClosedError(HostcollectorError):
 
 
 class StateError(HostcollectorError):
-    """What must survive a restart cannot be read or written; the message names the file and the cause."""
+    """A state file cannot be read or written; the message names the file and the cause."""
 
 
 class StateUnreachableError(StateError):
-    """The disk failed while it was asked for what must survive a restart; later it may give it."""
+    """The disk failed while a state file was read; a later attempt may succeed."""
 
 
 class SourceError(HostcollectorError):
@@ -73,7 +73,7 @@ class SourceError(HostcollectorError):
 
 
 class SourceUnavailableError(SourceError):
-    """What the source reads does not exist or does not answer on this machine."""
+    """What the source reads does not exist on this host, or does not answer."""
 
     reason = Reason.UNAVAILABLE
 
@@ -85,7 +85,7 @@ class SourceDeniedError(SourceError):
 
 
 class SourceMalformedError(SourceError):
-    """The source answered with something that it should not."""
+    """The source answered with data that its format does not allow."""
 
     reason = Reason.MALFORMED
 
@@ -105,7 +105,7 @@ class ListenError(HostcollectorError):
 
 
 class AddressInUseError(ListenError):
-    """Somebody else listens at the configured address."""
+    """Another process listens at the configured address."""
 
     def __init__(self, address: str) -> None:
         super().__init__(

@@ -1,8 +1,8 @@
 """What a source expected and did not find, or could not read: item by item, counted and named.
 
 A source knows what the guests' definitions promise: links, threads, disks, ports, devices. `missing` records
-a promise that nothing on the host keeps. `item` guards one member of a list that a device, a kernel file or a
-service gives: a bad member costs itself and a note, and the loop goes on.
+a promised item that was not found on the host. `item` guards one member of a list that a device, a kernel
+file or a service gives: a bad member costs itself and a note, and the loop goes on.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ MOST_NAMED = 10
 
 _LONGEST = 200
 
-# What reading and taking apart foreign data raises. A fault of the collector's own that looks like one of
-# these is still visible: it is noted with the item's path and counted.
+# The errors of reading and parsing foreign data. A fault of the collector itself that raises one of these is
+# still visible: it is noted with the item's path and counted.
 EXPECTED = (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
@@ -47,7 +47,7 @@ class Gaps:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """What is so by nature."""
+        """The notes that are no troubles."""
         return tuple(self._facts)
 
     @property
@@ -75,12 +75,12 @@ class Gaps:
         self._troubles.append(text)
 
     def tell(self, texts: Iterable[str], items: int) -> None:
-        """Record that so many items are missing, which sentences of their own tell."""
+        """Record so many missing items, with sentences of their own."""
         self._troubles.extend(texts)
         self._told += items
 
     def fact(self, text: str) -> None:
-        """Record what is so by nature, such as a device without counters; the reading is whole."""
+        """Record a property that is no trouble, such as a device without counters; the reading is whole."""
         self._facts.append(text)
 
     def item(self, path: str) -> "_Guard":

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whom a metric describes, and so which labels `assemble` puts in front of its own."""
+    """What a metric describes, a guest or the host: which labels `assemble` puts before its own."""
 
     DOMAIN = "domain"
     HOST = "host"
@@ -223,7 +223,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """Whose a domain is. The empty `id` means that no resolver knows; it is a value, not an error."""
+    """A domain's tenant. An empty `id` is unassigned: no resolver knows the domain."""
 
     id: str = ""
     name: str = ""
@@ -242,7 +242,7 @@ class Guest:
 
 
 class SourceState(StrEnum):
-    """How one source fared in one collection."""
+    """Whether one source gave all, some or nothing in one collection."""
 
     OK = "ok"
     PARTIAL = "partial"
@@ -251,7 +251,7 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one source said in one collection.
+    """The result of one source in one collection.
 
     `reason` is set when the state is FAILED; `notes` are sentences for the status page and `diagnose`:
     what is missing and what to do about it. `missing` counts the items that were expected and not found, or
@@ -279,7 +279,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything that one collection knows, ready to be written. `taken_at` is a Unix time in seconds."""
+    """The result of one collection, ready to be written. `taken_at` is a Unix time in seconds."""
 
     taken_at: float
     families: tuple[Family, ...]

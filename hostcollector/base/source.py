@@ -1,9 +1,9 @@
 """What a source is: one read path with a name, a blocking `read` and a `close`.
 
-A source reads one kind of thing and turns it into samples in base units, from the guest's point of view.
-It runs in a thread of its own under a deadline, may block, and never raises anything but a `SourceError`
-for what it expects to go wrong. What it cannot read it leaves out: absent, never zero. It knows guests by
-UUID only; tenants and label policy are the business of `assemble`.
+A source reads one interface and turns it into samples in base units, from the guest's point of view.
+It runs in a thread of its own under a deadline, may block, and raises only `SourceError` for foreseen
+failures. What it cannot read is left out: absent, never zero. It knows guests by UUID only; `assemble` adds
+tenants and labels.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ class Request:
     `guests` by UUID are the active domains of the inventory. `deadline` is on the monotonic clock: a source
     that splits its work may give a partial answer before it; what arrives later is dropped.
     `taken_at` is the collection's Unix time in seconds. `guests_listed` is False until the inventory has
-    listed all guests once: before that a device without a known owner may be anybody's.
+    listed all guests once: before that a device without a known owner may have one.
     """
 
     guests: Mapping[str, Guest]
@@ -53,7 +53,7 @@ class Source(ABC):
     name: str
 
     def start(self) -> None:
-        """Begin what goes on in the background; called once, before the first `read`."""
+        """Begin the work in the background; called once, before the first `read`."""
         return
 
     @abstractmethod
@@ -61,13 +61,13 @@ class Source(ABC):
         """Read once, blocking. Raises `SourceError` with the cause and the cure when nothing can be read."""
 
     def settle(self, seconds: float) -> None:  # noqa: ARG002 - as sources with a background have it
-        """Wait for the first answer or failure of what is asked in the background; before the only `read`."""
+        """Wait for the first answer or failure of the background's requests; before a single `read`."""
         return
 
     def close(self) -> None:
-        """Give back what the source holds open; called once, also after a failure and without `start`."""
+        """Close what the source holds open; called once, also after a failure and without `start`."""
         return
 
     def wait_closed(self, seconds: float) -> None:  # noqa: ARG002 - as sources with a background have it
-        """Wait, after `close`, for what goes on in the background, such as returning a BMC's session."""
+        """Wait, after `close`, for the work in the background, such as returning a BMC's session."""
         return

@@ -1,6 +1,6 @@
-"""Where the time goes: seconds and CPU seconds of named stages, for who asks; otherwise nothing is measured.
+"""Where the time goes: seconds and CPU seconds of named stages, for ``collect --profile``.
 
-What has stages takes a `Stage` and enters it around each; `unmeasured` stands there in the daemon.
+A part with stages takes a `Stage` and enters it around each; in the daemon it is `unmeasured`.
 """
 
 import time
@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 Stage = Callable[[str], AbstractContextManager[None]]
-"""Gives the block in which a stage runs, by the stage's name."""
+"""Returns the context in which the named stage runs."""
 
 _NOTHING = nullcontext()
 
 
 def unmeasured(_name: str) -> AbstractContextManager[None]:
-    """Return a block that nobody measures."""
+    """Return a context that measures nothing."""
     return _NOTHING
 
 

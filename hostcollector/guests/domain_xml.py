@@ -1,8 +1,8 @@
 """Reads a live domain XML into a `Domain`; pure text work, no libvirt.
 
-The XML comes from libvirt, but names, titles, serials and metadata inside it come from tenants. Whatever is
-missing, odd or absurd costs that detail only, whatever others wrote into the metadata costs itself only; what
-is no XML at all raises `DomainXmlError`.
+The XML comes from libvirt, but names, titles, serials and metadata inside it come from tenants. A
+missing, odd or absurd detail costs itself only, and so does foreign metadata. Text that is no XML raises
+`DomainXmlError`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def parse(text: str) -> Domain:
     """Return the domain that the live XML `text` describes. Raises `DomainXmlError`."""
     metadata = domain_metadata.split(text)
     root = _parsed(metadata.definition)
-    # A name is taken as it is: blanks around it belong to it, and tell it from another guest's.
+    # A name is taken as it is: blanks around it belong to it, and another guest may have it without them.
     uuid, name = _text(root, "uuid"), root.findtext("name") or ""
     if root.tag != "domain" or not uuid or not name:
         raise DomainXmlError("not a domain with a UUID and a name")

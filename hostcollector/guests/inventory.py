@@ -1,9 +1,9 @@
 """Which domains exist: kept by libvirt's events, verified by a full listing now and then.
 
-One thread owns the inventory. Events arrive in libvirt's event loop, where no call may be made, so they only
-queue. Events and listings alike only say which guests to look at; a guest stays on that list until it was
-looked at, whatever fails meanwhile. Readers get an immutable mapping that is replaced, never changed. During
-an outage of libvirt the known domains stay, so that the sources that need no libvirt go on.
+One thread owns the inventory. Events arrive in libvirt's event loop, where no call may be made, so they are
+queued. Events and listings only name the guests to look at; a guest stays on that list until its definition
+was read, whatever fails meanwhile. Readers get an immutable mapping that is replaced, never changed. During
+an outage of libvirt the known domains stay, and the sources that need no libvirt continue.
 """
 
 import logging
@@ -53,7 +53,10 @@ StateListener = Callable[[str | None], None]
 
 
 class EventCounts:
-    """How often each (event, detail) happened to each domain since the collector has known it."""
+    """How often each (event, detail) happened to each domain since the collector has known it.
+
+    The inventory writes and the `events` source reads, in different threads.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,16 +78,16 @@ class EventCounts:
             self._counts = {uuid: counts for uuid, counts in self._counts.items() if uuid in uuids}
 
     def snapshot(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
-        """Return a copy that nobody changes."""
+        """Return a copy."""
         with self._lock:
             return {uuid: dict(counts) for uuid, counts in self._counts.items()}
 
 
 class Inventory:
-    """The active domains by UUID. `on_state` hears None when libvirt answers, else why it does not.
+    """The active domains by UUID. `on_state` is called with None when libvirt answers, else with the error.
 
-    `running` gives the UUIDs that the host's QEMU processes name: where to look when libvirt's own list waits
-    for a guest.
+    `running` returns the UUIDs that the host's QEMU processes name: the guests to look at when libvirt's
+    listing waits for a locked guest.
     """
 
     def __init__(
@@ -131,7 +134,7 @@ class Inventory:
         self._processes.close()
 
     def look_at(self, uuid: str) -> None:
-        """Look whether the domain exists: a source saw it and no event announced it."""
+        """Look whether the domain exists: a source found it and no event announced it."""
         self._arrive(uuid)
 
     def wait_until_ready(self, timeout: float) -> bool:
@@ -140,7 +143,7 @@ class Inventory:
 
     @property
     def ready(self) -> bool:
-        """Whether guests have been found once: all of them, or those that libvirt does not keep locked."""
+        """Whether guests have been read once: all of them, or those that libvirt does not keep locked."""
         return self._ready.is_set()
 
     @property
@@ -161,7 +164,7 @@ class Inventory:
                 pause = self._follow()
             except SourceError as error:
                 self._fail(str(error))
-            except Exception as error:  # noqa: BLE001 - the thread's boundary: it outlives whatever comes
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: it outlives every error
                 self._fail(f"unforeseen error in the inventory: {error!r}")
             else:
                 self._on_state(None)
@@ -169,7 +172,7 @@ class Inventory:
         self._slot.drop()
 
     def _fail(self, why: str) -> None:
-        """Say why, and list again in a moment: what happens meanwhile is announced to no connection."""
+        """Report why, and list again in a moment: events of the time without a connection are lost."""
         if self._stop.is_set():
             return  # the lanes were closed under it
         self._on_state(why)
@@ -177,7 +180,7 @@ class Inventory:
         self._stop.wait(RETRY_SECONDS)
 
     def _follow(self) -> float:
-        """Take in what has arrived, look at those guests, and return the seconds until more is due."""
+        """Take in the queued events, look at their guests, and return the seconds until the next listing."""
         connection = self._slot.get()
         if connection is not self._connection:
             connection.on_lost = self._wake.set
@@ -193,7 +196,7 @@ class Inventory:
         return max(0.0, self._due - self._clock())
 
     def _ask_versions(self, connection: Connection) -> None:
-        """Ask in a lane of its own: the daemon may run QEMU's binary for seconds before it knows."""
+        """Ask in a lane of its own: libvirtd may run QEMU's binary for seconds before it answers."""
 
         def ask() -> None:
             self.versions = self._workers.link.versions(connection)
@@ -202,7 +205,7 @@ class Inventory:
             self._workers.versions.submit(ask)
 
     def _take_events(self) -> None:
-        """Count the events that have arrived, drop guests that ended, and note once each whom to look at."""
+        """Count the queued events, drop guests that ended, and note the others to be looked at."""
         domains = dict(self.domains)
         while True:
             try:
@@ -224,7 +227,7 @@ class Inventory:
             self._publish(domains)
 
     def _list(self) -> None:
-        """Note all guests to look at when a listing is due; those of /proc where it waits for a guest."""
+        """List the guests to look at, if a listing is due; if it waits for a guest, take those of /proc."""
         worker = self._workers.listing
         fresh = self._listing is None and self._clock() >= self._due and not worker.lane.busy
         if fresh:
@@ -240,12 +243,12 @@ class Inventory:
             self._due = self._clock() + self._listing_interval
             self._to_look_at |= dict.fromkeys((*self._unverified, *self.domains))
         elif fresh:
-            nobody: Collection[str] = ()
-            running = self._processes.attempt(self._running, nobody, seconds=LISTING_PATIENCE_SECONDS)
+            default: Collection[str] = ()
+            running = self._processes.attempt(self._running, default, seconds=LISTING_PATIENCE_SECONDS)
             self._to_look_at |= dict.fromkeys((*self.domains, *running))
 
     def _look(self) -> None:
-        """Look at guests; those whose lock libvirt holds stay to be looked at, and known as they were."""
+        """Read the noted guests' definitions; those that libvirt keeps locked stay noted and known."""
 
         def call(worker: Worker, uuids: Sequence[str], progress: Progress[Definition]) -> Future[None]:
             return worker.submit_definitions(uuids, progress)
@@ -271,7 +274,7 @@ class Inventory:
             self._ready.set()
 
     def _read(self, uuid: str, definition: Definition) -> Domain:
-        """Return the domain as its XML describes it, or as a name and a UUID when the XML is unreadable."""
+        """Return the domain as its XML describes it, or with name and UUID only if the XML is unreadable."""
         why = definition.why
         try:
             domain = domain_xml.parse(definition.xml) if definition.xml else None

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"\s([^\s=\"']++)\s*+=\s*+(\"[^\"<]*+\"|'[^'<]*+')")
-# No parser lets anybody declare these.
+# No parser accepts declarations of these.
 _RESERVED_PREFIXES = ("xmlns:xml", "xmlns:xmlns")
 _RESERVED = ("http://www.w3.org/XML/1998/namespace", "http://www.w3.org/2000/xmlns/")
 
@@ -141,7 +141,7 @@ def _read(text: str, parts: list[_Part]) -> tuple[list[MetadataElement], list[tu
     elements: list[MetadataElement] = []
     left_out: list[tuple[str, str]] = []
     room = LONGEST_IN_ALL
-    # What tells the tenant comes first, whatever else there is.
+    # The elements that name the tenant come first, whatever else there is.
     for part in sorted(parts, key=lambda part: part.namespace not in _KNOWN):
         size = part.end - part.start
         if size > LONGEST_ELEMENT:

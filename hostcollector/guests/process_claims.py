@@ -30,7 +30,7 @@ def identity_of(command_line: bytes) -> Identity | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A process whose command line names a guest; `start_ticks` tells it from a later owner of its PID."""
+    """A process whose command line names a guest; `start_ticks` differs for a later owner of the PID."""
 
     pid: int
     start_ticks: int

@@ -1,9 +1,9 @@
 """Finds the guests' QEMU processes and the kernel's vhost threads that work for them.
 
 Each scan lists /proc and looks only at PIDs that it has not seen before, so that a collection costs one
-directory listing. Command lines are read of new processes that look like QEMU: the kernel makes whoever reads
-another process's command line wait for that process's memory map, which one that hangs on a dead file system
-may hold for ever. Only a guest without a process makes the scan read all of them, and not too often.
+directory listing. Command lines are read only of new processes that look like QEMU: a read waits for the
+process's memory map, which a process that hangs on a dead file system may hold for ever. All command lines
+are read while a guest has no process, every `SEARCH_INTERVAL_SECONDS`.
 """
 
 import threading
@@ -29,7 +29,7 @@ _VHOST = b"vhost-"
 # With async-teardown QEMU clones itself, command line included, only to free its memory after its end.
 _TEARDOWN = b"cleanup/"
 
-# How long a source that only wants start times waits for a source that looks for processes.
+# How long `started` waits for another source's `find`.
 PATIENCE_SECONDS = 0.5
 
 HIDDEN = (
@@ -40,7 +40,7 @@ HIDDEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuProcess:
-    """A guest's QEMU. `start_ticks`, in clock ticks since boot, tells it from a later owner of its PID."""
+    """A guest's QEMU. `start_ticks`, in clock ticks since boot, differs for a later owner of the PID."""
 
     uuid: str
     pid: int
@@ -51,7 +51,7 @@ class QemuProcess:
 class Found:
     """The QEMU of each guest by UUID, and what is missing.
 
-    `vhost_threads` by QEMU's PID are kernel threads; from Linux 6.4 on there are none, they are QEMU's own.
+    `vhost_threads` by QEMU's PID are kernel threads. From Linux 6.4 on there are none: QEMU has them.
     """
 
     processes: Mapping[str, QemuProcess]
@@ -89,8 +89,8 @@ class QemuProcesses:
     def find(self, guests: Mapping[str, Guest], moment: float | None = None) -> Found:
         """Return the processes of `guests`. Raises `SourceDeniedError` or `SourceUnavailableError`.
 
-        Whoever asks for the same guests with the same `moment`, the time of a collection, gets the same
-        answer: a guest that is started again meanwhile has one QEMU on the page, or none, and never two.
+        The answer is kept for the same guests and the same `moment`, the time of a collection: all sources of
+        a collection see one QEMU of a guest that is restarted meanwhile, and never two.
         """
         with self._lock:
             last = self._last
@@ -110,8 +110,8 @@ class QemuProcesses:
     def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
         """Return when the QEMUs of these guests started, in clock ticks since boot, as far as that is known.
 
-        Reads no command line, which may hang: it goes by what `find` has found, and waits for another source
-        of the same collection to look for guests that are new.
+        Reads no command line, which may hang: it takes the result of `find`, and waits a moment for another
+        source of the collection to find new guests.
         """
         wanted = frozenset(uuids)
         with self._news:
@@ -128,7 +128,7 @@ class QemuProcesses:
         return self._last is not None and uuids <= self._last.guests.keys()
 
     def named(self) -> frozenset[str]:
-        """Return the UUIDs that processes name, proven or not. May hang and raises as `find` does."""
+        """Return the UUIDs that command lines name, proven or not. May hang and raises as `find` does."""
         with self._lock:
             self._scan(everything=False)
             return frozenset(claim.uuid for claim in self._claims.values())
@@ -142,7 +142,7 @@ class QemuProcesses:
         return stat is not None and stat.start_ticks == process.start_ticks and not stat.is_dead
 
     def forget(self, process: QemuProcess) -> None:
-        """Take the PID for one that was never seen: it turned out to be somebody else's by now."""
+        """Forget the PID, which belongs to another process by now: the next scan looks at it again."""
         with self._lock:
             claim = self._claims.get(process.pid)
             if claim is not None and claim.start_ticks == process.start_ticks:
@@ -164,7 +164,7 @@ class QemuProcesses:
                 del known[pid]
         for pid in candidates:
             self._look(pid, everything=everything)
-            self._seen.add(pid)  # not before: a look that fails for want of a descriptor is made again
+            self._seen.add(pid)  # not before: a look that fails without a free descriptor is made again
         self._young = new
 
     def _look(self, pid: int, *, everything: bool) -> None:
@@ -187,7 +187,7 @@ class QemuProcesses:
                 self._claims[pid] = Claim(pid=pid, start_ticks=stat.start_ticks, **identity._asdict())
 
     def _stat(self, pid: int, kept: Read | None = None) -> ProcessStat | None:
-        """Return the stat line of a PID, None when there is no such process or it is hidden."""
+        """Return the PID's /proc/PID/stat; None if there is no such process or it is hidden."""
         try:
             return ProcessStat.parse((kept or read)(f"{self._proc}/{pid}/stat"))
         except SourceMalformedError:
@@ -216,7 +216,7 @@ class QemuProcesses:
 
 
 def _notes_on(missing: Iterable[Guest], claims: Mapping[str, Sequence[Claim]]) -> Iterator[str]:
-    """Yield a note for those whose process cannot be told, and one for those without any."""
+    """Yield a note for each guest with unproven processes only, and one for all guests without a process."""
     unseen = []
     for guest in missing:
         name = guest.domain.name
@@ -229,7 +229,7 @@ def _notes_on(missing: Iterable[Guest], claims: Mapping[str, Sequence[Claim]]) -
 
 
 def _raise_without_descriptor(error: OSError) -> None:
-    """Tell a file that could not be opened, which says nothing about its process, from one that is gone."""
+    """Raise `SourceUnavailableError` if a descriptor was missing: the process may still be there."""
     if error.errno in NO_DESCRIPTOR:
         raise SourceUnavailableError(f"no process can be looked at: {error.strerror}") from error
 

@@ -1,7 +1,7 @@
-"""Whose a domain is: resolvers in configured order, the first answer wins; nobody found is a value.
+"""The tenant of each domain: resolvers in configured order, the first answer wins; no answer is unassigned.
 
-A resolver sees one domain and answers with a tenant or None. Answers are kept until the domain's definition
-or what the resolver asks changes; nothing here runs per scrape for a guest that did not change.
+A resolver gets one domain and returns a tenant or None. Answers are kept until the domain's definition or the
+resolver's data changes: a scrape costs nothing for a guest that did not change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ Resolver = Callable[[Domain], Tenant | None]
 
 
 class Changing(Protocol):
-    """What a resolver asks and what may answer differently later, though the domain is the same."""
+    """Data of a resolver that may change although the domain does not, such as the map file."""
 
     def changed(self) -> bool:
-        """Say whether answers may differ from those before the last call."""
+        """Return whether answers may differ from those before the last call."""
 
 
 def from_own_metadata(domain: Domain) -> Tenant | None:
@@ -71,7 +71,7 @@ def from_map(tenants: FollowedFile[TenantMap]) -> Resolver:
 def from_ovn(projects_of: Callable[[Domain], frozenset[str]]) -> Resolver:
     """Return the resolver by the projects of the guest's logical ports, which `projects_of` finds.
 
-    Ports of different projects give no answer: any of them could be the wrong one.
+    Ports of different projects give no answer: each could be the wrong one.
     """
 
     def resolve(domain: Domain) -> Tenant | None:

@@ -1,6 +1,6 @@
-"""The sources' names, defaults and one-line descriptions, for flags and the configuration.
+"""The table of the sources: names, defaults and descriptions, for flags and the configuration.
 
-They stand apart from how sources are made, so that the command line knows them without a single C binding.
+How sources are made is in `app.makers`: the command line needs this table without the C bindings.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceName:
-    """A source as the operator knows it: `name` is the one in flags, labels and the `sources` section."""
+    """One source; `name` is its name in flags, labels and the `sources` section."""
 
     name: str
     help: str

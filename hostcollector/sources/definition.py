@@ -1,7 +1,7 @@
 """The `definition` source: what the guests' live XML says, from the inventory. Reads nothing itself.
 
-Sizes, limits and the descriptive `_info` series stand here, so that use can be compared with what is allowed.
-They go on while libvirt is away, since the inventory keeps the guests it knows.
+It gives sizes, limits and the descriptive `_info` series. They continue while libvirt is away, since the
+inventory keeps the guests it knows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ class Definition(Source):
 
 
 def _remark(domains: Iterable[Domain], gaps: Gaps) -> None:
-    """Say what could not be read of guests, and whose names look like other ones on the page."""
+    """Record definitions that could not be read, and guests whose names may look like another guest's."""
     left_out: dict[str, list[str]] = {}
     odd = []
     for domain in domains:
@@ -59,7 +59,7 @@ def _remark(domains: Iterable[Domain], gaps: Gaps) -> None:
     if odd:
         gaps.fact(
             f"guest {named(odd, MOST_NAMED)}: a name with blanks around it, or with characters that cannot "
-            "be printed, may look like another guest's: only the UUID tells them apart"
+            "be printed, may look like another guest's: only the UUID is unique"
         )
 
 

@@ -106,7 +106,7 @@ class LibvirtState(Source):
         self._clock = clock
 
     def read(self, request: Request) -> Reading:
-        """Return states, reasons and counts. A guest without an answer has no series; counts are left out then.
+        """Return states, reasons and counts. If a guest gives no answer, its state and all counts are absent.
 
         Raises `SourceUnavailableError` when libvirt is away, `SourceTimeoutError` when it does not answer.
         """
@@ -137,7 +137,7 @@ class LibvirtState(Source):
             return None  # during a reload the other collector was first
 
     def _around(self, request: Request, deadline: float) -> Reading:
-        """Ask guest by guest, those that have been there for long first."""
+        """Ask guest by guest, in the inventory's sequence: the oldest first."""
 
         def call(worker: Worker, uuids: Sequence[str], progress: Progress[Record]) -> Future[None]:
             return worker.submit_each(uuids, progress, _GROUPS)
@@ -176,11 +176,11 @@ def _notes(missing: Sequence[str]) -> Iterator[str]:
         names = ", ".join(repr(name) for name in missing[:10]) + (" ..." if len(missing) > 10 else "")
         yield f"libvirt keeps {names} locked: is it being started or ended, and does its QEMU get on with it?"
     else:
-        yield "libvirt does not tell of all guests at once: one that is not known yet holds it up"
+        yield "libvirt does not list all guests at once: it waits for a guest that is not known yet"
 
 
 def _state_of(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Return state and reason in libvirt's words; ``unknown`` for numbers that it has no word for yet."""
+    """Return state and reason in libvirt's words; ``unknown`` for numbers without a word here."""
     code, reason = record.get("state.state", 0), record.get("state.reason", 0)
     state = STATES[code] if 0 <= code < len(STATES) else "unknown"
     reasons = REASONS.get(state, ("unknown",))

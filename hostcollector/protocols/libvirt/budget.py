@@ -16,15 +16,15 @@ STATE_CALLS = 4
 DEFINITION_CALLS = 4
 SPARED_CALLS = 2
 CALLS_BY_HAND = 2
-"""Of a command that a person runs, perhaps because guests hang."""
+"""Of a command that a person runs beside the daemon, perhaps because guests hang."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
     """Why a worker does not return: the guests it may be waiting for, none when libvirt itself is silent.
 
-    `locked` says that not even a probe returned, so that the guests cannot be probed either. `lane` is busy
-    until the call returns.
+    `locked` is True if not even a probe returned: the guests cannot be probed either. `lane` is busy until
+    the call returns.
     """
 
     lane: Lane
@@ -34,7 +34,7 @@ class Stuck:
 
 @dataclass(slots=True)
 class Account:
-    """What one pool occupies: workers that are `taken` for a call under way, and those that are stuck."""
+    """What one pool occupies: workers that are `taken` for a call in flight, and those that are stuck."""
 
     most: int
     taken: int = 0
@@ -42,7 +42,7 @@ class Account:
 
     @property
     def stuck(self) -> list[Stuck]:
-        """Those whose call has not returned yet."""
+        """The workers set aside whose call has not returned yet."""
         return [stuck for stuck in self.set_aside if stuck.lane.busy]
 
 
@@ -56,20 +56,20 @@ class Budget:
     * 14 for calls around guests that hold one up, of which at most 10 are for monitors (statistics, control
       states, jobs), 4 for states and 4 for definitions.
 
-    That is 17 at the very worst; 3 are left to whoever manages the guests. Of the 10 for monitors only 8 are
-    risked for guests that did not answer last time. Calls of other clients that are stuck in guests
-    (`foreign`; those of the collector's own earlier processes are among them) are counted too: with them the
+    That is 17 at the very worst; 3 are left to the clients that manage the guests. Of the 10 for monitors
+    only 8 are risked for guests that did not answer last time. Calls of other clients that are stuck in
+    guests (`foreign`; the collector's own earlier processes included) are counted too: with them the
     collector stops at 18, and the last 2 are never taken.
     """
 
     def __init__(self, pooled: int = POOLED_CALLS) -> None:
         self._pooled = pooled
         self.spared = min(SPARED_CALLS, pooled - 1)
-        """How many workers are not risked for guests that did not answer last time, more than one by one."""
+        """How many workers are kept free when guests that did not answer last time are asked together."""
         self.lock = threading.RLock()
-        """Held by whoever reads or changes an account: after a reload two collectors ask for a moment."""
+        """Held to read or change an account: after a reload two collectors share the budget for a moment."""
         self.foreign = 0
-        """Guests whose monitors were last seen occupied by calls that are not this process's."""
+        """How many guests' monitors were last seen occupied by calls of other processes."""
         self._accounts: list[Account] = []
 
     def open(self, most: int) -> Account:
@@ -81,7 +81,7 @@ class Budget:
     def free(self, account: Account, *, for_monitors: bool = True) -> int:
         """Return how many more workers the account's pool may occupy.
 
-        The calls of others do not count for what waits for no monitor: they are known by such looks only.
+        Calls of other clients count only for calls that may wait for a monitor: only those were seen.
         """
         occupied = sum(one.taken + len(one.stuck) for one in self._accounts)
         foreign = self.foreign if for_monitors else 0
@@ -97,7 +97,7 @@ class Budget:
 
     @property
     def locked(self) -> frozenset[str]:
-        """Guests whose lock libvirt holds: a call of one of the pools is stuck there, and one is enough."""
+        """Guests whose lock libvirt holds: a call of one pool is stuck there, and no second one is made."""
         with self.lock:
             return frozenset(
                 uuid

@@ -1,8 +1,13 @@
 """The bulk read: all guests' statistics in a few parallel calls, around guests that hold one up.
 
-A call that does not return in time is left where it is. A sweep finds the guest that it waits for, and the
-rest of its guests are asked for again on a spare connection, so that a hung guest costs its own series only,
-also in the very collection that meets it.
+1. Issue the shards, `width` calls at a time.
+2. Take the records of calls that return.
+3. If a call takes longer than `BLOCKED_AFTER_SECONDS`, sweep its guests. If some are blocked, set the worker
+   aside and put the other guests into two new shards.
+4. With too few free workers, ask for the waiting guests one by one.
+5. At the deadline, set all calls aside that have not returned.
+
+A hung guest so costs its own series only, also in the collection that meets it first.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -20,9 +25,9 @@ POLL_SECONDS = 0.1
 
 
 class Shard(NamedTuple):
-    """Guests that are asked for in one call, and for which groups of statistics.
+    """The guests of one call, and the groups of statistics that it asks for.
 
-    The call is only made while more than `spare` workers are free.
+    The call is made only while more than `spare` workers are free.
     """
 
     uuids: Sequence[str]
@@ -41,9 +46,9 @@ class _Call:
 class BulkRead:
     """One collection's statistics calls, `width` at a time.
 
-    Use once: `run` returns the records that came in time, and `late` are then the guests of calls that did
-    not return although none of them was found to be to blame. `whole` says whether a record is an answer, of
-    which there is no better one. `halted` says which of some guests need not be asked again.
+    Use once. `run` returns the records that came in time. `late` are then the guests of calls that did not
+    return although none of their guests is blocked. `whole` returns whether a record is complete; `halted`
+    returns those of some guests that are not to be asked again.
     """
 
     def __init__(
@@ -103,9 +108,9 @@ class BulkRead:
             self._calls[future] = _Call(worker, shard, self._clock() + BLOCKED_AFTER_SECONDS)
 
     def _go_one_by_one(self) -> None:
-        """Take what is waiting apart: with few workers left a guest that answers must not lose its record.
+        """Split the waiting shards: with few workers left, a guest that answers must not lose its record.
 
-        Each of them may be the one that costs the last worker but one; those that follow are not asked.
+        Each guest may cost the last free worker; those after it are not asked.
         """
         spare = max(0, self._pool.budget.spared - 1)
         singles = [
@@ -126,13 +131,13 @@ class BulkRead:
             self._error = error
             return
         for uuid, record in records.items():
-            # The first real answer stands: the call that was issued again is the fresher one of the two, but
-            # the two may have met at a guest, and NOWAIT made one step over it.
+            # The first complete record is kept. Two calls may meet at a guest: NOWAIT then makes one of them
+            # step over it, and its record is incomplete.
             if uuid not in self._records or not self._whole(self._records[uuid]):
                 self._records[uuid] = record
 
     def _examine(self) -> None:
-        """Look into calls that take long; ask again for the guests that are not to blame."""
+        """Sweep the guests of calls that take long; ask again for those that are not blocked."""
         for call in list(self._calls.values()):
             now = self._clock()
             if call.given_up or now < call.check_at:
@@ -141,7 +146,7 @@ class BulkRead:
                 answers = bool(self._records)
                 seen = sweep(self._pool, call.shard.uuids, self._deadline, self._clock, answers=answers)
             except (SourceUnavailableError, SourceTimeoutError):
-                return  # libvirt itself is in trouble: calls end with their connections or at the deadline
+                return  # libvirt itself does not answer: calls end with their connections or at the deadline
             uuids, groups, _spare = call.shard
             culprits = [uuid for uuid in uuids if seen.blocked(uuid)]
             if culprits:
@@ -150,14 +155,14 @@ class BulkRead:
                 rest = [uuid for uuid in uuids if uuid not in culprits and uuid not in self._records]
                 halted = self._halted(rest)
                 rest = [uuid for uuid in rest if uuid not in halted]
-                # In two halves: where one guest hangs others may, and halves meet them side by side.
+                # In two halves: if one guest hangs, others may too, and two calls meet them at once.
                 spare = self._pool.budget.spared
                 self._waiting += [Shard(half, groups, spare) for half in (rest[::2], rest[1::2]) if half]
             else:
                 call.check_at = now + POLL_SECONDS
 
     def _abandon(self) -> None:
-        """Leave what has not returned; without a culprit every guest of the call is a suspect."""
+        """Set aside the calls that have not returned; every guest of such a call is a suspect."""
         for future, call in self._calls.items():
             if call.given_up:
                 continue

@@ -1,4 +1,4 @@
-"""libvirt's domain events as plain values, with the field's names for kinds and details."""
+"""libvirt's domain events as values, with libvirt's words for kinds and details."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Callback = Callable[..., None]
 
 
 def _names(prefix: str) -> dict[int, str]:
-    """Return what libvirt calls its constants with `prefix`: ``VIR_..._STOPPED_CRASHED`` is ``crashed``."""
+    """Return names of constants with `prefix` by number: ``VIR_..._STOPPED_CRASHED`` is ``crashed``."""
     found: dict[int, str] = {}
     for constant, value in vars(libvirt).items():
         if constant.startswith(prefix) and not constant.endswith("_LAST") and isinstance(value, int):
@@ -61,7 +61,7 @@ def subscribe(connection: Connection, receive: Receiver) -> None:
             identity = connection.raw.domainEventRegisterAny(None, number, callback, None)
         except libvirt.libvirtError:
             if not connection.alive:
-                return  # the loss is noticed by whoever uses the connection next
+                return  # the next use of the connection notices the loss
         else:
             connection.event_callbacks.append(identity)
 

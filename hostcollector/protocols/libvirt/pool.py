@@ -1,4 +1,4 @@
-"""The pool of workers: a few kept, a small fixed number in all, stuck ones set aside until they return."""
+"""Pools of workers: a few are kept, their number is limited, stuck ones are set aside until they return."""
 
 import time
 from collections.abc import Collection, Iterable
@@ -24,8 +24,8 @@ STUCK_AFTER_SECONDS = 2.0
 class Pool:
     """Hands out workers, up to `most` and within the budget; up to `kept` idle ones are held ready.
 
-    `name` is that of the source whose workers they are. A pool outlives the collector that uses it: stuck
-    calls go on to count after a reload.
+    `name` is the name of the source that uses the workers. A pool outlives its collector: stuck calls still
+    count after a reload.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Pool:
 
     @property
     def libvirt_silent(self) -> bool:
-        """Whether a worker waits for libvirt itself."""
+        """Whether a call is stuck that waits for no guest: libvirt itself does not answer."""
         with self.budget.lock:
             return any(not stuck.suspects for stuck in self._account.stuck)
 
@@ -75,9 +75,9 @@ class Pool:
             return self.budget.free(self._account)
 
     def take(self, spare: int | None = None) -> Worker | None:
-        """Return a worker; None where no more than `spare` are free.
+        """Return a worker; None if no more than `spare` are free.
 
-        Without `spare` it is for a call that waits for no monitor, but maybe for a guest's lock.
+        Without `spare` the worker is for a call that needs no monitor, but may wait for a guest's lock.
         """
         with self.budget.lock:
             if self.budget.free(self._account, for_monitors=spare is not None) <= (spare or 0):
@@ -89,21 +89,21 @@ class Pool:
             return Worker(self._link, self._name, self._made, clock=self._clock, stage=self._stage)
 
     def give_back(self, worker: Worker) -> None:
-        """Take back a worker whose call has returned."""
+        """Take back a worker after its call has returned."""
         with self.budget.lock:
             self._account.taken -= 1
             self._idle.append(worker)
 
     def set_aside(self, worker: Worker, suspects: Iterable[str] = (), *, locked: bool = False) -> None:
-        """Leave a worker alone whose call is stuck because of one of `suspects`."""
+        """Keep a worker whose call is stuck, because of one of `suspects`, until the call returns."""
         with self.budget.lock:
             self._account.taken -= 1
             self._stuck[worker] = Stuck(worker.lane, frozenset(suspects), locked)
 
     def tidy(self, guests: Collection[str]) -> None:
-        """Welcome back stuck workers whose call has returned, and close idle ones that are too many.
+        """Take back stuck workers whose call has returned, and close idle ones above `kept`.
 
-        `guests` are those that there are now: of others nothing is kept.
+        `guests` are the present ones: the handles of others are dropped.
         """
         with self.budget.lock:
             returned = [worker for worker in self._stuck if not worker.lane.busy]
@@ -124,10 +124,11 @@ class Pool:
 
 
 class Workers:
-    """The pools within their `budget`, and the worker or lane of each single call.
+    """All that calls libvirt: the pools within their `budget`, and a worker or lane for each single call.
 
-    `everything` asks for the states of all guests, `listing` for the list of them, `versions` for versions.
-    A collection `by_hand` has fewer for calls around guests that hold one up: there may be no more.
+    There is one for the process; reloads keep it. `everything` asks for the states of all guests, `listing`
+    for their list, `versions` for versions. `by_hand` is for a command beside a daemon: its pools share
+    fewer workers.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Workers:
 
     @property
     def stuck_calls(self) -> int:
-        """Calls that wait for a guest or for libvirt, of the pools and of the single ones."""
+        """Calls of the pools, and single calls, that wait for a guest or for libvirt."""
         lanes = (self.everything.lane, self.listing.lane, self.versions)
         return self.budget.stuck_calls + sum(lane.busy_seconds >= STUCK_AFTER_SECONDS for lane in lanes)
 
@@ -162,5 +163,5 @@ class Workers:
             pool.close()
 
     def _pool(self, name: str, most: int, clock: Clock, stage: Stage) -> Pool:
-        """Make a pool that keeps one idle worker, until its source says how many it wants."""
+        """Make a pool that keeps one idle worker, until its source sets `kept`."""
         return Pool(self.link, name=name, most=most, budget=self.budget, clock=clock, stage=stage)

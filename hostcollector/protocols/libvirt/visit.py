@@ -1,7 +1,7 @@
-"""The visit: guests are asked one after the other, and one that holds the question up is stepped over.
+"""The visit: asks one guest after the other, and steps over a guest that does not answer.
 
-It costs a round trip for each guest and a worker for each that is stuck: for guests of which a call for many
-gave nothing.
+It costs a round trip for each guest, and a worker for each guest that does not answer. It is made for guests
+without an answer to a bulk call.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,21 +24,21 @@ from hostcollector.protocols.libvirt.worker import (
 
 SILENT = "libvirt accepts connections but does not answer; is its daemon stopped or out of workers?"
 
-# A question answers in a fraction of a millisecond; a guest that holds it up has its lock held.
+# An answer takes a fraction of a millisecond; a guest that gives none by then has its lock held.
 PATIENCE_SECONDS = 0.5
-# A connection takes some round trips: on a machine that is short of CPU that is no silence yet.
+# A new connection takes some round trips, and more on a host that is short of CPU.
 CONNECTION_PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
 # A monitor command takes milliseconds. One that takes this long will not help this collection.
 BLOCKED_AFTER_SECONDS = 0.7
 
 Call = Callable[[Worker, Sequence[str], Progress[T]], Future[None]]
-"""Begins to ask the guests, one after the other."""
+"""Starts a worker's call that asks the guests one after the other."""
 
 
 @dataclass(slots=True)
 class Survey(Generic[T]):
-    """Answers by UUID (None: gone), and the `locked` guests that gave none."""
+    """The answers by UUID, None for a guest that is gone, and the `locked` guests that gave none."""
 
     found: dict[str, T | None] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
@@ -47,11 +47,11 @@ class Survey(Generic[T]):
 def visit(
     pool: Pool, uuids: Sequence[str], call: Call[T], deadline: float, clock: Clock, *, answers: bool = False
 ) -> Survey[T]:
-    """Ask the guests until `deadline`. `answers` says that libvirt has just answered something else.
+    """Ask the guests until `deadline`. `answers` is True if libvirt has just answered another call.
 
-    Of guests that were not reached, because no time or no worker was left, nothing is known. Raises
-    `SourceUnavailableError` when libvirt is away, and `SourceTimeoutError` when libvirt itself is silent: no
-    connection stands, or guests hold up the question and so does one that needs no guest.
+    Guests that were not reached, because no time or no worker was left, are missing from the survey. Raises
+    `SourceUnavailableError` when libvirt is away. Raises `SourceTimeoutError` when libvirt itself does not
+    answer: there is no connection, or neither a guest nor a call that needs no guest gets an answer.
     """
     if pool.libvirt_silent and not answers:
         raise SourceTimeoutError(SILENT)
@@ -77,7 +77,7 @@ def visit(
         if not answers:
             raise SourceTimeoutError(SILENT)
         if not stuck_at or clock() >= deadline:
-            break  # which blames no guest: the time was over
+            break  # no guest is to blame: the time was over
         result.locked.update(stuck_at)
         remaining = remaining[position + 1 :]
     return result
@@ -85,7 +85,7 @@ def visit(
 
 @dataclass(slots=True)
 class Sweep:
-    """What a sweep found: `probes` by UUID (None: gone), and the `locked` guests that did not answer it."""
+    """Control states by UUID, None for a guest that is gone, and the `locked` guests without an answer."""
 
     probes: dict[str, Probe | None] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
@@ -95,7 +95,7 @@ class Sweep:
         return uuid in self.probes and self.probes[uuid] is None
 
     def passing(self, uuid: str) -> bool:
-        """Whether the guest's monitor is free, or so busy as with a command that is over in a moment."""
+        """Whether the guest's monitor is free, or occupied by a command so young that it may end soon."""
         probe = self.probes.get(uuid)
         return probe is not None and (
             probe.state == CONTROL_OK
@@ -103,7 +103,7 @@ class Sweep:
         )
 
     def blocked(self, uuid: str) -> bool:
-        """Whether asking the guest's monitor now would get stuck."""
+        """Whether a call to the guest's monitor would get stuck now."""
         probe = self.probes.get(uuid)
         if uuid in self.locked:
             return True
@@ -122,9 +122,10 @@ def sweep(
     jobs: bool = False,
     answers: bool = False,
 ) -> Sweep:
-    """Probe the guests until `deadline`. `answers` says that libvirt has just answered something else.
+    """Ask for the guests' control states, and with `jobs` for their jobs, until `deadline`.
 
-    Raises what `visit` raises.
+    `answers` is True if libvirt has just answered another call. A guest that has just answered is free and
+    needs no sweep. Raises what `visit` raises.
     """
 
     def call(worker: Worker, remaining: Sequence[str], progress: Progress[Probe]) -> Future[None]:
@@ -135,7 +136,7 @@ def sweep(
 
 
 def is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:
-    """Whether libvirt answers a question that needs no guest; taken for granted where no worker is left."""
+    """Whether libvirt answers a call that needs no guest; True as well if no worker is left."""
     worker = pool.take()
     if worker is None:
         return True
@@ -149,7 +150,7 @@ def is_alive(pool: Pool, deadline: float, clock: Clock) -> bool:
 
 
 def _await_progress(future: Future[None], progress: Progress[T], deadline: float, clock: Clock) -> None:
-    """Wait until the call is over, stands still, or has no time left."""
+    """Wait until the call is over, makes no progress, or the deadline has passed."""
     begins_by = min(deadline, clock() + CONNECTION_PATIENCE_SECONDS)
     while not (future.done() or progress.begun) and clock() < begins_by:
         wait([future], timeout=POLL_SECONDS)

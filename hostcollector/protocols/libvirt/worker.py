@@ -26,7 +26,7 @@ _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What virDomainGetControlInfo says of a guest, and its background job if one was asked for.
+    """A guest's virDomainGetControlInfo, and its background job if that was asked for.
 
     `seconds` is how long the present command or job has been running. `job` holds virDomainJobInfo's numbers.
     """
@@ -42,9 +42,9 @@ FREE = Probe(state=CONTROL_OK, seconds=0.0)
 
 @dataclass(slots=True)
 class Progress(Generic[T]):
-    """A call that asks one guest after the other, so that whoever waits can see how far it got.
+    """How far a call has got that asks one guest after the other, for the thread that waits for it.
 
-    `begun` turns True once the connection stands; `found` grows guest by guest, None for one that is gone.
+    `begun` is True once the connection is open; `found` grows guest by guest, None for one that is gone.
     """
 
     begun: bool = False
@@ -52,7 +52,7 @@ class Progress(Generic[T]):
 
 
 class Definition(NamedTuple):
-    """An active guest's name and live XML; without XML, `why` says what keeps it from being read."""
+    """An active guest's name and live XML; if the XML is empty, `why` is the reason."""
 
     name: str
     xml: str
@@ -60,7 +60,7 @@ class Definition(NamedTuple):
 
 
 class Everything(NamedTuple):
-    """The records of all active guests by UUID, and the number of guests that are shut off."""
+    """The records of all active guests by UUID, and how many guests are shut off."""
 
     records: Records
     inactive: int
@@ -69,7 +69,7 @@ class Everything(NamedTuple):
 class Worker:
     """One lane, one connection, and the handles of the guests on it. All calls run in the lane's thread.
 
-    `source` is the name of the source that it works for.
+    `source` is the name of the source that uses it.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class Worker:
         return self.lane.submit(lambda: self._visit(uuids, progress, _definition))
 
     def submit_greeting(self) -> Future[None]:
-        """Ask what needs no guest, to tell a guest that holds up libvirt from a libvirt that is silent."""
+        """Ask for libvirt's version, which needs no guest: whether libvirt itself answers."""
         return self.lane.submit(self._greet)
 
     def tidy(self, guests: Collection[str] = ()) -> None:
-        """Give back what libvirt has closed, and the handles of all but `guests`; between two calls only."""
+        """Drop a connection that libvirt has closed, and handles of all but `guests`; not during a call."""
         for uuid in self._handles.keys() - guests:
             del self._handles[uuid]
         if self._connection is not None and not self._connection.alive:
@@ -143,7 +143,7 @@ class Worker:
         return Everything({handle.UUIDString(): record for handle, record in answer}, inactive)
 
     def _list(self) -> Sequence[str]:
-        """Only active ones: asking anything of a guest that is shut off may open its disk images."""
+        """List active guests only: a call about a guest that is shut off may open its disk images."""
         connection = self._connected()
         try:
             handles = connection.raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
@@ -155,7 +155,7 @@ class Worker:
         try:
             self._connected().raw.getLibVersion()
         except libvirt.libvirtError as error:
-            raise SourceUnavailableError(f"libvirt does not tell its version: {error}") from error
+            raise SourceUnavailableError(f"libvirt does not give its version: {error}") from error
 
     def _stats(self, uuids: Sequence[str], groups: int) -> Records:
         connection, handles = self._find(uuids)
@@ -178,14 +178,14 @@ class Worker:
             try:
                 progress.found[uuid] = None if handle is None else ask(connection.raw, handle)
             except libvirt.libvirtError as error:
-                if not connection.is_open():  # which says nothing about the guest
+                if not connection.is_open():  # the error is not about the guest
                     raise SourceUnavailableError(f"the connection to libvirt was lost: {error}") from error
                 progress.found[uuid] = None
 
     def _find(self, uuids: Sequence[str]) -> tuple[Connection, dict[str, Any]]:
         """Return the connection and the handles of those guests that libvirt knows.
 
-        Each is looked up once. A listing would be one call, but it takes every guest's lock in turn.
+        Each is looked up once. One listing for all would take every guest's lock in turn.
         """
         connection = self._connected()
         found = {uuid: self._handle(connection, uuid) for uuid in uuids}
@@ -198,7 +198,7 @@ class Worker:
         return connection
 
     def _handle(self, connection: Connection, uuid: str) -> Any | None:
-        """Return the guest's handle, which is looked up if need be; None for one that is gone."""
+        """Return the guest's handle, looked up at the first use; None for one that is gone."""
         if uuid not in self._handles:
             try:
                 handle = connection.raw.lookupByUUIDString(uuid)
