@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from hostcollector.app.daemon import FAREWELL_SECONDS, Daemon, LoadSettings, share_one_arena
+from hostcollector.app.daemon import (
+    FAREWELL_SECONDS,
+    Daemon,
+    LoadSettings,
+    collect_garbage_seldom,
+    share_one_arena,
+)
 from hostcollector.app.systemd import listening_sockets
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
@@ -46,6 +52,7 @@ def serve(load_settings: LoadSettings) -> int:
     _warn_of_open_secrets(settings)
     access = read_access_rules(settings.web.config_path)
     share_one_arena()
+    collect_garbage_seldom()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
         asyncio.run(Daemon(load_again, settings, access, sockets).run())
