@@ -24,7 +24,7 @@ from hostcollector.guests.inventory import EventCounts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.sources import NAMES
-from hostcollector.sources.libvirt_monitor.memory import Memory
+from hostcollector.sources.libvirt_monitor import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ from hostcollector.guests.tenancy import (
 from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
-from hostcollector.sources.libvirt_monitor.memory import Memory
+from hostcollector.sources.libvirt_monitor import Memory
 
 logger = logging.getLogger("hostcollector")
 

@@ -1,11 +1,12 @@
-"""The `libvirt_monitor` source: what only the guests' QEMU monitors know, around those that hang.
+"""The `libvirt_monitor` source: statistics that only the QEMU monitors have, also while some of them hang.
 
-Every call may meet a QEMU that does not answer and then never returns (NOWAIT only steps over a monitor that
-another call already holds), and each such call costs libvirtd a worker. So a reading has two rounds. The
-first asks the guests that answered last time and whose QEMU runs, in a few parallel calls; a call that gets
-stuck is left alone while the rest of its guests is asked for again. The second looks at all others without
-their monitors, in /proc and with libvirt's control state, and asks those that are neither halted nor
-occupied.
+A call that meets a QEMU which does not answer never returns, and costs libvirtd a worker. (NOWAIT only skips
+a monitor that another call already holds.) So a reading has two rounds:
+
+- The first reads the guests that answered last time and whose QEMU runs, in a few parallel calls. A call that
+  gets stuck is left alone, and the rest of its guests is read by another call.
+- The second looks at all other guests without their monitors: in /proc, and by libvirt's control state. It
+  reads those that are neither halted nor occupied.
 """
 
 import os
@@ -25,29 +26,28 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import collection
-from hostcollector.guests.halts import BETWEEN_LOOKS_SECONDS
+from hostcollector.guests.halts import BETWEEN_LOOKS_SECONDS, Halts
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import KeptFiles
 from hostcollector.protocols.libvirt.bulk import BulkRead, Shard
+from hostcollector.protocols.libvirt.pool import Pool
 from hostcollector.protocols.libvirt.visit import Sweep, sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
-from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial, promises_counters
-from hostcollector.sources.libvirt_monitor.decode import Decoder
+from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial, promises_counters
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
-from hostcollector.sources.libvirt_monitor.memory import Memory
 
-# A call visits its guests one after the other. Small calls, each made by whichever worker is free, share the
-# work out by how long the guests really take.
+# A call visits its guests one after the other. Small calls, each made by a worker that is free, spread slow
+# guests over all workers.
 GUESTS_PER_CALL = 8
 LEAST_WIDTH, GREATEST_WIDTH = 4, 8
-# What is left of the budget for decoding once the calls are over.
+# The part of the budget that is kept for decoding after the calls.
 MARGIN_SECONDS = 0.2
 
-# Pauses before guests are asked in the second round, and again those that another call was asking.
+# Pauses before the attempts of the second round; later ones repeat guests that another call was reading.
 SECOND_ROUND_SECONDS = (0.0, 0.05, 0.1)
 
-# In which the main thread of a QEMU that goes on wakes: an idle guest's does so twenty times a second.
+# In this time the main thread of a QEMU that works wakes: that of an idle guest does 20 times a second.
 WAKING_SECONDS = 0.3
 
 # For finding the guests' QEMU processes in /proc, which takes milliseconds.
@@ -65,8 +65,21 @@ NOT_ASKED = "it was not asked: calls wait for other guests, and libvirt has no w
 
 
 @dataclass(slots=True)
+class Memory:
+    """What is remembered of the guests' monitors between readings and over reloads.
+
+    `pool` are the workers for monitors, `halts` the halted QEMUs, `answered` the guests that answered last
+    time. Made once for the process: stuck calls outlive a reload.
+    """
+
+    pool: Pool
+    halts: Halts
+    answered: AbstractSet[str] = field(default_factory=frozenset)
+
+
+@dataclass(slots=True)
 class _Round:
-    """What a reading has found so far: records, the sweep's probes, guests of `late` calls, halted QEMUs."""
+    """The results of a reading so far: records, the sweep's probes, guests of `late` calls, halted QEMUs."""
 
     request: Request
     processes: Mapping[str, QemuProcess]
@@ -79,7 +92,7 @@ class _Round:
     halted: Mapping[str, float] = field(default_factory=dict)
 
     def hangs(self, uuid: str) -> bool:
-        """Whether the guest is shown not to answer: not merely unasked."""
+        """Whether the guest is known not to answer, rather than only not asked."""
         return uuid in self.halted or self.seen.blocked(uuid)
 
 
@@ -117,7 +130,7 @@ class LibvirtMonitor(Source):
         self._jobs = Jobs(self._pool, clock)
 
     def read(self, request: Request) -> Reading:
-        """Return what the monitors that answer say. Raises `SourceUnavailableError` when libvirt is away."""
+        """Return the series of the guests that answer. Raises `SourceUnavailableError` without libvirt."""
         self._pool.tidy(request.guests)
         deadline = request.deadline - MARGIN_SECONDS
         reading = _Round(request, self._find(request), deadline, list(request.guests))
@@ -151,9 +164,9 @@ class LibvirtMonitor(Source):
         self._files.close()
 
     def _find(self, request: Request) -> Mapping[str, QemuProcess]:
-        """Return the guests' processes; of those that cannot be seen only libvirt knows the state.
+        """Return the guests' processes. The state of a QEMU that is not found is known to libvirt only.
 
-        In a lane of its own: the command line of a process that hangs may hang whoever reads it.
+        In a lane of its own: reading the command line of a process that hangs may hang too.
         """
 
         def find() -> Mapping[str, QemuProcess]:
@@ -163,9 +176,9 @@ class LibvirtMonitor(Source):
         return self._found
 
     def _ask_trusted(self, reading: _Round, halted: Collection[str]) -> None:
-        """Ask the guests that answered last time, for which no call is stuck, and whose QEMUs run.
+        """Read the guests that answered last time, for which no call is stuck, and whose QEMUs run.
 
-        And those whose QEMUs have done something since the last reading left them out.
+        Also those that the last reading left out and whose QEMUs have woken since.
         """
         doubted = self._pool.suspects | self._pool.budget.locked
         answered = self._memory.answered - doubted
@@ -199,10 +212,10 @@ class LibvirtMonitor(Source):
         self._pool.budget.foreign = len(occupied - self._pool.suspects)
 
     def _ask_others(self, reading: _Round) -> None:
-        """Ask those that may be asked, and again those that NOWAIT stepped over.
+        """Read those that may be read, and again those that NOWAIT skipped.
 
-        Another call was asking the latter in that very moment: often it was the collector's own of an earlier
-        reading, which goes through the rest of its guests once the one that it was stuck at answers.
+        Another call was reading a skipped guest at that moment. Often it is the collector's own call of an
+        earlier reading: once the guest where it was stuck answers, it goes through the rest of its guests.
         """
         asked: set[str] = set()
         for pause in SECOND_ROUND_SECONDS:
@@ -222,12 +235,12 @@ class LibvirtMonitor(Source):
             except (SourceUnavailableError, SourceDeniedError):
                 if not reading.records:
                     raise
-                break  # what the others said stands
+                break  # the answers of the others are kept
         if silent := [uuid for uuid in reading.open if uuid in asked and uuid not in reading.records]:
             self._sweep(reading, silent)
 
     def _ask_living(self, reading: _Round) -> None:
-        """Ask those for which no call was to be risked, where their QEMUs have done something meanwhile."""
+        """Read those for which no call was risked, if their QEMUs have woken meanwhile."""
         unasked = [uuid for uuid in reading.open if uuid not in reading.records and not reading.hangs(uuid)]
         if not self._memory.answered.isdisjoint(unasked):
             time.sleep(WAKING_SECONDS)
@@ -240,7 +253,7 @@ class LibvirtMonitor(Source):
                 raise
 
     def _ask(self, reading: _Round, shards: Sequence[Shard]) -> None:
-        """Read the shards; each record gets its balloon, which was asked for or is known to be the same."""
+        """Read the shards. Each record gets its balloon fields: those just read, or the kept ones."""
         halted = partial(self._memory.halts.look, reading.processes)
         bulk = BulkRead(
             self._pool, self._width, reading.deadline, self._clock, whole=has_answered, halted=halted
@@ -279,7 +292,7 @@ class LibvirtMonitor(Source):
 
 
 def _why(reading: _Round, uuid: str) -> str:
-    """Return why the guest has no record; only one that is shown to hang is blamed."""
+    """Return why the guest has no record. Only a guest that is known to hang is blamed."""
     if uuid in reading.halted:
         return HALTED
     if reading.seen.blocked(uuid):
@@ -288,13 +301,13 @@ def _why(reading: _Round, uuid: str) -> str:
 
 
 def _condition(reading: _Round, uuid: str, *, whole: bool) -> Iterator[Sample]:
-    """Yield whether the guest's monitor answered, and what is known of the monitor."""
+    """Yield whether the guest's monitor answered, and the monitor's state as far as known."""
     silent = uuid not in reading.records
     if not (silent and reading.seen.gone(uuid)):
         timed_out = silent and (reading.hangs(uuid) or uuid in reading.late)
         yield Sample(collection.TIMED_OUT, float(timed_out), (), uuid)
         yield Sample(collection.STATS_PARTIAL, float(not whole), (), uuid)
-    # One that has just answered has a free monitor; only the others were looked at.
+    # A guest that has just answered has a free monitor. Only the others were probed.
     probe = FREE if whole else reading.seen.probes.get(uuid)
     if probe is not None:
         yield Sample(collection.MONITOR_STATE, probe.state, (), uuid)

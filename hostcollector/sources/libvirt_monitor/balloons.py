@@ -1,9 +1,9 @@
-"""Balloon statistics: asked for when QEMU can have new ones, and the same as it has until then.
+"""Balloon statistics: read when QEMU can have new ones, and kept until then.
 
-QEMU keeps the last report of the guest's driver, and asks the driver for the next one a period after it came
-(`<stats period=''/>`; QEMU's hw/virtio/virtio-balloon.c). Until then every question gets the same answer, for
-two of the five monitor commands that a guest's statistics cost. A change of the balloon's size, a restart of
-the guest and a change of its definition are events, which make the guest another object: it is asked at once.
+QEMU keeps the last report of the guest's driver, and requests the next report one period later
+(`<stats period=''/>`; QEMU's hw/virtio/virtio-balloon.c). Until then each reading returns the same values,
+for two of the five monitor commands that a guest's statistics cost. libvirt has events for a new balloon size, a
+restart of the guest and a new definition. Each makes a new `Guest` object, whose balloon is read at once.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import NamedTuple
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Guest
 from hostcollector.protocols.libvirt.worker import Record
-from hostcollector.sources.libvirt_monitor.completeness import is_partial, lacks_counters, promises_counters
+from hostcollector.sources.libvirt_monitor.decode import is_partial, lacks_counters, promises_counters
 
-# How long a driver that QEMU does not ask may take to be noticed.
+# How long it may take to notice a report of a driver without a period.
 UNASKED_SECONDS = 10.0
 
 
@@ -25,17 +25,16 @@ class _Kept(NamedTuple):
 
 
 class Balloons:
-    """What QEMU keeps of each guest's balloon, and from when on it can be something else."""
+    """The last balloon fields of each guest, and from when on QEMU can have new ones."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
     def due(self, guests: Mapping[str, Guest]) -> frozenset[str]:
-        """Return the guests to ask, and forget those that are gone.
+        """Return the guests whose balloon to read, and forget those that are gone.
 
-        One without counters of a disk always is: its balloon alone tells a whole record from one of a busy
-        monitor.
+        A guest without disk counters is always among them: only its balloon shows a busy monitor.
         """
         now = self._clock()
         self._kept = {
@@ -46,7 +45,7 @@ class Balloons:
         return frozenset(guests.keys() - self._kept.keys())
 
     def completed(self, guest: Guest, record: Record, taken_at: float) -> Record:
-        """Return the record with the guest's balloon, which was asked for or is known to be the same."""
+        """Return the record with the guest's balloon fields: those just read, or the kept ones."""
         uuid = guest.domain.uuid
         kept = self._kept.get(uuid)
         if kept is not None and not lacks_counters(record, guest):

@@ -1,18 +1,18 @@
-"""Turns libvirt's statistics records into samples, by the catalogue's table of fields."""
+"""libvirt's statistics records: as samples, by the catalogue's table of fields, and whether one is whole."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hostcollector.base.model import Histogram, Metric, Sample
+from hostcollector.base.model import Guest, Histogram, Metric, Sample
 from hostcollector.base.units import bytes_from_kib, seconds_from_ns
 from hostcollector.catalogue import block, cpu, memory
 from hostcollector.catalogue.libvirt_fields import Convert, field_of, normalised
 from hostcollector.catalogue.possible import AHEAD_SECONDS
 
-# Fields that do not map one to one stand in their own functions below.
+# Fields that do not map one to one have functions of their own below.
 _SPECIAL = frozenset({block.LATENCY, memory.LAST_UPDATE, cpu.PERF_EVENTS})
-# What the guest's balloon driver reports; libvirt and QEMU know the rest of the balloon's fields themselves.
+# Reported by the guest's balloon driver. The other fields of the balloon come from libvirt and QEMU.
 _REPORTED = frozenset(
     f"balloon.{name}"
     for name in (
@@ -21,11 +21,14 @@ _REPORTED = frozenset(
     )
 )
 
+# The data of these disks does not pass through QEMU, so QEMU counts nothing.
+_PASSES_QEMU = frozenset({"vhostuser", "vhostvdpa"})
+
 
 class _Plan(NamedTuple):
-    """What becomes of a field's values: nothing without a `metric`.
+    """What a field's values become; nothing without a `metric`.
 
-    Their labels are `labels`, or the text of the field `named_by`, where that is one.
+    Their labels are `labels`. With `named_by`, the label is the text of the field of that name.
     """
 
     metric: Metric | None
@@ -35,7 +38,7 @@ class _Plan(NamedTuple):
 
 
 class Decoder:
-    """Decodes records; remembers what every field name means, so that a name is taken apart once."""
+    """Decodes records. Remembers what each field name means, so that a name is parsed once."""
 
     def __init__(self) -> None:
         self._plans: dict[str, _Plan] = {}
@@ -48,9 +51,9 @@ class Decoder:
         return frozenset(self._unknown)
 
     def decode(self, uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
-        """Yield the samples of one guest's record. What the record lacks is absent.
+        """Yield the samples of one guest's record. A field that the record lacks gives no sample.
 
-        So is what the balloon's driver reported at no known time: nobody can tell how old it is.
+        Figures of the balloon driver without a known time give none either: they may be old.
         """
         plans = self._plans
         dated = is_dated(record, taken_at)
@@ -70,7 +73,7 @@ class Decoder:
             yield from _latency(uuid, record)
 
     def _plan(self, key: str) -> _Plan:
-        """Take a field's name apart, and remember what it means."""
+        """Parse a field's name, and remember what it means."""
         field, (name, index) = field_of(key), normalised(key)
         if field is None:
             self._unknown.add(name)
@@ -89,7 +92,7 @@ class Decoder:
 
 
 def is_dated(record: Mapping[str, Any], taken_at: float) -> bool:
-    """Whether it is known when the balloon's driver reported: 0 means never, and none is of the future."""
+    """Whether the time of the balloon driver's report is known: 0 means never, and none is in the future."""
     updated: float = record.get("balloon.last-update", 0)
     return 0 < updated <= taken_at + AHEAD_SECONDS
 
@@ -102,7 +105,7 @@ def _balloon(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
 
 
 def _reported(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator[Sample]:
-    """Yield what is made of the driver's report. A share of more memory than the guest has is none."""
+    """Yield figures computed from the driver's report. A share above the guest's memory is left out."""
     caches = record.get("balloon.disk_caches")
     if caches is not None:
         yield Sample(memory.DISK_CACHES, bytes_from_kib(caches), (), uuid)
@@ -116,7 +119,7 @@ def _reported(uuid: str, record: Mapping[str, Any], taken_at: float) -> Iterator
 
 
 def _undated(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
-    """Yield the time that is none, where it costs the driver's report: it is left out and noted."""
+    """Yield an impossible time of the driver's report, so that it is noted; its figures are left out."""
     updated = record.get("balloon.last-update", 0)
     if updated or not _REPORTED.isdisjoint(record):
         yield Sample(memory.LAST_UPDATE, updated, (), uuid)
@@ -141,7 +144,7 @@ def _latency(uuid: str, record: Mapping[str, Any]) -> Iterator[Sample]:
 
 
 def _histogram(upper_bounds: Iterable[Any], values: Iterable[Any]) -> Histogram:
-    """Return the cumulative form: a bin's upper bound is the next bin's start, the last one has none."""
+    """Return the cumulative form: a bin's upper bound is the next bin's start, and the last bin has none."""
     counts, total = [], 0
     for value in values:
         total += value
@@ -149,3 +152,31 @@ def _histogram(upper_bounds: Iterable[Any], values: Iterable[Any]) -> Histogram:
     return Histogram(
         bounds=(*(seconds_from_ns(bound) for bound in upper_bounds), math.inf), counts=tuple(counts)
     )
+
+
+def promises_counters(guest: Guest) -> bool:
+    """Whether QEMU counts what one of the guest's disks does; assumed where no disk is known."""
+    disks = guest.domain.disks
+    return not disks or any(disk.type not in _PASSES_QEMU for disk in disks)
+
+
+def is_partial(record: Mapping[str, Any], guest: Guest) -> bool:
+    """Whether libvirt could not ask the monitor: with a busy job it gives names and sizes but no counters.
+
+    The resident size is the one balloon field that libvirt adds whenever it held the job.
+    """
+    return "balloon.rss" not in record or lacks_counters(record, guest)
+
+
+def has_answered(record: Mapping[str, Any]) -> bool:
+    """Whether the monitor was asked for the record at all, for its balloon, its disks or both."""
+    return "balloon.rss" in record or _has_counters(record)
+
+
+def lacks_counters(record: Mapping[str, Any], guest: Guest) -> bool:
+    """Whether the guest has disks that QEMU counts for, and the record none of their counters."""
+    return bool(record.get("block.count", 0) > 0) and not _has_counters(record) and promises_counters(guest)
+
+
+def _has_counters(record: Mapping[str, Any]) -> bool:
+    return any(key.endswith(".rd.reqs") for key in record)

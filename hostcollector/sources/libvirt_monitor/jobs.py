@@ -1,9 +1,7 @@
-"""Background jobs (migration, backup, dump): looked for now and then, followed closely while there is one.
+"""Background jobs (migration, backup, dump): looked for now and then, and in each reading while there is one.
 
-A guest that is new, or answers again, is asked at once.
-
-libvirt has no bulk call for them, no event when one begins, and one question per guest in every collection
-would cost as much as the states of all guests together.
+A guest that is new, or answers again, is looked at at once. libvirt has no bulk call for jobs and no event
+when one begins. One call per guest and collection would cost as much as the states of all guests together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +19,7 @@ from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, CONTROL_OK,
 
 LOOK_SECONDS = 10.0
 BUSY = Probe(state=CONTROL_OCCUPIED, seconds=0.0)
-"""What a look that has not reached a guest is worth."""
+"""The probe of a guest that a look has not reached."""
 
 # Positions in virDomainJobInfo.
 _SECONDS = ((guest.JOB_ELAPSED, 1), (guest.JOB_REMAINING, 2))
@@ -44,14 +42,14 @@ class _Known(NamedTuple):
 
 
 class Jobs:
-    """The jobs as of the last look. A guest that was not asked yet, or did not answer, has none to show."""
+    """The jobs as of the last look. A guest that was not looked at, or did not answer, has none."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self.unasked = 0
-        """Guests of the last reading of which neither the look in it tells nor one before."""
+        """How many guests of the last reading neither its look nor an earlier one has reached."""
 
     def read(self, answering: Sequence[str], deadline: float) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor."""
@@ -75,7 +73,7 @@ class Jobs:
 
 
 def _says_nothing(probe: Probe | None) -> bool:
-    """Whether a look did not get as far as the guest, or met it in the middle of a command."""
+    """Whether a look did not reach the guest, or met it in the middle of a command."""
     return probe is not None and probe.state != CONTROL_OK
 
 

@@ -16,8 +16,7 @@ from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.budget import LIBVIRTD_WORKERS, MONITOR_CALLS, NEVER_TAKEN, SINGLE_CALLS
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
-from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LEAST_WIDTH, LibvirtMonitor
-from hostcollector.sources.libvirt_monitor.memory import Memory
+from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LEAST_WIDTH, LibvirtMonitor, Memory
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 from tests.fakes.procfs import Procfs
 

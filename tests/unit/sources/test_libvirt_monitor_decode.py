@@ -10,8 +10,7 @@ from hostcollector import catalogue
 from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
-from hostcollector.sources.libvirt_monitor.completeness import has_answered, is_partial
-from hostcollector.sources.libvirt_monitor.decode import Decoder
+from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 GUEST = Guest(domain=Domain(uuid=UUID, name="vm", disks=(Disk(target="vda", type="file"),)))

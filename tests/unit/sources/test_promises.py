@@ -33,8 +33,7 @@ from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
-from hostcollector.sources.libvirt_monitor import LibvirtMonitor
-from hostcollector.sources.libvirt_monitor.memory import Memory
+from hostcollector.sources.libvirt_monitor import LibvirtMonitor, Memory
 from hostcollector.sources.libvirt_state import LibvirtState
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.netlink import Netlink
