@@ -13,9 +13,9 @@ from typing import Protocol
 from aiohttp import web
 
 from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.lanes import Workers
 from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
-from hostcollector.base.workers import Workers
 from hostcollector.config.settings import Settings
 from hostcollector.outputs.exposition.formats import Format, accepts_gzip, choose_format
 from hostcollector.outputs.status_page import STYLE

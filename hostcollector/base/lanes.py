@@ -1,10 +1,11 @@
-"""Runs blocking reads in daemon threads, one call in flight per lane; knows no domain matter.
+"""Runs blocking reads in daemon threads, one call in flight per lane.
 
-A call into a C binding cannot be cancelled. So a deadline abandons it: whoever waits goes on without the
-answer, the lane stays busy until the call returns, and nothing is queued behind it. The threads are daemons,
-so a call that never returns cannot keep the process from ending.
+A call into a C binding cannot be cancelled. So a deadline abandons it: the caller goes on without the answer,
+the lane stays busy until the call returns, and no call is queued behind it. The threads are daemons, so a
+call that never returns does not keep the process from ending.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class Lane:
 
     @property
     def busy_seconds(self) -> float:
-        """For how long the call in flight has been so; 0 without one."""
+        """How long the call in flight has taken so far; 0 without one."""
         since = self._busy_since
         return 0.0 if since is None else self._clock() - since
 
@@ -58,7 +59,7 @@ class Lane:
     def attempt(self, call: Callable[[], T], otherwise: T, *, seconds: float) -> T:
         """Return what `call` returns within `seconds`, else `otherwise`.
 
-        That is also the answer where the source cannot be read, and while an earlier call has not returned.
+        `otherwise` is also returned for a `SourceError`, and while an earlier call has not returned.
         """
         try:
             return self.submit(call).result(seconds)
@@ -66,7 +67,7 @@ class Lane:
             return otherwise
 
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """Let the thread end once the call in flight, if any, and then `last` are done. Does not wait."""
+        """Let the thread end after the call in flight, if any, and then `last`. Does not wait."""
         with self._lock:
             if self._closed:
                 return
@@ -86,7 +87,7 @@ class Lane:
             pass
 
     def _run_next(self) -> bool:
-        """Run the next call; False when there will be none. What it returned is not held on to afterwards."""
+        """Run the next call; False when there will be none. The result is not kept afterwards."""
         item = self._inbox.get()
         if item is None:
             return False
@@ -102,14 +103,37 @@ class Lane:
         return True
 
     def _finish(self) -> None:
-        # Free before the future tells: a waiter may submit again the moment it wakes.
+        # Free before the future has its result: a waiter may submit again the moment it wakes.
         with self._lock:
             self._busy_since = None
 
 
+class Workers:
+    """A few lanes for work that would block the event loop; calls wait for a free one. Bound to one loop."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._lanes = [Lane(f"{name}-{number}") for number in range(count)]
+        self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()
+        for lane in reversed(self._lanes):
+            self._free.put_nowait(lane)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns, or raise what it raises, after running it in a lane."""
+        lane = await self._free.get()
+        flight = asyncio.wrap_future(lane.submit(call))
+        # When the call ends, not when its caller gives up: a lane takes one call at a time.
+        flight.add_done_callback(lambda _: self._free.put_nowait(lane))
+        return await asyncio.shield(flight)
+
+    def close(self) -> None:
+        """Let the lanes' threads end."""
+        for lane in self._lanes:
+            lane.close()
+
+
 @dataclass(slots=True)
 class Backoff:
-    """Says when to try again after failures: the pause doubles from `first` to `cap` seconds."""
+    """When to try again after failures: the pause doubles from `first` to `cap` seconds."""
 
     first: float = 1.0
     cap: float = 60.0

@@ -1,8 +1,12 @@
-"""The join: guests, reports and their samples to one snapshot. Label policy lives here and only here.
+"""Joins guests, reports and their samples to one snapshot. The label policy is here and only here.
 
-Every sample of a guest gets the identity labels of its guest; label values are made fit for a page; a second
-sample for the same series, one for an unknown guest and what goes over the limit are left off and counted.
-So is a value that cannot be: every sample of every source is asked for here (see `plausibility`).
+Every sample of a guest gets the identity labels of its guest. Label values are cleaned for the page. These
+samples are left off and counted:
+
+- a second sample for the same series,
+- a sample for an unknown guest,
+- samples above the limit of series,
+- a value that is not possible (see `plausibility`): each sample of each source is checked here.
 """
 
 import math
@@ -20,14 +24,14 @@ LONGEST_LABEL = 1024
 DUPLICATE, UNKNOWN_GUEST, OVER_LIMIT = "duplicate", "unknown_guest", "over_limit"
 
 PAGES_KEPT = 20
-"""Every so many pages the label sets that were not used since are dropped."""
+"""After so many pages the label sets that were not used meanwhile are dropped."""
 
 COLLECTOR = "collector"
-"""What the collector's own samples are counted under."""
+"""The source under which the collector's own samples are counted."""
 
 
 def clean(value: str) -> str:
-    """Return a label value that cannot break a page: valid UTF-8, no control characters, bounded length."""
+    """Return a label value that cannot break a page: valid UTF-8, no control characters, limited length."""
     if value.isprintable() and len(value) <= LONGEST_LABEL:
         return value
     cut = value if len(value) <= LONGEST_LABEL else value[: LONGEST_LABEL - 1] + "…"
@@ -37,7 +41,7 @@ def clean(value: str) -> str:
 class Assembler:
     """Joins collections to snapshots. Keeps label sets and counters between them; one thread at a time.
 
-    `implausible` counts the values left out because they cannot be, by source; it may outlive the assembler.
+    `implausible` counts the values that are not possible, by source; it may outlive the assembler.
     """
 
     def __init__(self, *, series_limit: int = 200_000, implausible: Counter[str] | None = None) -> None:
@@ -55,14 +59,14 @@ class Assembler:
         own: Iterable[Sample],
         facts: Mapping[str, str],
     ) -> Snapshot:
-        """Return the snapshot of one collection. `own` are the collector's samples, `facts` for people."""
+        """Return the snapshot of one collection. `own` are the collector's samples."""
         judge = self._plausibility.page(taken_at, guests)
         self._pages += 1
         if self._pages % PAGES_KEPT == 0:
             self._label_sets = {owner: each.anew() for owner, each in self._label_sets.items()}
         join = _Join(guests, judge, self._limit, self._label_sets)
         judged = [join.add_report(report) for report in reports]
-        # What explains a page that was cut off is never cut off itself.
+        # The samples that explain a page which was cut off are never cut off.
         join.room = math.inf
         join.add(own)
         judge.notes(COLLECTOR)
@@ -97,18 +101,17 @@ class _LabelSets(dict[Labels, Labels]):
         return whole
 
     def anew(self) -> "_LabelSets":
-        """Return those that are used from now on; the labels of what is long gone would pile up."""
+        """Return an empty one that takes its sets from this one: only those that are used stay."""
         return _LabelSets(self.identity, dict(self))
 
 
 _HOST = ""
-"""The owner, in place of a guest's UUID, of series that are no guest's."""
+"""The owner of the host's series, in place of a guest's UUID."""
 
 
 _Plan = tuple[bool, Series, float, float, frozenset[float], dict[Labels, float] | None, float, Check | None]
-"""A metric on one page: whether it is guests', its series so far, then what its values are asked, as the row
-says it: the least and the most, those that mean unknown, the values of the last page and the step from them,
-one more check."""
+"""A metric on one page: whether it is of guests, its series so far, then the checks of its row: the least and
+the most, the values that mean unknown, the values of the last page and the step from them, one more check."""
 
 
 class _Join:
@@ -126,7 +129,7 @@ class _Join:
         self._host = _label_sets((), before.get(_HOST))
 
     def add_report(self, report: Report) -> Report:
-        """Add a source's samples; return its report without them, with a note on what cannot be."""
+        """Add a source's samples. Return its report without them, with a note on impossible values."""
         self.add(report.samples)
         return replace(report, samples=(), notes=(*report.notes, *self._judge.notes(report.source)))
 
@@ -184,7 +187,7 @@ class _Join:
         return plan
 
     def label_sets(self) -> dict[str, _LabelSets]:
-        """Return those of this page's owners."""
+        """Return the label sets of this page's owners."""
         return {**self._guests, _HOST: self._host}
 
 

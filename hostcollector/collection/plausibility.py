@@ -1,9 +1,12 @@
-"""Whether a value can be: the range of its row, what its guest was given, and its counter's last readings.
+"""Whether a value is possible: by its row's range, its guest's resources, and its counter's last readings.
 
-`assemble` asks this of every sample of every source. What cannot be is left out, counted and noted. A counter
-that leaps further than it can, or goes back, is left out until the readings that follow go on from there: one
-that went back may have a new owner and is believed at its second reading, one that leapt at its third. So
-a single wild reading never shows, and what comes after it is judged by what was believed before it.
+`assemble` checks every sample of every source. A value that is not possible is left out, counted and noted.
+A counter that leaps too far, or goes back, is left out until the following readings go on from there:
+
+- A counter that went back may have a new owner. It is believed at its second reading.
+- A counter that leapt is believed at its third reading.
+
+So a single wild reading is never shown, and the next one is judged by the last value that was believed.
 """
 
 from collections import Counter
@@ -21,7 +24,7 @@ BELIEVED_BACK = 2
 BELIEVED_AHEAD = 3
 """The reading at which a counter that leapt is believed."""
 SLACK_SECONDS = 60.0
-"""How much longer than between two pages a counter may have grown: sources over a network read less often."""
+"""Added to the time between two pages in which a counter can grow: sources over a network read less often."""
 KEPT_SECONDS = 3600.0
 """How long the last reading of a series that is missing is remembered."""
 MOST_NAMED = 5
@@ -29,10 +32,10 @@ MOST_NAMED = 5
 
 # A guest's QEMU has threads besides its vCPUs: its main thread, I/O threads, pools of at most 64 workers.
 _OTHER_THREADS = 64
-# Of a guest whose definition could not be read.
+# For a guest whose definition could not be read.
 _MOST_VCPUS = 4096
 _LONGEST_BITS = 128
-# Where the UUID is in the labels of a guest's series.
+# The position of the UUID in the labels of a guest's series.
 _UUID = 2
 
 Labels = tuple[str, ...]
@@ -43,7 +46,7 @@ _T = TypeVar("_T")
 
 
 class _Reading(NamedTuple):
-    """A counter's last reading that was believed, and the doubted ones after it: how many, and the last."""
+    """A counter's last believed reading, and how many doubted ones came after it, with the last of them."""
 
     value: float
     at: float
@@ -59,7 +62,7 @@ class _Finding:
 
 
 class Plausibility:
-    """What is remembered from page to page. `counts` are the values left out so far, by source."""
+    """The readings that are kept from page to page. `counts` are the values left out so far, by source."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self.counts = counts
@@ -69,7 +72,7 @@ class Plausibility:
         self._stays: Mapping[str, int] = {}
 
     def page(self, taken_at: float, guests: Mapping[str, Guest]) -> "PageJudge":
-        """Return the judge of the next page, which is about `guests`."""
+        """Return the judge of the next page, with these guests."""
         stays = {uuid: guest.domain.id for uuid, guest in guests.items()}
         restarted = {uuid for uuid, stay in stays.items() if self._stays.get(uuid, stay) != stay}
         if restarted:
@@ -78,7 +81,7 @@ class Plausibility:
         return PageJudge(self, taken_at, guests)
 
     def _forget(self, uuids: set[str]) -> None:
-        """Forget guests whose QEMU is another one now: their counters began anew."""
+        """Forget guests with a new QEMU: their counters began at 0."""
         self.shown = {metric: _without(series, metric, uuids) for metric, series in self.shown.items()}
         self.missing = {metric: _without(series, metric, uuids) for metric, series in self.missing.items()}
 
@@ -96,7 +99,7 @@ class PageJudge:
         self._found: dict[Metric, _Finding] = {}
 
     def past(self, metric: Metric) -> dict[Labels, float] | None:
-        """Return a counter's values on the last page, which the caller takes out; None for a gauge."""
+        """Return a counter's last values, from which the caller removes those it reads; None for a gauge."""
         if metric.can_be.per_second is None or metric.kind is Kind.HISTOGRAM:
             return None
         past: dict[Labels, float] = dict(self._memory.shown.get(metric, {}))  # type: ignore[arg-type]
@@ -104,11 +107,11 @@ class PageJudge:
         return past
 
     def step(self, possible: Possible) -> float:
-        """Return by how much a counter may at least have grown since the last page."""
+        """Return how much any counter of the row may have grown since the last page."""
         return (possible.per_second or 0.0) * (self._elapsed + SLACK_SECONDS)
 
     def check(self, metric: Metric) -> Check | None:
-        """Return what a value within its row's range is to be asked further; None where nothing is."""
+        """Return the check of a value within its row's range; None without one."""
         possible = metric.can_be
         if possible.within is not None:
             return partial(self._is_within, possible.within)
@@ -119,7 +122,7 @@ class PageJudge:
         return None
 
     def allows(self, metric: Metric, value: float | Histogram) -> bool:
-        """Whether what is no number can be a value of `metric`: a histogram whose counts are possible."""
+        """Whether a value that is no number is possible: a histogram with possible counts."""
         if metric.kind is not Kind.HISTOGRAM or not isinstance(value, Histogram):
             return False
         rising = all(low < high for low, high in pairwise(value.bounds))
@@ -129,7 +132,7 @@ class PageJudge:
         return rising and within and cumulative and len(value.bounds) == len(value.counts)
 
     def believes(self, metric: Metric, labels: Labels, value: float, before: float | None) -> bool:
-        """Whether a counter is to be shown that is new, went back or leapt since `before`."""
+        """Whether to show a counter that is new, went back or leapt since `before`."""
         if before is not None:
             known = _Reading(before, self._memory.taken_at)
         else:
@@ -157,7 +160,7 @@ class PageJudge:
             finding.count += 1
 
     def notes(self, source: str) -> tuple[str, ...]:
-        """Count what was left out since the last call as `source`'s, and return the sentence about it."""
+        """Count the values left out since the last call for `source`, and return the note about them."""
         found, self._found = self._found, {}
         self._memory.counts[source] += sum(finding.count for finding in found.values())
         if not found:
@@ -170,10 +173,10 @@ class PageJudge:
         return (f"values left out that cannot be: {', '.join(named)}{more}",)
 
     def remember(self) -> None:
-        """Keep what the next page is to be judged by."""
+        """Keep the readings by which the next page is judged."""
         memory = self._memory
         for metric in memory.shown:
-            # What the page did not take out of the last values is missing on it.
+            # The last values that were not removed are missing on this page.
             past = self._past[metric] if metric in self._past else self.past(metric)
             for labels, value in (past or {}).items():
                 self._keep(metric, labels, _Reading(value, memory.taken_at))
@@ -192,7 +195,7 @@ class PageJudge:
         return 0 <= value - before <= per_second * (elapsed + SLACK_SECONDS)
 
     def _threads(self, metric: Metric, labels: Labels) -> int:
-        """Return by how much more a counter of all of a guest's threads grows than one of a single thread."""
+        """Return how many threads a counter can be the sum of."""
         if metric.can_be.given is not Given.VCPUS:
             return 1
         guest = self._guests.get(labels[_UUID])
@@ -209,7 +212,7 @@ class PageJudge:
         return value <= self._taken_at + AHEAD_SECONDS
 
     def _is_within(self, whole: Metric, labels: Labels, value: float) -> bool:
-        """Whether `value` is at most what `whole` is on this page, or was on the last one."""
+        """Whether `value` is at most that of `whole` on this page, or on the last one."""
         key = labels if whole.labels or whole.scope is Scope.DOMAIN else ()
         if (whole, key) in self._refused:
             return False

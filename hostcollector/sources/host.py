@@ -1,4 +1,4 @@
-"""The `host` source: what the hypervisor has to share out, so that over-commitment can be computed."""
+"""The `host` source: processors, memory and huge pages of the hypervisor, to compute over-commitment."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -35,7 +35,7 @@ class Host(Source):
         self._pools = root / "sys/kernel/mm/hugepages"
 
     def read(self, request: Request) -> Reading:
-        """Return what can be read. Raises `SourceUnavailableError` when that is nothing."""
+        """Return all series that can be read. Raises `SourceUnavailableError` when there are none."""
         gaps = Gaps()
         samples = [
             *_cpus(self._cpus, host.CPUS_ONLINE, (), gaps, least=1),
@@ -47,7 +47,7 @@ class Host(Source):
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def _numa(self, request: Request, gaps: Gaps) -> Iterator[Sample]:
-        """Yield the nodes; a kernel without NUMA has none, and its huge pages belong to no node."""
+        """Yield the nodes' series. A kernel without NUMA has none, and its huge pages belong to no node."""
         nodes = dict(_numbered(self._nodes, _NODE, gaps))
         for number, directory in nodes.items():
             yield from _cpus(directory / "cpulist", host.NODE_CPUS, (number,), gaps)
@@ -59,7 +59,7 @@ class Host(Source):
             self._miss(request, nodes, gaps)
 
     def _miss(self, request: Request, nodes: Collection[str], gaps: Gaps) -> None:
-        """Note the nodes that are online, or that guests are bound to, and that are not there."""
+        """Note missing nodes: those that are online, or that guests are bound to."""
         with gaps.item(str(self._nodes / "online")), suppress(FileNotFoundError):
             for number in sorted(members(read(str(self._nodes / "online")))):
                 if str(number) not in nodes:
@@ -81,7 +81,7 @@ def _bound(guest: Guest) -> list[int]:
 def _cpus(
     path: Path, metric: Metric, labels: tuple[str, ...], gaps: Gaps, *, least: int = 0
 ) -> Iterator[Sample]:
-    """Yield the count of a list of CPUs; one with fewer than `least` is none."""
+    """Yield the count of a list of CPUs. A list with fewer than `least` is malformed."""
     with gaps.item(str(path)):
         count = cpu_count(read(str(path)))
         if count < least:

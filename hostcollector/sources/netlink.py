@@ -1,8 +1,8 @@
 """The `netlink` source: traffic of the guests' taps and macvtaps, from the guests' point of view.
 
-One dump of the counters of all links (RTM_GETSTATS), not of the links themselves with everything that the
-kernel knows about them. What a link is, the kernel is asked once for each one: a name alone makes no link a
-guest's, and the direction of its counters is that of its kind.
+It takes one dump of the counters of all links (RTM_GETSTATS), not of all properties of the links. The kind of
+each link is read once: a name alone does not make a link a guest's, and the kind gives the direction of its
+counters.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,11 +16,11 @@ from hostcollector.protocols.netlink.counters import LinkCounters
 from hostcollector.protocols.netlink.description import LinkDescription
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 
-# What QEMU can hold the other end of (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
+# Kinds of links whose other end QEMU can hold (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
 _TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})
 _TAPS = frozenset({_TAP})
-# The types of interfaces with a netdev of the host, and its kind. Of other types, such as user, vhostuser or
-# hostdev, no traffic passes one, even if their definition names one.
+# The types of interfaces with a netdev of the host, and its kind. The traffic of other types, such as user,
+# vhostuser or hostdev, does not pass through a netdev, even if their definition names one.
 _KINDS = {"direct": _MACVTAPS, "bridge": _TAPS, "network": _TAPS, "ethernet": _TAPS | _MACVTAPS}
 _NO_SUCH_LINK = "no link of that name in this network namespace"
 
@@ -50,7 +50,7 @@ class _Port(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """A link that is this interface's, by its number."""
+    """The link of an interface, by its number."""
 
     nic: Nic
     number: int
@@ -64,7 +64,7 @@ class Route(Protocol):
         """Return the index of the link with this name, None when there is none. Raises `SourceError`."""
 
     def description(self, index: int, deadline: float) -> LinkDescription:
-        """Return what the link with this index is. Raises `LinkGoneError` or another `SourceError`."""
+        """Return what kind of link has this index. Raises `LinkGoneError` or another `SourceError`."""
 
     def counters(self, deadline: float) -> Mapping[int, LinkCounters]:
         """Return the counters of all links of this network namespace by index. Raises `SourceError`."""
@@ -76,8 +76,8 @@ class Route(Protocol):
 class Netlink(Source):
     """Reads the links' counters from `route`.
 
-    `macs_are_set` is False where libvirt cannot give a tap the address of its guest: in a session, whose taps
-    QEMU's bridge helper makes.
+    `macs_are_set` is False where libvirt cannot give a tap the address of its guest: in a session, QEMU's
+    bridge helper makes the taps.
     """
 
     name = "netlink"
@@ -91,7 +91,7 @@ class Netlink(Source):
         """Return the counters of all guests' interfaces that are links of the host. Raises `SourceError`."""
         gaps = Gaps()
         ports = _ports(request.guests, gaps)
-        # The index first: a name may pass to another guest's link, an index is never given twice.
+        # The index first: another guest's link may get the name, but no link gets the index again.
         links = {target: self._link(port, request.deadline, gaps) for target, port in ports.items()}
         self._links = {target: link for target, link in links.items() if link is not None}
         counters = self._route.counters(request.deadline) if self._links else {}
@@ -129,12 +129,12 @@ class Netlink(Source):
         return _Link(nic, index, macvtap=link.kind in _MACVTAPS)
 
     def _why_not(self, nic: Nic, link: LinkDescription) -> str:
-        """Return why the link cannot be the interface's; empty where nothing speaks against it."""
+        """Return why the link cannot be the interface's; empty if it can."""
         if link.kind not in _KINDS[nic.type]:
             return f"no tap or macvtap as the definition says, but {link.kind or 'none that is virtual'}"
         if link.kind == _TAP and not link.ethernet:
             return "a tunnel without Ethernet frames"
-        # The link of an `ethernet` interface may have been made by another program, with any address.
+        # Another program may have made the link of an `ethernet` interface, with any address.
         fixed = self._macs_are_set and nic.type != "ethernet" and not nic.trusts_guest
         if fixed and not _has_mac(link, nic.mac):
             return f"another interface's: its address is {link.mac}"
@@ -144,8 +144,8 @@ class Netlink(Source):
 def _has_mac(link: LinkDescription, mac: str) -> bool:
     """Whether a link has the address of a guest's interface, as libvirt gives it to the link.
 
-    A macvtap has the very address. A tap has it with another first byte, so that its bridge does not take
-    that address for its own (libvirt: virNetDevTapCreateInBridgePort).
+    A macvtap has the same address. A tap has it with another first byte, so that its bridge does not use that
+    address as its own (libvirt: virNetDevTapCreateInBridgePort).
     """
     if not mac or not link.mac:
         return True
@@ -154,10 +154,10 @@ def _has_mac(link: LinkDescription, mac: str) -> bool:
 
 
 def _ports(guests: Mapping[str, Guest], gaps: Gaps) -> dict[str, _Port]:
-    """Return the interfaces by their links' names; notes each name that two guests have.
+    """Return the interfaces by their links' names, without names that two guests have: those are noted.
 
-    That happens when a link's name passes to another guest before the inventory knows that the first one is
-    gone. Whose the counters are is then unknown, and showing one tenant the other's is worse than a gap.
+    A link's name can pass to another guest before the inventory knows that the first one is gone. The owner
+    of the counters is then unknown, and a gap is better than another tenant's counters.
     """
     ports: dict[str, _Port] = {}
     disputed = set()
@@ -174,7 +174,7 @@ def _ports(guests: Mapping[str, Guest], gaps: Gaps) -> dict[str, _Port]:
 
 def _samples(port: _Port, counters: LinkCounters, *, macvtap: bool) -> Iterator[Sample]:
     label = (port.nic.target,)
-    # What comes out of a tap was put in by the guest. A macvtap is a port of its own, on the guest's side.
+    # A tap receives what the guest sends. A macvtap is the guest's own port, with the guest's directions.
     figures = zip(counters[::2], counters[1::2], _RECEIVED, _TRANSMITTED, strict=True)
     for rx, tx, received, transmitted in figures:
         yield Sample(received, rx if macvtap else tx, label, port.uuid)

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from aiohttp import web
 from yarl import URL
 
-from hostcollector.base.workers import Workers
+from hostcollector.base.lanes import Workers
 from hostcollector.web.access import AccessRules, ip_address, is_loopback
 from hostcollector.web.clients import ClientLimits, RequestSlots
 from hostcollector.web.connection import HttpConnection, send

@@ -13,7 +13,7 @@ from typing import TypeVar
 import bcrypt
 
 from hostcollector.base.errors import LaneClosedError
-from hostcollector.base.workers import Workers
+from hostcollector.base.lanes import Workers
 
 K = TypeVar("K")
 V = TypeVar("V")

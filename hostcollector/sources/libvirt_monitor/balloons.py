@@ -2,8 +2,9 @@
 
 QEMU keeps the last report of the guest's driver, and requests the next report one period later
 (`<stats period=''/>`; QEMU's hw/virtio/virtio-balloon.c). Until then each reading returns the same values,
-for two of the five monitor commands that a guest's statistics cost. libvirt has events for a new balloon size, a
-restart of the guest and a new definition. Each makes a new `Guest` object, whose balloon is read at once.
+for two of the five monitor commands that a guest's statistics cost. libvirt has events for a new balloon
+size, a restart of the guest and a new definition. Each makes a new `Guest` object, whose balloon is read at
+once.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the scheduler says of one thread: the three files' texts, in base units."""
+"""The scheduler's figures of one thread, from the texts of three files, in base units."""
 
 import re
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Times(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where the thread may run and how often it was switched; None for what the kernel does not say."""
+    """Where the thread may run and how often it was switched; None where the kernel has no such line."""
 
     cpus: bytes | None
     voluntary: int | None
@@ -41,7 +41,7 @@ def times(schedstat: bytes) -> Times | None:
 
 
 def placement(status: bytes) -> Placement:
-    """Return what /proc/PID/task/TID/status says. Raises `SourceMalformedError`."""
+    """Return the placement in /proc/PID/task/TID/status. Raises `SourceMalformedError`."""
     voluntary = _field(status, b"\nvoluntary_ctxt_switches:")
     involuntary = _field(status, b"\nnonvoluntary_ctxt_switches:")
     return Placement(
@@ -61,7 +61,7 @@ def wait_sum(sched: bytes) -> float | None:
 
 
 def _field(status: bytes, name: bytes) -> bytes | None:
-    """Return the rest of the line, None where there is no such line. A pattern takes ten times as long."""
+    """Return the rest of the line, None without such a line. A pattern takes ten times as long."""
     start = status.find(name)
     if start < 0:
         return None
