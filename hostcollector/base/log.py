@@ -1,4 +1,4 @@
-"""Log lines on standard error as logfmt or JSON, and only changes of state.
+"""Log lines on standard error as logfmt or JSON; failures are logged when they begin and end.
 
 Context travels as `extra`: ``logger.info("guest started", extra={"domain": name})``.
 """
@@ -19,7 +19,7 @@ from hostcollector.base.wording import duration, one_line
 
 
 class LogLevel(StrEnum):
-    """How much is logged."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -41,13 +41,13 @@ _LEVELS = {
     LogLevel.ERROR: logging.ERROR,
 }
 _NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn"}
-# What syslog(3) calls them: the journal takes a leading <N> as the line's priority.
+# Levels of syslog(3): the journal takes a leading <N> as the line's priority.
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class _Lines(logging.Formatter, ABC):
-    """What both formats share: which fields a line has, in which order."""
+class _LineFormatter(logging.Formatter, ABC):
+    """The fields of a line and their order, for both formats."""
 
     def __init__(self, *, journal: bool) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class _Lines(logging.Formatter, ABC):
             yield "traceback", self.formatException(record.exc_info)
 
 
-class Logfmt(_Lines):
+class Logfmt(_LineFormatter):
     """``level=warn msg="source netlink failed" reason=denied``."""
 
     def line(self, fields: Mapping[str, str]) -> str:
@@ -87,7 +87,7 @@ class Logfmt(_Lines):
         return " ".join(f"{_key(key)}={_value(value)}" for key, value in fields.items())
 
 
-class Json(_Lines):
+class Json(_LineFormatter):
     """One JSON object per line, in ASCII."""
 
     def line(self, fields: Mapping[str, str]) -> str:
@@ -107,7 +107,7 @@ def configure(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Json(journal=journal) if form is LogFormat.JSON else Logfmt(journal=journal))
     root = logging.getLogger()
-    for old in [handler for handler in root.handlers if isinstance(handler.formatter, _Lines)]:
+    for old in [handler for handler in root.handlers if isinstance(handler.formatter, _LineFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(_LEVELS[level])
@@ -123,7 +123,7 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 class Transitions:
-    """Logs that something failed when it begins and when it is over, and nothing in between.
+    """Logs a failure when it begins and when it ends, and nothing in between.
 
     May be called from several threads. `clock` is monotonic, in seconds.
     """
@@ -135,15 +135,15 @@ class Transitions:
         self._failed_since: dict[str, float] = {}
 
     def failed(self, subject: str, cause: str, **context: object) -> None:
-        """Note that `subject` ("source procfs") is in trouble; logged if it was not before."""
+        """Note that `subject` ("source procfs") fails; logged if it did not before."""
         with self._lock:
-            news = subject not in self._failed_since
+            is_new = subject not in self._failed_since
             self._failed_since.setdefault(subject, self._clock())
-        level = logging.WARNING if news else logging.DEBUG
+        level = logging.WARNING if is_new else logging.DEBUG
         self._logger.log(level, "%s failed: %s", subject, cause, extra=context)
 
     def succeeded(self, subject: str, **context: object) -> None:
-        """Note that `subject` is well; logged if it was in trouble before."""
+        """Note that `subject` works; logged if it failed before."""
         with self._lock:
             since = self._failed_since.pop(subject, None)
         if since is not None:
@@ -151,11 +151,11 @@ class Transitions:
             self._logger.info("%s recovered after %s", subject, spell, extra=context)
 
     def is_failing(self, subject: str) -> bool:
-        """Whether `subject` is in trouble."""
+        """Whether `subject` fails."""
         return subject in self._failed_since
 
     def forget(self, subject: str) -> None:
-        """Drop what is known of a `subject` that no longer exists."""
+        """Forget a `subject` that no longer exists."""
         with self._lock:
             self._failed_since.pop(subject, None)
 

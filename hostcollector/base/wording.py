@@ -1,4 +1,4 @@
-"""How times and counts are said to a person, in logs, on the status page and in a terminal."""
+"""Times, counts and names as text, for logs, the status page and terminals."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them: ``0.43 s``, ``12 s``, ``3 m 20 s``, ``2 d 4 h``."""
+    """Return seconds in the two largest units: ``0.43 s``, ``12 s``, ``3 m 20 s``, ``2 d 4 h``."""
     if seconds < 9.995:
         return f"{max(seconds, 0.0):.2f} s"
     rest = round(seconds)
@@ -19,18 +19,18 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return ``1 guest``, ``2 guests``; `plural` for nouns that do not end in s then."""
+    """Return ``1 guest``, ``2 guests``; `plural` for nouns whose plural does not end in s."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def named(names: Sequence[str], most: int) -> str:
-    """Return the first names, at most so many, and how many there are more."""
+    """Return at most `most` names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def one_line(text: str) -> str:
-    r"""Return text for a terminal or a log, with ``\n`` or ``\x1b`` in place of what is not printable.
+    r"""Return text for a terminal or a log, with ``\n`` or ``\x1b`` in place of unprintable characters.
 
     A guest's name must not be able to move the cursor of the engineer who reads it.
     """

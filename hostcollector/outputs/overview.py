@@ -1,6 +1,6 @@
-"""What a person wants to know of a snapshot first: is libvirt up, whose guests run here, is one in trouble.
+"""The overview of a snapshot: whether libvirt is up, guests by tenant, guests in trouble.
 
-The status page and `diagnose` show the same overview, each in its own clothes.
+The status page and `diagnose` both show it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from hostcollector.base.wording import duration
 from hostcollector.catalogue import collection, guest
 
 BLOCKED_SECONDS = 1.0
-"""A monitor that is occupied for less is at work, not blocked."""
+"""A monitor that is busy for less is not blocked."""
 
 TROUBLE = {
     "paused (ioerror)": "stopped by an I/O error",
@@ -29,7 +29,7 @@ Series = Mapping[Labels, float | Histogram]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestLine:
-    """A guest in one line. `state` is empty where no source said it; `marks` say what is wrong with it."""
+    """A guest in one line. `state` is empty where no source reported it; `marks` are its problems."""
 
     name: str
     uuid: str
@@ -40,7 +40,7 @@ class GuestLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantGroup:
-    """A tenant's guests by name. The empty `id` is the group of guests that belong to nobody known."""
+    """A tenant's guests by name. The group with the empty `id` has the guests without a tenant."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class TenantGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The gist of a snapshot. `libvirt_up` is None if the snapshot does not say; `versions` may be empty."""
+    """The overview. `libvirt_up` is None if the snapshot does not have it; `versions` may be empty."""
 
     libvirt_up: bool | None
     versions: Mapping[str, str]
@@ -78,7 +78,7 @@ class Overview:
 
 
 def overview(snapshot: Snapshot) -> Overview:
-    """Return the gist of `snapshot`, tenants and guests in alphabetical order, the unassigned ones last."""
+    """Return the overview of `snapshot`: tenants and guests in alphabetical order, unassigned ones last."""
     series = {family.metric: family.series for family in snapshot.families}
     health = _Health(series)
     everyone = sorted(
@@ -98,7 +98,7 @@ def overview(snapshot: Snapshot) -> Overview:
 
 
 class _Health:
-    """What the snapshot's series say of each guest's state, by UUID."""
+    """State and problems of each guest, from the snapshot's series by UUID."""
 
     def __init__(self, series: Mapping[Metric, Series]) -> None:
         self._blocked = _by_uuid(series.get(collection.MONITOR_BLOCKED, {}))

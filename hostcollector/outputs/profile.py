@@ -1,4 +1,4 @@
-"""The profile of collections: what each stage takes on the clock and of the processor, as a table."""
+"""The profile of collections: wall time and CPU time of each stage, as a table."""
 
 import gzip
 import statistics
@@ -12,12 +12,12 @@ from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 
 ROUND = "round"
-"""The whole of a round, and in its CPU time that of all threads."""
+"""The whole round; its CPU time is that of all threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCost:
-    """What a stage takes in a round: medians of the rounds, in seconds. Laps side by side are added up."""
+    """A stage's cost in a round: medians of the rounds, in seconds. Parallel laps are added up."""
 
     stage: str
     laps: float

@@ -1,4 +1,4 @@
-"""The command line: what is asked for, with which settings, and which exit status it ends with.
+"""The command line: commands, flags and exit statuses.
 
 Everything that opens libvirt or takes time to import is imported by the command that needs it.
 """
@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hostcollector.app.cli.complaints import FAILED, INTERRUPTED, WRONG_USE, complain
+from hostcollector.app.cli.commands import FAILED, INTERRUPTED, WRONG_USE, complain
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError, HostcollectorError
 
@@ -33,6 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader, `head` for instance, has seen enough. Python would complain once more at its exit.
+        # The reader, such as `head`, has closed the pipe. Python would report it once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

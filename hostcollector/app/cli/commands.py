@@ -1,18 +1,42 @@
-"""One function per command: the parsed flags in, the exit status out."""
+"""The commands, one function each: parsed flags in, exit status out."""
 
 import argparse
+import os
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hostcollector.app.cli.by_hand import running_daemon, settings_by_hand
-from hostcollector.app.cli.checking import look_at_files
-from hostcollector.app.cli.complaints import WRONG_USE, complain
-from hostcollector.app.cli.flags import settings_loader
-from hostcollector.app.cli.running import safe_for_terminal
+from hostcollector.app.cli.flags import overrides, settings_loader
+from hostcollector.app.cli.running import (
+    DaemonSilentError,
+    NotRunningError,
+    RunningDaemon,
+    daemon_at,
+    safe_for_terminal,
+)
+from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogLevel
-from hostcollector.config.settings import Settings
+from hostcollector.base.wording import one_line
+from hostcollector.config import named_files
+from hostcollector.config.reader import changed
+from hostcollector.config.settings import PathSettings, Settings, read_settings
+from hostcollector.devices import gpu_map
+from hostcollector.guests import tenant_map
 from hostcollector.outputs.metrics_table import TableFormat, render
+from hostcollector.sources import NAMES
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+DEPLOYED = Path("/etc/hostcollector/hostcollector.yml")
+"""The configuration of the service, which the Ansible role and the package install."""
+
+
+def complain(first: str, *rest: str) -> None:
+    """Write a sentence and its details to standard error."""
+    print(f"hostcollector: {one_line(first)}", *map(one_line, rest), sep="\n", file=sys.stderr, flush=True)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -81,11 +105,11 @@ def diagnose(options: argparse.Namespace) -> int:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """Read the configuration and every file that it names; all that is wrong is said at once."""
+    """Read the configuration and every file that it names; report all problems at once."""
     web_config: Path | None = vars(options).get("web.config_file")
     if options.file is None and web_config is None:
         options.wrong_use("FILE or --web.config.file=PATH is needed")
-    valid, errors = look_at_files(options.file, web_config)
+    valid, errors = _checked_files(options.file, web_config)
     for error in errors:
         complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
     print(*(f"{file}: valid" for file in valid), sep="\n", end="\n" if valid else "", flush=True)
@@ -107,27 +131,122 @@ def config(options: argparse.Namespace) -> int:
 
 
 def top(options: argparse.Namespace) -> int:
-    """Show the live table, of a running collector's page or of collections made here."""
+    """Show the live table, from a running collector's page or from collections made here."""
     from hostcollector.outputs.top.page import page_of, read_from
     from hostcollector.outputs.top.watching import run, watch
 
-    wanted = {
+    selection = {
         "tenant": options.tenant,
         "sort": options.sort,
         "once": options.once,
         "interval": options.interval,
     }
     if options.url is not None:
-        return run(options.url, **wanted)
+        return run(options.url, **selection)
     settings = settings_by_hand(options)
     daemon = running_daemon(options, settings)
     host = socket.gethostname()
     if daemon is not None:
-        return watch(lambda: read_from(daemon.read), host=host, **wanted)
+        return watch(lambda: read_from(daemon.read), host=host, **selection)
     from hostcollector.app import collecting as app
     from hostcollector.base import log
 
-    # Lines on standard error would tear the table, which says itself what is down.
+    # Log lines on standard error would tear the table, which shows itself what is down.
     log.configure(LogLevel.ERROR, settings.log.format)
     with app.collecting(settings) as collect_one:
-        return watch(lambda: page_of(collect_one()), host=host, **wanted)
+        return watch(lambda: page_of(collect_one()), host=host, **selection)
+
+
+def settings_by_hand(options: argparse.Namespace) -> Settings:
+    """Return the settings from flags and configuration file; by default the deployed file.
+
+    Raises `ConfigError`.
+    """
+    path: Path | None = vars(options).get("config.file")
+    if path is None and DEPLOYED.exists():
+        if os.access(DEPLOYED, os.R_OK):
+            path = DEPLOYED
+            complain(f"with {DEPLOYED}")
+        else:
+            complain(f"without {DEPLOYED}, which this account may not read: the defaults apply")
+    return changed(read_settings(path, [source.name for source in NAMES]), overrides(options))
+
+
+def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDaemon | None:
+    """Return the daemon to read, or None to collect here; standard error says which.
+
+    Raises `DaemonSilentError` when a daemon listens but does not answer.
+    """
+    if why := _own(options, settings):
+        complain(f"collecting here: {why}")
+        return None
+    try:
+        daemon = daemon_at(settings.paths.runtime_directory, settings.collection.budget_seconds)
+        state = daemon.state()
+    except NotRunningError as error:
+        complain(f"collecting here: {error}")
+        return None
+    except DaemonSilentError as error:
+        raise DaemonSilentError(f"{error}; --own collects here instead") from error
+    complain(f"reading the running daemon {state.version}, process {state.pid}; --own collects here instead")
+    return daemon
+
+
+def _own(options: argparse.Namespace, settings: Settings) -> str:
+    """Return why the running daemon cannot be read for this command; empty if it can."""
+    path: Path | None = vars(options).get("config.file")
+    if options.own:
+        return "--own"
+    if any(key.startswith(("libvirt.", "sources.")) for key in overrides(options)):
+        return "flags select what to collect"
+    default = PathSettings().runtime_directory
+    if path is not None and path.absolute() != DEPLOYED and settings.paths.runtime_directory == default:
+        return f"{path} is not the service's configuration"
+    return ""
+
+
+def _checked_files(file: Path | None, web_config: Path | None) -> tuple[list[Path], list[ConfigError]]:
+    """Return the files that are valid, and the errors of those that are not.
+
+    `web_config` replaces the one that the configuration `file` names.
+    """
+    valid: list[Path] = []
+    errors: list[ConfigError] = []
+    problems: dict[Path, str] = {}
+    settings = Settings()
+    if file is not None:
+        try:
+            settings = read_settings(file, [source.name for source in NAMES])
+        except ConfigError as error:
+            errors.append(error)
+        else:
+            problems = named_files.problems(settings, file)
+            if problems:
+                errors.append(ConfigError(str(file), [*problems.values()]))
+            else:
+                valid.append(file)
+    for path, read in _named(settings, web_config):
+        if path in problems:
+            continue
+        try:
+            read(path)
+        except ConfigError as error:
+            errors.append(error)
+        else:
+            valid.append(path)
+    return valid, errors
+
+
+def _named(settings: Settings, web_config: Path | None) -> Iterator[tuple[Path, Callable[[Path], object]]]:
+    if web_config := web_config or settings.web.config_path:
+        yield web_config, _check_web_config
+    if settings.tenancy.map_file is not None:
+        yield Path(settings.tenancy.map_file), tenant_map.read
+    if settings.redfish.gpu_map_file is not None:
+        yield Path(settings.redfish.gpu_map_file), gpu_map.read
+
+
+def _check_web_config(path: Path) -> None:
+    from hostcollector.web.access import read_access_rules
+
+    read_access_rules(path).close()

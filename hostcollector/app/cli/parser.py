@@ -1,4 +1,4 @@
-"""All commands and their flags, and the help that teaches them."""
+"""The commands with their flags and help texts."""
 
 import argparse
 import math
@@ -10,12 +10,15 @@ from hostcollector import __version__
 from hostcollector.app.cli import commands
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.outputs.metrics_table import TableFormat
+from hostcollector.outputs.top.guests import SORTS
 
-_DESCRIPTION = "Shows a hypervisor's QEMU guests from the outside, by tenant: to Prometheus, and to you."
+_DESCRIPTION = (
+    "Shows a hypervisor's QEMU guests from the outside, by tenant, to Prometheus and in the terminal."
+)
 _EPILOG = """\
 Without a command, hostcollector serves. Every flag has a default; no configuration file is needed.
 collect, diagnose and top read the daemon that runs on this machine, and take its configuration
-(/etc/hostcollector/hostcollector.yml) where they have to collect themselves.
+(/etc/hostcollector/hostcollector.yml) if they collect themselves.
 `hostcollector COMMAND --help` says more.
 
 examples:
@@ -24,21 +27,15 @@ examples:
   hostcollector serve --config.file=/etc/hostcollector/hostcollector.yml
   hostcollector serve --no-collector.cgroup          without one of the sources
   hostcollector collect | grep libvirt_domain_vcpu   one page to standard output
-  hostcollector diagnose                             what can be read here, and what to do about the rest
+  hostcollector diagnose                             what can and cannot be read here, and how to fix it
   hostcollector top --tenant=acme                    a live table of a tenant's guests
 
 exit status:
-  0    it went well
-  1    libvirt or a source could not be read, the port is in use, or the like
+  0    success
+  1    libvirt or a source could not be read, the port is in use, or a similar failure
   2    wrong flags or configuration; every problem is listed
   130  interrupted from the keyboard
 """
-
-SORTS = (
-    *("tenant", "guest", "state", "cpu", "share", "delay", "memory", "used"),
-    *("read", "write", "reads", "writes", "receive", "transmit", "blocked"),
-)
-"""The columns that `top` sorts by: its own `SORTS`, which to import would cost every command rich."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class _Command:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; what it returns has the command's function as `run`."""
+    """Return the parser of all commands; its namespace has the command's function as `run`."""
     parser = argparse.ArgumentParser(
         prog="hostcollector",
         usage="hostcollector [FLAGS] [COMMAND] [FLAGS]",
@@ -65,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_common_flags(parser)
     for command in _COMMANDS:
         about = command.summary[0].upper() + command.summary[1:] + "."
-        # In full only: a flag that is abbreviated today is ambiguous tomorrow.
+        # No abbreviations: a new flag could make one ambiguous.
         subparser = subparsers.add_parser(
             command.name, help=command.summary, description=about, allow_abbrev=False
         )
@@ -155,7 +152,7 @@ _COMMANDS = (
     _Command(
         "diagnose",
         commands.diagnose,
-        "say what can be read here, what cannot, and what to do about it",
+        "show what can and cannot be read here, and how to fix it",
         add_flags_by_hand,
     ),
     _Command(

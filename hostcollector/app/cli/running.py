@@ -1,4 +1,4 @@
-"""The running daemon, read over its own socket: a command by hand then asks nothing of libvirt itself."""
+"""Reads the running daemon over its unix socket, so that a command by hand needs no calls to libvirt."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from hostcollector.base.wording import one_line
 from hostcollector.config.settings import SOCKET_NAME
 
 PATIENCE_SECONDS = 15.0
-"""How long the daemon may be silent beyond the budget of a collection."""
+"""Time for an answer beyond the budget of a collection."""
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of an answer; a page of 200,000 series has a tenth of it."""
@@ -25,7 +25,7 @@ class NotRunningError(HostcollectorError):
 
 
 class DaemonSilentError(HostcollectorError):
-    """A daemon runs and gives no answer that can be used."""
+    """A daemon runs but gives no valid answer."""
 
 
 class _Connection(HTTPConnection):
@@ -43,8 +43,8 @@ class _Connection(HTTPConnection):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What the daemon says of itself; `healthy` is whether libvirt answered and no source failed."""
+class DaemonState:
+    """The daemon's ``/status.json``; `healthy` is whether libvirt answered and no source failed."""
 
     version: str
     pid: int
@@ -59,20 +59,20 @@ class RunningDaemon:
     path: Path
     timeout: float
 
-    def state(self) -> State:
-        """Return what it says of itself. Raises `NotRunningError` and `DaemonSilentError`."""
-        told: Any = None
+    def state(self) -> DaemonState:
+        """Return its state. Raises `NotRunningError` and `DaemonSilentError`."""
+        status: Any = None
         with suppress(ValueError, RecursionError):
-            told = json.loads(self.read("/status.json"))
-        match told:
+            status = json.loads(self.read("/status.json"))
+        match status:
             case {
                 "version": str(version),
                 "pid": int(pid),
                 "libvirt_up": bool(libvirt_up),
                 "healthy": bool(healthy),
             }:
-                return State(one_line(version), pid, libvirt_up, healthy)
-        raise DaemonSilentError(f"what answers at {self.path} is not a hostcollector")
+                return DaemonState(one_line(version), pid, libvirt_up, healthy)
+        raise DaemonSilentError(f"the program at {self.path} is not a hostcollector")
 
     def read(self, page: str) -> str:
         """Return the text of a page. Raises `NotRunningError` and `DaemonSilentError`."""
@@ -99,7 +99,7 @@ class RunningDaemon:
 
 
 def safe_for_terminal(text: str) -> str:
-    """Return a page without what could move the cursor: the daemon's account is not root's."""
+    """Return a page without control characters: the daemon's account is less trusted than root."""
     return "\n".join(map(one_line, text.split("\n")))
 
 

@@ -1,4 +1,4 @@
-"""One line per GPU for `diagnose`: what it is, whose, which sources see it, what is missing and the cure."""
+"""One line per GPU for `diagnose`: model, owner, the sources that see it, what is missing and the fix."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from hostcollector.catalogue import bmc, gpu, pci
 from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.pci import Mode
 
-_BMC_ONLY = "its power, temperature and ECC errors are known to the BMC only"
+_BMC_ONLY = "only the BMC knows its power, temperature and ECC errors"
 _NEEDS_BMC = f"{_BMC_ONLY}: set redfish.url"
-_NEEDS_ANSWER = f"{_BMC_ONLY}, which does not answer: see what the source redfish says"
-_NEEDS_NAME = f"{_BMC_ONLY}, and which one it is there is not known: say it in redfish.gpu_map_file"
-_NEEDS_RESET = f"{_BMC_ONLY}, which gets no answer from it: it may need a reset"
-_NEEDS_NVML = "NVIDIA's driver does not tell of it: see what the source nvml says"
+_NEEDS_ANSWER = f"{_BMC_ONLY}, and the BMC does not answer: see the notes of the source redfish"
+_NEEDS_NAME = f"{_BMC_ONLY}, and its name there is unknown: set it in redfish.gpu_map_file"
+_NEEDS_RESET = f"{_BMC_ONLY}, and the BMC gets no answer from the GPU: it may need a reset"
+_NEEDS_NVML = "NVIDIA's driver does not report it: see the notes of the source nvml"
 _NO_AER = "no PCIe error counters: the firmware keeps error handling to itself (no native AER)"
 
 
@@ -38,7 +38,7 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     for labels, value, _ in _described(series, gpu.OBSERVABLE):
         if value:
             seen_by.setdefault(labels["gpu"], []).append(labels["source"])
-    bmc_tells = _bmc(series)
+    bmc_reason = _bmc(series)
     drivers, counted = {}, set()
     for labels, _, _ in _described(series, pci.INFO):
         drivers[labels["pci_address"]] = labels["driver"]
@@ -48,7 +48,7 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     for labels, _, owner in _described(series, gpu.INFO):
         name, mode = labels["gpu"], labels["mode"]
         sources = tuple(sorted(seen_by.get(name, ())))
-        cures = [*_lacking(labels["vendor"], mode, sources, bmc_tells(name))]
+        cures = [*_lacking(labels["vendor"], mode, sources, bmc_reason(name))]
         if name in drivers and name not in counted:
             cures.append(_NO_AER)
         found.append(
@@ -70,22 +70,22 @@ def written(lines: list[GpuLine]) -> Iterator[str]:
     for line in lines:
         driver = f", driver {line.driver}" if line.driver else ""
         owner = line.owner or "no guest"
-        sources = ", ".join(line.seen_by) or "nobody"
+        sources = ", ".join(line.seen_by) or "no source"
         yield one_line(f"  {line.name}  {line.model} ({line.mode}{driver})  {owner}  seen by {sources}")
         for cure in line.cures:
             yield f"    - {cure}"
 
 
-def _lacking(vendor: str, mode: str, sources: tuple[str, ...], of_bmc: str) -> Iterator[str]:
+def _lacking(vendor: str, mode: str, sources: tuple[str, ...], reason: str) -> Iterator[str]:
     if mode == Mode.PASSTHROUGH:
         if "redfish" not in sources:
-            yield of_bmc
+            yield reason
     elif vendor == "NVIDIA" and "nvml" not in sources:
         yield _NEEDS_NVML
 
 
 def _bmc(series: Mapping[Metric, Mapping[tuple[str, ...], object]]) -> Callable[[str], str]:
-    """Return what says why the BMC does not tell of a GPU, and what to do about that."""
+    """Return a function from a GPU to the reason why the BMC does not report it, with the fix."""
     up = series.get(bmc.REDFISH_UP, {}).get(())
     known = {labels["pci_address"] for labels, _, _ in _described(series, bmc.GPU_INFO)}
 

@@ -1,4 +1,4 @@
-"""One collection's reports as plain text for the person who wants to know what this host lets us read."""
+"""The report of `diagnose` as plain text: libvirt, sources, GPUs, networks, guests by tenant."""
 
 from collections.abc import Iterable, Iterator
 
@@ -21,7 +21,7 @@ def healthy(snapshot: Snapshot) -> bool:
 
 
 def lines(snapshot: Snapshot) -> Iterator[str]:
-    """Yield the report: libvirt, each source with what it lacks and the cure, guests by tenant."""
+    """Yield the report: libvirt, each source with what is missing and the fix, guests by tenant."""
     gist = overview(snapshot)
     yield f"libvirt at {one_line(snapshot.facts.get('libvirt_uri', ''))} {_libvirt(gist)}"
     yield ""

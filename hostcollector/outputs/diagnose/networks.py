@@ -1,6 +1,6 @@
-"""What a page says of the networks behind the host, as lines for `diagnose`: what was reached, with what.
+"""The lines of `diagnose` about networks: databases, controllers and RDMA ports that were reached.
 
-What could not be reached stands with its source, with the cause and the cure.
+An unreachable one is reported by its source, with cause and fix.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _STATES = {1.0: "down", 2.0: "initialising", 3.0: "armed", 4.0: "active", 5.0: "
 
 
 def network_lines(snapshot: Snapshot) -> Iterator[str]:
-    """Yield a line for each database, controller and RDMA port that the page tells of."""
+    """Yield a line for each database, controller and RDMA port on the page."""
     page = _Page(snapshot)
     yield from map(one_line, (*_switch(page), *_ovn(page), *_ndfc(page), *_ufm(page), *_ports(page)))
 
@@ -36,9 +36,9 @@ class _Page:
         return float(value) if isinstance(value, (int, float)) else None
 
     def age(self, metric: Metric) -> str:
-        """Return how old something is, in words."""
+        """Return the age of data, as the end of a sentence."""
         seconds = self.number(metric)
-        return "" if seconds is None else f", heard of {duration(seconds)} ago"
+        return "" if seconds is None else f", updated {duration(seconds)} ago"
 
 
 def _switch(page: _Page) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _ufm(page: _Page) -> Iterator[str]:
     at = vf.PKEY_INFO.label_names.index("port_guid")
     members = {labels[at] for labels in page.series(vf.PKEY_INFO)}
     if members:
-        yield f"InfiniBand partitions are known of {counted(len(members), 'VF')} of guests"
+        yield f"InfiniBand partitions are known for {counted(len(members), 'VF')} of guests"
 
 
 def _ports(page: _Page) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""What the kernel says of links, decoded once more by pyroute2: `diagnose` tells where the two differ.
+"""The kernel's link messages, decoded a second time by pyroute2; `diagnose` shows where the two differ.
 
-The page is made with a decoder of our own, for its cost and for lists of VFs that no general one can read.
-On a host with cards that nobody has tried it on, this says whether to believe it. Both decode the same bytes.
+The collector has its own decoder, for speed and for lists of VFs that a general one cannot read. This checks
+it on hosts with untested cards. Both decode the same bytes.
 """
 
 import time
@@ -21,10 +21,10 @@ from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.netlink.vf_list import ListedVf, parse
 
 SECONDS = 5.0
-"""How long the kernel may take for an answer."""
+"""Time for an answer of the kernel."""
 
 MOST_VFS = 195
-"""VFs that fit into a list with InfiniBand GUIDs before its length wraps and pyroute2 loses its place."""
+"""VFs in a list with InfiniBand GUIDs: with more its length wraps, and pyroute2 cannot decode it."""
 
 _KINDS = (
     *("RX_PACKETS", "TX_PACKETS", "RX_BYTES", "TX_BYTES"),
@@ -36,7 +36,7 @@ Opinion = Mapping[str, object]
 
 
 def second_opinion(root: Path, route: RouteSocket) -> Iterator[str]:
-    """Yield what pyroute2 thinks of the links of this host, whose sysfs lies below `root`. Closes `route`."""
+    """Yield the comparison with pyroute2 for this host's links; sysfs is below `root`. Closes `route`."""
     try:
         yield _verdict("the counters of links", link_differences(route.statistics(_deadline())))
         yield from on_vfs(root, route)
@@ -58,7 +58,7 @@ def on_vfs(root: Path, route: RouteSocket) -> Iterator[str]:
 
 
 def link_differences(messages: Iterable[bytes]) -> Iterator[str | None]:
-    """Yield for each link how pyroute2 reads its counters otherwise, None where both agree."""
+    """Yield for each link how pyroute2 decodes its counters differently, None where both agree."""
     for message in messages:
         ours = link_counters(message)
         decoded = _decoded(ifstatsmsg, message)
@@ -69,7 +69,7 @@ def link_differences(messages: Iterable[bytes]) -> Iterator[str | None]:
 
 
 def vf_differences(message: bytes) -> Iterator[str | None]:
-    """Yield for each VF of a link message how pyroute2 reads it otherwise, None where both agree."""
+    """Yield for each VF of a link message how pyroute2 decodes it differently, None where both agree."""
     ours = {number: _our_opinion(vf) for number, vf in parse(message).vfs.items()}
     listed = _decoded(ifinfmsg, message).get_attr("IFLA_VFINFO_LIST")
     theirs = dict(map(_their_opinion, listed.get_attrs("IFLA_VF_INFO") if listed else ()))
@@ -98,7 +98,7 @@ def _decoded(kind: Any, message: bytes) -> Any:
 
 
 def _difference(subject: str, ours: Opinion, theirs: Opinion) -> str | None:
-    """Return what both speak of and see differently, or that one side alone knows the subject."""
+    """Return the fields that both decode, but differently, or that only one side finds the subject."""
     if bool(ours) != bool(theirs):
         finder, other = ("us", "pyroute2") if ours else ("pyroute2", "us")
         return f"{subject} is found by {finder} and not by {other}"
@@ -110,20 +110,20 @@ def _difference(subject: str, ours: Opinion, theirs: Opinion) -> str | None:
 
 
 def _our_opinion(vf: ListedVf) -> Opinion:
-    told = {"mac": vf.mac, "vlan": vf.vlan, "qos": vf.qos, "link_state": vf.link_state}
+    fields = {"mac": vf.mac, "vlan": vf.vlan, "qos": vf.qos, "link_state": vf.link_state}
     switches = {"spoof_check": vf.spoof_check, "trust": vf.trust}
-    said = {**told, **switches, **(vf.statistics or {})}
-    return {name: value for name, value in said.items() if value is not None}
+    known = {**fields, **switches, **(vf.statistics or {})}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _their_opinion(vf: Any) -> tuple[int, Opinion]:
     mac, vlan = vf.get_attr("IFLA_VF_MAC"), vf.get_attr("IFLA_VF_VLAN")
-    said: dict[str, object] = {"mac": mac["mac"], "vlan": vlan["vlan"], "qos": vlan["qos"]}
-    said["link_state"] = vf.get_attr("IFLA_VF_LINK_STATE")["link_state"]
+    fields: dict[str, object] = {"mac": mac["mac"], "vlan": vlan["vlan"], "qos": vlan["qos"]}
+    fields["link_state"] = vf.get_attr("IFLA_VF_LINK_STATE")["link_state"]
     for name, attribute in (("spoof_check", "SPOOFCHK"), ("trust", "TRUST")):
         switch = vf.get_attr(f"IFLA_VF_{attribute}")
-        said[name] = bool(switch[attribute.lower()]) if switch else None
+        fields[name] = bool(switch[attribute.lower()]) if switch else None
     statistics = vf.get_attr("IFLA_VF_STATS")
     for attribute, value in statistics["attrs"] if statistics else ():
-        said[_STATISTICS.get(attribute, attribute)] = value
-    return mac["vf"], said
+        fields[_STATISTICS.get(attribute, attribute)] = value
+    return mac["vf"], fields

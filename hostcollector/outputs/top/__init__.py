@@ -1,5 +1,5 @@
-"""The live table for the engineer on the hypervisor: guests, what they use, who is in trouble.
+"""The live table of `hostcollector top`: guests, their use of resources, and which are in trouble.
 
-It reads pages, from a running collector's address or from collections made in the same process, and knows
-nothing of where their numbers come from. Rates are differences between two pages.
+It is made from pages: those of a running collector, or collections in the same process. Rates are differences
+between two pages.
 """

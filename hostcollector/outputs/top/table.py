@@ -1,4 +1,4 @@
-"""Draws pages: a header, one line per guest, the totals. Whatever a page says is text and never markup."""
+"""Draws the table: a header, one line per guest, the totals. Text of a page is never taken as markup."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from rich.text import Text
 from hostcollector.base.wording import counted, duration, one_line
 from hostcollector.catalogue import collection
 from hostcollector.outputs.overview import TROUBLE
-from hostcollector.outputs.top.columns import ABSENT, NUMBERS, Column
-from hostcollector.outputs.top.guests import GuestRow
+from hostcollector.outputs.top.guests import ABSENT, NUMBERS, Column, GuestRow
 from hostcollector.outputs.top.page import Page
 
 WIDE = 130
@@ -21,40 +20,40 @@ ALARM, WARNING, FINE = "bold red", "yellow", "green"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What is to be drawn: of all guests those that were `wanted`, in order, and of them what has room."""
+class Screen:
+    """What is drawn: all guests, the `selected` ones in order, and those for which there is room."""
 
     host: str
     page: Page
-    everyone: Sequence[GuestRow]
-    wanted: Sequence[GuestRow]
+    guests: Sequence[GuestRow]
+    selected: Sequence[GuestRow]
     shown: Sequence[GuestRow]
     sort: str
     tenant: str | None = None
 
 
-def drawn(view: View, width: int) -> RenderableType:
+def drawn(screen: Screen, width: int) -> RenderableType:
     """Return the screen for a terminal of `width` characters."""
-    parts: list[RenderableType] = [_headline(view), _collector(view.page), _table(view, width)]
-    if hidden := len(view.wanted) - len(view.shown):
+    parts: list[RenderableType] = [_headline(screen), _collector(screen.page), _table(screen, width)]
+    if hidden := len(screen.selected) - len(screen.shown):
         parts.append(Text(f"and {counted(hidden, 'guest')} more", style="dim"))
     return Group(*parts)
 
 
-def _headline(view: View) -> Text:
-    up = view.page.of(collection.LIBVIRT_UP).get(())
-    tenants = {row.tenant for row in view.everyone if row.tenant}
-    blocked = sum(row.blocked for row in view.everyone)
+def _headline(screen: Screen) -> Text:
+    up = screen.page.of(collection.LIBVIRT_UP).get(())
+    tenants = {row.tenant for row in screen.guests if row.tenant}
+    blocked = sum(row.blocked for row in screen.guests)
     text = Text.assemble(
-        (one_line(view.host), "bold"),
+        (one_line(screen.host), "bold"),
         "   libvirt ",
         ("up", FINE) if up == 1 else ("down", ALARM),
-        f"   {counted(len(view.everyone), 'guest')} of {counted(len(tenants), 'tenant')}",
+        f"   {counted(len(screen.guests), 'guest')} of {counted(len(tenants), 'tenant')}",
     )
     if blocked:
         text.append(f"   {blocked} blocked", ALARM)
-    if view.tenant is not None:
-        text.append(f"   only tenant {one_line(view.tenant) or '(none)'}", "dim")
+    if screen.tenant is not None:
+        text.append(f"   only tenant {one_line(screen.tenant) or '(none)'}", "dim")
     return text
 
 
@@ -72,22 +71,22 @@ def _collector(page: Page) -> Text:
     return text
 
 
-def _table(view: View, width: int) -> Table:
+def _table(screen: Screen, width: int) -> Table:
     table = Table(box=None, show_footer=True, pad_edge=False, header_style="bold", footer_style="bold")
     table.padding = (0, 1, 0, int(width >= WIDE))
     for name, least, most in (("tenant", 6, 32), ("guest", 8, 40), ("state", 7, 48)):
-        footer = {"tenant": "total", "guest": counted(len(view.wanted), "guest")}.get(name, "")
+        footer = {"tenant": "total", "guest": counted(len(screen.selected), "guest")}.get(name, "")
         table.add_column(
-            _title(name, name, view.sort),
+            _title(name, name, screen.sort),
             Text(footer),
             min_width=least,
             max_width=most,
         )
-    columns = [column for column in NUMBERS if width >= WIDE or not column.wide or column.name == view.sort]
+    columns = [column for column in NUMBERS if width >= WIDE or not column.wide or column.name == screen.sort]
     for column in columns:
-        title, foot = _title(column.name, column.title, view.sort), Text(column.foot(view.wanted))
+        title, foot = _title(column.name, column.title, screen.sort), Text(column.foot(screen.selected))
         table.add_column(title, foot, justify="right", no_wrap=True, min_width=5)
-    for row in view.shown:
+    for row in screen.shown:
         table.add_row(*_cells(row, columns), style=_style(row))
     return table
 
@@ -105,7 +104,7 @@ def _cells(row: GuestRow, columns: Iterable[Column]) -> Iterator[Text]:
 
 
 def condition(row: GuestRow) -> str:
-    """Return the guest's state in words: for how long it has been blocked, why it is not running."""
+    """Return the guest's state in words: how long it has been blocked, why it is not running."""
     state = row.state or ABSENT
     if row.state not in {"", "running"} and row.reason not in {"", "unknown"}:
         state = f"{state} ({row.reason})"

@@ -1,4 +1,4 @@
-"""The loop around the table: reads pages, draws them, goes on when there is none to be had."""
+"""The loop of `top`: reads pages, draws them, and retries when one cannot be read."""
 
 import os
 import socket
@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlsplit
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,10 +18,9 @@ from rich.text import Text
 
 from hostcollector.base.wording import duration, one_line
 from hostcollector.catalogue import collection
-from hostcollector.outputs.top.columns import ordered
-from hostcollector.outputs.top.guests import GuestRow, rows
-from hostcollector.outputs.top.page import Page, PageUnreadableError, fetch
-from hostcollector.outputs.top.table import ALARM, View, drawn
+from hostcollector.outputs.top.guests import GuestRow, ordered, rows
+from hostcollector.outputs.top.page import Page, PageUnreadableError, parse
+from hostcollector.outputs.top.table import ALARM, Screen, drawn
 
 ReadPage = Callable[[], Page]
 Sleep = Callable[[float], None]
@@ -33,9 +35,9 @@ _FRAME = 9
 def run(url: str, *, tenant: str | None, sort: str, once: bool, interval: float) -> int:
     """Show the table of the collector at `url` until Ctrl-C, or `once`. Returns the exit status.
 
-    `tenant` shows that tenant's guests only (the empty text: those of nobody); `sort` is one of `SORTS`;
-    `interval` is the pause between two readings in seconds. Once, an address that gives no page is one
-    sentence on standard error and status 1; live, it is said on the screen and tried again.
+    `tenant` shows that tenant's guests only (the empty text: guests without a tenant); `sort` is one of
+    `SORTS`; `interval` is the pause between two readings in seconds. With `once`, an address without a page
+    is one sentence on standard error and status 1; live, it is shown on the screen and tried again.
     """
     return watch(
         partial(fetch, url),
@@ -58,7 +60,7 @@ def watch(
     console: Console | None = None,
     sleep: Sleep = time.sleep,
 ) -> int:
-    """Show the table of whatever `read` gives, which raises `PageUnreadableError`; otherwise like `run`."""
+    """Like `run`, with the pages that `read` returns; it raises `PageUnreadableError`."""
     show = _Show(host=host, tenant=tenant, sort=sort, console=console or _console())
     try:
         if once:
@@ -87,7 +89,7 @@ def _host(url: str) -> str:
 
 
 def _once(read: ReadPage, show: "_Show", sleep: Sleep) -> None:
-    """Draw the difference of two collections; a collector that is asked again too soon repeats itself."""
+    """Draw the difference of two collections; a collector that is read again too soon repeats its page."""
     show.take(read())
     for _ in range(_REPEATS):
         sleep(ONCE_SECONDS)
@@ -110,7 +112,7 @@ def _live(read: ReadPage, show: "_Show", interval: float, sleep: Sleep) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Show:
-    """The pages of which the difference is shown, and how."""
+    """The two pages whose difference is shown, and how."""
 
     host: str
     tenant: str | None
@@ -120,7 +122,7 @@ class _Show:
     current: Page | None = None
 
     def take(self, page: Page) -> bool:
-        """Take a page; returns whether it is of a new collection, which there is a difference to show of."""
+        """Take a page; return whether it is from a new collection."""
         news = self.current is None or not _same_collection(self.current, page)
         if news:
             self.previous = self.current
@@ -128,7 +130,7 @@ class _Show:
         return news
 
     def screen(self, *, room: int | None, trouble: str = "") -> RenderableType:
-        """Return the screen with as many guests as there is `room` for, and the trouble in reading them."""
+        """Return the screen with `room` for so many guests, and the `trouble` in reading the page."""
         parts: list[RenderableType] = []
         if self.current is not None:
             parts.append(drawn(self._view(self.previous, self.current, room), self.console.width))
@@ -136,27 +138,67 @@ class _Show:
             parts.append(Text(one_line(trouble), style=ALARM))
         return Group(*parts)
 
-    def _view(self, previous: Page | None, current: Page, room: int | None) -> View:
-        everyone = rows(previous, current)
-        wanted = ordered((row for row in everyone if self.tenant in {None, row.tenant}), self.sort)
-        shown = wanted if room is None else _first(wanted, max(room, 1))
-        return View(
+    def _view(self, previous: Page | None, current: Page, room: int | None) -> Screen:
+        guests = rows(previous, current)
+        selected = ordered((row for row in guests if self.tenant in {None, row.tenant}), self.sort)
+        shown = selected if room is None else _first(selected, max(room, 1))
+        return Screen(
             host=self.host,
             page=current,
-            everyone=everyone,
-            wanted=wanted,
+            guests=guests,
+            selected=selected,
             shown=shown,
             sort=self.sort,
             tenant=self.tenant,
         )
 
 
-def _first(wanted: list[GuestRow], room: int) -> list[GuestRow]:
-    """Return what of `wanted` has room; blocked guests are always among it, below the others if need be."""
-    blocked = [row for row in wanted[room:] if row.blocked][:room]
-    return wanted[: room - len(blocked)] + blocked
+def _first(selected: list[GuestRow], room: int) -> list[GuestRow]:
+    """Return `room` of the guests; blocked ones are always among them, below the others if necessary."""
+    blocked = [row for row in selected[room:] if row.blocked][:room]
+    return selected[: room - len(blocked)] + blocked
 
 
 def _same_collection(one: Page, other: Page) -> bool:
     times = one.of(collection.SOURCE_LAST_SUCCESS)
     return bool(times) and times == other.of(collection.SOURCE_LAST_SUCCESS)
+
+
+def fetch(url: str, timeout: float = 10.0) -> Page:
+    """Read a collector's page within `timeout` seconds. ``/metrics`` may be left out of the address.
+
+    Raises `PageUnreadableError`.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise PageUnreadableError(url, "an address begins with http:// or https:// and a host")
+        address = urlunsplit(parts._replace(path=parts.path.rstrip("/") or "/metrics"))
+        page = parse(_body(address, timeout), time.time())
+    except HTTPError as error:
+        error.close()  # the error holds the connection
+        raise PageUnreadableError(url, f"the answer is {error.code} {error.reason}") from error
+    except URLError as error:
+        raise PageUnreadableError(url, _cause(error.reason)) from error
+    except (OSError, HTTPException) as error:
+        raise PageUnreadableError(url, _cause(error)) from error
+    except (ValueError, IndexError) as error:
+        raise PageUnreadableError(url, f"the answer is not a metrics page ({error})") from error
+    if collection.LIBVIRT_UP not in page.series:
+        raise PageUnreadableError(url, "the answer is not from a hostcollector")
+    return page
+
+
+def _body(address: str, timeout: float) -> str:
+    # The collector is on this host or near it: proxies of the environment are ignored.
+    opener = build_opener(ProxyHandler({}))
+    request = Request(address, headers={"Accept": "text/plain;version=0.0.4"})  # noqa: S310 - http(s), checked
+    with opener.open(request, timeout=timeout) as response:
+        body: bytes = response.read()
+    return body.decode()
+
+
+def _cause(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -11,7 +11,7 @@ from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
-from hostcollector.app.cli import by_hand, main
+from hostcollector.app.cli import commands, main
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, RunningDaemon
 from hostcollector.config.settings import SOCKET_NAME
@@ -54,7 +54,7 @@ class _Pages(BaseHTTPRequestHandler):
 @pytest.fixture
 def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the place of the deployed configuration, which does not exist yet."""
-    monkeypatch.setattr(by_hand, "DEPLOYED", tmp_path / "hostcollector.yml")
+    monkeypatch.setattr(commands, "DEPLOYED", tmp_path / "hostcollector.yml")
     return tmp_path / "hostcollector.yml"
 
 
@@ -123,7 +123,7 @@ def test_a_daemon_that_was_taken_over_moves_no_cursor(
 def daemon_for(*arguments: str) -> RunningDaemon | None:
     """Return the daemon that a command line is answered by, None where it collects itself."""
     options = make_parser().parse_args(arguments)
-    return by_hand.running_daemon(options, by_hand.settings_by_hand(options))
+    return commands.running_daemon(options, commands.settings_by_hand(options))
 
 
 @pytest.mark.parametrize(

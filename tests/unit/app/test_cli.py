@@ -10,7 +10,6 @@ import pytest
 
 from hostcollector import __version__
 from hostcollector.app.cli import main
-from hostcollector.app.cli import parser as flags
 from hostcollector.app.cli.flags import settings_loader
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
@@ -19,7 +18,6 @@ from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
 from hostcollector.config.settings import NdfcSettings, Settings
-from hostcollector.outputs.top.columns import SORTS
 from hostcollector.sources import NAMES
 
 
@@ -256,11 +254,6 @@ def test_metrics_prints_the_catalogue(capsys: pytest.CaptureFixture[str]) -> Non
     assert "libvirt_domain_vcpu_time_seconds_total{" in capsys.readouterr().out
     assert main(["metrics", "--format=json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "libvirt_domain_info"
-
-
-def test_top_sorts_by_the_columns_that_it_has() -> None:
-    """The columns that the flag knows are those of the table."""
-    assert flags.SORTS == SORTS
 
 
 def test_every_source_has_its_pair_of_flags() -> None:

@@ -44,12 +44,12 @@ def test_lines(tmp_path: Path) -> None:
     """Each GPU has its address, driver and owner, who sees it, and what to do about what is missing."""
     assert list(written(gpu_lines(page(tmp_path)))) == [
         f"  {GPU}  NVIDIA 0x2330 (passthrough, driver vfio-pci)  guest train of acme  seen by vfio",
-        "    - its power, temperature and ECC errors are known to the BMC only: set redfish.url",
+        "    - only the BMC knows its power, temperature and ECC errors: set redfish.url",
         f"  {FREE}  NVIDIA 0x2330 (passthrough, driver vfio-pci)  no guest  seen by vfio",
-        "    - its power, temperature and ECC errors are known to the BMC only: set redfish.url",
+        "    - only the BMC knows its power, temperature and ECC errors: set redfish.url",
         "    - no PCIe error counters: the firmware keeps error handling to itself (no native AER)",
         f"  {OURS}  NVIDIA 0x2330 (host, driver nvidia)  no guest  seen by vfio",
-        "    - NVIDIA's driver does not tell of it: see what the source nvml says",
+        "    - NVIDIA's driver does not report it: see the notes of the source nvml",
     ]
 
 

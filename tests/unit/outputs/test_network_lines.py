@@ -39,14 +39,14 @@ def test_a_host_with_all_of_them() -> None:
         (infiniband.STATE, ("mlx5_0", "1"), 4),
     )
     assert list(network_lines(found)) == [
-        "Open vSwitch 3.1.0, chassis chassis-1: 12 ports, 1 of guests, heard of 0.30 s ago",
-        "OVN: 1 logical port on this host, 1 of guests, heard of 2.00 s ago",
-        "NDFC 12.2.1: 1 of the guests' 3 VLANs known, heard of 1 m 30 s ago",
-        "UFM 6.19.3: 3 partitions in the fabric, heard of 6 m 40 s ago",
-        "InfiniBand partitions are known of 1 VF of guests",
+        "Open vSwitch 3.1.0, chassis chassis-1: 12 ports, 1 of guests, updated 0.30 s ago",
+        "OVN: 1 logical port on this host, 1 of guests, updated 2.00 s ago",
+        "NDFC 12.2.1: 1 of the guests' 3 VLANs known, updated 1 m 30 s ago",
+        "UFM 6.19.3: 3 partitions in the fabric, updated 6 m 40 s ago",
+        "InfiniBand partitions are known for 1 VF of guests",
         "mlx5_0 port 1: InfiniBand, active",
     ]
-    assert "  OVN: 1 logical port on this host, 1 of guests, heard of 2.00 s ago" in diagnose.lines(found)
+    assert "  OVN: 1 logical port on this host, 1 of guests, updated 2.00 s ago" in diagnose.lines(found)
 
 
 def test_a_host_without_any() -> None:

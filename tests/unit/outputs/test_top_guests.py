@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.catalogue import block, collection, cpu, guest
-from hostcollector.outputs.top.columns import SORTS, binary, ordered
-from hostcollector.outputs.top.guests import GuestRow, rows, total
+from hostcollector.outputs.top.guests import SORTS, GuestRow, binary, ordered, rows, total
 from hostcollector.outputs.top.page import Page, page_of
 from tests.fakes.top_pages import DB, WEB, Entry, busy, collected
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hostcollector.base.model import Family, Histogram, Metric, Snapshot
 from hostcollector.catalogue import block, collection, guest
-from hostcollector.outputs.top.page import READ, Page, PageUnreadableError, fetch, page_of, parse
+from hostcollector.outputs.top.page import READ, Page, PageUnreadableError, page_of, parse
+from hostcollector.outputs.top.watching import fetch
 from tests.fakes.pages import full_page, snapshot
 from tests.fakes.top_pages import DB, WEB, busy, collected, serving, text_of
 
@@ -100,11 +101,11 @@ def test_fetch_goes_past_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     ("answer", "sentence"),
     [
         ((503, b"busy"), "the answer is 503 Service Unavailable"),
-        ((200, b"up 1\n"), "what answers is not a hostcollector"),
-        ((200, b""), "what answers is not a hostcollector"),
-        ((200, b"<html>\xff</html>"), "what answers is not a metrics page"),
-        ((200, b"libvirt_up yes\n"), "what answers is not a metrics page"),
-        ((200, b"libvirt_up\n"), "what answers is not a metrics page"),
+        ((200, b"up 1\n"), "the answer is not from a hostcollector"),
+        ((200, b""), "the answer is not from a hostcollector"),
+        ((200, b"<html>\xff</html>"), "the answer is not a metrics page"),
+        ((200, b"libvirt_up yes\n"), "the answer is not a metrics page"),
+        ((200, b"libvirt_up\n"), "the answer is not a metrics page"),
     ],
 )
 def test_answers_that_are_no_page(answer: tuple[int, bytes], sentence: str) -> None:
