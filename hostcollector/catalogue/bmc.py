@@ -1,6 +1,6 @@
-"""Rows about GPUs that only the BMC of their baseboard tells (Redfish), and about the BMC itself.
+"""Rows about GPUs that only the BMC of their baseboard has (Redfish), and about the BMC itself.
 
-What BMC and NVIDIA's driver both tell are rows of `gpu`: of one GPU at one time only one of them tells it.
+The rows that NVIDIA's driver has too are in `gpu`: at one time only one of the two reports a GPU.
 """
 
 from types import MappingProxyType
@@ -67,7 +67,7 @@ REDFISH_AGE = gauge(
     scope=Scope.HOST,
     labels=("part",),
     unit="seconds",
-    help="How long ago the BMC was asked: for its reports, for the NVLinks' ports, for the GPUs' resources.",
+    help="How long ago the BMC was polled: for its reports, for the NVLinks' ports, for the GPUs' resources.",
 )
 GPU_INFO = info(
     name="hostcollector_host_gpu_bmc_info",

@@ -1,9 +1,9 @@
 """Rows about GPUs and vGPUs: one family of names, for those of guests and for those of the host.
 
-`gpu` names the device as it is given away: a PCI address, a mediated device's UUID, or, where neither is
-known, the name that the teller has for it. `pci_address` is always the physical GPU on the host.
+`gpu` is the PCI address or the mediated device's UUID; where neither is known, the source's own name for the
+device. `pci_address` is always the physical GPU on the host.
 
-NVIDIA's driver tells of the GPUs that it has, the BMC of all others (see `bmc` for what only it tells).
+NVIDIA's driver reports its own GPUs, the BMC all others (see `bmc` for the rows that only it has).
 """
 
 from dataclasses import replace
@@ -165,7 +165,7 @@ OBSERVABLE = _rows.gauge(
     "1 if the source sees the GPU; with 0, or while the source is down, its series are missing.",
     ("pci_address", "source"),
     source="vfio",
-    note="Each source tells this of itself.",
+    note="Each source reports this for itself.",
 )
 
 # The `redfish` source still looks its rows up by text; `rows_of` does not look in here.

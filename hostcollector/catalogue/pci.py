@@ -42,7 +42,7 @@ LINK_DEGRADED = _rows.gauge(
 UPLINK_DEGRADED = _rows.gauge(
     "uplink_degraded",
     FLAG,
-    "The same of the link above a switch, for which the switch's upper port stands.",
+    "The same of the link above a switch, which is named by the switch's upper port.",
     ("switch_port", "aspect"),
 )
 POWER_STATE = _rows.gauge("power_state_id", code(4), "Power state: 0 D0, 1 D1, 2 D2, 3 D3hot, 4 D3cold.")

@@ -5,7 +5,7 @@ that it does not allow is left out of the page, counted in `hostcollector_implau
 in the note of the source that gave it. How to choose:
 
 * Take the name of the kind that is meant: FLAG, RATIO, CELSIUS, WATTS, MEMORY, NETWORK_BYTES, SECONDS ...
-* None fits: `code(last)` for numbers that stand for words, `number_of(most)` for things that are counted up
+* None fits: `code(last)` for numbers that mean words, `number_of(most)` for things that are counted up
   and down, `measured(least, most, unknown=...)` for other gauges, `counted(per_second)` for counters.
 * The bounds are what no hardware of the next ten years does, not what is usual: a value that is right and
   left out is a fault as well. `per_second` is for one series, by the fastest device.

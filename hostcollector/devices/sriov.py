@@ -185,7 +185,7 @@ class TopologyReader:
 
 
 def _vfs(path: str) -> dict[int, str]:
-    """Return the PF's VFs by number, in order."""
+    """Return the PF's VFs, sorted by number."""
     links = sorted((int(match[1]), match[0]) for match in map(_VF_LINK.fullmatch, entries(path)) if match)
     addresses = ((number, target(f"{path}/{link}")) for number, link in links)
     # A link without a target belongs to a VF that was removed just now.

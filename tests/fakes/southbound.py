@@ -26,7 +26,7 @@ NETWORK = {"tunnel_key": 41, "external_ids": texts(name="neutron-n1", name2="red
 
 
 class Cloud:
-    """A southbound database that gives each table's rows when they are asked for."""
+    """A southbound database that gives each table's rows when the client requests them."""
 
     def __init__(self, *ports: dict[str, Any]) -> None:
         self.ports = ports

@@ -14,6 +14,6 @@ IMPATIENT = replace(DEFAULT_LIMITS, first_pause=0.05, longest_pause=0.1, login_p
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[GpuHost]:
-    """Return a host whose BMC is asked again soon after a failure."""
+    """Return a host whose BMC is polled again soon after a failure."""
     with gpu_host(tmp_path, IMPATIENT) as made:
         yield made

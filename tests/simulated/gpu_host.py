@@ -120,7 +120,7 @@ class GpuHost:
         return self.snapshot()
 
     def heard(self) -> None:
-        """Wait until the BMC has been asked for its reports once more, and for all that is due."""
+        """Wait until the BMC was polled for its reports once more, and for all that is due."""
         since = self.now()
         wait_until(lambda: self.client.current()[0].parts[0].asked_at > since)
 

@@ -12,7 +12,7 @@ NEXT = guest(9, "next", "initech", GPU)
 
 
 def used(host: GpuHost, joules: float) -> Snapshot:
-    """Let the GPU use energy and make errors, and return the page after the BMC was asked again."""
+    """Let the GPU use energy and make errors, and return the page after the BMC was polled again."""
     gpu = host.bmc.baseboard.gpus[0]
     gpu.energy += joules
     gpu.errors += 1

@@ -3,7 +3,7 @@
 Three wrappers of pynvml are replaced:
 
 - nvmlVgpuInstanceGetFbUsage reads a 64-bit number as 32 bits.
-- nvmlVgpuInstanceGetVmID tells the library that its buffer is longer than it is.
+- nvmlVgpuInstanceGetVmID passes a buffer length that is too long.
 - nvmlDeviceGetSramEccErrorStatus takes a pointer where the others return a value.
 """
 

@@ -25,7 +25,7 @@ _AER_LINE = re.compile(r"(\w+) ([0-9]{1,20})")
 _TOTAL = "TOTAL_ERR_"
 
 TOTAL = "total"
-"""The kind that stands for the total of a severity; it can differ from the sum of the kinds."""
+"""The kind of the total of a severity, which can differ from the sum of the other kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
