@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.base.model import Family, Histogram, Report, Snapshot, SourceState
+from hostcollector.base.model import Family, Report, Snapshot, SourceState
 from hostcollector.catalogue import collection, guest
 from hostcollector.outputs.status_page import DaemonFacts, render
 from tests.simulated.gpu_host import GUESTS, gpu_host

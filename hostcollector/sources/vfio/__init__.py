@@ -149,6 +149,4 @@ def _note_missing(devices: Devices, owners: Owners, gaps: Gaps) -> None:
     for device in sorted(owners.disputed):
         gaps.note(owners.dispute(device))
     if not owners.complete and _some_uncertain(devices, owners):
-        gaps.note(
-            f"{owners.why_open()}: devices reserved for guests, in no known guest's XML, are left out"
-        )
+        gaps.note(f"{owners.why_open()}: devices reserved for guests, in no known guest's XML, are left out")
