@@ -1,4 +1,4 @@
-"""An operator's file that is read again when it changes, in a lane: nobody waits for a disk that hangs."""
+"""An operator's file, read again when it changes, in a lane: a disk that hangs delays no collection."""
 
 import logging
 import time
@@ -22,17 +22,17 @@ PATIENCE_SECONDS = 0.1
 """How long a collection waits for a look at the file."""
 
 HANGS_AFTER_SECONDS = 10.0
-"""After how long a look that goes on is trouble: the largest map that is read takes half of it."""
+"""A look that takes longer is reported as a failure; the largest map takes half as long."""
 
 Stamp = tuple[int, int, int] | None
 
 
 class FollowedFile(Generic[Content]):
-    """A file that `read` understands. The first reading raises `ConfigError`; later ones keep the old one.
+    """A file that `read` understands. The first reading raises `ConfigError`.
 
-    `what` names the content. That later changes cannot be read, and that they can be again, is told to
-    `transitions`, each new trouble once. Looks at the file run in `lane`, which others may use for the same
-    path.
+    If a later change cannot be read, the old content stays in use. `transitions` reports each new failure
+    once, and the recovery; `what` names the content there. Looks at the file run in `lane`, which may be
+    shared by readers of the same path.
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class FollowedFile(Generic[Content]):
         self._patience = patience
         self._hangs_after = hangs_after
         self._begun = 0.0
-        self._told = self._problem = ""
+        self._reported = self._problem = ""
         self._flight: Future[tuple[Stamp, Content | None, str] | None] | None = None
         self._stamp, self.current = self._first(time.monotonic() + first_patience)
 
     def changed(self) -> bool:
-        """Look whether the file changed since the last look; says whether the content is a new one.
+        """Look at the file; return whether `current` is new content.
 
-        A look that takes longer than `patience` goes on, and a later call says what it found.
+        A look that takes longer than `patience` goes on, and a later call returns its result.
         """
-        patience = 0.0  # was had already with a look that is under way
+        patience = 0.0  # an earlier call has waited for the look that still runs
         if self._flight is None:
             try:
                 self._flight = self._lane.submit(self._look)
@@ -73,23 +73,23 @@ class FollowedFile(Generic[Content]):
             patience, self._begun = self._patience, time.monotonic()
         if not wait([self._flight], timeout=patience).done:
             if time.monotonic() - self._begun >= self._hangs_after:
-                self._tell(f"{self._path} does not answer")
+                self._report(f"{self._path} does not answer")
             return False
         flight, self._flight = self._flight, None
         if error := flight.exception():
-            self._tell(f"{self._path} cannot be read: {error!r}")
+            self._report(f"{self._path} cannot be read: {error!r}")
             return False
         found = flight.result()
         if found is not None:
             self._stamp, content, self._problem = found
             self.current = content if content is not None else self.current
-        self._tell(self._problem)
+        self._report(self._problem)
         return found is not None and not self._problem
 
     @property
     def stale(self) -> bool:
-        """Whether `current` is not what the file says now."""
-        return bool(self._told)
+        """Whether `current` is older than the content of the file."""
+        return bool(self._reported)
 
     def _first(self, deadline: float) -> tuple[Stamp, Content]:
         flight: Future[tuple[Stamp, Content]] | None = None
@@ -103,11 +103,11 @@ class FollowedFile(Generic[Content]):
                 str(self._path), ["does not answer: is it on a file system that hangs?"]
             )
         found = flight.result()
-        self._transitions.succeeded(self._what)  # whatever was wrong before a reload
+        self._transitions.succeeded(self._what)  # a failure from before a reload has ended
         return found
 
     def _look(self) -> tuple[Stamp, Content | None, str] | None:
-        """Return what is new: the stamp, and the content or why it cannot be read; None where nothing is."""
+        """Return the new stamp with the content, or why it cannot be read; None for an unchanged file."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return None
@@ -116,12 +116,12 @@ class FollowedFile(Generic[Content]):
         except ConfigError as error:
             return stamp, None, str(error)
 
-    def _tell(self, problem: str) -> None:
-        if problem == self._told:
+    def _report(self, problem: str) -> None:
+        if problem == self._reported:
             return
-        self._told = problem
+        self._reported = problem
         if problem:
-            self._transitions.forget(self._what)  # another trouble than the last one is news
+            self._transitions.forget(self._what)  # a failure that differs from the last one is reported too
             self._transitions.failed(self._what, f"the old one stays in use: {problem}")
         else:
             self._transitions.succeeded(self._what)

@@ -1,10 +1,10 @@
-"""A small file of what must survive a restart: replaced as a whole or not at all.
+"""A small file that must survive a restart: replaced as a whole or not at all.
 
 Written under a new random name, synced, renamed over the old one, and the directory synced: a crash at any
 point leaves the old document or the new one.
 
-The directory belongs to the daemon's account and may be looked at by root, so neither trusts the names in it:
-links are not followed, other accounts' files are not read, and nothing is opened for writing that exists.
+The directory belongs to the daemon's account, and root may read it, so neither trusts the names in it: links
+are not followed, files of other accounts are not read, and an existing file is never opened for writing.
 """
 
 import errno
@@ -21,34 +21,34 @@ from pathlib import Path
 from hostcollector.base.errors import StateError, StateUnreachableError
 
 UNREADABLE = ".unreadable"
-"""What is appended to the name of a document that cannot be believed, when it is set aside."""
+"""The suffix of a document that is set aside because it cannot be read."""
 
 LARGEST = 16 * 1024 * 1024
-"""Bytes of a document that is read; a host with 10,000 devices writes 2 MB."""
+"""The largest document in bytes; a host with 10,000 devices writes 2 MB."""
 
-_BY_ANYBODY = 0o002
+_BY_OTHERS = 0o002
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK the open of a FIFO waits for somebody who writes.
+# Without O_NONBLOCK the open of a FIFO waits for a writer.
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-# What is wrong with the file itself; every other error is the disk's, and the document may be whole.
+# Errors of the file itself. Every other error is the disk's, and the document may be whole.
 _OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV}
 _SENTENCES = {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is not a regular file"}
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it was read; `written` is the time of its last change in nanoseconds."""
+    """The content of a document; `written` is the time of its last change in nanoseconds (st_mtime_ns)."""
 
     content: bytes
     written: int
 
 
 class StateFile:
-    """The document `name` of the state directory, as bytes: what they mean is for its owner to say.
+    """The document `name` of the state directory, as bytes that only its owner interprets.
 
-    Where `writes` is False nothing on disk is ever changed, not even a document that cannot be believed.
+    With `writes` False nothing on disk is changed, not even a document that cannot be read.
     """
 
     def __init__(self, directory: Path, name: str, *, writes: bool = True) -> None:
@@ -61,8 +61,8 @@ class StateFile:
     def read(self) -> Document | None:
         """Return the document, None when there is none.
 
-        Raises `StateUnreachableError` when the disk fails, and another `StateError` when what is there
-        cannot be believed; it is then set aside.
+        Raises `StateUnreachableError` when the disk fails, and another `StateError` for a document that
+        cannot be trusted, which is then set aside.
         """
         try:
             with self._opened(create=False) as directory:
@@ -76,11 +76,11 @@ class StateFile:
             raise StateUnreachableError(f"{self.path} cannot be read: {why}") from error
 
     def damaged(self, cause: Exception) -> StateError:
-        """Set the document aside, so that it is not overwritten; returns what there is to say of it."""
+        """Set the document aside, so that it is not overwritten; return the error to report."""
         return StateError(f"{self.path} is damaged: {cause}{self._set_aside()}")
 
     def replace(self, document: bytes) -> None:
-        """Replace the document. Raises `StateError` when that is not possible; the old one is then kept."""
+        """Replace the document. Raises `StateError` when that fails; the old document is then kept."""
         if not self._writes:
             raise StateError(f"{self.path} is only read here")
         try:
@@ -97,7 +97,7 @@ class StateFile:
 
     @contextmanager
     def _opened(self, *, create: bool) -> Iterator[int]:
-        """Open the folder of the document. The state directory may be a link, what is in it may not."""
+        """Open the folder of the document. The state directory may be a link, its folders may not."""
         directory = os.open(self.directory, _DIRECTORY)
         try:
             for folder in self._folders:
@@ -142,19 +142,19 @@ def _read(name: str, directory: int) -> Document:
 
 
 def _refuse_others(directory: int) -> None:
-    """Raise `PermissionError` where another account could exchange what is written."""
+    """Raise `PermissionError` where another account could replace the document."""
     status = os.fstat(directory)
     if status.st_uid not in {0, os.geteuid()}:
         raise PermissionError(
             errno.EPERM,
             f"its directory belongs to the account {status.st_uid}, and this process runs as {os.geteuid()}",
         )
-    if status.st_mode & _BY_ANYBODY and not status.st_mode & stat.S_ISVTX:
+    if status.st_mode & _BY_OTHERS and not status.st_mode & stat.S_ISVTX:
         raise PermissionError(errno.EPERM, "every account may write in its directory: run `chmod o-w` on it")
 
 
 def _remove_left_behind(name: str, directory: int) -> None:
-    """Remove what processes that were killed while they wrote have left."""
+    """Remove temporary files of processes that were killed while they wrote."""
     temporary = re.compile(rf"{re.escape(name)}\.([0-9a-f]{{16}}\.)?tmp")
     for left in os.listdir(directory):
         if temporary.fullmatch(left):

@@ -1,13 +1,18 @@
-"""Where the collector listens: a host and a port, written as every exporter writes them."""
+"""Addresses: where the collector listens, and where a database server does.
+
+The first as Prometheus's exporters write them, the second as Open vSwitch's programs do (ovsdb(7)).
+"""
 
 import ipaddress
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
 _FORM = "write host:port, [IPv6]:port, or :port for every address of the machine"
+_REMOTE_FORM = "write unix:/path, tcp:host:port or ssl:host:port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,54 @@ def parse_address(text: str) -> Address:
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise ValueError(f"{port!r} is not a port from 0 to 65535: {_FORM}")
     return Address(_host(host), int(port))
+
+
+class Transport(StrEnum):
+    """How a server is reached."""
+
+    UNIX = "unix"
+    TCP = "tcp"
+    TLS = "ssl"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server's address: `path` of a unix socket, `host` and `port` of the others."""
+
+    transport: Transport
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        if self.transport is Transport.UNIX:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{host}:{self.port}"
+
+
+def parse_remote(text: str) -> Remote:
+    """Return the remote of ``unix:/path``, ``tcp:host:port`` or ``ssl:host:port``.
+
+    Raises `ValueError` with a sentence.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme not in set(Transport):
+        raise ValueError(f"{text!r} is no address of a database server: {_REMOTE_FORM}")
+    transport = Transport(scheme)
+    if transport is Transport.UNIX:
+        if not rest.startswith("/"):
+            raise ValueError(f"{rest!r} is not an absolute path: {_REMOTE_FORM}")
+        return Remote(transport, path=rest)
+    address = parse_address(rest)
+    if not address.host or not address.port:
+        raise ValueError(f"{rest!r} lacks a host or a port: {_REMOTE_FORM}")
+    return Remote(transport, host=address.host, port=address.port)
+
+
+def parse_remotes(text: str) -> tuple[Remote, ...]:
+    """Return the remotes of a list with commas, as clusters have it. Raises `ValueError` with a sentence."""
+    return tuple(parse_remote(part.strip()) for part in text.split(","))
 
 
 def _host(text: str) -> str:

@@ -11,9 +11,8 @@ from xml.etree import ElementTree as ET
 import yaml
 
 from hostcollector.base import infiniband
-from hostcollector.config.address import parse_address
+from hostcollector.config.address import Remote, Transport, parse_address, parse_remotes
 from hostcollector.config.document import Place, Read, UnfitError, described, entries, kind, quoted
-from hostcollector.config.remote import Remote, Transport, parse_remotes
 
 RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
 
@@ -30,7 +29,7 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Check:
-    """What a key takes: stands in the annotation of its field. `takes` and `allowed` are for CONFIG.md."""
+    """What a key takes, in the annotation of its field. `takes` and `allowed` are for CONFIG.md."""
 
     takes: str
     read: Read

@@ -34,7 +34,7 @@ class TooManyProblemsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the document a value stands, and the list that collects what is wrong there."""
+    """The path of a value in the document, and the list that collects the problems of the document."""
 
     path: str = ""
     problems: list[str] = field(default_factory=list)

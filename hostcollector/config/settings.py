@@ -13,12 +13,11 @@ from typing import Annotated, ClassVar
 from hostcollector.base import infiniband
 from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config import checks
-from hostcollector.config.address import Address
+from hostcollector.config.address import Address, Remote, Transport
 from hostcollector.config.checks import number, whole
 from hostcollector.config.document import Read, known
 from hostcollector.config.files import read_file
 from hostcollector.config.reader import Distinct, Needed, Section
-from hostcollector.config.remote import Remote, Transport
 from hostcollector.config.service import ServiceSettings
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)

@@ -20,7 +20,7 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Client as UfmClient

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from hostcollector.protocols.ovsdb.framing import Framer
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]

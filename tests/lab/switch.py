@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from tests.lab.process import Process, end, spawn, until
 
 VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")

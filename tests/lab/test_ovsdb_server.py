@@ -13,7 +13,7 @@ from hostcollector.base.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.config.remote import Remote, parse_remote
+from hostcollector.config.address import Remote, parse_remote
 from hostcollector.config.settings import OvsSettings
 from hostcollector.devices.switch import WATCH, LocalSwitch, Switch
 from hostcollector.protocols.ovsdb.client import Client

@@ -16,7 +16,7 @@ from hostcollector.base.errors import (
     SourceUnavailableError,
 )
 from hostcollector.base.lanes import Clock
-from hostcollector.config.remote import Remote
+from hostcollector.config.address import Remote
 from hostcollector.protocols.follower import Follower, Pauses
 from hostcollector.protocols.ovsdb.connection import Target, TlsFiles, connect, explained, prepare
 from hostcollector.protocols.ovsdb.replica import Replica

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnavailableError
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 
 CONNECT_SECONDS = 10.0
 CHUNK = 256 * 1024

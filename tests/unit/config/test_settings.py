@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogFormat, LogLevel
-from hostcollector.config.address import Address, parse_address
+from hostcollector.config.address import Address
 from hostcollector.config.files import read_bytes
 from hostcollector.config.reader import changed
 from hostcollector.config.settings import ResolverName, Settings, XPathRule, read_settings, sources_from
@@ -378,46 +378,6 @@ def test_other_xpath_is_refused(path: str) -> None:
     found = problems(yaml.safe_dump({"tenancy": {"xpath": [{"tenant": path}]}}))
     assert len(found) == 1
     assert found[0].startswith("tenancy.xpath[0].tenant: ")
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:10177", Address("127.0.0.1", 10177)),
-        ("localhost:0", Address("localhost", 0)),
-        ("hv-1.example.org:80", Address("hv-1.example.org", 80)),
-        ("[::1]:10177", Address("::1", 10177)),
-        ("[0::0]:1", Address("::", 1)),
-        (":10177", Address("", 10177)),
-    ],
-)
-def test_addresses_are_read_and_written(text: str, address: Address) -> None:
-    """The three forms of an address are understood, and what is written can be read again."""
-    assert parse_address(text) == address
-    assert parse_address(str(address)) == address
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "10177",
-        "host",
-        "host:",
-        "host:http",
-        "host:65536",
-        "host:-1",
-        "host:٣",
-        "::1:80",
-        "[host]:80",
-        "a b:1",
-        "http://a:1",
-    ],
-)
-def test_other_addresses_are_refused(text: str) -> None:
-    """What is not an address is refused with the forms that are."""
-    with pytest.raises(ValueError, match=r"host:port|brackets"):
-        parse_address(text)
 
 
 def test_problems_show_hostile_text_safely() -> None:

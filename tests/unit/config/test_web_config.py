@@ -131,7 +131,7 @@ def test_keys_that_do_not_go_together_are_refused(section: str, problem: str) ->
 
 
 @pytest.mark.parametrize("kind", ["RequestClientCert", "RequireAnyClientCert", "yes"])
-def test_certificates_that_nobody_checks_are_not_offered(kind: str) -> None:
+def test_certificates_without_a_check_are_not_offered(kind: str) -> None:
     """Go's types that take any certificate would look like authentication."""
     (problem,) = problems(f"tls_server_config: {{{PAIR}, client_auth_type: {kind}}}")
     assert "client_auth_type: expected one of NoClientCert, VerifyClientCertIfGiven, Require" in problem

@@ -11,7 +11,7 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import UNASSIGNED, Domain, Guest, Nic, Tenant
 from hostcollector.base.source import Request
 from hostcollector.catalogue import ovs
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from hostcollector.config.settings import OvnSettings, OvsSettings
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch

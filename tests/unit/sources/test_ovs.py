@@ -11,7 +11,7 @@ from hostcollector.base.errors import SourceError
 from hostcollector.base.model import Domain, Guest, Histogram, Metric, Nic, Scope
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface, ovs
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from hostcollector.config.settings import OvsSettings
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.sources.ovs import OpenVswitch

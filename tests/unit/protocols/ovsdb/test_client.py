@@ -17,7 +17,7 @@ from hostcollector.base.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.config.remote import Remote, Transport
+from hostcollector.config.address import Remote, Transport
 from hostcollector.protocols.ovsdb.client import Client
 from hostcollector.protocols.ovsdb.connection import NoServerError, explained
 from hostcollector.protocols.ovsdb.replica import Replica

@@ -1,10 +1,17 @@
-"""Database servers' addresses are read as Open vSwitch writes them."""
+"""Addresses to listen on, and database servers' addresses as Open vSwitch writes them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.config.remote import Remote, Transport, parse_remote, parse_remotes
+from hostcollector.config.address import (
+    Address,
+    Remote,
+    Transport,
+    parse_address,
+    parse_remote,
+    parse_remotes,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +63,43 @@ def test_no_text_raises_anything_but_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert parse_remotes(",".join(map(str, remotes))) == remotes
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:10177", Address("127.0.0.1", 10177)),
+        ("localhost:0", Address("localhost", 0)),
+        ("hv-1.example.org:80", Address("hv-1.example.org", 80)),
+        ("[::1]:10177", Address("::1", 10177)),
+        ("[0::0]:1", Address("::", 1)),
+        (":10177", Address("", 10177)),
+    ],
+)
+def test_addresses_are_read_and_written(text: str, address: Address) -> None:
+    """The three forms of an address are understood, and what is written can be read again."""
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10177",
+        "host",
+        "host:",
+        "host:http",
+        "host:65536",
+        "host:-1",
+        "host:٣",
+        "::1:80",
+        "[host]:80",
+        "a b:1",
+        "http://a:1",
+    ],
+)
+def test_other_addresses_are_refused(text: str) -> None:
+    """What is not an address is refused with the forms that are."""
+    with pytest.raises(ValueError, match=r"host:port|brackets"):
+        parse_address(text)
