@@ -28,7 +28,7 @@ class Gaps:
         self._missing: dict[tuple[str, str], list[str]] = {}
         self._unread: dict[str, list[str]] = {}
         self._troubles: list[str] = []
-        self._told = 0
+        self._added = 0
         self._facts: list[str] = []
 
     def __bool__(self) -> bool:
@@ -38,7 +38,7 @@ class Gaps:
     def count(self) -> int:
         """How many items are missing or could not be read."""
         lists = (*self._missing.values(), *self._unread.values())
-        return self._told + sum(map(len, lists))
+        return self._added + sum(map(len, lists))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -74,10 +74,10 @@ class Gaps:
         """Record a trouble that is not one of single items."""
         self._troubles.append(text)
 
-    def tell(self, texts: Iterable[str], items: int) -> None:
+    def add(self, texts: Iterable[str], items: int) -> None:
         """Record so many missing items, with sentences of their own."""
         self._troubles.extend(texts)
-        self._told += items
+        self._added += items
 
     def fact(self, text: str) -> None:
         """Record a property that is no trouble, such as a device without counters; the reading is whole."""

@@ -107,7 +107,7 @@ class Tenancy:
 
 
 def _tenant(identity: str, name: str, resolver: str) -> Tenant | None:
-    """Return the tenant if its id can stand in a label as it is: a repaired id could be another tenant's."""
+    """Return the tenant if its id can be a label as it is: a changed id could be another tenant's."""
     if not identity or len(identity) > LONGEST_ID or not identity.isprintable():
         return None
     return Tenant(id=identity, name=name, resolver=resolver)

@@ -74,7 +74,7 @@ class Cgroup(Source):
             self._quotas_before, self._quotas = self._quotas, {}
         gaps = Gaps()
         found = self._processes.find(request.guests, request.taken_at)
-        gaps.tell(found.notes, len(request.guests) - len(found.processes))
+        gaps.add(found.notes, len(request.guests) - len(found.processes))
         owned = self._owned(found.processes, request.guests, gaps)
         samples: list[Sample] = []
         for uuid, groups in owned.items():
@@ -101,13 +101,13 @@ class Cgroup(Source):
             try:
                 places[uuid] = self._groups(process, before)
             except GONE:
-                gaps.tell((f"the QEMU of guest {name!r} ended while it was read",), 1)
+                gaps.add((f"the QEMU of guest {name!r} ended while it was read",), 1)
             except OSError as error:
                 gaps.unread(f"the membership of guest {name!r} in control groups", error)
         if places != self._places:
             self._places, self._own = places, _owned(places)
         without = [guests[uuid].domain.name for uuid in places if uuid not in self._own]
-        gaps.tell(_without_group(without), len(without))
+        gaps.add(_without_group(without), len(without))
         return self._own
 
     def _look_at_mounts(self) -> None:

@@ -90,7 +90,7 @@ class CardReader:
             if len(owned) < len(vgpus):
                 stray = len(vgpus) - len(owned)
                 text = f"{address}: {stray} of {len(vgpus)} vGPUs are of no known guest and left out"
-                gaps.tell((text,), stray)
+                gaps.add((text,), stray)
         return Card(samples=tuple(samples), seen=frozenset(seen), unnamed=unnamed)
 
     def xids(self, address: str, counts: Mapping[tuple[str, int], int]) -> Iterator[Sample]:

@@ -52,14 +52,14 @@ class Procfs(Source):
         self._starts.begin(found.processes.values())
         samples: list[Sample] = []
         gaps = Gaps()
-        gaps.tell(found.notes, len(request.guests) - len(found.processes))
+        gaps.add(found.notes, len(request.guests) - len(found.processes))
         for uuid, process in found.processes.items():
             domain = request.guests[uuid].domain
             with gaps.item(f"the QEMU of guest {domain.name!r}"):
                 try:
                     samples += self._guest(process, found.vhost_threads.get(process.pid, ()), domain, gaps)
                 except GONE:
-                    gaps.tell((f"the QEMU of guest {domain.name!r} ended while it was read",), 1)
+                    gaps.add((f"the QEMU of guest {domain.name!r} ended while it was read",), 1)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:

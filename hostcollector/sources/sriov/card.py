@@ -262,7 +262,7 @@ def note(card: Card, reader: CounterReader, owned: int, gaps: Gaps) -> None:
     if card.problem and card.by_nature:
         gaps.fact(f"{where}: its VFs have no configuration series: {card.problem}")
     elif card.problem:
-        gaps.tell((f"{where}: the configuration of its VFs cannot be read: {card.problem}",), len(pf.vfs))
+        gaps.add((f"{where}: the configuration of its VFs cannot be read: {card.problem}",), len(pf.vfs))
     elif card.truncated:
         text = f"{where}: the kernel lists {listed} of {vfs}; the others have no configuration series"
-        gaps.tell((text,), len(pf.vfs) - listed)
+        gaps.add((text,), len(pf.vfs) - listed)
