@@ -1,17 +1,26 @@
-"""The artefacts: built twice, then installed, started and purged on a copy of this machine."""
+"""The artefacts: built, compared with an earlier build, installed and purged on a copy of this machine."""
 
+import hashlib
 import json
 import os
 import subprocess
+import tarfile
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hostcollector import __version__
+from tests.lab.image import CACHE
+from tests.places import REPOSITORY
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]  # compiles libvirt-python
 
-REPOSITORY = Path(__file__).parent.parent.parent
+SOURCE_DATE_EPOCH = "1700000000"
+RECIPE = ("lock/run.txt", "lock/build.txt", ".ci/dist", ".ci/pin_wheels.py")
+TOOLS = ("binutils", "gcc-*", "libc6-dev", "libvirt-dev", "python3.*-dev")
+"""What the wheels of the dependencies depend on: files of this tree, and Debian packages of the machine."""
 
 COPY = """
 set -eu
@@ -47,17 +56,51 @@ echo "account left: $(getent passwd hostcollector || echo none) $(getent group h
 
 @pytest.fixture(scope="module")
 def artefacts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return two directories with the artefacts of two builds, in different temporary directories."""
-    built = []
-    for name in ("first", "second"):
-        target, temporary = (tmp_path_factory.mktemp(f"{name}-{part}") for part in ("dist", "tmp"))
-        environment = {**os.environ, "TMPDIR": str(temporary), "SOURCE_DATE_EPOCH": "1700000000"}
-        command = (REPOSITORY / ".ci/dist", target)
-        made = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert made.returncode == 0, made.stdout + made.stderr
-        assert list(temporary.iterdir()) == []
-        built.append(target)
-    return built[0], built[1]
+    """Return the artefacts of two builds, which were made in different temporary directories.
+
+    The first compiles everything. The second takes the wheels of the dependencies from the cache, where an
+    earlier run on this machine left them; a run that finds none there compiles them a second time.
+    """
+    wheels = _cached_wheels()
+    first = _build(tmp_path_factory.mktemp("first"))
+    second = _build(tmp_path_factory.mktemp("second"), wheels if wheels.exists() else None)
+    if not wheels.exists():
+        _keep(second, wheels)
+    return first, second
+
+
+def _cached_wheels() -> Path:
+    """Return where wheels are kept that were made by the same recipe with the same tools."""
+    command = ("dpkg-query", "--show", *TOOLS)
+    versions = subprocess.run(command, capture_output=True, check=False).stdout
+    recipe = b"".join((REPOSITORY / name).read_bytes() for name in RECIPE)
+    return CACHE / f"dist/wheels-{hashlib.sha256(recipe + versions).hexdigest()[:12]}"
+
+
+def _build(directory: Path, wheels: Path | None = None) -> Path:
+    target, temporary = directory / "dist", directory / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary), "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH}
+    if wheels:
+        environment["HOSTCOLLECTOR_WHEELS"] = str(wheels)
+    command = (REPOSITORY / ".ci/dist", target)
+    made = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert list(temporary.iterdir()) == []
+    return target
+
+
+def _keep(built: Path, wheels: Path) -> None:
+    """Put a build's wheels into the cache, without the product's own."""
+    (tarball,) = built.glob("*.tar.gz")
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch, tarfile.open(tarball) as packed:
+        packed.extractall(scratch, filter="data")
+        (found,) = Path(scratch).glob("*/wheels")
+        for own in found.glob("hostcollector-*"):
+            own.unlink()
+        wheels.parent.mkdir(exist_ok=True)
+        with suppress(OSError):  # another run has put the same there
+            found.rename(wheels)
 
 
 def test_two_builds_give_the_same_bytes(artefacts: tuple[Path, Path]) -> None:
