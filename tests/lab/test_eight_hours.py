@@ -15,8 +15,8 @@ from tests.lab.served import Served, serving
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 
 HOURS = 8
-AN_HOUR = 3600 // 15
-"""The scrapes of an hour."""
+AN_HOUR = 3600 // 30
+"""The scrapes of an hour. `make soak` scrapes more often, and for an hour of the clock."""
 IN_TROUBLE = 20
 WARM_UP = 4
 """Hours after which each kind of trouble has been met once."""

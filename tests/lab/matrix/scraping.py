@@ -12,6 +12,7 @@ from operator import or_
 from tests.lab.matrix.harm import NO_HARM, Harm
 from tests.lab.matrix.judge import Judge
 from tests.lab.matrix.watched import Watched
+from tests.lab.process import slowness
 from tests.lab.served import Page
 
 CLIENTS = 2
@@ -89,7 +90,10 @@ class Scraping:
         self._graves.pop(uuid, None)
 
     def see(self, condition: Callable[[Page], bool], what: str, timeout: float = 30.0) -> Page:
-        """Wait for a page, asked for from now on, of which the condition is true; TimeoutError otherwise."""
+        """Wait for a page, asked for from now on, of which the condition is true; TimeoutError otherwise.
+
+        The time is that of an idle machine.
+        """
         asked = time.monotonic()
 
         def found() -> bool:
@@ -97,7 +101,7 @@ class Scraping:
             return scrape is not None and scrape.began >= asked and condition(scrape.page)
 
         with self._came:
-            if not self._came.wait_for(found, timeout):
+            if not self._came.wait_for(found, timeout * slowness()):
                 raise TimeoutError(f"no page within {timeout:g} s on which {what}")
             assert self._latest is not None
             return self._latest.page

@@ -80,6 +80,7 @@ def _status(url: str, method: str = "GET", headers: dict[str, str] | None = None
         return 0
 
 
+@pytest.mark.full  # `tests/attacks` has the same in CI
 def test_clients_that_never_finish_keep_nobody_out(on_stage: Scene, begin: Begin) -> None:
     """Slow requests and hundreds of idle connections leave room for those who scrape."""
     served = on_stage.watched.served
