@@ -11,7 +11,7 @@ from tests.dashboards.live import live
 from tests.dashboards.rule_files import alerts, recordings
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.image import GuestImage
-from tests.lab.process import until
+from tests.lab.process import eventually, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -60,7 +60,7 @@ def test_every_rule_runs(live_url: str, recorded_url: str) -> None:
 
 def test_recordings_have_series(live_url: str) -> None:
     """Every recording makes series from real guests."""
-    until(
+    assert eventually(
         lambda: all(result(live_url, rule.name) for rule in recordings()), 60.0, "a series of every recording"
     )
 
@@ -85,7 +85,7 @@ def test_recorded_faults_fire(recorded_url: str) -> None:
         ("NVLinkErrors", "globex", "render"),
         ("GPUXid", "", ""),
     }
-    until(lambda: expected <= firing(), 30.0, "the alerts of the simulated hosts")
+    assert eventually(lambda: expected <= firing(), 30.0, "the alerts of the simulated hosts")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def until(condition: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(0.02)
 
 
+def eventually(condition: Callable[[], bool], timeout: float, what: str) -> bool:
+    """Return True as soon as the condition is true, for an `assert`; TimeoutError as `until` raises it."""
+    until(condition, timeout, what)
+    return True
+
+
 def slowness() -> float:
     """Return how many times as long as on an idle machine a test may take now: from 1 to 8."""
     return min(8.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))

@@ -14,7 +14,7 @@ from tests.lab.fixtures import Boot
 from tests.lab.guest import Guest, domain_xml, serial_file
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.metadata import own_tenant
-from tests.lab.process import until
+from tests.lab.process import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -38,8 +38,8 @@ def _counted(counts: EventCounts, uuid: str, event: str, detail: str = "") -> in
     return counts.snapshot().get(uuid, {}).get((event, detail), 0)
 
 
-def _soon(condition: Callable[[], bool], what: str) -> None:
-    until(condition, 10.0, what)
+def _soon(condition: Callable[[], bool], what: str) -> bool:
+    return eventually(condition, 10.0, what)
 
 
 def test_guests_come_and_go_by_events(boot: Boot, hypervisor: PrivateHypervisor) -> None:
@@ -47,13 +47,13 @@ def test_guests_come_and_go_by_events(boot: Boot, hypervisor: PrivateHypervisor)
     with _inventory(hypervisor.uri_readonly) as (inventory, counts):
         guest = boot(Guest.idle("coming"))
         uuid = guest.guest.uuid
-        _soon(lambda: uuid in inventory.domains, "the new guest")
+        assert _soon(lambda: uuid in inventory.domains, "the new guest")
         assert inventory.domains[uuid].name == "coming"
         # An earlier event of the start may have shown the guest.
-        _soon(lambda: _counted(counts, uuid, "started", "booted") == 1, "the count of its start")
+        assert _soon(lambda: _counted(counts, uuid, "started", "booted") == 1, "the count of its start")
         guest.destroy()
-        _soon(lambda: uuid not in inventory.domains, "the end of the guest")
-        _soon(lambda: uuid not in counts.snapshot(), "the end of its counts")
+        assert _soon(lambda: uuid not in inventory.domains, "the end of the guest")
+        assert _soon(lambda: uuid not in counts.snapshot(), "the end of its counts")
 
 
 def test_metadata_and_devices_are_read_again_when_they_change(
@@ -68,10 +68,10 @@ def test_metadata_and_devices_are_read_again_when_they_change(
         domain.setMetadata(
             libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "hc", OWN, libvirt.VIR_DOMAIN_AFFECT_LIVE
         )
-        _soon(lambda: "globex" in inventory.domains[uuid].metadata[0].xml, "the new tenant")
+        assert _soon(lambda: "globex" in inventory.domains[uuid].metadata[0].xml, "the new tenant")
         domain.attachDevice(TAP)
-        _soon(lambda: len(inventory.domains[uuid].nics) == 2, "the new interface")
-        _soon(lambda: _counted(counts, uuid, "metadata_change") == 1, "the count of the change")
+        assert _soon(lambda: len(inventory.domains[uuid].nics) == 2, "the new interface")
+        assert _soon(lambda: _counted(counts, uuid, "metadata_change") == 1, "the count of the change")
 
 
 def test_states_are_counted_as_events(boot: Boot, hypervisor: PrivateHypervisor) -> None:
@@ -82,8 +82,10 @@ def test_states_are_counted_as_events(boot: Boot, hypervisor: PrivateHypervisor)
         domain = connection.lookupByUUIDString(uuid)
         domain.suspend()
         domain.resume()
-        _soon(lambda: _counted(counts, uuid, "resumed", "unpaused") == 1, "the count of the end of the pause")
-        _soon(lambda: _counted(counts, uuid, "suspended", "paused") == 1, "the count of the pause")
+        assert _soon(
+            lambda: _counted(counts, uuid, "resumed", "unpaused") == 1, "the count of the end of the pause"
+        )
+        assert _soon(lambda: _counted(counts, uuid, "suspended", "paused") == 1, "the count of the pause")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_hostile_name_is_only_a_name(name: str, hypervisor: PrivateHypervisor)
         xml = domain_xml(guest, directory, None).replace(str(serial_file(directory)), "/dev/null")
         domain = connection.createXML(xml)
         try:
-            _soon(lambda: guest.uuid in inventory.domains, "the guest")
+            assert _soon(lambda: guest.uuid in inventory.domains, "the guest")
             assert inventory.domains[guest.uuid].name == name
         finally:
             domain.destroy()
@@ -114,4 +116,4 @@ def test_the_inventory_is_listed_again_after_an_outage(own_hypervisor: PrivateHy
         assert guest.guest.uuid in inventory.domains
         own_hypervisor.restart()
         late = own_hypervisor.boot(Guest.idle("after"))
-        _soon(lambda: {guest.guest.uuid, late.guest.uuid} == set(inventory.domains), "both guests")
+        assert _soon(lambda: {guest.guest.uuid, late.guest.uuid} == set(inventory.domains), "both guests")

@@ -19,7 +19,7 @@ from hostcollector.devices.switch import WATCH, LocalSwitch, Switch
 from hostcollector.protocols.ovsdb.client import Client
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
-from tests.lab.process import until
+from tests.lab.process import eventually, until
 from tests.lab.switch import VSWITCH_SCHEMA, DatabaseServer, Member
 from tests.ports import reserved_port
 
@@ -220,7 +220,7 @@ def test_a_member_that_lost_its_cluster_is_left(tmp_path: Path) -> None:
         until(lambda: system_id(client) == "before", 20, "the rows")
         followed.cut_off()
         first.vsctl("set", "open", ".", "external_ids:system-id=after")
-        until(lambda: system_id(client) == "after", 60, "the rows of another member")
+        assert eventually(lambda: system_id(client) == "after", 60, "the rows of another member")
 
 
 def system_id(client: Client) -> str:

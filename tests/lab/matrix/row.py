@@ -45,6 +45,8 @@ class Row:
             undone = time.monotonic()
             self.see(self.watched.complete.is_on, "all is back", RECOVERED_WITHIN_SECONDS)
             self.recoveries.append(time.monotonic() - undone)
+            # A client that compares its next page with one from before the fault needs the same allowance.
+            self.scraping.let_all_see()
 
     def see(self, condition: Callable[[Page], bool], what: str, timeout: float = 30.0) -> Page:
         """Wait for a page, asked for from now on, of which the condition is true."""

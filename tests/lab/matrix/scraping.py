@@ -47,8 +47,9 @@ class Scraping:
         self._came = threading.Condition()
         self._latest: Scrape | None = None
         self._judges = [Judge(watched.complete) for _ in range(CLIENTS)]
+        self._judged = [0.0] * CLIENTS
         self._threads = [
-            threading.Thread(target=self._client, args=(judge,), daemon=True) for judge in self._judges
+            threading.Thread(target=self._client, args=(client,), daemon=True) for client in range(CLIENTS)
         ]
         self._started = time.monotonic()
         self.scrapes = 0
@@ -106,15 +107,25 @@ class Scraping:
             assert self._latest is not None
             return self._latest.page
 
-    def _client(self, judge: Judge) -> None:
+    def let_all_see(self, timeout: float = 30.0) -> None:
+        """Wait until each client has judged a page that it asked for from now on; TimeoutError otherwise."""
+        asked = time.monotonic()
+        with self._came:
+            if not self._came.wait_for(lambda: min(self._judged) >= asked, timeout * slowness()):
+                raise TimeoutError(f"no page for each client within {timeout:g} s")
+
+    def _client(self, client: int) -> None:
         due = time.monotonic()
         while not self._stopping.is_set():
-            self._scrape(judge)
+            began = time.monotonic()
+            self._scrape(self._judges[client], began)
+            with self._came:
+                self._judged[client] = began
+                self._came.notify_all()
             due = max(due + INTERVAL_SECONDS, time.monotonic())
             self._stopping.wait(due - time.monotonic())
 
-    def _scrape(self, judge: Judge) -> None:
-        began = time.monotonic()
+    def _scrape(self, judge: Judge, began: float) -> None:
         try:
             page = self._watched.served.page(TIMEOUT_SECONDS)
         except (OSError, HTTPException, AssertionError) as error:

@@ -10,7 +10,7 @@ from tests.lab.process import spawn, until
 from tests.lab.served import Page, Served
 
 COMMAND = (sys.executable, "-m", "hostcollector")
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds for the start, with all that is imported."""
 
 
@@ -45,7 +45,7 @@ class Collector:
         """
         until(self._ready, PATIENCE, f"the collector, see {self.served.log}")
         wanted = {uuid} if uuid else set()
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + PATIENCE / 2
         page = self.served.page(PATIENCE)
         while _owners(page, vf) != wanted and time.monotonic() < deadline:
             time.sleep(0.2)
