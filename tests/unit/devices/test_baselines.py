@@ -201,7 +201,7 @@ def test_counters_that_come_later_start_at_0(tmp_path: Path) -> None:
 
 
 def test_devices_that_have_gone_are_forgotten(tmp_path: Path) -> None:
-    """Only those of the kind that is asked for; what comes back is new."""
+    """Only those of the given kind; a device that comes back is new."""
     baselines = _baselines(tmp_path)
     for device in ("vf/1", "vf/2", "gpu/1"):
         baselines.relative(device, "a", {"rx": 5})

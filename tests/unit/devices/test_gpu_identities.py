@@ -32,7 +32,7 @@ def test_kept_on_disk(tmp_path: Path) -> None:
 
 
 def test_another_gpu_at_an_address(tmp_path: Path) -> None:
-    """A GPU with other numbers is a new one, of which no BMC was asked yet; the same one stays what it is."""
+    """A GPU with other numbers is a new one, which no BMC has reported yet; the same one stays what it is."""
     identities = GpuIdentities(tmp_path, patience=30)
     identities.learn(ONE, "1653224030001", "GPU-1")
     identities.confirm(ONE, "B1", "/GPU_SXM_1")

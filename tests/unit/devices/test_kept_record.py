@@ -94,7 +94,7 @@ def test_a_disk_that_hangs_at_the_first_use_holds_up_nobody(tmp_path: Path, disk
 
 
 def test_status_waits_for_no_thread_that_has_the_entries(tmp_path: Path) -> None:
-    """A source in the middle of its entries does not hold up who asks how the keeping fares."""
+    """The status is available while a source has the entries open."""
     kept = opened(tmp_path)
     put(kept, a=1)
     with kept.entries():

@@ -74,7 +74,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def nvml(request: pytest.FixtureRequest, libraries: dict[str, Path], tmp_path: Path) -> Iterator[FakeNvml]:
-    """Load a fresh library under pynvml; the parameter "old" asks for the old driver's."""
+    """Load a fresh library under pynvml; the parameter "old" means the old driver's."""
     fake = FakeNvml(libraries[getattr(request, "param", "")], tmp_path)
     with loaded(fake.library):
         yield fake

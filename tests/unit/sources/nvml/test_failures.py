@@ -36,7 +36,7 @@ def test_no_library(host: NvmlHost) -> None:
 
 
 def test_driver_not_loaded(host: NvmlHost) -> None:
-    """A driver that is not loaded is a state too, asked for again after a pause, and then all is there."""
+    """A driver that is not loaded is a fact; NVML is opened after a pause, and all series are there."""
     host.gpu(GPU)
     host.nvml.fail("nvmlInitWithFlags", DRIVER_NOT_LOADED)
     assert host.read()["hostcollector_host_nvml_up"] == {(): 0.0}
@@ -204,7 +204,7 @@ def test_gpus_that_change_their_driver(host: NvmlHost) -> None:
 
 
 def test_moment_without_an_answer(host: NvmlHost) -> None:
-    """A call that fails for a moment is asked again; one that is denied is not."""
+    """A call that failed is made again at the next read; a denied one is not."""
     host.gpu(GPU)
     host.nvml.fail("nvmlDeviceGetPowerUsage", UNKNOWN)
     host.nvml.fail("nvmlDeviceGetPcieReplayCounter", NO_PERMISSION)

@@ -170,7 +170,7 @@ def test_mig(host: NvmlHost) -> None:
 
 
 def test_every_call_is_probed_once(host: NvmlHost) -> None:
-    """What one GPU does not have costs its own series only, and is not asked for again."""
+    """An unsupported call costs the GPU's own series only, and is not made again."""
     first, second = host.gpu(GPU), host.gpu(SECOND)
     host.nvml.fail("nvmlDeviceGetPowerUsage", NOT_SUPPORTED, first)
     found = [host.read() for _ in range(3)][-1]

@@ -22,14 +22,14 @@ from tests.unit.sources.sriov.conftest import (
 
 
 def test_a_host_without_sriov_is_well_and_has_no_series(host: Host) -> None:
-    """Nothing to read is no failure; it is said, and the kernel is not asked."""
+    """A host without SR-IOV has a fact and no failure, and the kernel gets no request."""
     reading = host.read(guest_with(A))
     assert (reading.samples, reading.partial, host.kernel.questions) == ((), False, [])
     assert "SR-IOV" in reading.notes[0]
 
 
 def test_each_card_is_asked_once_per_collection(host: Host) -> None:
-    """However many VFs and guests there are; a card without VFs is not asked at all."""
+    """One request per card for any number of VFs and guests; none for a card without VFs."""
     add_card(host)
     host.sysfs.pf("0000:5e:00.0", netdev="ens2", index=3)
     host.sysfs.vf("0000:5e:00.0", 0, "0000:5e:00.1")
@@ -166,7 +166,7 @@ def test_a_state_directory_that_cannot_be_written_is_reported(host: Host) -> Non
 
 
 def test_the_notes_say_what_each_card_gives(host: Host) -> None:
-    """For the engineer who asks why: driver, VFs, owners and where the counters come from."""
+    """Driver, VFs, owners and the origin of the counters."""
     add_card(host)
     host.sysfs.pf("0000:5f:00.0", netdev="ens3", index=4, driver="ice")
     host.tell(vf_of(0, 1), vf_of(1))

@@ -89,7 +89,7 @@ def test_policy_drift_is_judged_rule_by_rule(
 
 
 def test_rules_that_cannot_be_judged_are_absent(host: Host) -> None:
-    """A definition without a MAC and a driver that does not tell leave their rules out."""
+    """A definition without a MAC and a driver that does not report a setting leave their rules out."""
     add_card(host)
     host.tell(vf_of(0, 1, spoof_check=UNKNOWN, trust=UNKNOWN), vf_of(1))
     device = HostDevice(type="pci", pci_address=FIRST)

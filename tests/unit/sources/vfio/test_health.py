@@ -78,7 +78,7 @@ def test_sleeping_device_is_left_asleep(host: Host) -> None:
 
 @pytest.mark.parametrize("status", ["suspending", "resuming", "unsupported", "error", ""])
 def test_doubtful_device_is_not_touched(host: Host, status: str) -> None:
-    """Only a device that is surely awake is asked for its link."""
+    """Only the link of a device that is certainly awake is read."""
     host.tree.add(GPU)
     host.tree.runtime(GPU, status)
     with opened() as paths:
@@ -174,7 +174,7 @@ def test_link_above_a_switch(host: Host, width: int, degraded: float) -> None:
 
 
 def test_link_above_a_switch_of_a_sleeping_device(host: Host) -> None:
-    """The ports above may sleep too: their links are not asked for then."""
+    """The ports above may sleep too: their links are not read then."""
     behind_switch(host)
     host.tree.runtime(GPU, "suspended")
     with opened() as paths:
