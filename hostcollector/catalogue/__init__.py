@@ -23,7 +23,6 @@ from hostcollector.catalogue import (
     memory,
     network,
     ovs,
-    partitions,
     pci,
     vf,
 )
@@ -41,7 +40,6 @@ SUBJECTS = (
     bmc,
     ovs,
     network,
-    partitions,
     cgroup,
     host,
     infiniband,

@@ -1,4 +1,7 @@
-"""Rows about the networks behind the guests' VLANs, as the fabric's controller knows them."""
+"""Rows about the networks behind the guests' VLANs, and about the controllers of the fabrics.
+
+The guests' memberships in InfiniBand partitions are rows of `vf`.
+"""
 
 from functools import partial
 
@@ -42,4 +45,27 @@ NDFC_AGE = _gauge(
     can_be=DURATION,
     unit="seconds",
     help="How long ago the fabric's controller last answered everything that it was asked.",
+)
+
+
+_ufm_gauge = partial(gauge, source="ufm", scope=Scope.HOST)
+
+UFM_AGE = _ufm_gauge(
+    name="hostcollector_ufm_age_seconds",
+    can_be=DURATION,
+    unit="seconds",
+    help="How long ago UFM was last asked something that it answered.",
+)
+UFM_PARTITIONS = _ufm_gauge(
+    name="hostcollector_ufm_partitions",
+    can_be=number_of(2**15),
+    help="Partitions of the whole fabric.",
+)
+UFM_INFO = info(
+    name="hostcollector_ufm_info",
+    source="ufm",
+    scope=Scope.HOST,
+    labels=("version",),
+    help="The fabric's manager.",
+    stability=EXPERIMENTAL,
 )

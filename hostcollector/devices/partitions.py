@@ -11,8 +11,7 @@ from dataclasses import replace
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
 from hostcollector.config.settings import PartitionSettings
-from hostcollector.protocols.ufm.client import Client
-from hostcollector.protocols.ufm.values import Answer, Member, Membership, Origin
+from hostcollector.protocols.ufm import Answer, Client, Member, Membership, Origin
 
 __all__ = ["Answer", "Client", "Member", "Membership", "Origin", "Partitions"]
 

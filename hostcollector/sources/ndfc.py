@@ -10,8 +10,8 @@ from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import network as rows
+from hostcollector.protocols.ndfc.answers import Answer, Placement
 from hostcollector.protocols.ndfc.client import Client
-from hostcollector.protocols.ndfc.values import Answer, Placement
 
 VLANS = range(1, 4095)
 

@@ -12,8 +12,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import interface
-from hostcollector.protocols.netlink.counters import LinkCounters
-from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 
 # Kinds of links whose other end QEMU can hold (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).

@@ -6,7 +6,7 @@ Everything is asked in the background; reading takes the last good answer. Off w
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import duration
-from hostcollector.catalogue import partitions as rows
+from hostcollector.catalogue import network as rows
 from hostcollector.devices.partitions import Client
 
 

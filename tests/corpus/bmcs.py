@@ -17,7 +17,7 @@ from typing import Any
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
-from hostcollector.protocols.redfish.meanings import SCALES
+from hostcollector.protocols.redfish.properties import SCALES
 from hostcollector.protocols.redfish.values import Answer
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc

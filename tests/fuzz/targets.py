@@ -22,18 +22,16 @@ from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
 from hostcollector.protocols.kernel.process_stat import ProcessStat
-from hostcollector.protocols.netlink.description import link_description
-from hostcollector.protocols.netlink.messages import LINK, MESSAGE
+from hostcollector.protocols.netlink.messages import LINK, MESSAGE, link_description
 from hostcollector.protocols.netlink.route_socket import _messages
 from hostcollector.protocols.netlink.vf_list import parse
 from hostcollector.protocols.ovsdb.framing import Framer
 from hostcollector.protocols.ovsdb.row import ColumnKind, changed_row, read_row
-from hostcollector.protocols.redfish import sensors
-from hostcollector.protocols.redfish.atlas import Atlas, Place
 from hostcollector.protocols.redfish.links import resource
-from hostcollector.protocols.redfish.meanings import Kind
-from hostcollector.protocols.redfish.tally import Tally
-from hostcollector.protocols.rest.complaints import complaint_of
+from hostcollector.protocols.redfish.properties import Kind, sensor_properties
+from hostcollector.protocols.redfish.readings import Tally
+from hostcollector.protocols.redfish.resource_map import Atlas, Place
+from hostcollector.protocols.rest.refusals import complaint_of
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.binding import NvmlCallError
@@ -108,7 +106,7 @@ def _redfish(data: bytes) -> None:
         document = {"@odata.id": "/", **shown} if isinstance(shown, dict) else shown
         for kind in Kind:
             tally.add_resource(f"/{kind}", resource(document, f"/{kind}"))
-        sensors.meanings({"/sensor": resource(document, "/sensor")}, ("DRAM_0",), Gaps())
+        sensor_properties({"/sensor": resource(document, "/sensor")}, ("DRAM_0",), Gaps())
         tally.readings()
 
 

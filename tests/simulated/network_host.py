@@ -25,7 +25,7 @@ from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.protocols.ndfc.client import Client as NdfcClient
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.protocols.ufm.client import Client as UfmClient
+from hostcollector.protocols.ufm import Client as UfmClient
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.ndfc import Ndfc

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hostcollector.base.gaps import Gaps
 from hostcollector.devices.switch import WATCH, read_switch
 from hostcollector.guests import domain_xml
+from hostcollector.protocols import ufm
 from hostcollector.protocols.ndfc import answers as ndfc
 from hostcollector.protocols.ovsdb.replica import Replica, updated
 from hostcollector.protocols.ovsdb.row import ColumnKind
-from hostcollector.protocols.redfish.reports import read_report
-from hostcollector.protocols.ufm import answers as ufm
+from hostcollector.protocols.redfish.readings import read_report
 
 Reader = Callable[[list[Any]], set[str]]
 """Takes the items of a list and returns the names of those that it has read."""
@@ -58,12 +58,12 @@ def _attachments(items: list[Any]) -> set[str]:
 
 
 def _members(items: list[Any]) -> set[str]:
-    answer = ufm.answer({"0x1": {"partition": "acme", "guids": items}})
+    answer = ufm.read_partitions({"0x1": {"partition": "acme", "guids": items}})
     return {guid[-2:] for guid in answer.members}
 
 
 def _partitions(items: list[Any]) -> set[str]:
-    answer = ufm.answer({f"0x{number + 1:x}": item for number, item in enumerate(items)})
+    answer = ufm.read_partitions({f"0x{number + 1:x}": item for number, item in enumerate(items)})
     return {member.name for members in answer.members.values() for member in members}
 
 

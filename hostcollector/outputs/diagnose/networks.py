@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hostcollector.base.model import Metric, Snapshot
 from hostcollector.base.wording import counted, duration, one_line
-from hostcollector.catalogue import infiniband, network, ovs, partitions, vf
+from hostcollector.catalogue import infiniband, network, ovs, vf
 
 Series = Mapping[tuple[str, ...], object]
 
@@ -66,9 +66,9 @@ def _ndfc(page: _Page) -> Iterator[str]:
 
 
 def _ufm(page: _Page) -> Iterator[str]:
-    for (version,) in page.series(partitions.UFM_INFO):
-        count = int(page.number(partitions.UFM_PARTITIONS) or 0)
-        last = page.age(partitions.UFM_AGE)
+    for (version,) in page.series(network.UFM_INFO):
+        count = int(page.number(network.UFM_PARTITIONS) or 0)
+        last = page.age(network.UFM_AGE)
         yield f"UFM {version}: {counted(count, 'partition')} in the fabric{last}"
     at = vf.PKEY_INFO.label_names.index("port_guid")
     members = {labels[at] for labels in page.series(vf.PKEY_INFO)}

@@ -15,10 +15,9 @@ from pyroute2.netlink.rtnl.ifstatsmsg import ifstatsmsg
 from hostcollector.base.errors import SourceError
 from hostcollector.base.wording import counted, one_line
 from hostcollector.devices.sriov import TopologyReader
-from hostcollector.protocols.netlink.attributes import RTEXT_FILTER_VF, STATISTICS
-from hostcollector.protocols.netlink.counters import link_counters
+from hostcollector.protocols.netlink.messages import link_counters
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.protocols.netlink.vf_list import ListedVf, parse
+from hostcollector.protocols.netlink.vf_list import RTEXT_FILTER_VF, VF_COUNTERS, ListedVf, parse
 
 SECONDS = 5.0
 """Time for an answer of the kernel."""
@@ -30,7 +29,7 @@ _KINDS = (
     *("RX_PACKETS", "TX_PACKETS", "RX_BYTES", "TX_BYTES"),
     *("BROADCAST", "MULTICAST", "RX_DROPPED", "TX_DROPPED"),
 )
-_STATISTICS = {f"IFLA_VF_STATS_{kind}": name for kind, name in zip(_KINDS, STATISTICS.values(), strict=True)}
+_VF_STATS = {f"IFLA_VF_STATS_{kind}": name for kind, name in zip(_KINDS, VF_COUNTERS.values(), strict=True)}
 
 Opinion = Mapping[str, object]
 
@@ -125,5 +124,5 @@ def _their_opinion(vf: Any) -> tuple[int, Opinion]:
         fields[name] = bool(switch[attribute.lower()]) if switch else None
     statistics = vf.get_attr("IFLA_VF_STATS")
     for attribute, value in statistics["attrs"] if statistics else ():
-        fields[_STATISTICS.get(attribute, attribute)] = value
+        fields[_VF_STATS.get(attribute, attribute)] = value
     return mac["vf"], fields

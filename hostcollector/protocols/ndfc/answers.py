@@ -1,17 +1,69 @@
-"""The controller's documents to values. What an entry does not say is left out, never guessed.
+"""The controller's documents to frozen values. What an entry does not say is left out, never guessed.
 
 Part of the documents is JSON in a string, and numbers are numbers or strings, from version to version. A
-question that failed may be answered like one that succeeded, with a text or an object in place of the list.
+failed request may be answered with status 200, and with a text or an object in place of the list.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.protocols.ndfc.values import Attachment, Network, Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network of a fabric. `vni` is its layer 2 VNI; `vrf` is empty for a network without routing."""
+
+    name: str
+    vni: int | None = None
+    vrf: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A network on a leaf switch, in the VLAN that it has there, which may be another one elsewhere."""
+
+    network: str
+    vlan: int
+    fabric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a VLAN is: a network of a fabric. `vni` is the layer 2 one, `vrf_vni` the VRF's layer 3 one."""
+
+    fabric: str
+    network: str
+    vni: int | None = None
+    vrf: str = ""
+    vrf_vni: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What the VLANs of one fabric are, and when that was asked, in seconds on the monotonic clock."""
+
+    vlans: tuple[tuple[int, Placement], ...]
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Everything that one round of questions gave.
+
+    `vlans` has more than one placement for a VLAN that is not the same network on all the switches that were
+    looked at. `notes` name the fabrics and entries that could not be read, `unread` is how many those are.
+    """
+
+    version: str = ""
+    vlans: Mapping[int, tuple[Placement, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unread: int = 0
+
 
 LAST_VLAN = 4094
 LAST_VNI = 2**24 - 1

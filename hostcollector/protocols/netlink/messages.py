@@ -1,6 +1,12 @@
-"""Layouts and numbers of rtnetlink (kernel: include/uapi/linux/{netlink,rtnetlink,if_link}.h)."""
+"""rtnetlink's messages about links: layouts, numbers, descriptions and counters.
+
+Kernel: include/uapi/linux/{netlink,rtnetlink,if_link}.h.
+"""
 
 import struct
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
 
 # struct nlmsghdr: length, type, flags, sequence number, port
 MESSAGE = struct.Struct("=IHHII")
@@ -27,3 +33,79 @@ IFLA_STATS_LINK_64 = 1
 def aligned(length: int) -> int:
     """Return the length with the padding to four bytes that follows an attribute or a message."""
     return length + 3 & ~3
+
+
+# The first eight of struct rtnl_link_stats64; later kernels only add to its end.
+_COUNTERS = Struct("=8Q")
+_ATTRIBUTE_AT = MESSAGE.size + STATISTICS.size
+
+
+class LinkCounters(NamedTuple):
+    """What a link has received and transmitted, as the host sees it."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+    rx_errors: int
+    tx_errors: int
+    rx_dropped: int
+    tx_dropped: int
+
+
+def link_counters(message: bytes) -> tuple[int, LinkCounters] | None:
+    """Return the link's index and counters from an RTM_NEWSTATS message; None when it has none.
+
+    Only IFLA_STATS_LINK_64 was asked for, so that it is the first attribute.
+    """
+    if len(message) < _ATTRIBUTE_AT + ATTRIBUTE.size + _COUNTERS.size:
+        return None
+    length, kind = ATTRIBUTE.unpack_from(message, _ATTRIBUTE_AT)
+    if kind != IFLA_STATS_LINK_64 or length < ATTRIBUTE.size + _COUNTERS.size:
+        return None
+    index = STATISTICS.unpack_from(message, MESSAGE.size)[1]
+    return index, LinkCounters(*_COUNTERS.unpack_from(message, _ATTRIBUTE_AT + ATTRIBUTE.size))
+
+
+_BYTES_OF_A_MAC = 6
+
+
+class LinkDescription(NamedTuple):
+    """A link's name, its kind (``tun``, ``macvtap``, ``veth`` ...) and MAC address; empty for none.
+
+    `ethernet` is False for links that carry bare IP packets or other frames.
+    """
+
+    name: str
+    kind: str
+    mac: str
+    ethernet: bool
+
+
+def link_description(message: bytes) -> LinkDescription:
+    """Return what an RTM_NEWLINK message says of its link."""
+    _family, hardware_type, *_ = LINK.unpack_from(message, MESSAGE.size)
+    told = dict(_attributes(message[MESSAGE.size + LINK.size :]))
+    about = dict(_attributes(told.get(IFLA_LINKINFO, b"")))
+    mac = told.get(IFLA_ADDRESS, b"")
+    return LinkDescription(
+        name=_text(told.get(IFLA_IFNAME, b"")),
+        kind=_text(about.get(IFLA_INFO_KIND, b"")),
+        mac=mac.hex(":") if len(mac) == _BYTES_OF_A_MAC else "",
+        ethernet=hardware_type == ARPHRD_ETHER,
+    )
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and payload of each attribute; one that is cut short has what there is."""
+    position = 0
+    while position + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, position)
+        if length < ATTRIBUTE.size:
+            return
+        yield kind & NLA_TYPE_MASK, data[position + ATTRIBUTE.size : position + length]
+        position += aligned(length)
+
+
+def _text(payload: bytes) -> str:
+    return payload.partition(b"\0")[0].decode(errors="replace")

@@ -12,8 +12,6 @@ from typing import NamedTuple, Protocol
 
 from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
 from hostcollector.base.lanes import Clock
-from hostcollector.protocols.netlink.counters import LinkCounters, link_counters
-from hostcollector.protocols.netlink.description import LinkDescription, link_description
 from hostcollector.protocols.netlink.messages import (
     ATTRIBUTE,
     IFLA_EXT_MASK,
@@ -31,7 +29,11 @@ from hostcollector.protocols.netlink.messages import (
     RTM_NEWLINK,
     RTM_NEWSTATS,
     STATISTICS,
+    LinkCounters,
+    LinkDescription,
     aligned,
+    link_counters,
+    link_description,
 )
 
 _ERROR = slice(MESSAGE.size, MESSAGE.size + 4)

@@ -1,8 +1,8 @@
 """Reads the VF list out of a raw link message, also where its length has wrapped.
 
 The kernel writes the whole list, but its length has 16 bits: past 221 VFs (195 with InfiniBand GUIDs) it is
-wrong, and with it everything that a normal decoder reads after it. The lengths inside are right. So the walk
-takes IFLA_NUM_VF steps from the list's start and believes only what it sees there. It never raises.
+wrong, and a normal decoder misreads everything after it. The lengths inside are right. So the parser takes
+IFLA_NUM_VF steps from the list's start and uses only what it sees there. It never raises.
 """
 
 import sys
@@ -11,23 +11,40 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
-from hostcollector.protocols.netlink.attributes import (
-    IFLA_NUM_VF,
-    IFLA_VF_IB_NODE_GUID,
-    IFLA_VF_IB_PORT_GUID,
-    IFLA_VF_INFO,
-    IFLA_VF_LINK_STATE,
+from hostcollector.protocols.netlink.messages import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
+
+IFLA_NUM_VF, IFLA_VFINFO_LIST = 21, 22
+IFLA_VF_INFO = 1
+RTEXT_FILTER_VF, RTEXT_FILTER_SKIP_STATS = 1, 8
+
+ARPHRD_INFINIBAND = 32
+
+(
     IFLA_VF_MAC,
-    IFLA_VF_RATE,
+    IFLA_VF_VLAN,
+    IFLA_VF_TX_RATE,
     IFLA_VF_SPOOFCHK,
+    IFLA_VF_LINK_STATE,
+    IFLA_VF_RATE,
+    IFLA_VF_RSS_QUERY_EN,
     IFLA_VF_STATS,
     IFLA_VF_TRUST,
-    IFLA_VF_TX_RATE,
-    IFLA_VF_VLAN,
-    IFLA_VFINFO_LIST,
-    STATISTICS,
-)
-from hostcollector.protocols.netlink.messages import ATTRIBUTE, LINK, MESSAGE, NLA_TYPE_MASK, aligned
+    IFLA_VF_IB_NODE_GUID,
+    IFLA_VF_IB_PORT_GUID,
+) = range(1, 12)
+
+VF_COUNTERS = {
+    0: "receive_packets",
+    1: "transmit_packets",
+    2: "receive_bytes",
+    3: "transmit_bytes",
+    4: "receive_broadcast_packets",
+    5: "receive_multicast_packets",
+    7: "receive_dropped",
+    8: "transmit_dropped",
+}
+"""IFLA_VF_STATS_*: 64 bits each, counted from 0; 6 is padding. Broadcast and multicast are received ones."""
+
 
 _HEADER = ATTRIBUTE.size
 _NUMBER = Struct("=I")
@@ -35,9 +52,9 @@ _PAIR = Struct("=II")
 _TRIPLE = Struct("=III")
 _COUNTER = Struct("=Q")
 # The list of counters as every kernel so far writes it: header and value, eight times, without padding.
-_ALL_COUNTERS = Struct("=" + "HHQ" * len(STATISTICS))
-_HEADERS = tuple(part for kind in STATISTICS for part in (_COUNTER.size + _HEADER, kind))
-_NAMES = tuple(STATISTICS.values())
+_ALL_COUNTERS = Struct("=" + "HHQ" * len(VF_COUNTERS))
+_HEADERS = tuple(part for kind in VF_COUNTERS for part in (_COUNTER.size + _HEADER, kind))
+_NAMES = tuple(VF_COUNTERS.values())
 _LAST_VLAN, _LAST_PRIORITY, _LAST_LINK_STATE = 4095, 7, 2
 
 Places = Mapping[int, tuple[int, int]]
@@ -201,7 +218,7 @@ def _statistics(message: bytes, places: Places) -> dict[str, int] | None:
         if parts[0::3] + parts[1::3] == _HEADERS[0::2] + _HEADERS[1::2]:
             return dict(zip(_NAMES, parts[2::3], strict=True))
     return {
-        STATISTICS[kind]: _COUNTER.unpack_from(message, where)[0]
+        VF_COUNTERS[kind]: _COUNTER.unpack_from(message, where)[0]
         for kind, (where, size) in _places(message, start, start + length).items()
-        if kind in STATISTICS and size >= _COUNTER.size
+        if kind in VF_COUNTERS and size >= _COUNTER.size
     }

@@ -1,9 +1,12 @@
-"""One connection's conversation: the server's state, the schema, one monitor, its updates, signs of life.
+"""The messages of one connection: the schema, the server's state, one monitor, its updates, signs of life.
 
-RFC 7047, 4.1. A server that is cut off from its cluster ends the conversation: its rows may be old.
+RFC 7047, 4.1. The monitor is conditional and incremental, ``monitor_cond`` with ``update2`` (Open vSwitch 2.6
+or later): the server sends only the wanted rows, and only what changes in them.
 
-The monitor is conditional and incremental, ``monitor_cond`` with ``update2`` (Open vSwitch 2.6 or later): the
-server sends only rows that are wanted, and only what changes in them.
+The server's row in its own database ``_Server`` says whether its copy is up to date (ovsdb-server(5),
+"Database Table"). A member of a cluster that has lost its leader, and a relay that has lost its source, still
+answer every request, from old rows: only `connected` is false then, and the session ends. Servers before Open
+vSwitch 2.9 have no such row, and no clusters.
 """
 
 import asyncio
@@ -22,9 +25,46 @@ from hostcollector.base.lanes import Clock
 from hostcollector.protocols.ovsdb.connection import CHUNK, Streams
 from hostcollector.protocols.ovsdb.framing import Framer, Message
 from hostcollector.protocols.ovsdb.replica import Kinds, Replica, updated
-from hostcollector.protocols.ovsdb.row import kind_of
-from hostcollector.protocols.ovsdb.server_state import MONITOR as STATE_MONITOR
-from hostcollector.protocols.ovsdb.server_state import ServerState
+from hostcollector.protocols.ovsdb.row import ColumnKind, kind_of
+
+_STATE_MONITOR = "hostcollector-server"
+_STATE_DATABASE = "_Server"
+_STATE_TABLE = "Database"
+_STATE_KINDS = {_STATE_TABLE: dict.fromkeys(("name", "model", "connected"), ColumnKind.ATOM)}
+
+
+class CutOffError(SourceUnavailableError):
+    """The server has lost touch with whoever may change its database: another server is to be asked."""
+
+
+class ServerState:
+    """What the server says of its copy of `database`. Nothing is known before its first answer."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._replica = Replica()
+        self.known = False
+
+    @property
+    def question(self) -> list[Any]:
+        """The parameters of the ``monitor_cond`` request that follows the row."""
+        wanted = {"columns": list(_STATE_KINDS[_STATE_TABLE]), "where": [["name", "==", self._database]]}
+        return [_STATE_DATABASE, _STATE_MONITOR, {_STATE_TABLE: [wanted]}]
+
+    def is_not_told(self) -> None:
+        """Note that the server has no such row, because it is too old to be a member of a cluster."""
+        self.known = True
+
+    def take(self, rows: Any) -> None:
+        """Apply an answer or an update. Raises `CutOffError`, and `SourceMalformedError` for what is none."""
+        self._replica = updated(self._replica, rows, _STATE_KINDS, 0.0)
+        self.known = True
+        for row in self._replica.rows(_STATE_TABLE).values():
+            # False is the column's default, and a default is not sent.
+            if row.text("name") == self._database and not row.flag("connected"):
+                what = "has lost its source" if row.text("model") == "relay" else "has lost its cluster"
+                raise CutOffError(f"this server {what}, so that its copy of {self._database} may be old")
+
 
 Clause = tuple[str, str, Any]
 Conditions = Mapping[str, Sequence[Clause]]
@@ -136,7 +176,7 @@ class Session:
         elif method == "update2":
             if not isinstance(params, list) or len(params) != 2 or self._kinds is None:
                 raise SourceMalformedError("an update of a monitor that was not asked for")
-            if params[0] == STATE_MONITOR:
+            if params[0] == _STATE_MONITOR:
                 self._state.take(params[1])
                 return
             self._update(params[1])

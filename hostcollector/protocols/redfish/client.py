@@ -1,18 +1,35 @@
-"""Follows the BMC in the background. Its session lasts from round to round and is given back at the end."""
+"""Follows the BMC in the background: the metric reports in each round, ports and GPU resources less often.
+
+The session at the BMC lasts from round to round and is ended at `close`.
+"""
 
 import os
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
+from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
+from hostcollector.base.wording import counted, duration
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.protocols.redfish.conversation import Access, Conversation
-from hostcollector.protocols.redfish.rounds import Pace, Rounds
-from hostcollector.protocols.redfish.values import Answer
-from hostcollector.protocols.rest.complaints import concealed
+from hostcollector.protocols.redfish.discovery import discover, identified
+from hostcollector.protocols.redfish.links import Resource, resource
+from hostcollector.protocols.redfish.readings import Tally
+from hostcollector.protocols.redfish.resource_map import (
+    Atlas,
+    link_resources,
+    quick_resources,
+    slow_resources,
+)
+from hostcollector.protocols.redfish.session import Access, Conversation, noted, together
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Met, Part
+from hostcollector.protocols.redfish.walk import Walk
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
+from hostcollector.protocols.rest.refusals import NoSuchPathError, concealed
 from hostcollector.protocols.rest.target import Service, Target
 
 SERVICE = Service(name="BMC", section="redfish")
@@ -100,3 +117,209 @@ class _Talks:
 
     def _conversation(self, http: Http, target: Target) -> Conversation:
         return Conversation(http, target, self._access, connections=self._connections)
+
+
+# A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
+# for so many seconds, as a slow BMC takes for a round.
+_PATIENCE, _LEAST_SECONDS = 3, 30.0
+# By how many seconds a report's values may differ in age: some are taken now and then only.
+_LEAST_OLD_SECONDS = 300.0
+_MOST_PROBLEMS = 24
+# So many answers are in memory at a time, each of which may be as large as is allowed.
+_HELD_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds between rounds, between looks at the ports and GPUs, and between discoveries.
+
+    `patience` is how long a discovery, or a look at ports and GPUs, may take.
+    """
+
+    reports: float
+    ports: float
+    discovery: float = 3600.0
+    patience: float = 50.0
+
+
+class Asked(Protocol):
+    """A conversation with a BMC, which may end with an error at each question."""
+
+    async def root(self) -> Resource:
+        """Return the service root. Raises `SourceError`."""
+
+    async def get(self, path: str) -> Any:
+        """Return what is at a path. Raises `SourceError`."""
+
+    def age(self) -> float:
+        """Return how old the oldest resource since the last call was when it came, in seconds."""
+
+
+class Rounds:
+    """Remembers what was found, so that most rounds are a few questions.
+
+    `clock` is monotonic, `wall` says seconds since 1970.
+    """
+
+    def __init__(self, pace: Pace, clock: Clock, wall: Clock = time.time) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._wall = wall
+        self._atlas: Atlas | None = None
+        self._resources: Mapping[str, Resource] = {}
+        self._discovered_at = 0.0
+        self._next_discovery, self._retry = pace.discovery, pace.ports
+        self._something_moved = False
+        self._slow: tuple[Part, ...] = ()
+        self._slow_at: float | None = None
+        self._slow_gaps = Gaps()
+        self._made: dict[str, tuple[float, float]] = {}
+        self._senseless: dict[str, dict[str, str]] = {}
+
+    async def next(self, asked: Asked) -> Answer:
+        """Ask what is due. Raises `SourceError` if nothing came, or the BMC wants its peace."""
+        gaps = Gaps()
+        atlas = await self._explored(asked, gaps)
+        paths = (*atlas.reports, *quick_resources(atlas))
+        reports = await self._part(REPORTS, atlas, asked, paths, gaps)
+        if self._slow_at is None or self._clock() - self._slow_at >= self._pace.ports:
+            self._slow_at, self._slow_gaps = self._clock(), Gaps()
+            self._slow = (
+                await self._part(
+                    PORTS, atlas, asked, (*atlas.port_reports, *link_resources(atlas)), self._slow_gaps
+                ),
+                await self._part(RESOURCES, atlas, asked, slow_resources(atlas), self._slow_gaps),
+            )
+        self._note_senseless(gaps)
+        return self._answer(atlas, (reports, *self._slow), gaps)
+
+    def _answer(self, atlas: Atlas, parts: tuple[Part, ...], gaps: Gaps) -> Answer:
+        every = (gaps, atlas.gaps, self._slow_gaps)
+        troubles = [note for one in every for note in one.troubles]
+        more = len(troubles) - _MOST_PROBLEMS
+        problems = (
+            *troubles[:_MOST_PROBLEMS],
+            *((f"and {counted(more, 'trouble')} more",) if more > 0 else ()),
+        )
+        return Answer(
+            product=atlas.product,
+            version=atlas.version,
+            gpus=dict(atlas.gpus),
+            parts=parts,
+            problems=problems,
+            facts=tuple(fact for one in every for fact in one.facts),
+            met=Met(
+                others=dict(Counter(atlas.others).most_common(8)),
+                empty=atlas.empty,
+                unread=sum(one.count for one in every),
+                senseless=sum(map(len, self._senseless.values())),
+            ),
+        )
+
+    async def _explored(self, asked: Asked, gaps: Gaps) -> Atlas:
+        """Return where everything is. An earlier result is kept when a new walk fails."""
+        known = self._atlas
+        if known is not None and self._clock() - self._discovered_at < self._until_discovery():
+            return known
+        self._discovered_at = self._clock()
+        if known is None:
+            self._atlas = await self._discovered(asked)
+            return self._atlas
+        with noted(gaps, "another walk over the BMC's resources"):
+            found = await self._discovered(asked)
+            found.keep_reports(known)
+            known = self._atlas = found
+        return known
+
+    def _until_discovery(self) -> float:
+        # Not at once when something is missing: a discovery is a hundred questions.
+        return self._pace.ports if self._something_moved else self._next_discovery
+
+    async def _discovered(self, asked: Asked) -> Atlas:
+        walk = Walk(asked.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
+        atlas = await discover(walk, await asked.root())
+        self._resources = walk.documents
+        if atlas.gaps or atlas.unfinished:
+            # What is missing is looked for again, ever more rarely: it may be missing for good.
+            self._next_discovery, self._retry = self._retry, min(2 * self._retry, self._pace.discovery)
+        else:
+            self._next_discovery, self._retry = self._pace.discovery, self._pace.ports
+        self._something_moved = False
+        self._slow, self._slow_at = (), None
+        return atlas
+
+    async def _part(self, name: str, atlas: Atlas, asked: Asked, paths: Iterable[str], gaps: Gaps) -> Part:
+        """Ask for metric reports and resources. Raises `SourceError` if none of a round's first part came."""
+        every = self._pace.reports if name == REPORTS else self._pace.ports
+        good_for = max(_PATIENCE * every, _LEAST_SECONDS)
+        started = self._clock()
+        tally = Tally(
+            atlas,
+            gaps,
+            now=self._wall(),
+            patience=max(good_for, _LEAST_OLD_SECONDS),
+        )
+        listed = tuple(dict.fromkeys(paths))
+        asked.age()  # of what was asked for before
+        added = 0
+        for first in range(0, len(listed), _HELD_AT_ONCE):
+            some = listed[first : first + _HELD_AT_ONCE]
+            documents = await self._documents(asked, some, gaps, started)
+            # In their order, whichever came first: where two tell the same it is always the same one's word.
+            for path in (path for path in some if path in documents):
+                with noted(gaps, path):
+                    self._add(atlas, tally, path, documents[path])
+                    added += 1
+        age = asked.age()
+        if listed and not added and name == REPORTS:
+            raise SourceUnavailableError("; ".join(gaps.troubles))
+        self._senseless[name] = tally.senseless
+        self._note_standing(tally.made_at, gaps)
+        return Part(name=name, asked_at=started - age, good_for=good_for, readings=tally.readings())
+
+    def _add(self, atlas: Atlas, tally: Tally, path: str, document: Any) -> None:
+        if path in atlas.reports or path in atlas.port_reports:
+            tally.add_report(path, document)
+            return
+        found = resource(document, path)
+        gpu = atlas.gpus.get(path)
+        if gpu is not None:
+            atlas.gpus[path] = identified(gpu, found)
+        tally.add_resource(path, found)
+
+    async def _documents(
+        self, asked: Asked, paths: Iterable[str], gaps: Gaps, started: float
+    ) -> dict[str, Any]:
+        """Return what came of the questions, each on its own."""
+        found = {}
+
+        async def one(path: str) -> None:
+            if self._clock() - started > self._pace.patience:
+                gaps.unread(path, "there was no time left for it: the BMC is slow")
+                return
+            with noted(gaps, path):
+                try:
+                    found[path] = await asked.get(path)
+                except NoSuchPathError:
+                    self._something_moved = True
+                    raise
+
+        await together(one(path) for path in paths)
+        return found
+
+    def _note_standing(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
+        """Point out reports whose time stamps do not change: such a report may be made on change only."""
+        for path, made in made_at.items():
+            before, since = self._made.get(path, (0.0, 0.0))
+            if made != before:
+                self._made[path] = made, self._clock()
+            elif made and self._clock() - since > max(_PATIENCE * self._pace.ports, _LEAST_OLD_SECONDS):
+                spell = duration(self._clock() - since)
+                gaps.fact(f"{path} has had the same time stamps for {spell}: it may be out of date")
+
+    def _note_senseless(self, gaps: Gaps) -> None:
+        """Say that values were not what they should be, with one of them."""
+        values = [item for part in self._senseless.values() for item in part.items()]
+        if values:
+            where, text = values[0]
+            gaps.note(f"{counted(len(values), 'value')} not understood, such as {text!r} of {where}")

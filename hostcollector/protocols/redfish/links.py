@@ -9,7 +9,7 @@ from hostcollector.base.errors import SourceMalformedError
 
 Resource = dict[str, Any]
 
-_LONGEST_TEXT = 512
+LONGEST_TEXT = 512
 # What may be in an address as it is (RFC 3986); everything else is percent-encoded.
 _OF_ADDRESSES = "%/:?#[]@!$&'()*+,;=~-._"
 _SLASHES = re.compile("/+")
@@ -25,7 +25,7 @@ def resource(document: Any, path: str) -> Resource:
 def text(document: Any, name: str) -> str:
     """Return a property that is a text of reasonable length; empty for anything else."""
     value = document.get(name) if isinstance(document, dict) else None
-    return value.strip() if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+    return value.strip() if isinstance(value, str) and len(value) <= LONGEST_TEXT else ""
 
 
 def link(document: Any, name: str) -> str:

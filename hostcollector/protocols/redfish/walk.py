@@ -1,4 +1,4 @@
-"""Goes along the links of a BMC: each resource on its own, lists page by page, and not for ever."""
+"""Follows the links of a BMC: each resource on its own, lists page by page, within limits."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import MappingProxyType
@@ -7,10 +7,16 @@ from urllib.parse import urljoin
 
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.protocols.redfish.links import Resource, address, canonical, links, resource, text
-from hostcollector.protocols.redfish.problems import noted
-from hostcollector.protocols.redfish.pruning import pruned
-from hostcollector.protocols.redfish.together import together
+from hostcollector.protocols.redfish.links import (
+    LONGEST_TEXT,
+    Resource,
+    address,
+    canonical,
+    links,
+    resource,
+    text,
+)
+from hostcollector.protocols.redfish.session import noted, together
 
 Get = Callable[[str], Coroutine[Any, Any, Any]]
 
@@ -142,3 +148,43 @@ def _strange(page: Resource) -> int:
 def _once(paths: Iterable[str]) -> list[str]:
     """Return paths without other spellings of the same ones."""
     return list({canonical(path): path for path in reversed(list(paths))}.values())[::-1]
+
+
+_LONGEST_LIST = 5000
+_DEEPEST = 4
+_KEPT = frozenset(
+    {
+        *("@odata.id", "@odata.type", "Members", "Members@odata.nextLink", "Members@odata.count"),
+        *(
+            "Systems",
+            "Chassis",
+            "TelemetryService",
+            "MetricReports",
+            "Processors",
+            "Sensors",
+            "Ports",
+            "Links",
+        ),
+        *("Memory", "MemorySummary", "Metrics", "EnvironmentMetrics", "PCIeDevice", "RelatedItem"),
+        *("Id", "SerialNumber", "UUID", "Model", "FirmwareVersion", "Status", "State", "Description"),
+        *("ProcessorType", "ChassisType", "PortProtocol", "PhysicalContext", "ReadingType", "ReadingUnits"),
+        *("ReadingBasis", "TemperatureCelsius", "DataSourceUri"),
+    }
+)
+
+
+def pruned(document: Resource) -> Resource:
+    """Return a resource with the properties that a walk looks at."""
+    return {name: _part(value, _DEEPEST) for name, value in document.items() if name in _KEPT}
+
+
+def _part(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else None
+    if isinstance(value, dict):
+        return {name: _part(inner, depth - 1) for name, inner in value.items() if name in _KEPT and depth}
+    if isinstance(value, list):
+        return [
+            _part(inner, depth - 1) if isinstance(inner, dict) else None for inner in value[:_LONGEST_LIST]
+        ]
+    return value if isinstance(value, bool | int | float) else None

@@ -1,15 +1,19 @@
 """JSON over HTTPS with a service that may be slow, wrong, or not what it claims to be.
 
-Each answer is limited in time and size. Redirects are followed on the service itself only, so that the
-secrets go nowhere else.
+Each answer is limited in time and size. Redirects are followed on the service itself only, so that no other
+server gets the secrets.
 """
 
+import asyncio
 import json
-from collections.abc import Collection, Mapping
+import socket
+import zlib
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from hostcollector.base.errors import (
@@ -19,10 +23,7 @@ from hostcollector.base.errors import (
     SourceTimeoutError,
     SourceUnavailableError,
 )
-from hostcollector.protocols.rest.complaints import Complaint, complaint, parts_of
-from hostcollector.protocols.rest.connector import Connector, Resolved
-from hostcollector.protocols.rest.packing import unpacked
-from hostcollector.protocols.rest.refusals import refusal, seconds_of
+from hostcollector.protocols.rest.refusals import Complaint, complaint, parts_of, refusal, seconds_of
 from hostcollector.protocols.rest.target import Target
 
 _CHUNK = 64 * 1024
@@ -198,3 +199,76 @@ async def _complaint(response: aiohttp.ClientResponse, secrets: Collection[str])
     except (aiohttp.ClientError, OSError, ValueError):
         return Complaint()
     return complaint(content, secrets)
+
+
+class Connector(aiohttp.TCPConnector):
+    """Leaves no connection behind: one that broke off would wait half a minute for the other side."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._opened: set[asyncio.BaseTransport] = set()
+
+    async def connect(self, *arguments: Any, **more: Any) -> aiohttp.connector.Connection:
+        """Open a connection, and remember it."""
+        connection = await super().connect(*arguments, **more)
+        if connection.transport is not None:
+            self._opened.add(connection.transport)
+        return connection
+
+    async def abort(self) -> None:
+        """End every connection at once."""
+        for transport in self._opened:
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+        # The loop closes the sockets in its next turns; a TLS handshake takes several.
+        await asyncio.sleep(0.02)
+
+
+class Resolved(AbstractResolver):
+    """Gives the addresses that were looked up before the loop ran: a thread that does it here would stay."""
+
+    def __init__(self, addresses: Iterable[tuple[int, str]]) -> None:
+        self._addresses = tuple(addresses)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of that family."""
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST
+            )
+            for kind, address in self._addresses
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+# zlib's word for "gzip or zlib, as the header says" (zlib.h, inflateInit2).
+_EITHER_HEADER = 47
+_PLAIN = frozenset({"", "identity"})
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+async def unpacked(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
+    """Return all of an answer. Raises `SourceMalformedError`; also for one of more than `limit` bytes.
+
+    Nothing packed is asked for, but there are controllers that hold their documents in no other form.
+    """
+    kind = encoding.strip().lower()
+    if kind not in _PLAIN | _PACKED:
+        raise SourceMalformedError("answered in an encoding that was not asked for")
+    packed = zlib.decompressobj(_EITHER_HEADER) if kind in _PACKED else None
+    content = bytearray()
+    try:
+        async for chunk in chunks:
+            content += packed.decompress(chunk, limit - len(content) + 1) if packed else chunk
+            if len(content) > limit:
+                raise SourceMalformedError(f"answered with more than {limit} bytes")
+    except zlib.error:
+        raise SourceMalformedError("answered with something that is not packed as it says") from None
+    if packed is not None and not packed.eof:
+        raise SourceMalformedError("answered with something packed that breaks off")
+    return bytes(content)

@@ -19,9 +19,8 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.log import Transitions
 from hostcollector.config.service import ServiceSettings
 from hostcollector.protocols.follower import Follower, Pauses
-from hostcollector.protocols.rest.complaints import concealed
 from hostcollector.protocols.rest.http import Http
-from hostcollector.protocols.rest.refusals import BusyError, LoginRefusedError
+from hostcollector.protocols.rest.refusals import BusyError, LoginRefusedError, concealed
 from hostcollector.protocols.rest.target import Service, Target, prepare
 
 logger = logging.getLogger("hostcollector")

@@ -6,11 +6,11 @@ the series that every exporter has; those with one have them from the netlink so
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Sample
+from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import ovs
 from hostcollector.devices.owners import OwnerFinder
@@ -18,7 +18,6 @@ from hostcollector.devices.sriov import TopologyReader
 from hostcollector.devices.switch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.protocols.ovsdb.connection import NoServerError
 from hostcollector.sources.ovs.owners import Owned, Owners, owned
-from hostcollector.sources.ovs.promised import unplugged
 from hostcollector.sources.ovs.statistics import common_samples, samples
 
 _STATES = {"up": 1.0, "down": 0.0}
@@ -148,3 +147,27 @@ def _doubt(switch: Switch, ports: Iterable[Owned], owners: Owners, gaps: Gaps) -
                 f"port {port.name!r} is left out: its name and its external ids belong to different guests; "
                 "remove what an earlier guest left behind with ovs-vsctl"
             )
+
+
+# No port of the switch is of a macvtap or a passed-through function, whatever ids they carry.
+_NEVER = frozenset({"direct", "hostdev"})
+
+
+def unplugged(guests: Iterable[Guest], switch: Switch) -> Iterator[tuple[Guest, str]]:
+    """Yield the guests' interfaces that should be on a port of the switch and are on none.
+
+    An interface with the id of a virtual port is on one. A vhost-user socket may be any program's: it is the
+    switch's only where the switch has such ports at all.
+    """
+    signs = {sign for port in switch.ports for sign in (port.interface_id, port.name, port.socket)} - {""}
+    has_sockets = any(port.type in VHOST_USER_TYPES for port in switch.ports)
+    for guest in guests:
+        for nic in guest.domain.nics:
+            socket = str(PurePosixPath(nic.source_socket)) if nic.type == "vhostuser" and has_sockets else ""
+            is_promised = nic.type not in _NEVER and (nic.interface_id or (nic.source_socket and socket))
+            if is_promised and signs.isdisjoint((nic.interface_id, nic.target, socket)):
+                yield guest, _name(nic)
+
+
+def _name(nic: Nic) -> str:
+    return nic.target or nic.source_socket or nic.interface_id

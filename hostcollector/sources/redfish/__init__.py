@@ -5,10 +5,12 @@ NVIDIA's driver that driver tells, and from here come only the rows that it does
 twice. Off while nothing is configured.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hostcollector.base.errors import SourceError
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
@@ -16,29 +18,30 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import bmc
 from hostcollector.catalogue.possible import fastest
-from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.baselines import Baselines, same_stay
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.gpu_map import GpuMap
-from hostcollector.devices.owners import NOBODY, OwnerFinder
+from hostcollector.devices.owners import NOBODY, Owner, OwnerFinder
 from hostcollector.devices.pci import DeviceReader
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.redfish.client import Client
-from hostcollector.protocols.redfish.meanings import SCALES
-from hostcollector.protocols.redfish.values import Answer, Key
-from hostcollector.sources.redfish import told
-from hostcollector.sources.redfish.host import HostGpus, read_gpus
-from hostcollector.sources.redfish.joining import By, Joined, join
-from hostcollector.sources.redfish.notes import doubts, found, not_configured, nothing_recent
+from hostcollector.protocols.redfish.properties import SCALES
+from hostcollector.protocols.redfish.values import Answer, Key, Part, Readings
+from hostcollector.sources.redfish.host_gpus import HostGpus, read_gpus
+from hostcollector.sources.redfish.mapping import By, Joined, join
 from hostcollector.sources.redfish.series import (
     GUEST,
     SOURCE,
     bmc_samples,
+    doubts,
+    found,
     gpu_samples,
     info_sample,
+    not_configured,
+    nothing_recent,
     observable,
     only_bmc,
 )
-from hostcollector.sources.redfish.stays import Stays
 
 __all__ = ["Redfish"]
 
@@ -93,9 +96,9 @@ class Redfish(Source):
             return Reading(samples=samples, notes=not_configured(len(lacking)))
         now = self._clock()
         self._watch(host, now)
-        answer, failure = told.last_answer(self._client)
+        answer, failure = _last_answer(self._client)
         gaps = Gaps()
-        if answer is None or not told.stands(answer.parts[0], now):
+        if answer is None or not _is_recent(answer.parts[0], now):
             samples = self._nothing(host)
             gaps.note(nothing_recent(answer, failure, now))
         else:
@@ -161,13 +164,13 @@ class Redfish(Source):
             if owner is None:
                 continue
             since = self._stays.since(one.address)
-            readings = told.readings(answer, one.gpu.path, since, now)
+            readings = _readings_since(answer, one.gpu.path, since, now)
             if self._nvml and host.has_driver(one.address):
                 readings = only_bmc(readings)
             stay = owner.stay if one.address else _UNMAPPED
             relative = self._relative(one, stay, readings.counters)
             yield from gpu_samples(one.shown_as, readings.gauges, relative, owner)
-            tells = told.tells(answer, one.gpu.path, since)
+            tells = _reports_gpu(answer, one.gpu.path, since)
             if not one.address:
                 yield observable(one.name, "", NOBODY, seen=tells)
             elif tells:
@@ -186,3 +189,66 @@ class Redfish(Source):
         speeds = {name: fastest(GUEST[key], SCALES.get(key, 1)) for name, (key, _) in names.items()}
         values = self._baselines.relative(DEVICE + one.shown_as, stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}
+
+
+class Stays:
+    """Remembers for each device its owner's stay and when that was first seen, in monotonic seconds.
+
+    What was asked of the BMC before is of an earlier owner. An owner that is there at the first look counts
+    as having been there: else a collection by hand, which has one look only, would show nothing.
+    """
+
+    def __init__(self) -> None:
+        self._stays: dict[str, tuple[str, float]] = {}
+        self._looked = False
+
+    def look(self, owners: Mapping[str, Owner], now: float) -> None:
+        """Take note of who owns what now."""
+        for device, owner in owners.items():
+            stay, _ = self._stays.get(device, ("", 0.0))
+            if device not in self._stays or not same_stay(stay, owner.stay):
+                self._stays[device] = owner.stay, now if self._looked else -math.inf
+        for device in self._stays.keys() - owners.keys():
+            del self._stays[device]
+        self._looked = self._looked or bool(owners)
+
+    def since(self, device: str) -> float:
+        """Return since when the device is with its present owner; for ever if it is not watched."""
+        return self._stays.get(device, ("", -math.inf))[1]
+
+
+_HEALTH = "health_id"
+
+
+def _last_answer(client: Client) -> tuple[Answer | None, str]:
+    """Return the last answer, None for none yet, and what has failed since."""
+    try:
+        answer, _, failure = client.current()
+    except SourceError as error:
+        return None, str(error)
+    return answer, failure
+
+
+def _is_recent(part: Part, now: float) -> bool:
+    """Whether a part is recent enough to be shown."""
+    return now - part.asked_at <= part.good_for
+
+
+def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> Readings:
+    """Return what is known of the GPU at a path since a time; what was asked last counts most."""
+    found = Readings()
+    for part in sorted(answer.parts, key=lambda part: part.asked_at):
+        told = part.readings.get(gpu)
+        if told is not None and part.asked_at > since and _is_recent(part, now):
+            found.gauges.update(told.gauges)
+            found.counters.update(told.counters)
+    return found
+
+
+def _reports_gpu(answer: Answer, gpu: str, since: float) -> bool:
+    """Whether the last reports told of a GPU: of one that does not answer the BMC still knows its health."""
+    reports = answer.parts[0]
+    told = reports.readings.get(gpu)
+    if told is None or reports.asked_at <= since:
+        return False
+    return bool(told.counters) or any(key != _HEALTH for key, _ in told.gauges)

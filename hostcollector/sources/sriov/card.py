@@ -10,13 +10,15 @@ from hostcollector.base.errors import SourceError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.devices.sriov import Netdev, PhysicalFunction
-from hostcollector.protocols.netlink.attributes import (
+from hostcollector.protocols.netlink.route_socket import MessageTooLongError, RouteSocket
+from hostcollector.protocols.netlink.vf_list import (
     ARPHRD_INFINIBAND,
     RTEXT_FILTER_SKIP_STATS,
     RTEXT_FILTER_VF,
+    ListedVf,
+    VfList,
+    parse,
 )
-from hostcollector.protocols.netlink.route_socket import MessageTooLongError, RouteSocket
-from hostcollector.protocols.netlink.vf_list import ListedVf, VfList, parse
 from hostcollector.sources.sriov.vendor_files import VendorFiles
 
 # Counters that each driver fills (Linux 6.12, each driver's ndo_get_vf_stats). The kernel sends zeros for all

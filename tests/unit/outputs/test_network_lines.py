@@ -1,7 +1,7 @@
 """What `diagnose` says of the networks behind a host."""
 
 from hostcollector.base.model import Family, Metric, Snapshot
-from hostcollector.catalogue import infiniband, network, ovs, partitions, vf
+from hostcollector.catalogue import infiniband, network, ovs, vf
 from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.diagnose.networks import network_lines
 
@@ -31,9 +31,9 @@ def test_a_host_with_all_of_them() -> None:
         (network.NETWORK_INFO, labels(network.NETWORK_INFO), 1),
         (network.VLANS_UNRESOLVED, (), 2),
         (network.NDFC_AGE, (), 90),
-        (partitions.UFM_INFO, ("6.19.3",), 1),
-        (partitions.UFM_PARTITIONS, (), 3),
-        (partitions.UFM_AGE, (), 400),
+        (network.UFM_INFO, ("6.19.3",), 1),
+        (network.UFM_PARTITIONS, (), 3),
+        (network.UFM_AGE, (), 400),
         (vf.PKEY_INFO, labels(vf.PKEY_INFO, port_guid="0c:42:a1:03:00:ab:cd:01"), 1),
         (infiniband.PORT_INFO, ("mlx5_0", "1", "InfiniBand"), 1),
         (infiniband.STATE, ("mlx5_0", "1"), 4),

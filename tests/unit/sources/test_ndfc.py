@@ -12,8 +12,8 @@ from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import NdfcSettings
+from hostcollector.protocols.ndfc.answers import Answer, Placement
 from hostcollector.protocols.ndfc.client import Client
-from hostcollector.protocols.ndfc.values import Answer, Placement
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc

@@ -23,8 +23,7 @@ from hostcollector.base.model import Domain, Guest, Nic
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface
 from hostcollector.protocols.kernel.files import names
-from hostcollector.protocols.netlink.counters import LinkCounters
-from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 from hostcollector.sources.netlink import Netlink
 from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message

@@ -22,12 +22,11 @@ from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
-from hostcollector.protocols.ndfc.values import Answer as NdfcAnswer
-from hostcollector.protocols.ndfc.values import Placement
-from hostcollector.protocols.netlink.counters import LinkCounters
-from hostcollector.protocols.netlink.description import LinkDescription
+from hostcollector.protocols.ndfc.answers import Answer as NdfcAnswer
+from hostcollector.protocols.ndfc.answers import Placement
+from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.protocols.ufm.answers import answer as partitions_of
+from hostcollector.protocols.ufm import read_partitions
 from hostcollector.sources import NAMES
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition
@@ -268,7 +267,7 @@ class ToldUfm(UfmClient):
 def _ufm(_trial: Trial) -> Broken:
     whole: dict[str, object] = {"0x1": {"partition": "acme", "guids": []}}
     kept, broken = (
-        _ask(Ufm(ToldUfm(partitions_of(document)))) for document in (whole, {**whole, "0x2": "nothing"})
+        _ask(Ufm(ToldUfm(read_partitions(document)))) for document in (whole, {**whole, "0x2": "nothing"})
     )
     return kept, broken, "0x2"
 

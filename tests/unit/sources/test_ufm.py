@@ -9,7 +9,7 @@ import pytest
 from hostcollector.base.errors import SourceError
 from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
 from hostcollector.base.source import Request, Source
-from hostcollector.catalogue import partitions as rows
+from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import UfmSettings

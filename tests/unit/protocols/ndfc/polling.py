@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import NdfcSettings
+from hostcollector.protocols.ndfc.answers import Answer
 from hostcollector.protocols.ndfc.client import Client
-from hostcollector.protocols.ndfc.values import Answer
 from hostcollector.protocols.rest.poller import Limits
 from tests.unit.protocols.rest import polling as rest
 from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, wait_until

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.protocols.ndfc import answers
+from hostcollector.protocols.ndfc.answers import Attachment, Network, Placement
 from hostcollector.protocols.ndfc.paths import DCNM, LONGEST_NAME_LIST, NDFC, of_cluster
-from hostcollector.protocols.ndfc.values import Attachment, Network, Placement
 from tests.fakes.ndfc import attachment, network, vrf
 
 _KEYS = st.sampled_from(

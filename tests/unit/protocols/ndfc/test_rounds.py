@@ -8,8 +8,8 @@ import pytest
 
 from hostcollector.base.errors import Reason, SourceError
 from hostcollector.config.settings import NdfcSettings
+from hostcollector.protocols.ndfc.answers import Answer, Placement
 from hostcollector.protocols.ndfc.client import Client
-from hostcollector.protocols.ndfc.values import Answer, Placement
 from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.unit.protocols.ndfc.polling import LIMITS, PATIENCE, answer_of, failure_of, polling, wait_until

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from hostcollector.base.errors import SourceDeniedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.protocols.netlink.description import LinkDescription, link_description
+from hostcollector.protocols.netlink.messages import LinkDescription, link_description
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, MessageTooLongError, RouteSocket
 from hostcollector.protocols.netlink.vf_list import parse
 from tests.fakes.link_kernel import LinkKernel, Question

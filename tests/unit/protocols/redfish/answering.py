@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hostcollector.protocols.redfish.client import Pace, Rounds
 from hostcollector.protocols.redfish.links import Resource
-from hostcollector.protocols.redfish.rounds import Pace, Rounds
 from hostcollector.protocols.redfish.values import Answer
 from hostcollector.protocols.rest.refusals import NoSuchPathError
 from tests.fakes.bmc import Tree

@@ -9,7 +9,7 @@ from aiohttp import web
 from hostcollector import catalogue
 from hostcollector.catalogue import bmc as bmc_rows
 from hostcollector.catalogue import gpu as gpu_rows
-from hostcollector.protocols.redfish.meanings import SCALES, TABLES, Counted, Hint
+from hostcollector.protocols.redfish.properties import SCALES, TABLES, Counted, Hint
 from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
-from hostcollector.protocols.redfish.atlas import Atlas
 from hostcollector.protocols.redfish.discovery import discover
 from hostcollector.protocols.redfish.links import resource
-from hostcollector.protocols.redfish.tally import Tally
+from hostcollector.protocols.redfish.readings import Tally
+from hostcollector.protocols.redfish.resource_map import Atlas
 from hostcollector.protocols.redfish.walk import Walk
 
 PATHS = ("/a", "/b", "/c", "/d")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.protocols.redfish import texts
-from hostcollector.protocols.redfish.throttling import reasons_held
+from hostcollector.protocols.redfish.properties import reasons_held
 
 
 @pytest.mark.parametrize(

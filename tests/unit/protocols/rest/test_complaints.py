@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import Reason
-from hostcollector.protocols.rest.complaints import complaint, complaint_of
+from hostcollector.protocols.rest.refusals import complaint, complaint_of
 from hostcollector.protocols.rest.target import prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.devices.partitions import Answer, Member, Membership, Origin
-from hostcollector.protocols.ufm import answers
+from hostcollector.protocols import ufm
 from tests.fakes.ufm import FIRST, partition, port
 
 GUID = "0c:42:a1:03:00:ab:cd:01"
@@ -29,7 +29,7 @@ def member(partition: int, name: str, membership: Membership = Membership.FULL) 
 def test_members_are_found_by_their_guid() -> None:
     """A port has all its partitions, each with its own kind of membership."""
     document = {"0x1": partition("acme", port(FIRST)), "0x7fff": partition("all", port(FIRST, "limited"))}
-    assert answers.answer(document).members == {
+    assert ufm.read_partitions(document).members == {
         GUID: (member(1, "acme"), member(0x7FFF, "all", Membership.LIMITED)),
     }
 
@@ -37,7 +37,7 @@ def test_members_are_found_by_their_guid() -> None:
 def test_the_same_partition_under_two_pkeys_counts_once() -> None:
     """The membership bit in a key changes nothing."""
     document = {"0x1": partition("acme", port(FIRST)), "0x8001": partition("acme", port(FIRST))}
-    assert answers.answer(document).members == {GUID: (member(1, "acme"),)}
+    assert ufm.read_partitions(document).members == {GUID: (member(1, "acme"),)}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_same_partition_under_two_pkeys_counts_once() -> None:
 )
 def test_a_member_that_is_not_whole_costs_itself(entry: Any) -> None:
     """No membership is made up from an entry that lacks the port or the kind; it is named."""
-    answer = answers.answer({"0x1": partition("acme", entry, port(FIRST))})
+    answer = ufm.read_partitions({"0x1": partition("acme", entry, port(FIRST))})
     assert answer.members == {GUID: (member(1, "acme"),)}
     assert answer.unread == 1
     assert answer.notes[0].startswith("partition '0x1', member 0 cannot be read: ")
@@ -67,7 +67,7 @@ def test_a_member_that_is_not_whole_costs_itself(entry: Any) -> None:
 @pytest.mark.parametrize("said", ["both", "BOTH"])
 def test_a_port_can_be_a_member_of_both_kinds(said: str) -> None:
     """The managers of the fabric know a third kind beside full and limited."""
-    assert answers.answer({"0x1": partition("acme", port(FIRST, said))}).members == {
+    assert ufm.read_partitions({"0x1": partition("acme", port(FIRST, said))}).members == {
         GUID: (member(1, "acme", Membership.BOTH),)
     }
 
@@ -88,7 +88,7 @@ def test_a_port_can_be_a_member_of_both_kinds(said: str) -> None:
 )
 def test_a_partition_that_cannot_be_read_costs_itself(pkey: str, entry: Any) -> None:
     """No port is put into a partition without a number or a list, and all the others are read."""
-    answer = answers.answer({"0x1": partition("acme", port(FIRST)), pkey: entry})
+    answer = ufm.read_partitions({"0x1": partition("acme", port(FIRST)), pkey: entry})
     assert (answer.members, answer.unread) == ({GUID: (member(1, "acme"),)}, 1)
     assert f"partition {pkey!r} cannot be read" in answer.notes[0]
 
@@ -99,14 +99,14 @@ def test_all_ports_are_in_the_default_partition() -> None:
         "0x7fff": {"partition": "management", "membership": "limited", "guids": []},
         "0x1": partition("acme", port(FIRST)),
     }
-    answer = answers.answer(document)
+    answer = ufm.read_partitions(document)
     management = member(0x7FFF, "management", Membership.LIMITED)
     assert answer.of(GUID) == (member(1, "acme"), management)
     assert answer.of("0c:42:a1:03:00:ab:cd:99") == (management,)
     document["0x8001"] = {"partition": "acme", "membership": "full", "guids": []}
-    assert answers.answer(document).of("0c:42:a1:03:00:ab:cd:99") == (management,)
+    assert ufm.read_partitions(document).of("0c:42:a1:03:00:ab:cd:99") == (management,)
     listed = {"0x7fff": partition("management", port(FIRST))}
-    assert answers.answer(listed).of(GUID) == (member(0x7FFF, "management"),)
+    assert ufm.read_partitions(listed).of(GUID) == (member(0x7FFF, "management"),)
 
 
 @given(st.lists(st.tuples(st.integers(1, 0x7FFE), st.booleans()), unique_by=lambda pair: pair[0]), NESTED)
@@ -115,9 +115,9 @@ def test_one_bad_partition_among_good_ones_loses_only_itself(good: list[tuple[in
     document = {
         f"{number:#x}": partition("p", port(FIRST, "full" if full else "limited")) for number, full in good
     }
-    expected = answers.answer(document).of(GUID)
+    expected = ufm.read_partitions(document).of(GUID)
     try:
-        found = answers.answer({"0x7fff": bad, **document}).of(GUID)
+        found = ufm.read_partitions({"0x7fff": bad, **document}).of(GUID)
     except SourceMalformedError:
         assert not good
         return
@@ -126,27 +126,27 @@ def test_one_bad_partition_among_good_ones_loses_only_itself(good: list[tuple[in
 
 def test_a_fabric_without_partitions_has_no_members() -> None:
     """An empty answer is an answer."""
-    assert answers.answer({}) == Answer()
+    assert ufm.read_partitions({}) == Answer()
 
 
 @pytest.mark.parametrize("document", [None, [], ["0x1"], "fail", 7, {"error": "busy"}, {"0x1": None}])
 def test_what_is_no_list_of_partitions_is_a_failure(document: Any) -> None:
     """A text or a list in place of the partitions does not empty them all."""
     with pytest.raises(SourceMalformedError, match="in place of the partitions"):
-        answers.answer(document)
+        ufm.read_partitions(document)
 
 
 def test_partitions_without_any_members_list_are_a_failure() -> None:
     """A manager that does not know the question for the members has not answered it."""
     with pytest.raises(SourceMalformedError, match="without their members"):
-        answers.answer({"0x1": {"partition": "acme"}})
+        ufm.read_partitions({"0x1": {"partition": "acme"}})
 
 
 @given(NESTED)
 def test_no_document_breaks_the_reading(document: Any) -> None:
     """Whatever comes is read or refused with the error for it; no partition is out of range."""
     try:
-        found = answers.answer(document).members
+        found = ufm.read_partitions(document).members
     except SourceMalformedError:
         return
     assert all(1 <= each.partition <= 0x7FFF for members in found.values() for each in members)

@@ -10,7 +10,7 @@ from hostcollector.base.errors import Reason, SourceError
 from hostcollector.config.settings import UfmSettings
 from hostcollector.devices.partitions import Answer, Client
 from hostcollector.protocols.rest.poller import Limits
-from hostcollector.protocols.ufm.answers import answer
+from hostcollector.protocols.ufm import read_partitions
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm
@@ -25,7 +25,7 @@ def client_of(settings: UfmSettings, limits: Limits = LIMITS) -> Client:
 def test_a_round_gives_the_members_of_all_partitions(settings: UfmSettings, manager: FakeUfm) -> None:
     """Two questions give the version and every port's partitions."""
     assert answer_of(client_of(settings)) == Answer(
-        version="6.19.3", partitions=3, members=answer(manager.documents[PKEYS]).members
+        version="6.19.3", partitions=3, members=read_partitions(manager.documents[PKEYS]).members
     )
     assert manager.requests == {PKEYS: 1, VERSION: 1}
 

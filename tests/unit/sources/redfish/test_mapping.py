@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.devices.gpu_identities import GpuIdentity
 from hostcollector.protocols.redfish.values import Gpu
-from hostcollector.sources.redfish.joining import By, Joined, join
+from hostcollector.sources.redfish.mapping import By, Joined, join
 from tests.fakes.samples import table
 from tests.unit.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 

@@ -1,16 +1,17 @@
-"""Questions under one login at the BMC (DSP0266, session login), which is renewed when it has expired.
+"""Requests under one login at the BMC (DSP0266, session login), which is renewed when it has expired.
 
-A BMC has few places for sessions: there is never more than one of ours, and it is given back at the end.
+A BMC has few places for sessions: the collector has at most one, and ends it at `close`.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from hostcollector.base.errors import SourceError, SourceMalformedError
-from hostcollector.protocols.rest.complaints import complaint_of
+from hostcollector.base.errors import SourceDeniedError, SourceError, SourceMalformedError
+from hostcollector.base.gaps import Gaps
 from hostcollector.protocols.rest.http import Http, Reply
 from hostcollector.protocols.rest.refusals import (
     BusyError,
@@ -18,6 +19,7 @@ from hostcollector.protocols.rest.refusals import (
     NoSuchPathError,
     NotAllowedError,
     TokenRefusedError,
+    complaint_of,
 )
 from hostcollector.protocols.rest.target import Target
 
@@ -153,3 +155,42 @@ def _own_path(reply: Reply) -> str:
         if isinstance(path, str) and path.startswith("/"):
             return path
     return ""
+
+
+T = TypeVar("T")
+
+
+async def together(questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the answers in order. Raises the first error, when all other questions have been given up.
+
+    A question that went on would open connections after those who close them have gone.
+    """
+    tasks = [asyncio.ensure_future(question) for question in questions]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# What taking apart a document raises that is not what it claims to be.
+_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+@contextmanager
+def noted(gaps: Gaps, path: str) -> Iterator[None]:
+    """Record that the resource at `path` could not be read, whatever it was, and go on after it.
+
+    A `BusyError` is raised still: it is the whole BMC that wants its peace. So is a login that is refused.
+    """
+    try:
+        yield
+    except BusyError:
+        raise
+    except SourceError as error:
+        if isinstance(error, SourceDeniedError) and not isinstance(error, NotAllowedError):
+            raise
+        gaps.unread(path, str(error).removeprefix(path).lstrip(": "))
+    except _UNEXPECTED as error:
+        gaps.unread(path, error)

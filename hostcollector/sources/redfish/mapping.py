@@ -1,7 +1,7 @@
-"""Which PCI address each GPU of the BMC has: the operator's map, else what its driver once told; no guess.
+"""Maps each GPU of the BMC to a PCI address: by the operator's map, else by its driver's report; no guess.
 
-Nothing that a BMC says carries a bus number, and the numbers in its names are no order on the bus. A UUID is
-one GPU's; a serial number may be that of a module with two GPUs, and says something only where it is unique.
+A BMC reports no bus numbers, and the numbers in its names are not in bus order. A UUID is of one GPU; a
+serial number may be that of a module with two GPUs, and counts only where it is unique.
 """
 
 import re

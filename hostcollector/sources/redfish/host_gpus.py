@@ -1,4 +1,4 @@
-"""The physical GPUs of the host with their owners: those that a BMC could tell of."""
+"""The host's physical GPUs with their owners: those that a BMC could report."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
