@@ -29,8 +29,8 @@ from hostcollector.protocols.ovsdb.framing import Framer
 from hostcollector.protocols.ovsdb.row import ColumnKind, changed_row, read_row
 from hostcollector.protocols.redfish.links import resource
 from hostcollector.protocols.redfish.properties import Kind, sensor_properties
-from hostcollector.protocols.redfish.readings import Tally
-from hostcollector.protocols.redfish.resource_map import Atlas, Place
+from hostcollector.protocols.redfish.readings import Readings
+from hostcollector.protocols.redfish.resource_map import Place, ResourceMap
 from hostcollector.protocols.rest.refusals import complaint_of
 from hostcollector.sources.cgroup.groups import guest_groups, mounts_of
 from hostcollector.sources.nvml import binding
@@ -99,15 +99,15 @@ def _ovsdb_row(data: bytes) -> None:
 def _redfish(data: bytes) -> None:
     with suppress(ValueError, RecursionError, SourceMalformedError):
         shown = json.loads(data)
-        tally = Tally(_ATLAS, Gaps(), now=2e9, patience=300.0)
+        collected = Readings(_ATLAS, Gaps(), now=2e9, patience=300.0)
         with suppress(SourceMalformedError):
-            tally.add_report("/report", shown)
+            collected.add_report("/report", shown)
         complaint_of(shown)
         document = {"@odata.id": "/", **shown} if isinstance(shown, dict) else shown
         for kind in Kind:
-            tally.add_resource(f"/{kind}", resource(document, f"/{kind}"))
+            collected.add_resource(f"/{kind}", resource(document, f"/{kind}"))
         sensor_properties({"/sensor": resource(document, "/sensor")}, ("DRAM_0",), Gaps())
-        tally.readings()
+        collected.readings()
 
 
 def _gpu_map(data: bytes) -> None:
@@ -152,7 +152,7 @@ _METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
 )
 _XML = xml_of(Guest(name="fuzz", title="a title", metadata=_METADATA, workload=None), Path("/nowhere"), None)
 
-_ATLAS = Atlas()
+_ATLAS = ResourceMap()
 _ATLAS.add_ports("/Ports", "/gpu")
 for _kind in Kind:
     _ATLAS.add(f"/{_kind}", Place(gpu="/gpu", kind=_kind))

@@ -17,15 +17,15 @@ from hostcollector.base.wording import counted, duration
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.protocols.redfish.discovery import discover, identified
 from hostcollector.protocols.redfish.links import Resource, resource
-from hostcollector.protocols.redfish.readings import Tally
+from hostcollector.protocols.redfish.readings import Readings
 from hostcollector.protocols.redfish.resource_map import (
-    Atlas,
+    ResourceMap,
     link_resources,
     quick_resources,
     slow_resources,
 )
-from hostcollector.protocols.redfish.session import Access, Conversation, noted, together
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Met, Part
+from hostcollector.protocols.redfish.session import Access, Session, gathered, noted
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Part, WalkCounts
 from hostcollector.protocols.redfish.walk import Walk
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
@@ -65,7 +65,7 @@ class Client(Poller[Answer]):
         super().__init__(
             SERVICE,
             settings,
-            _Talks(settings, limits, clock),
+            _Requests(settings, limits, clock),
             limits=limits,
             environment=environment,
             clock=clock,
@@ -73,7 +73,7 @@ class Client(Poller[Answer]):
         )
 
 
-class _Talks:
+class _Requests:
     """One talk a round; what was found and the session serve for as many of them as they hold."""
 
     def __init__(self, settings: RedfishSettings, limits: Limits, clock: Clock) -> None:
@@ -93,11 +93,11 @@ class _Talks:
 
     async def ask(self, http: Http, target: Target) -> Answer:
         """Ask what is due. Raises `SourceError`."""
-        asked = self._conversation(http, target)
+        bmc = self._session(http, target)
         try:
-            answer = await self._rounds.next(asked)
+            answer = await self._rounds.next(bmc)
         finally:
-            self._access = asked.access
+            self._access = bmc.access
         # Also what a BMC puts into the names of its resources may be what it was sent.
         secrets = target.secrets.union(self.secrets)
         return replace(
@@ -111,12 +111,12 @@ class _Talks:
 
     async def end_session(self, http: Http, target: Target) -> None:
         """Give the session back."""
-        asked = self._conversation(http, target)
+        bmc = self._session(http, target)
         self._access = None
-        await asked.end()
+        await bmc.end()
 
-    def _conversation(self, http: Http, target: Target) -> Conversation:
-        return Conversation(http, target, self._access, connections=self._connections)
+    def _session(self, http: Http, target: Target) -> Session:
+        return Session(http, target, self._access, connections=self._connections)
 
 
 # A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
@@ -142,7 +142,7 @@ class Pace:
     patience: float = 50.0
 
 
-class Asked(Protocol):
+class Bmc(Protocol):
     """A conversation with a BMC, which may end with an error at each question."""
 
     async def root(self) -> Resource:
@@ -165,7 +165,7 @@ class Rounds:
         self._pace = pace
         self._clock = clock
         self._wall = wall
-        self._atlas: Atlas | None = None
+        self._resource_map: ResourceMap | None = None
         self._resources: Mapping[str, Resource] = {}
         self._discovered_at = 0.0
         self._next_discovery, self._retry = pace.discovery, pace.ports
@@ -174,27 +174,33 @@ class Rounds:
         self._slow_at: float | None = None
         self._slow_gaps = Gaps()
         self._made: dict[str, tuple[float, float]] = {}
-        self._senseless: dict[str, dict[str, str]] = {}
+        self._malformed: dict[str, dict[str, str]] = {}
 
-    async def next(self, asked: Asked) -> Answer:
+    async def next(self, bmc: Bmc) -> Answer:
         """Ask what is due. Raises `SourceError` if nothing came, or the BMC wants its peace."""
         gaps = Gaps()
-        atlas = await self._explored(asked, gaps)
-        paths = (*atlas.reports, *quick_resources(atlas))
-        reports = await self._part(REPORTS, atlas, asked, paths, gaps)
+        resource_map = await self._explored(bmc, gaps)
+        paths = (*resource_map.reports, *quick_resources(resource_map))
+        reports = await self._part(REPORTS, resource_map, bmc, paths, gaps)
         if self._slow_at is None or self._clock() - self._slow_at >= self._pace.ports:
             self._slow_at, self._slow_gaps = self._clock(), Gaps()
             self._slow = (
                 await self._part(
-                    PORTS, atlas, asked, (*atlas.port_reports, *link_resources(atlas)), self._slow_gaps
+                    PORTS,
+                    resource_map,
+                    bmc,
+                    (*resource_map.port_reports, *link_resources(resource_map)),
+                    self._slow_gaps,
                 ),
-                await self._part(RESOURCES, atlas, asked, slow_resources(atlas), self._slow_gaps),
+                await self._part(
+                    RESOURCES, resource_map, bmc, slow_resources(resource_map), self._slow_gaps
+                ),
             )
-        self._note_senseless(gaps)
-        return self._answer(atlas, (reports, *self._slow), gaps)
+        self._note_malformed(gaps)
+        return self._answer(resource_map, (reports, *self._slow), gaps)
 
-    def _answer(self, atlas: Atlas, parts: tuple[Part, ...], gaps: Gaps) -> Answer:
-        every = (gaps, atlas.gaps, self._slow_gaps)
+    def _answer(self, resource_map: ResourceMap, parts: tuple[Part, ...], gaps: Gaps) -> Answer:
+        every = (gaps, resource_map.gaps, self._slow_gaps)
         troubles = [note for one in every for note in one.troubles]
         more = len(troubles) - _MOST_PROBLEMS
         problems = (
@@ -202,94 +208,94 @@ class Rounds:
             *((f"and {counted(more, 'trouble')} more",) if more > 0 else ()),
         )
         return Answer(
-            product=atlas.product,
-            version=atlas.version,
-            gpus=dict(atlas.gpus),
+            product=resource_map.product,
+            version=resource_map.version,
+            gpus=dict(resource_map.gpus),
             parts=parts,
             problems=problems,
             facts=tuple(fact for one in every for fact in one.facts),
-            met=Met(
-                others=dict(Counter(atlas.others).most_common(8)),
-                empty=atlas.empty,
+            counts=WalkCounts(
+                others=dict(Counter(resource_map.others).most_common(8)),
+                empty=resource_map.empty,
                 unread=sum(one.count for one in every),
-                senseless=sum(map(len, self._senseless.values())),
+                malformed=sum(map(len, self._malformed.values())),
             ),
         )
 
-    async def _explored(self, asked: Asked, gaps: Gaps) -> Atlas:
+    async def _explored(self, bmc: Bmc, gaps: Gaps) -> ResourceMap:
         """Return where everything is. An earlier result is kept when a new walk fails."""
-        known = self._atlas
+        known = self._resource_map
         if known is not None and self._clock() - self._discovered_at < self._until_discovery():
             return known
         self._discovered_at = self._clock()
         if known is None:
-            self._atlas = await self._discovered(asked)
-            return self._atlas
+            self._resource_map = await self._discovered(bmc)
+            return self._resource_map
         with noted(gaps, "another walk over the BMC's resources"):
-            found = await self._discovered(asked)
+            found = await self._discovered(bmc)
             found.keep_reports(known)
-            known = self._atlas = found
+            known = self._resource_map = found
         return known
 
     def _until_discovery(self) -> float:
         # Not at once when something is missing: a discovery is a hundred questions.
         return self._pace.ports if self._something_moved else self._next_discovery
 
-    async def _discovered(self, asked: Asked) -> Atlas:
-        walk = Walk(asked.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
-        atlas = await discover(walk, await asked.root())
+    async def _discovered(self, bmc: Bmc) -> ResourceMap:
+        walk = Walk(bmc.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
+        resource_map = await discover(walk, await bmc.root())
         self._resources = walk.documents
-        if atlas.gaps or atlas.unfinished:
+        if resource_map.gaps or resource_map.unfinished:
             # What is missing is looked for again, ever more rarely: it may be missing for good.
             self._next_discovery, self._retry = self._retry, min(2 * self._retry, self._pace.discovery)
         else:
             self._next_discovery, self._retry = self._pace.discovery, self._pace.ports
         self._something_moved = False
         self._slow, self._slow_at = (), None
-        return atlas
+        return resource_map
 
-    async def _part(self, name: str, atlas: Atlas, asked: Asked, paths: Iterable[str], gaps: Gaps) -> Part:
+    async def _part(
+        self, name: str, resource_map: ResourceMap, bmc: Bmc, paths: Iterable[str], gaps: Gaps
+    ) -> Part:
         """Ask for metric reports and resources. Raises `SourceError` if none of a round's first part came."""
         every = self._pace.reports if name == REPORTS else self._pace.ports
         good_for = max(_PATIENCE * every, _LEAST_SECONDS)
         started = self._clock()
-        tally = Tally(
-            atlas,
+        collected = Readings(
+            resource_map,
             gaps,
             now=self._wall(),
             patience=max(good_for, _LEAST_OLD_SECONDS),
         )
         listed = tuple(dict.fromkeys(paths))
-        asked.age()  # of what was asked for before
+        bmc.age()  # of what was bmc for before
         added = 0
         for first in range(0, len(listed), _HELD_AT_ONCE):
             some = listed[first : first + _HELD_AT_ONCE]
-            documents = await self._documents(asked, some, gaps, started)
+            documents = await self._documents(bmc, some, gaps, started)
             # In their order, whichever came first: where two tell the same it is always the same one's word.
             for path in (path for path in some if path in documents):
                 with noted(gaps, path):
-                    self._add(atlas, tally, path, documents[path])
+                    self._add(resource_map, collected, path, documents[path])
                     added += 1
-        age = asked.age()
+        age = bmc.age()
         if listed and not added and name == REPORTS:
             raise SourceUnavailableError("; ".join(gaps.troubles))
-        self._senseless[name] = tally.senseless
-        self._note_standing(tally.made_at, gaps)
-        return Part(name=name, asked_at=started - age, good_for=good_for, readings=tally.readings())
+        self._malformed[name] = collected.malformed
+        self._note_unchanged(collected.made_at, gaps)
+        return Part(name=name, asked_at=started - age, good_for=good_for, readings=collected.readings())
 
-    def _add(self, atlas: Atlas, tally: Tally, path: str, document: Any) -> None:
-        if path in atlas.reports or path in atlas.port_reports:
-            tally.add_report(path, document)
+    def _add(self, resource_map: ResourceMap, collected: Readings, path: str, document: Any) -> None:
+        if path in resource_map.reports or path in resource_map.port_reports:
+            collected.add_report(path, document)
             return
         found = resource(document, path)
-        gpu = atlas.gpus.get(path)
+        gpu = resource_map.gpus.get(path)
         if gpu is not None:
-            atlas.gpus[path] = identified(gpu, found)
-        tally.add_resource(path, found)
+            resource_map.gpus[path] = identified(gpu, found)
+        collected.add_resource(path, found)
 
-    async def _documents(
-        self, asked: Asked, paths: Iterable[str], gaps: Gaps, started: float
-    ) -> dict[str, Any]:
+    async def _documents(self, bmc: Bmc, paths: Iterable[str], gaps: Gaps, started: float) -> dict[str, Any]:
         """Return what came of the questions, each on its own."""
         found = {}
 
@@ -299,15 +305,15 @@ class Rounds:
                 return
             with noted(gaps, path):
                 try:
-                    found[path] = await asked.get(path)
+                    found[path] = await bmc.get(path)
                 except NoSuchPathError:
                     self._something_moved = True
                     raise
 
-        await together(one(path) for path in paths)
+        await gathered(one(path) for path in paths)
         return found
 
-    def _note_standing(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
+    def _note_unchanged(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
         """Point out reports whose time stamps do not change: such a report may be made on change only."""
         for path, made in made_at.items():
             before, since = self._made.get(path, (0.0, 0.0))
@@ -317,9 +323,9 @@ class Rounds:
                 spell = duration(self._clock() - since)
                 gaps.fact(f"{path} has had the same time stamps for {spell}: it may be out of date")
 
-    def _note_senseless(self, gaps: Gaps) -> None:
+    def _note_malformed(self, gaps: Gaps) -> None:
         """Say that values were not what they should be, with one of them."""
-        values = [item for part in self._senseless.values() for item in part.items()]
+        values = [item for part in self._malformed.values() for item in part.items()]
         if values:
             where, text = values[0]
             gaps.note(f"{counted(len(values), 'value')} not understood, such as {text!r} of {where}")

@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class GaugeProperty:
     """A gauge's row, the values of its labels after `gpu`, and how its text is read."""
 
     key: str
@@ -48,7 +48,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CounterProperty:
     """A counter's row, the values of its labels after `gpu`, and how its text is read."""
 
     key: str
@@ -57,7 +57,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class RateProperty:
     """A rate, in any unit: while it is above 0 the counter of the row `key` cannot stand at 0."""
 
     key: str
@@ -65,10 +65,10 @@ class Hint:
     labels: tuple[str, ...] = ()
 
 
-Meanings = Mapping[str, Meaning | Counted | Hint]
+Properties = Mapping[str, GaugeProperty | CounterProperty | RateProperty]
 
 
-def _pcie_errors() -> dict[str, Meaning | Counted]:
+def _pcie_errors() -> dict[str, GaugeProperty | CounterProperty]:
     kinds = {
         "CorrectableErrorCount": "correctable",
         "NonFatalErrorCount": "nonfatal",
@@ -79,10 +79,12 @@ def _pcie_errors() -> dict[str, Meaning | Counted]:
         "NAKReceivedCount": "nak_received",
         "NAKSentCount": "nak_sent",
     }
-    return {f"/PCIeErrors/{name}": Counted("pcie_errors", labels=(kind,)) for name, kind in kinds.items()}
+    return {
+        f"/PCIeErrors/{name}": CounterProperty("pcie_errors", labels=(kind,)) for name, kind in kinds.items()
+    }
 
 
-def _utilization() -> dict[str, Meaning | Counted]:
+def _utilization() -> dict[str, GaugeProperty | CounterProperty]:
     engines = {
         "/BandwidthPercent": "gpu",
         "/Oem/Nvidia/SMUtilizationPercent": "sm",
@@ -106,40 +108,43 @@ def _utilization() -> dict[str, Meaning | Counted]:
         "GraphicsEngineActivity": "graphics",
     }
     return {
-        **{path: Meaning("utilization_ratio", texts.share, (engine,)) for path, engine in engines.items()},
         **{
-            f"/Oem/Nvidia/{name}Percent": Meaning("activity_ratio", texts.share, (unit,))
+            path: GaugeProperty("utilization_ratio", texts.share, (engine,))
+            for path, engine in engines.items()
+        },
+        **{
+            f"/Oem/Nvidia/{name}Percent": GaugeProperty("activity_ratio", texts.share, (unit,))
             for name, unit in units.items()
         },
     }
 
 
-def _ecc(where: str, memory: str) -> dict[str, Meaning | Counted]:
+def _ecc(where: str, memory: str) -> dict[str, GaugeProperty | CounterProperty]:
     return {
-        f"{where}/LifeTime/CorrectableECCErrorCount": Counted(
+        f"{where}/LifeTime/CorrectableECCErrorCount": CounterProperty(
             "memory_ecc_errors", labels=(memory, "corrected")
         ),
-        f"{where}/LifeTime/UncorrectableECCErrorCount": Counted(
+        f"{where}/LifeTime/UncorrectableECCErrorCount": CounterProperty(
             "memory_ecc_errors", labels=(memory, "uncorrected")
         ),
     }
 
 
-def _row_remapping() -> dict[str, Meaning | Counted]:
+def _row_remapping() -> dict[str, GaugeProperty | CounterProperty]:
     where = "/Oem/Nvidia/RowRemapping"
     spares = {"Max": "max", "High": "high", "Partial": "partial", "Low": "low", "No": "none"}
     return {
-        f"{where}/CorrectableRowRemappingCount": Counted("remapped_rows", labels=("corrected",)),
-        f"{where}/UncorrectableRowRemappingCount": Counted("remapped_rows", labels=("uncorrected",)),
+        f"{where}/CorrectableRowRemappingCount": CounterProperty("remapped_rows", labels=("corrected",)),
+        f"{where}/UncorrectableRowRemappingCount": CounterProperty("remapped_rows", labels=("uncorrected",)),
         **{
-            f"{where}/{name}{spelling}BankCount": Meaning("row_remapping_banks", texts.number, (label,))
+            f"{where}/{name}{spelling}BankCount": GaugeProperty("row_remapping_banks", texts.number, (label,))
             for name, label in spares.items()
             for spelling in ("Availability", "Availablity")
         },
     }
 
 
-def _nvlink() -> dict[str, Meaning | Counted]:
+def _nvlink() -> dict[str, GaugeProperty | CounterProperty]:
     oem = "/Oem/Nvidia"
     errors = {
         f"{oem}/NVLinkErrors/ReplayCount": "replay",
@@ -155,65 +160,67 @@ def _nvlink() -> dict[str, Meaning | Counted]:
         "/Networking/TXDiscards": "transmit_discard",
     }
     return {
-        "/RXBytes": Counted("nvlink_receive_bytes"),
-        "/TXBytes": Counted("nvlink_transmit_bytes"),
-        **{path: Counted("nvlink_errors", labels=(kind,)) for path, kind in errors.items()},
+        "/RXBytes": CounterProperty("nvlink_receive_bytes"),
+        "/TXBytes": CounterProperty("nvlink_transmit_bytes"),
+        **{path: CounterProperty("nvlink_errors", labels=(kind,)) for path, kind in errors.items()},
     }
 
 
-TABLES: Mapping[Kind, Meanings] = {
+TABLES: Mapping[Kind, Properties] = {
     Kind.PROCESSOR: {
-        "/Status/Health": Meaning("health_id", texts.health),
-        "/MemorySummary/ECCModeEnabled": Meaning("ecc_enabled", texts.truth),
-        "/MemorySummary/TotalMemorySizeMiB": Meaning("memory_bytes", texts.mebibytes),
+        "/Status/Health": GaugeProperty("health_id", texts.health),
+        "/MemorySummary/ECCModeEnabled": GaugeProperty("ecc_enabled", texts.truth),
+        "/MemorySummary/TotalMemorySizeMiB": GaugeProperty("memory_bytes", texts.mebibytes),
     },
     Kind.METRICS: {
-        "/OperatingSpeedMHz": Meaning("clock_hertz", texts.hertz, ("graphics",)),
-        "/PowerLimitThrottleDuration": Counted("throttle_seconds", texts.nanoseconds, ("power",)),
-        "/ThermalLimitThrottleDuration": Counted("throttle_seconds", texts.nanoseconds, ("thermal",)),
-        "/Oem/Nvidia/HardwareViolationThrottleDuration": Counted(
+        "/OperatingSpeedMHz": GaugeProperty("clock_hertz", texts.hertz, ("graphics",)),
+        "/PowerLimitThrottleDuration": CounterProperty("throttle_seconds", texts.nanoseconds, ("power",)),
+        "/ThermalLimitThrottleDuration": CounterProperty("throttle_seconds", texts.nanoseconds, ("thermal",)),
+        "/Oem/Nvidia/HardwareViolationThrottleDuration": CounterProperty(
             "throttle_seconds", texts.nanoseconds, ("hardware",)
         ),
-        "/Oem/Nvidia/GlobalSoftwareViolationThrottleDuration": Counted(
+        "/Oem/Nvidia/GlobalSoftwareViolationThrottleDuration": CounterProperty(
             "throttle_seconds", texts.nanoseconds, ("software",)
         ),
-        "/Oem/Nvidia/PCIeRXBytes": Counted("pcie_receive_bytes"),
-        "/Oem/Nvidia/PCIeTXBytes": Counted("pcie_transmit_bytes"),
-        "/Oem/Nvidia/PCIeRawRxBandwidthGbps": Hint("pcie_receive_bytes"),
-        "/Oem/Nvidia/PCIeRawTxBandwidthGbps": Hint("pcie_transmit_bytes"),
-        "/Oem/Nvidia/SRAMECCErrorThresholdExceeded": Meaning("sram_ecc_threshold_exceeded", texts.truth),
-        "/PCIeErrors/ReplayCount": Counted("pcie_replays"),
+        "/Oem/Nvidia/PCIeRXBytes": CounterProperty("pcie_receive_bytes"),
+        "/Oem/Nvidia/PCIeTXBytes": CounterProperty("pcie_transmit_bytes"),
+        "/Oem/Nvidia/PCIeRawRxBandwidthGbps": RateProperty("pcie_receive_bytes"),
+        "/Oem/Nvidia/PCIeRawTxBandwidthGbps": RateProperty("pcie_transmit_bytes"),
+        "/Oem/Nvidia/SRAMECCErrorThresholdExceeded": GaugeProperty(
+            "sram_ecc_threshold_exceeded", texts.truth
+        ),
+        "/PCIeErrors/ReplayCount": CounterProperty("pcie_replays"),
         **_pcie_errors(),
         **_utilization(),
         **_ecc("/CacheMetricsTotal", "sram"),
     },
     Kind.ENVIRONMENT: {
-        "/PowerLimitWatts/SetPoint": Meaning("power_limit_watts", texts.number),
-        "/PowerWatts/Reading": Meaning("power_watts", texts.number),
-        "/EnergyJoules/Reading": Counted("energy_joules", texts.milli),
+        "/PowerLimitWatts/SetPoint": GaugeProperty("power_limit_watts", texts.number),
+        "/PowerWatts/Reading": GaugeProperty("power_watts", texts.number),
+        "/EnergyJoules/Reading": CounterProperty("energy_joules", texts.milli),
     },
     Kind.MEMORY: {
-        "/Oem/Nvidia/RowRemappingFailed": Meaning("row_remapping_failed", texts.truth),
-        "/Oem/Nvidia/RowRemappingPending": Meaning("row_remapping_pending", texts.truth),
+        "/Oem/Nvidia/RowRemappingFailed": GaugeProperty("row_remapping_failed", texts.truth),
+        "/Oem/Nvidia/RowRemappingPending": GaugeProperty("row_remapping_pending", texts.truth),
     },
     Kind.MEMORY_METRICS: {
-        "/BandwidthPercent": Meaning("utilization_ratio", texts.share, ("memory",)),
-        "/CapacityUtilizationPercent": Meaning("memory_used_ratio", texts.share),
-        "/OperatingSpeedMHz": Meaning("clock_hertz", texts.hertz, ("memory",)),
+        "/BandwidthPercent": GaugeProperty("utilization_ratio", texts.share, ("memory",)),
+        "/CapacityUtilizationPercent": GaugeProperty("memory_used_ratio", texts.share),
+        "/OperatingSpeedMHz": GaugeProperty("clock_hertz", texts.hertz, ("memory",)),
         **_ecc("", "dram"),
         **_row_remapping(),
     },
     Kind.CHASSIS: {
-        "/Status/Health": Meaning("health_id", texts.health),
+        "/Status/Health": GaugeProperty("health_id", texts.health),
     },
     Kind.PORT: {
-        "/LinkStatus": Meaning("nvlink_up", texts.link_up),
+        "/LinkStatus": GaugeProperty("nvlink_up", texts.link_up),
     },
     Kind.PORT_METRICS: _nvlink(),
 }
 """By the kind of resource. What is counted per NVLink is shown as the sum of all links of the GPU."""
 
-FOLDED: Mapping[Kind, Meanings] = {
+FOLDED: Mapping[Kind, Properties] = {
     kind: {pointer.casefold(): meaning for pointer, meaning in table.items()}
     for kind, table in TABLES.items()
 }
@@ -261,7 +268,7 @@ _UNITS_OF_ENERGY: Mapping[str, ScaledMilli] = {
 
 def sensor_properties(
     sensors: Mapping[str, dict[str, Any]], memories: Collection[str], gaps: Gaps
-) -> dict[str, Meaning | Counted]:
+) -> dict[str, GaugeProperty | CounterProperty]:
     """Return what the sensors of a GPU mean, by path; `memories` are its memories' names, in small letters.
 
     Where two of them claim to read the same, neither is believed, unless one is numbered 0 among its kind.
@@ -313,15 +320,15 @@ def _temperature(sensor: dict[str, Any], *, of_memory: bool) -> str:
     return "memory_temperature_celsius" if of_memory else "temperature_celsius"
 
 
-def _meaning(sensor: dict[str, Any], row: str) -> Meaning | Counted:
+def _meaning(sensor: dict[str, Any], row: str) -> GaugeProperty | CounterProperty:
     """Return how the number of a sensor is read. Raises `KeyError` for a unit that is not known."""
     kind, unit = text(sensor, "ReadingType"), text(sensor, "ReadingUnits")
     if kind == "EnergyJoules":
-        return Counted(row, _UNITS_OF_ENERGY[unit])
+        return CounterProperty(row, _UNITS_OF_ENERGY[unit])
     scale = _UNITS[kind][unit]
     # A distance has no offset: 10 K to the limit are 10 degrees.
     read: Callable[[str], float | None] = Scaled(scale.times, scale.per) if row == _HEADROOM else scale
-    return Meaning(row, read)
+    return GaugeProperty(row, read)
 
 
 # The BMC's words (NVIDIA's dbus_utils.hpp) to the label's values, which are those of the NVML source.

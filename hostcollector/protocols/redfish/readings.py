@@ -17,15 +17,15 @@ from hostcollector.protocols.redfish.links import Resource, source_of, text
 from hostcollector.protocols.redfish.properties import (
     TABLES,
     THROTTLE_REASONS,
-    Counted,
-    Hint,
+    CounterProperty,
+    GaugeProperty,
     Kind,
-    Meaning,
+    RateProperty,
     reasons_held,
 )
-from hostcollector.protocols.redfish.resource_map import Atlas, Found, Place
+from hostcollector.protocols.redfish.resource_map import GpuProperty, Place, ResourceMap
 from hostcollector.protocols.redfish.texts import number, says_nothing
-from hostcollector.protocols.redfish.values import Key, Readings
+from hostcollector.protocols.redfish.values import GpuReadings, Key
 
 _LONGEST_SHOWN = 40
 _OF_PORTS = frozenset({Kind.PORT, Kind.PORT_METRICS})
@@ -34,7 +34,7 @@ _ABSENT = "Absent"
 _NOT_AT_WORK = frozenset({_ABSENT, "Disabled", "UnavailableOffline"})
 
 
-class Tally:
+class Readings:
     """The readings of a round. What is stale, old, not a number or not understood is left out.
 
     `now` is in seconds since 1970, and a report's value is old after `patience` seconds.
@@ -42,25 +42,25 @@ class Tally:
 
     def __init__(
         self,
-        atlas: Atlas,
+        resource_map: ResourceMap,
         gaps: Gaps,
         *,
         now: float,
         patience: float,
     ) -> None:
-        self._atlas = atlas
+        self._resource_map = resource_map
         self._gaps = gaps
         self._now = now
         self._patience = patience
-        self.senseless: dict[str, str] = {}
+        self.malformed: dict[str, str] = {}
         """Values that are not what they should be, by where they were."""
         self.made_at: dict[str, float] = {}
         """When the reports were made, by their paths and the BMC's clock."""
-        self._readings: defaultdict[str, Readings] = defaultdict(Readings)
+        self._readings: defaultdict[str, GpuReadings] = defaultdict(GpuReadings)
         self._of_links: defaultdict[str, defaultdict[Key, dict[str, int]]] = defaultdict(
             lambda: defaultdict(dict)
         )
-        self._links = defaultdict(set, {gpu: atlas.links_of(gpu) for gpu in atlas.gpus})
+        self._links = defaultdict(set, {gpu: resource_map.links_of(gpu) for gpu in resource_map.gpus})
         self._reasons: defaultdict[str, list[str]] = defaultdict(list)
         self._rates: dict[tuple[str, Key], float] = {}
 
@@ -72,7 +72,7 @@ class Tally:
             self._gaps.unread(f"{path} (values)", f"{counted(report.strange, 'value')} in it without a name")
         old = 0
         for name, entry in report.entries.items():
-            found = self._atlas.meaning(name)
+            found = self._resource_map.meaning(name)
             if found is not None:
                 stale = _at(entry, "/Oem/Nvidia/MetricValueStale") in (True, "true", "True")
                 old += name in report.old
@@ -83,7 +83,7 @@ class Tally:
 
     def add_resource(self, path: str, document: Resource) -> None:
         """Add a resource that was asked for itself: of one that is not at work its health at most."""
-        sensor, place = self._atlas.sensor(path), self._atlas.place(path)
+        sensor, place = self._resource_map.sensor(path), self._resource_map.place(path)
         state = text(document.get("Status"), "State")
         if place is not None and place.kind in _OF_PORTS and state in _NOT_AT_WORK:
             self._links[place.gpu].discard(place.port)
@@ -94,32 +94,36 @@ class Tally:
         if place is not None:
             self._add_place(path, place, document)
 
-    def _add_rest(self, found: Found, text: str, name: str) -> None:
+    def _add_rest(self, found: GpuProperty, text: str, name: str) -> None:
         """Add what a resource says, unless a report says it: that is newer, also when it says nothing."""
-        if found.row not in self._atlas.reported:
+        if found.row not in self._resource_map.reported:
             self._add(found, text, name)
 
     def _add_place(self, path: str, place: Place, document: Resource) -> None:
         for pointer, meaning in TABLES[place.kind].items():
             value = _at(document, pointer)
             if value is not None:
-                found = Found(gpu=place.gpu, meaning=meaning, port=place.port)
+                found = GpuProperty(gpu=place.gpu, meaning=meaning, port=place.port)
                 self._add_rest(found, _text(value), f"{path}#{pointer}")
         reasons = _at(document, THROTTLE_REASONS) if place.kind is Kind.METRICS else None
         if reasons is not None:
-            self._add_rest(Found(gpu=place.gpu, meaning=None), _text(reasons), f"{path}#{THROTTLE_REASONS}")
+            self._add_rest(
+                GpuProperty(gpu=place.gpu, meaning=None), _text(reasons), f"{path}#{THROTTLE_REASONS}"
+            )
         temperature = _at(document, "/TemperatureCelsius/Reading")
         if temperature is not None and place.kind is Kind.ENVIRONMENT:
             self._add_temperature(path, place.gpu, source_of(document), _text(temperature))
 
     def _add_temperature(self, path: str, gpu: str, source: str, text: str) -> None:
         """Add an environment's temperature as what its sensor is: it may be a distance to a limit."""
-        sensor = self._atlas.sensor(source)
+        sensor = self._resource_map.sensor(source)
         key = "temperature_celsius" if not source else sensor.row[1][0] if sensor is not None else ""
         if key.endswith("celsius") and (sensor is None or sensor.gpu == gpu):
-            self._add_rest(Found(gpu=gpu, meaning=Meaning(key, number)), text, f"{path}#/TemperatureCelsius")
+            self._add_rest(
+                GpuProperty(gpu=gpu, meaning=GaugeProperty(key, number)), text, f"{path}#/TemperatureCelsius"
+            )
 
-    def readings(self) -> dict[str, Readings]:
+    def readings(self) -> dict[str, GpuReadings]:
         """Return the readings by the path of the GPU, the sums over its links included.
 
         A sum that lacks a link would look like a counter that was reset: there is none then.
@@ -136,21 +140,21 @@ class Tally:
         self._leave_out_what_cannot_be()
         return {gpu: self._of_present(gpu, readings) for gpu, readings in self._readings.items()}
 
-    def _add(self, found: Found, text: str, name: str) -> None:
+    def _add(self, found: GpuProperty, text: str, name: str) -> None:
         readings = self._readings[found.gpu]
         value: float | None
         match found.meaning:
             case None:
                 self._reasons[found.gpu].append("" if text.strip().lower() == "nan" else text)
                 return
-            case Meaning(key, read):
+            case GaugeProperty(key, read):
                 value = read(text)
                 if value is not None:
                     readings.gauges[found.row[1]] = value
-            case Hint(key, read, labels):
+            case RateProperty(key, read, labels):
                 value = read(text)
                 self._rates[found.gpu, (key, labels)] = value or 0.0
-            case Counted(key, read, labels):
+            case CounterProperty(key, read, labels):
                 value = raw = read(text)
                 if found.port:
                     self._links[found.gpu].add(found.port)
@@ -159,11 +163,11 @@ class Tally:
                 elif raw is not None:
                     readings.counters[key, labels] = raw
         if value is None and not says_nothing(text):
-            self.senseless[name] = one_line(text[:_LONGEST_SHOWN])
+            self.malformed[name] = one_line(text[:_LONGEST_SHOWN])
 
     def _leave_out_what_cannot_be(self) -> None:
         """Leave out a counter that is 0 while its rate is not, until it counts."""
-        disproved = self._atlas.disproved
+        disproved = self._resource_map.disproved
         for (gpu, key), rate in self._rates.items():
             raw = self._readings[gpu].counters.get(key)
             if raw == 0 and rate > 0:
@@ -174,12 +178,14 @@ class Tally:
             if self._readings[gpu].counters.get(key) == 0:
                 del self._readings[gpu].counters[key]
 
-    def _of_present(self, gpu: str, readings: Readings) -> Readings:
+    def _of_present(self, gpu: str, readings: GpuReadings) -> GpuReadings:
         """Return the readings of a GPU; of one that is not at work its health only."""
-        known = self._atlas.gpus.get(gpu)
+        known = self._resource_map.gpus.get(gpu)
         if known is None or known.state not in _NOT_AT_WORK:
             return readings
-        return Readings({key: value for key, value in readings.gauges.items() if key[0] == "health_id"}, {})
+        return GpuReadings(
+            {key: value for key, value in readings.gauges.items() if key[0] == "health_id"}, {}
+        )
 
 
 def _at(document: Any, pointer: str) -> Any:

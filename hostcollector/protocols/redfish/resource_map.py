@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from hostcollector.base.gaps import Gaps
 from hostcollector.protocols.redfish.links import canonical, last_part
-from hostcollector.protocols.redfish.properties import FOLDED, THROTTLE_REASONS, Counted, Hint, Kind, Meaning
+from hostcollector.protocols.redfish.properties import (
+    FOLDED,
+    THROTTLE_REASONS,
+    CounterProperty,
+    GaugeProperty,
+    Kind,
+    RateProperty,
+)
 from hostcollector.protocols.redfish.values import Gpu, Key
 
 # More names than any baseboard has: a BMC that always finds new ones is not to fill the memory.
@@ -29,29 +36,29 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class GpuProperty:
     """What a value means: of which GPU, and which row; None for the row of the reasons for throttling."""
 
     gpu: str
-    meaning: Meaning | Counted | Hint | None
+    meaning: GaugeProperty | CounterProperty | RateProperty | None
     port: str = ""
 
     @property
     def counts(self) -> bool:
         """Whether the value is one that only grows."""
-        return isinstance(self.meaning, Counted)
+        return isinstance(self.meaning, CounterProperty)
 
     @property
     def row(self) -> tuple[str, Key]:
         """Which series of which GPU it is; the links of a GPU are summed up but for being up."""
         if self.meaning is None:
             return self.gpu, ("clocks_held", ())
-        up = (self.port,) if self.port and isinstance(self.meaning, Meaning) else ()
+        up = (self.port,) if self.port and isinstance(self.meaning, GaugeProperty) else ()
         return self.gpu, (self.meaning.key, (*up, *self.meaning.labels))
 
 
 @dataclass(slots=True)
-class Atlas:
+class ResourceMap:
     """The resources of the GPUs, and the reports about them; `gaps` are what could not be looked at.
 
     `resources` are those that a GPU is asked for, `sensors` its sensors with what they mean, `links` its
@@ -65,7 +72,7 @@ class Atlas:
     version: str = ""
     gpus: dict[str, Gpu] = field(default_factory=dict)
     resources: defaultdict[str, dict[Kind, str]] = field(default_factory=lambda: defaultdict(dict))
-    sensors: defaultdict[str, dict[str, Found]] = field(default_factory=lambda: defaultdict(dict))
+    sensors: defaultdict[str, dict[str, GpuProperty]] = field(default_factory=lambda: defaultdict(dict))
     links: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     counting: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     reports: tuple[str, ...] = ()
@@ -78,9 +85,9 @@ class Atlas:
     unfinished: bool = False
     gaps: Gaps = field(default_factory=Gaps)
     _places: dict[str, Place | None] = field(default_factory=dict)
-    _sensors: dict[str, Found | None] = field(default_factory=dict)
+    _sensors: dict[str, GpuProperty | None] = field(default_factory=dict)
     _ports: dict[str, str | None] = field(default_factory=dict)
-    _known: dict[str, Found | None] = field(default_factory=dict)
+    _known: dict[str, GpuProperty | None] = field(default_factory=dict)
 
     def add(self, path: str, place: Place, *, asked: bool = True) -> None:
         """Add a resource of a GPU; `asked` says whether the GPU is to be asked for it."""
@@ -88,7 +95,7 @@ class Atlas:
         if asked:
             self.resources[place.gpu].setdefault(place.kind, path)
 
-    def add_sensor(self, path: str, found: Found) -> None:
+    def add_sensor(self, path: str, found: GpuProperty) -> None:
         """Add a sensor of a GPU."""
         _put(self._sensors, path, found)
         self.sensors[found.gpu][path] = found
@@ -106,7 +113,7 @@ class Atlas:
         """Return the names of the NVLinks whose counters make up the GPU's."""
         return set(self.counting.get(gpu) or map(last_part, self.links.get(gpu, ())))
 
-    def meaning(self, name: str) -> Found | None:
+    def meaning(self, name: str) -> GpuProperty | None:
         """Return what a report's ``MetricProperty`` means; None for what is of no interest."""
         if name not in self._known:
             if len(self._known) >= _MOST_KNOWN:
@@ -114,11 +121,11 @@ class Atlas:
             self._known[name] = self._looked_up(name)
         return self._known[name]
 
-    def forget_meanings(self) -> None:
+    def forget_properties(self) -> None:
         """Look everything up anew: places were added."""
         self._known.clear()
 
-    def keep_reports(self, known: "Atlas") -> None:
+    def keep_reports(self, known: "ResourceMap") -> None:
         """Keep the reports of an earlier look that could not be read in this one."""
         if self.doubtful:
             self.reports += tuple(path for path in known.reports if path in self.doubtful)
@@ -132,11 +139,11 @@ class Atlas:
         spelling = canonical(path)
         return self._places[spelling] if spelling in self._places else self._port(path)
 
-    def sensor(self, path: str) -> Found | None:
+    def sensor(self, path: str) -> GpuProperty | None:
         """Return what the sensor at a path reads."""
         return self._sensors.get(canonical(path))
 
-    def _looked_up(self, name: str) -> Found | None:
+    def _looked_up(self, name: str) -> GpuProperty | None:
         path, _, pointer = name.partition("#")
         pointer = f"/{pointer.strip('/').casefold()}" if pointer.strip("/") else ""
         sensor = self.sensor(path)
@@ -146,9 +153,9 @@ class Atlas:
         if place is None:
             return None
         if place.kind is Kind.METRICS and _THROTTLE_REASONS.fullmatch(pointer):
-            return Found(gpu=place.gpu, meaning=None)
+            return GpuProperty(gpu=place.gpu, meaning=None)
         meaning = FOLDED[place.kind].get(pointer)
-        return None if meaning is None else Found(gpu=place.gpu, meaning=meaning, port=place.port)
+        return None if meaning is None else GpuProperty(gpu=place.gpu, meaning=meaning, port=place.port)
 
     def _port(self, path: str) -> Place | None:
         """Return an NVLink of a GPU: ``.../Ports/NVLink_0`` or its ``/Metrics``; PCIe ports are none."""
@@ -174,33 +181,37 @@ def _put(known: dict[str, T | None], path: str, value: T) -> None:
 _QUICK = frozenset({"power_watts", "temperature_celsius"})
 
 
-def quick_resources(atlas: Atlas) -> Iterator[str]:
+def quick_resources(resource_map: ResourceMap) -> Iterator[str]:
     """Yield what is asked in each round of the GPUs whose power no report tells: their main readings."""
-    for gpu, resources in atlas.resources.items():
-        if (gpu, ("power_watts", ())) in atlas.reported:
+    for gpu, resources in resource_map.resources.items():
+        if (gpu, ("power_watts", ())) in resource_map.reported:
             continue
         yield resources[Kind.PROCESSOR]
         environment = resources.get(Kind.ENVIRONMENT)
         if environment is not None:
             yield environment
-        for path, found in atlas.sensors[gpu].items():
+        for path, found in resource_map.sensors[gpu].items():
             key = found.row[1][0]
             if key == "temperature_celsius" or (key in _QUICK and environment is None):
                 yield path
 
 
-def link_resources(atlas: Atlas) -> Iterator[str]:
+def link_resources(resource_map: ResourceMap) -> Iterator[str]:
     """Yield the NVLinks, with their counters where no report has those."""
-    for gpu, links in atlas.links.items():
+    for gpu, links in resource_map.links.items():
         for link in links:
             yield link
-            if not atlas.counting.get(gpu):
+            if not resource_map.counting.get(gpu):
                 yield f"{link.rstrip('/')}/Metrics"
 
 
-def slow_resources(atlas: Atlas) -> Iterator[str]:
+def slow_resources(resource_map: ResourceMap) -> Iterator[str]:
     """Yield the GPUs with their environments, metrics and memory, and the sensors that no report tells."""
-    quick = frozenset(quick_resources(atlas))
-    for gpu, resources in atlas.resources.items():
-        sensors = (path for path, found in atlas.sensors[gpu].items() if found.row not in atlas.reported)
+    quick = frozenset(quick_resources(resource_map))
+    for gpu, resources in resource_map.resources.items():
+        sensors = (
+            path
+            for path, found in resource_map.sensors[gpu].items()
+            if found.row not in resource_map.reported
+        )
         yield from (path for path in (*resources.values(), *sensors) if path not in quick)

@@ -45,7 +45,7 @@ class Access:
     location: str = ""
 
 
-class Conversation:
+class Session:
     """Asks one BMC with the `access` of an earlier round or a new one, `connections` at a time at most."""
 
     def __init__(self, http: Http, target: Target, access: Access | None, *, connections: int) -> None:
@@ -160,7 +160,7 @@ def _own_path(reply: Reply) -> str:
 T = TypeVar("T")
 
 
-async def together(questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def gathered(questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return the answers in order. Raises the first error, when all other questions have been given up.
 
     A question that went on would open connections after those who close them have gone.

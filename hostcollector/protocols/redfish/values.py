@@ -28,7 +28,7 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class GpuReadings:
     """What is known of one GPU: gauges in base units, and counters as they are counted (see `SCALES`)."""
 
     gauges: dict[Key, float] = field(default_factory=dict)
@@ -46,21 +46,21 @@ class Part:
     name: str
     asked_at: float
     good_for: float
-    readings: Mapping[str, Readings]
+    readings: Mapping[str, GpuReadings]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Met:
+class WalkCounts:
     """What the walk over the BMC's links met: `others` are processors that are no GPUs, by their type.
 
-    `empty` are sockets for GPUs without one, `unread` what could not be read, `senseless` how many values of
+    `empty` are sockets for GPUs without one, `unread` what could not be read, `malformed` how many values of
     the last round were not what they should be, such as a number.
     """
 
     others: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
     unread: int = 0
-    senseless: int = 0
+    malformed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Answer:
     parts: tuple[Part, ...] = ()
     problems: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
-    met: Met = field(default_factory=Met)
+    counts: WalkCounts = field(default_factory=WalkCounts)
 
 
 REPORTS, PORTS, RESOURCES = "reports", "ports", "resources"

@@ -16,7 +16,7 @@ from hostcollector.protocols.redfish.links import (
     resource,
     text,
 )
-from hostcollector.protocols.redfish.session import noted, together
+from hostcollector.protocols.redfish.session import gathered, noted
 
 Get = Callable[[str], Coroutine[Any, Any, Any]]
 
@@ -89,7 +89,7 @@ class Walk:
                 found[path] = await self.resource(path)
 
         listed = list(dict.fromkeys(paths))
-        await together(read(path) for path in listed)
+        await gathered(read(path) for path in listed)
         return {path: found[path] for path in listed if path in found}
 
     @property

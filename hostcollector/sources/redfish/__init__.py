@@ -26,9 +26,9 @@ from hostcollector.devices.pci import DeviceReader
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.redfish.client import Client
 from hostcollector.protocols.redfish.properties import SCALES
-from hostcollector.protocols.redfish.values import Answer, Key, Part, Readings
+from hostcollector.protocols.redfish.values import Answer, GpuReadings, Key, Part
 from hostcollector.sources.redfish.host_gpus import HostGpus, read_gpus
-from hostcollector.sources.redfish.mapping import By, Joined, join
+from hostcollector.sources.redfish.mapping import MappedBy, MappedGpu, map_gpus
 from hostcollector.sources.redfish.series import (
     GUEST,
     SOURCE,
@@ -80,7 +80,7 @@ class Redfish(Source):
         self._map = mapped
         self._nvml = nvml
         self._clock = clock
-        self._stays = Stays()
+        self._owned_since = OwnedSince()
 
     def start(self) -> None:
         """Begin to ask in the background."""
@@ -114,7 +114,7 @@ class Redfish(Source):
         self._identities.flush()
         for problem in (*self._baselines.problems, *self._identities.problems):
             gaps.note(problem)
-        missing = gaps.count + (answer.met.unread if answer is not None else 0)
+        missing = gaps.count + (answer.counts.unread if answer is not None else 0)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=missing)
 
     def settle(self, seconds: float) -> None:
@@ -134,17 +134,17 @@ class Redfish(Source):
 
     def _watch(self, host: HostGpus, now: float) -> None:
         """Take note of who has which GPU, also while nothing is told of them: who comes back starts anew."""
-        self._stays.look(host.owners, now)
+        self._owned_since.look(host.owners, now)
         for address, owner in host.owners.items():
             self._baselines.relative(DEVICE + address, owner.stay, {})
 
-    def _joined(self, answer: Answer, host: HostGpus) -> list[Joined]:
+    def _joined(self, answer: Answer, host: HostGpus) -> list[MappedGpu]:
         if self._map is not None:
             self._map.changed()
         mapped = self._map.current if self._map is not None else {}
-        joined = join(list(answer.gpus.values()), host.functions, mapped, self._identities.known)
+        joined = map_gpus(list(answer.gpus.values()), host.functions, mapped, self._identities.known)
         for one in joined:
-            if one.by is By.IDENTITY:
+            if one.by is MappedBy.IDENTITY:
                 self._identities.confirm(one.address, one.gpu.baseboard, one.gpu.path)
         return joined
 
@@ -154,7 +154,7 @@ class Redfish(Source):
         return [Sample(bmc.REDFISH_UP, 0.0), *unseen]
 
     def _everything(
-        self, answer: Answer, joined: list[Joined], host: HostGpus, now: float, gaps: Gaps
+        self, answer: Answer, joined: list[MappedGpu], host: HostGpus, now: float, gaps: Gaps
     ) -> Iterator[Sample]:
         """Yield the series of all GPUs of which it is known whose they are, and which ones are told of."""
         seen = set()
@@ -163,7 +163,7 @@ class Redfish(Source):
             owner = host.owners.get(one.address) if one.address else NOBODY
             if owner is None:
                 continue
-            since = self._stays.since(one.address)
+            since = self._owned_since.since(one.address)
             readings = _readings_since(answer, one.gpu.path, since, now)
             if self._nvml and host.has_driver(one.address):
                 readings = only_bmc(readings)
@@ -179,10 +179,10 @@ class Redfish(Source):
             yield observable(address, address, owner, seen=address in seen)
         known = {one.address for one in joined} - seen
         for address, _ in host.lacking():
-            if address in known and answer.parts[0].asked_at > self._stays.since(address):
+            if address in known and answer.parts[0].asked_at > self._owned_since.since(address):
                 gaps.missing("GPU", address, "the BMC knows it and tells nothing of it")
 
-    def _relative(self, one: Joined, stay: str, raw: Mapping[Key, int]) -> dict[Key, float]:
+    def _relative(self, one: MappedGpu, stay: str, raw: Mapping[Key, int]) -> dict[Key, float]:
         """Return the counters since the owner came. Those of another GPU of the BMC are other counters."""
         names = {"/".join((one.name, key, *labels)): (key, labels) for key, labels in raw}
         counters = {name: raw[key] for name, key in names.items()}
@@ -191,7 +191,7 @@ class Redfish(Source):
         return {names[name]: value for name, value in values.items()}
 
 
-class Stays:
+class OwnedSince:
     """Remembers for each device its owner's stay and when that was first seen, in monotonic seconds.
 
     What was asked of the BMC before is of an earlier owner. An owner that is there at the first look counts
@@ -199,22 +199,22 @@ class Stays:
     """
 
     def __init__(self) -> None:
-        self._stays: dict[str, tuple[str, float]] = {}
+        self._owned_since: dict[str, tuple[str, float]] = {}
         self._looked = False
 
     def look(self, owners: Mapping[str, Owner], now: float) -> None:
         """Take note of who owns what now."""
         for device, owner in owners.items():
-            stay, _ = self._stays.get(device, ("", 0.0))
-            if device not in self._stays or not same_stay(stay, owner.stay):
-                self._stays[device] = owner.stay, now if self._looked else -math.inf
-        for device in self._stays.keys() - owners.keys():
-            del self._stays[device]
+            stay, _ = self._owned_since.get(device, ("", 0.0))
+            if device not in self._owned_since or not same_stay(stay, owner.stay):
+                self._owned_since[device] = owner.stay, now if self._looked else -math.inf
+        for device in self._owned_since.keys() - owners.keys():
+            del self._owned_since[device]
         self._looked = self._looked or bool(owners)
 
     def since(self, device: str) -> float:
         """Return since when the device is with its present owner; for ever if it is not watched."""
-        return self._stays.get(device, ("", -math.inf))[1]
+        return self._owned_since.get(device, ("", -math.inf))[1]
 
 
 _HEALTH = "health_id"
@@ -234,9 +234,9 @@ def _is_recent(part: Part, now: float) -> bool:
     return now - part.asked_at <= part.good_for
 
 
-def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> Readings:
+def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> GpuReadings:
     """Return what is known of the GPU at a path since a time; what was asked last counts most."""
-    found = Readings()
+    found = GpuReadings()
     for part in sorted(answer.parts, key=lambda part: part.asked_at):
         told = part.readings.get(gpu)
         if told is not None and part.asked_at > since and _is_recent(part, now):

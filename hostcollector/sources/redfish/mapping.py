@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-class By(StrEnum):
+class MappedBy(StrEnum):
     """How it is known which GPU it is."""
 
     NOTHING = ""
@@ -33,7 +33,7 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class MappedGpu:
     """A GPU of the BMC with its PCI address, empty if that is not known. `name` is unique on this BMC.
 
     `doubt` is why evidence was not believed.
@@ -42,7 +42,7 @@ class Joined:
     gpu: Gpu
     name: str
     address: str = ""
-    by: By = By.NOTHING
+    by: MappedBy = MappedBy.NOTHING
     doubt: str = ""
 
     @property
@@ -51,12 +51,12 @@ class Joined:
         return self.address or self.name
 
 
-def join(
+def map_gpus(
     gpus: Collection[Gpu],
     addresses: Collection[str],
     mapped: GpuMap,
     identities: Mapping[str, GpuIdentity],
-) -> list[Joined]:
+) -> list[MappedGpu]:
     """Return the BMC's GPUs with those of the host's `addresses` that are known to be theirs."""
     names = _unique_names(gpus)
     by_name = {name: address for address, name in mapped.items() if address in addresses}
@@ -92,7 +92,7 @@ class _Evidence:
         return (bool(uuid) and self._uuids[uuid] > 0) or len(serials) > 1
 
 
-def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence) -> Joined:
+def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence) -> MappedGpu:
     mapped = sorted({by_name[key] for key in (gpu.path, name) if key in by_name})
     same = evidence.same(gpu)
     unmoved = [address for address in same if _is_in_place(gpu, evidence.identities[address])]
@@ -104,23 +104,23 @@ def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence
     elif mapped and not same and evidence.contradicts(gpu, mapped[0]):
         doubt = f"the map says that {name} is {mapped[0]}, whose driver told another serial number or UUID"
     elif mapped:
-        return Joined(gpu=gpu, name=name, address=mapped[0], by=By.MAP)
+        return MappedGpu(gpu=gpu, name=name, address=mapped[0], by=MappedBy.MAP)
     elif len(unmoved) == 1 == len(same):
-        return Joined(gpu=gpu, name=name, address=unmoved[0], by=By.IDENTITY)
+        return MappedGpu(gpu=gpu, name=name, address=unmoved[0], by=MappedBy.IDENTITY)
     elif len(same) > 1:
         doubt = f"{name} has the UUID of more than one GPU: {', '.join(sorted(same))}"
     elif same:
         doubt = f"{name} was in another place when its driver told that it is {same[0]}: it may have moved"
-    return Joined(gpu=gpu, name=name, doubt=doubt)
+    return MappedGpu(gpu=gpu, name=name, doubt=doubt)
 
 
-def _undisputed(joined: list[Joined]) -> Iterator[Joined]:
+def _undisputed(joined: list[MappedGpu]) -> Iterator[MappedGpu]:
     """Yield the GPUs; an address that two of them have is neither's."""
     for one in joined:
         twins = [other.name for other in joined if other.address == one.address]
         if one.address and len(twins) > 1:
             doubt = f"{' and '.join(twins)} of the BMC would both be {one.address}"
-            yield Joined(gpu=one.gpu, name=one.name, doubt=doubt)
+            yield MappedGpu(gpu=one.gpu, name=one.name, doubt=doubt)
         else:
             yield one
 

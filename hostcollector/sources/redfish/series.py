@@ -8,8 +8,8 @@ from hostcollector.catalogue import bmc, gpu
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci import Function
 from hostcollector.protocols.redfish.properties import SCALES
-from hostcollector.protocols.redfish.values import Answer, Key, Readings
-from hostcollector.sources.redfish.mapping import Joined
+from hostcollector.protocols.redfish.values import Answer, GpuReadings, Key
+from hostcollector.sources.redfish.mapping import MappedGpu
 
 SOURCE = "redfish"
 
@@ -17,9 +17,9 @@ GUEST: Mapping[str, Metric] = {**gpu.GUEST, **bmc.GUEST}
 HOST: Mapping[str, Metric] = {**gpu.HOST, **bmc.HOST}
 
 
-def only_bmc(readings: Readings) -> Readings:
+def only_bmc(readings: GpuReadings) -> GpuReadings:
     """Return the readings of the rows that only the BMC tells."""
-    return Readings(
+    return GpuReadings(
         {key: value for key, value in readings.gauges.items() if key[0] in bmc.GUEST},
         {key: value for key, value in readings.counters.items() if key[0] in bmc.GUEST},
     )
@@ -43,7 +43,7 @@ def observable(name: str, address: str, owner: Owner, *, seen: bool) -> Sample:
     return Sample(family["observable"], float(seen), (name, address, SOURCE), owner.uuid)
 
 
-def info_sample(joined: Joined) -> Sample:
+def info_sample(joined: MappedGpu) -> Sample:
     """Return what the BMC says that the GPU is, and which one it is on the host."""
     told = joined.gpu
     labels = (
@@ -79,7 +79,9 @@ def nothing_recent(answer: Answer | None, failure: str, now: float) -> str:
     return f"the BMC's last answer is {duration(now - answer.parts[0].asked_at)} old: {why}"
 
 
-def doubts(answer: Answer, failure: str, joined: list[Joined], gpus: Mapping[str, Function]) -> Iterator[str]:
+def doubts(
+    answer: Answer, failure: str, joined: list[MappedGpu], gpus: Mapping[str, Function]
+) -> Iterator[str]:
     """Yield what failed although the last answer still stands, and which GPUs cannot be told apart."""
     if failure:
         yield failure
@@ -96,9 +98,9 @@ def doubts(answer: Answer, failure: str, joined: list[Joined], gpus: Mapping[str
         )
 
 
-def found(answer: Answer, joined: list[Joined]) -> str:
+def found(answer: Answer, joined: list[MappedGpu]) -> str:
     """Return in one line what the walk over the BMC's links found, and what it did not."""
-    met = answer.met
+    met = answer.counts
     types = ", ".join(f"{count} {kind}" for kind, count in sorted(met.others.items()))
     others = sum(met.others.values())
     empty = f", {counted(met.empty, 'empty socket')}" if met.empty else ""
@@ -106,7 +108,7 @@ def found(answer: Answer, joined: list[Joined]) -> str:
     return (
         f"on the BMC: {counted(len(joined), 'GPU')} found{empty}, {mapped} of known PCI address, "
         f"{counted(others, 'processor')} of other types{f' ({types})' if types else ''}, "
-        f"{counted(met.unread, 'resource')} not read, {counted(met.senseless, 'value')} not understood"
+        f"{counted(met.unread, 'resource')} not read, {counted(met.malformed, 'value')} not understood"
     )
 
 

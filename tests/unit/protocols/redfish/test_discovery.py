@@ -9,7 +9,7 @@ from aiohttp import web
 from hostcollector import catalogue
 from hostcollector.catalogue import bmc as bmc_rows
 from hostcollector.catalogue import gpu as gpu_rows
-from hostcollector.protocols.redfish.properties import SCALES, TABLES, Counted, Hint
+from hostcollector.protocols.redfish.properties import SCALES, TABLES, CounterProperty, RateProperty
 from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
@@ -158,6 +158,6 @@ def test_every_meaning_is_a_row() -> None:
             row = rows[meaning.key]
             link = 1 if meaning.key == "nvlink_up" else 0
             assert len(row.labels) == 1 + len(meaning.labels) + link, (kind, meaning.key)
-            assert isinstance(meaning, Counted | Hint) == row.name.endswith("_total")
+            assert isinstance(meaning, CounterProperty | RateProperty) == row.name.endswith("_total")
     assert SCALES.keys() <= rows.keys()
     assert {row.name for row in bmc_rows.GUEST.values()} <= {row.name for row in catalogue.ALL}

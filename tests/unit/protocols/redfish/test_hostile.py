@@ -12,8 +12,8 @@ from hostcollector.base.errors import SourceError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.protocols.redfish.discovery import discover
 from hostcollector.protocols.redfish.links import resource
-from hostcollector.protocols.redfish.readings import Tally
-from hostcollector.protocols.redfish.resource_map import Atlas
+from hostcollector.protocols.redfish.readings import Readings
+from hostcollector.protocols.redfish.resource_map import ResourceMap
 from hostcollector.protocols.redfish.walk import Walk
 
 PATHS = ("/a", "/b", "/c", "/d")
@@ -56,18 +56,18 @@ def test_nothing_but_an_error_of_ours(documents: dict[str, Any], root: dict[str,
     async def get(path: str) -> Any:
         return documents.get(path)
 
-    async def explore() -> Atlas:
+    async def explore() -> ResourceMap:
         with suppress(SourceError):
             walk = Walk(get, Gaps(), clock=time.monotonic, seconds=60.0)
             return await discover(walk, root)
-        return Atlas()
+        return ResourceMap()
 
-    tally = Tally(asyncio.run(explore()), Gaps(), now=2e9, patience=300.0)
+    collected = Readings(asyncio.run(explore()), Gaps(), now=2e9, patience=300.0)
     for path, document in documents.items():
         with suppress(SourceMalformedError):
-            tally.add_report(path, document)
+            collected.add_report(path, document)
         with suppress(SourceMalformedError):
-            tally.add_resource(path, resource(document, path))
-    for readings in tally.readings().values():
+            collected.add_resource(path, resource(document, path))
+    for readings in collected.readings().values():
         assert all(value == value for value in readings.gauges.values())  # noqa: PLR0124 - not a nan
         assert all(raw >= 0 for raw in readings.counters.values())

@@ -88,7 +88,7 @@ def test_a_member_that_is_no_link(where: str, item: Any, at: int) -> None:
     document["Members"].insert(at, item)
     answer = answer_to(STILL, {where: document})
     unharmed(answer)
-    assert answer.met.unread == 1
+    assert answer.counts.unread == 1
     assert [note for note in answer.problems if where in note]
 
 
@@ -256,7 +256,7 @@ def test_a_slow_bmc_is_not_waited_for() -> None:
     shown.seconds_each = 1.0
     answer = shown.answer()
     assert len(answer.gpus) == 8
-    assert answer.met.unread
+    assert answer.counts.unread
     assert any("the BMC is slow" in problem for problem in answer.problems)
 
 

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import Reason
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Readings
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, GpuReadings
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,
@@ -53,7 +53,7 @@ def test_a_lost_gpu_has_no_numbers(bmc: FakeBmc, follow: Follow) -> None:
     bmc.baseboard.gpus[0].lost = True
     bmc.baseboard.gpus[0].health = "Critical"
     answer = answer_of(follow())
-    assert part(answer, REPORTS).readings[FIRST] == Readings({("health_id", ()): 2.0}, {})
+    assert part(answer, REPORTS).readings[FIRST] == GpuReadings({("health_id", ()): 2.0}, {})
     assert part(answer, PORTS).readings[FIRST].counters == {}
     assert len(part(answer, RESOURCES).readings) == 8
 

@@ -96,7 +96,7 @@ def test_a_server_without_reports_of_its_gpus(fans: int) -> None:
     """Health, power, temperature, errors and links come from the resources, behind however many fans."""
     answer = answer_to(Server(fans=fans))
     assert not answer.problems
-    assert dict(answer.met.others) == {"CPU": 2}
+    assert dict(answer.counts.others) == {"CPU": 2}
     expected: dict[tuple[str, tuple[str, ...]], float] = {
         ("health_id", ()): 0.0,
         ("power_watts", ()): 301.0,
@@ -182,7 +182,7 @@ def test_types_of_processors(kind: object, found: bool) -> None:  # noqa: FBT001
     server.documents[server.gpus[1]]["ProcessorType"] = kind
     answer = answer_to(server)
     assert (len(answer.gpus) == 2) == found
-    assert sum(answer.met.others.values()) == 2 + (not found)
+    assert sum(answer.counts.others.values()) == 2 + (not found)
 
 
 @pytest.mark.parametrize("links", [None, {}, [], "x", {"Chassis": None}, {"PCIeDevice": {"@odata.id": "/x"}}])
@@ -270,7 +270,7 @@ def test_a_gpu_whose_power_is_nowhere() -> None:
     del server.documents[server.gpus[0]]["EnvironmentMetrics"]
     answer = answer_to(server)
     assert [note for note in answer.problems if note.startswith("power reading of the GPU not found: 3 (")]
-    assert answer.met.unread == 1
+    assert answer.counts.unread == 1
 
 
 @pytest.mark.parametrize("others", [[None], [7, "x"], [{}], [{"@odata.id": None}], [[]]])

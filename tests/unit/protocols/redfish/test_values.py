@@ -83,7 +83,7 @@ def test_what_is_no_number_is_counted(text: str) -> None:
     """A value that is not what it should be is left out, counted, and one of them is quoted."""
     answer = reported(ENVIRONMENT, f"{SENSORS}_Power_0", text)
     assert POWER not in series(answer, "GPU_SXM_1")
-    assert answer.met.senseless == 1
+    assert answer.counts.malformed == 1
     assert any("1 value not understood" in problem and "Power_0" in problem for problem in answer.problems)
 
 
@@ -92,7 +92,7 @@ def test_what_says_that_there_is_nothing_is_no_mistake(value: Any) -> None:
     """A value that is said to be missing is missing, and not one that was not understood."""
     answer = reported(ENVIRONMENT, f"{SENSORS}_Power_0", value)
     assert POWER not in series(answer, "GPU_SXM_1")
-    assert (answer.met.senseless, answer.problems) == (0, ())
+    assert (answer.counts.malformed, answer.problems) == (0, ())
 
 
 @pytest.mark.parametrize(("value", "watts"), [(299, 299.0), (0.5, 0.5), (" 310.5 ", 310.5), ("3.1e2", 310.0)])
@@ -109,7 +109,7 @@ def test_words_of_health(text: Any, health: float | None) -> None:
     """Health is one of three words, in whatever case; another word is counted."""
     answer = reported(HEALTH, f"{ROOT}/Chassis/HGX_GPU_SXM_1#/Status/Health", text)
     assert series(answer, "GPU_SXM_1").get(("health_id", ())) == health
-    assert answer.met.senseless == (health is None)
+    assert answer.counts.malformed == (health is None)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_socket_without_a_gpu() -> None:
     document = document_of(tree, FIRST)
     document["Status"] = {"State": "Absent"}
     answer = answer_to(tree, {FIRST: document})
-    assert ([gpu.name for gpu in answer.gpus.values()], answer.met.empty) == (["GPU_SXM_2"], 1)
+    assert ([gpu.name for gpu in answer.gpus.values()], answer.counts.empty) == (["GPU_SXM_2"], 1)
 
 
 def test_a_gpu_that_goes_away() -> None:

@@ -14,7 +14,7 @@ from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.protocols.redfish.client import Client
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, Answer, Gpu, Part, Readings
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, Answer, Gpu, GpuReadings, Part
 from hostcollector.sources.redfish import Redfish
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table
@@ -91,13 +91,13 @@ class Host:
     ) -> None:
         """Let the BMC have reported some GPUs, just now: millijoules and bytes of each."""
         at = self.now if asked_at is None else asked_at
-        readings = Readings({POWER: 300.0, HEADROOM: 50.0, VOLTAGE: 0.9}, {ENERGY: energy})
+        readings = GpuReadings({POWER: 300.0, HEADROOM: 50.0, VOLTAGE: 0.9}, {ENERGY: energy})
         reports = Part(name=REPORTS, asked_at=at, good_for=45.0, readings={it.path: readings for it in gpus})
         ports = Part(
             name=PORTS,
             asked_at=at,
             good_for=900.0,
-            readings={it.path: Readings({}, {LINKS: links}) for it in gpus},
+            readings={it.path: GpuReadings({}, {LINKS: links}) for it in gpus},
         )
         self.answered.answer = Answer(gpus={it.path: it for it in gpus}, parts=(reports, ports))
         self.answered.failure = ""

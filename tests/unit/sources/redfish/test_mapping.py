@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.devices.gpu_identities import GpuIdentity
 from hostcollector.protocols.redfish.values import Gpu
-from hostcollector.sources.redfish.mapping import By, Joined, join
+from hostcollector.sources.redfish.mapping import MappedBy, MappedGpu, map_gpus
 from tests.fakes.samples import table
 from tests.unit.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 
@@ -14,36 +14,38 @@ SERIAL, OTHER = "1653224030001", "1653224030002"
 UUID = "c4b0ee2f-1111-4222-8333-444455556666"
 
 
-def joined(*of: Joined) -> list[tuple[str, str, By]]:
+def joined(*of: MappedGpu) -> list[tuple[str, str, MappedBy]]:
     """Return name, address and reason of each."""
     return [(one.name, one.address, one.by) for one in of]
 
 
 def test_the_map_says_it() -> None:
     """A name in the map is the GPU at that address, by its Id or its whole path."""
-    found = join([gpu(FIRST), gpu(SECOND)], {ONE, TWO}, {ONE: "GPU_SXM_2", TWO: FIRST}, {})
-    assert joined(*found) == [("GPU_SXM_1", TWO, By.MAP), ("GPU_SXM_2", ONE, By.MAP)]
+    found = map_gpus([gpu(FIRST), gpu(SECOND)], {ONE, TWO}, {ONE: "GPU_SXM_2", TWO: FIRST}, {})
+    assert joined(*found) == [("GPU_SXM_1", TWO, MappedBy.MAP), ("GPU_SXM_2", ONE, MappedBy.MAP)]
 
 
 def test_the_identity_says_it() -> None:
     """Without a map the serial number of the driver is the BMC's, else the UUID in either spelling."""
     known = {ONE: GpuIdentity(serial=OTHER), TWO: GpuIdentity(uuid=f"GPU-{UUID}")}
-    found = join([gpu(FIRST, uuid=UUID.upper()), gpu(SECOND, serial=OTHER)], {ONE, TWO}, {}, known)
-    assert joined(*found) == [("GPU_SXM_1", TWO, By.IDENTITY), ("GPU_SXM_2", ONE, By.IDENTITY)]
+    found = map_gpus([gpu(FIRST, uuid=UUID.upper()), gpu(SECOND, serial=OTHER)], {ONE, TWO}, {}, known)
+    assert joined(*found) == [("GPU_SXM_1", TWO, MappedBy.IDENTITY), ("GPU_SXM_2", ONE, MappedBy.IDENTITY)]
 
 
 def test_nothing_says_it() -> None:
     """Neither order nor number of names leads to an address."""
-    found = join([gpu(FIRST, serial=SERIAL)], {ONE}, {}, {ONE: GpuIdentity(serial=OTHER)})
-    assert joined(*found) == [("GPU_SXM_1", "", By.NOTHING)]
-    assert joined(*join([gpu(FIRST)], {ONE}, {}, {ONE: GpuIdentity()})) == [("GPU_SXM_1", "", By.NOTHING)]
+    found = map_gpus([gpu(FIRST, serial=SERIAL)], {ONE}, {}, {ONE: GpuIdentity(serial=OTHER)})
+    assert joined(*found) == [("GPU_SXM_1", "", MappedBy.NOTHING)]
+    assert joined(*map_gpus([gpu(FIRST)], {ONE}, {}, {ONE: GpuIdentity()})) == [
+        ("GPU_SXM_1", "", MappedBy.NOTHING)
+    ]
 
 
 def test_addresses_that_are_not_there() -> None:
     """A map or an identity of an address that the host does not have says nothing."""
     known = {TWO: GpuIdentity(serial=SERIAL)}
-    assert joined(*join([gpu(FIRST, serial=SERIAL)], {ONE}, {TWO: "GPU_SXM_1"}, known)) == [
-        ("GPU_SXM_1", "", By.NOTHING)
+    assert joined(*map_gpus([gpu(FIRST, serial=SERIAL)], {ONE}, {TWO: "GPU_SXM_1"}, known)) == [
+        ("GPU_SXM_1", "", MappedBy.NOTHING)
     ]
 
 
@@ -56,8 +58,8 @@ def test_addresses_that_are_not_there() -> None:
 )
 def test_a_map_against_the_evidence(known: dict[str, GpuIdentity]) -> None:
     """A map that the GPUs' own numbers contradict is not believed, and neither is guessed from it."""
-    (found,) = join([gpu(FIRST, serial=SERIAL)], {ONE, TWO}, {ONE: "GPU_SXM_1"}, known)
-    assert (found.address, found.by) == ("", By.NOTHING)
+    (found,) = map_gpus([gpu(FIRST, serial=SERIAL)], {ONE, TWO}, {ONE: "GPU_SXM_1"}, known)
+    assert (found.address, found.by) == ("", MappedBy.NOTHING)
     assert "the map says that GPU_SXM_1 is 0000:1b:00.0" in found.doubt
 
 
@@ -65,18 +67,18 @@ def test_a_gpu_that_may_have_moved() -> None:
     """A GPU that was seen in another place of the board, or on another board, is not where it was."""
     for place, board in ((SECOND, "B1"), (FIRST, "B2")):
         known = {ONE: GpuIdentity(serial=SERIAL, baseboard=board, place=place)}
-        (found,) = join([gpu(FIRST, serial=SERIAL)], {ONE}, {}, known)
+        (found,) = map_gpus([gpu(FIRST, serial=SERIAL)], {ONE}, {}, known)
         assert (found.address, "may have moved" in found.doubt) == ("", True)
     known = {ONE: GpuIdentity(serial=SERIAL, baseboard="B1", place=FIRST)}
-    assert join([gpu(FIRST, serial=SERIAL)], {ONE}, {}, known)[0].address == ONE
+    assert map_gpus([gpu(FIRST, serial=SERIAL)], {ONE}, {}, known)[0].address == ONE
 
 
 def test_one_uuid_twice() -> None:
     """A UUID that two GPUs have identifies neither."""
     twins = {ONE: GpuIdentity(uuid=UUID), TWO: GpuIdentity(uuid=UUID)}
-    (found,) = join([gpu(FIRST, uuid=UUID)], {ONE, TWO}, {}, twins)
+    (found,) = map_gpus([gpu(FIRST, uuid=UUID)], {ONE, TWO}, {}, twins)
     assert (found.address, "more than one GPU" in found.doubt) == ("", True)
-    both = join([gpu(FIRST, uuid=UUID), gpu(SECOND, uuid=UUID)], {ONE}, {}, {ONE: twins[ONE]})
+    both = map_gpus([gpu(FIRST, uuid=UUID), gpu(SECOND, uuid=UUID)], {ONE}, {}, {ONE: twins[ONE]})
     assert [(one.address, "would both be" in one.doubt) for one in both] == [("", True)] * 2
 
 
@@ -104,8 +106,8 @@ def modules(*, uuids: tuple[bool, bool] = (True, True)) -> tuple[list[Gpu], dict
 def test_gpus_of_one_module_are_told_apart_by_their_uuids() -> None:
     """Without a map each of the four is known."""
     board, answered = modules()
-    found = join(board, ADDRESSES, {}, answered)
-    assert [(one.address, one.by) for one in found] == [(address, By.IDENTITY) for address in ADDRESSES]
+    found = map_gpus(board, ADDRESSES, {}, answered)
+    assert [(one.address, one.by) for one in found] == [(address, MappedBy.IDENTITY) for address in ADDRESSES]
 
 
 @pytest.mark.parametrize("swapped", [(0, 1), (0, 2), (1, 3)])
@@ -116,7 +118,7 @@ def test_a_map_that_swaps_two_gpus_is_not_believed(swapped: tuple[int, int]) -> 
     for place, other in (swapped, swapped[::-1]):
         order[place] = other
     mapped = {address: f"GPU_{number}" for address, number in zip(ADDRESSES, order, strict=True)}
-    found = join(board, ADDRESSES, mapped, answered)
+    found = map_gpus(board, ADDRESSES, mapped, answered)
     assert [one.address for one in found] == ["" if n in swapped else ADDRESSES[n] for n in range(4)]
     assert [bool(one.doubt) for one in found] == [n in swapped for n in range(4)]
 
@@ -125,21 +127,21 @@ def test_a_map_that_swaps_two_gpus_is_not_believed(swapped: tuple[int, int]) -> 
 def test_a_modules_serial_number_is_no_gpus(uuids: tuple[bool, bool]) -> None:
     """Where a side has no UUIDs only the map distinguishes the two of a module."""
     board, answered = modules(uuids=uuids)
-    assert [one.address for one in join(board, ADDRESSES, {}, answered)] == [""] * 4
+    assert [one.address for one in map_gpus(board, ADDRESSES, {}, answered)] == [""] * 4
     mapped = {address: f"GPU_{number}" for number, address in enumerate(ADDRESSES)}
-    assert [one.address for one in join(board, ADDRESSES, mapped, answered)] == ADDRESSES
+    assert [one.address for one in map_gpus(board, ADDRESSES, mapped, answered)] == ADDRESSES
     # One that is on the other module it cannot be.
     crossed = dict(zip(ADDRESSES, ("GPU_2", "GPU_3", "GPU_0", "GPU_1"), strict=True))
-    assert [one.address for one in join(board, ADDRESSES, crossed, answered)] == [""] * 4
+    assert [one.address for one in map_gpus(board, ADDRESSES, crossed, answered)] == [""] * 4
 
 
 def test_half_of_a_module_is_not_taken_for_the_other_half() -> None:
     """Where only one side has seen both GPUs of a module, the serial number is no GPU's either."""
     board, answered = modules(uuids=(False, False))
-    assert [one.address for one in join(board, ADDRESSES, {}, {ADDRESSES[0]: answered[ADDRESSES[0]]})] == [
+    assert [one.address for one in map_gpus(board, ADDRESSES, {}, {ADDRESSES[0]: answered[ADDRESSES[0]]})] == [
         ""
     ] * 4
-    assert [one.address for one in join(board[:1], ADDRESSES, {}, answered)] == [""]
+    assert [one.address for one in map_gpus(board[:1], ADDRESSES, {}, answered)] == [""]
 
 
 def test_uuids_that_differ_are_no_evidence_against_a_map() -> None:
@@ -150,15 +152,15 @@ def test_uuids_that_differ_are_no_evidence_against_a_map() -> None:
     }
     board = [gpu(FIRST, SERIAL, uuid_of(3)), gpu(SECOND, OTHER, uuid_of(4))]
     mapped = {ONE: "GPU_SXM_1", TWO: "GPU_SXM_2"}
-    assert [one.address for one in join(board, known, mapped, known)] == [ONE, TWO]
-    assert [one.address for one in join(board, known, {}, known)] == ["", ""]
+    assert [one.address for one in map_gpus(board, known, mapped, known)] == [ONE, TWO]
+    assert [one.address for one in map_gpus(board, known, {}, known)] == ["", ""]
 
 
 def test_an_address_whose_uuid_is_another_gpu_of_the_bmc() -> None:
     """A GPU without numbers of its own is not believed to be the one that another GPU is."""
     known = {ONE: GpuIdentity(uuid=uuid_of(1))}
-    found = join([gpu(FIRST), gpu(SECOND, uuid=uuid_of(1))], {ONE}, {ONE: "GPU_SXM_1"}, known)
-    assert joined(*found) == [("GPU_SXM_1", "", By.NOTHING), ("GPU_SXM_2", ONE, By.IDENTITY)]
+    found = map_gpus([gpu(FIRST), gpu(SECOND, uuid=uuid_of(1))], {ONE}, {ONE: "GPU_SXM_1"}, known)
+    assert joined(*found) == [("GPU_SXM_1", "", MappedBy.NOTHING), ("GPU_SXM_2", ONE, MappedBy.IDENTITY)]
 
 
 @pytest.mark.parametrize(
@@ -187,13 +189,13 @@ def test_what_fills_the_place_of_a_number_is_no_number(filler: str) -> None:
     board = [gpu(FIRST, filler, uuid_of(1)), gpu(SECOND, OTHER, uuid_of(2))]
     mapped = {ONE: "GPU_SXM_1", TWO: "GPU_SXM_2"}
     for said in ({}, mapped):
-        assert [(one.address, one.doubt) for one in join(board, {ONE, TWO}, said, known)] == [
+        assert [(one.address, one.doubt) for one in map_gpus(board, {ONE, TWO}, said, known)] == [
             (ONE, ""),
             (TWO, ""),
         ]
     nothing = {ONE: GpuIdentity(serial=filler), TWO: GpuIdentity(uuid="GPU-" + str(UUIDS_OF_NOBODY[0]))}
     for uuid in UUIDS_OF_NOBODY:
-        assert [one.address for one in join([gpu(FIRST, filler, uuid)], {ONE, TWO}, {}, nothing)] == [""]
+        assert [one.address for one in map_gpus([gpu(FIRST, filler, uuid)], {ONE, TWO}, {}, nothing)] == [""]
 
 
 UUIDS_OF_NOBODY = (
@@ -207,21 +209,21 @@ UUIDS_OF_NOBODY = (
 
 def test_a_map_that_gives_one_gpu_two_addresses() -> None:
     """By its Id and by its path: neither is believed."""
-    (found,) = join([gpu(FIRST)], {ONE, TWO}, {ONE: "GPU_SXM_1", TWO: FIRST}, {})
+    (found,) = map_gpus([gpu(FIRST)], {ONE, TWO}, {ONE: "GPU_SXM_1", TWO: FIRST}, {})
     assert (found.address, found.doubt) == ("", f"the map says that GPU_SXM_1 is {ONE} and {TWO}")
 
 
 def test_two_processors_with_the_same_id() -> None:
     """They are called by their paths, in the map too, and share no series."""
-    found = join([gpu(FIRST), Gpu(path=SECOND, name="GPU_SXM_1", system="A")], {ONE}, {ONE: SECOND}, {})
-    assert joined(*found) == [(FIRST, "", By.NOTHING), (SECOND, ONE, By.MAP)]
+    found = map_gpus([gpu(FIRST), Gpu(path=SECOND, name="GPU_SXM_1", system="A")], {ONE}, {ONE: SECOND}, {})
+    assert joined(*found) == [(FIRST, "", MappedBy.NOTHING), (SECOND, ONE, MappedBy.MAP)]
 
 
 def test_the_same_names_in_two_systems() -> None:
     """Where two systems name their GPUs alike the system's name comes before them, in the map too."""
     other = "/Systems/B/Processors/GPU_SXM_1"
-    found = join([gpu(FIRST), gpu(other, system="B")], {ONE}, {ONE: "B/GPU_SXM_1"}, {})
-    assert joined(*found) == [("A/GPU_SXM_1", "", By.NOTHING), ("B/GPU_SXM_1", ONE, By.MAP)]
+    found = map_gpus([gpu(FIRST), gpu(other, system="B")], {ONE}, {ONE: "B/GPU_SXM_1"}, {})
+    assert joined(*found) == [("A/GPU_SXM_1", "", MappedBy.NOTHING), ("B/GPU_SXM_1", ONE, MappedBy.MAP)]
 
 
 def test_a_map_that_changes(host: Host) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.base.model import Guest
-from hostcollector.protocols.redfish.values import Met
+from hostcollector.protocols.redfish.values import WalkCounts
 from tests.fakes.pci import ASPEED, VGA_CLASS
 from tests.unit.sources.redfish.conftest import FIRST, SECOND, Host, gpu, guest
 
@@ -200,9 +200,9 @@ def test_what_the_walk_found_is_one_line(mapped: Host) -> None:
     assert [note for note in reading.notes if note.startswith(line)]
     assert not reading.partial
     assert mapped.answered.answer is not None
-    met = Met(others={"CPU": 2, "FPGA": 1}, empty=1, unread=3, senseless=4)
+    met = WalkCounts(others={"CPU": 2, "FPGA": 1}, empty=1, unread=3, malformed=4)
     mapped.answered.answer = replace(
-        mapped.answered.answer, met=met, problems=("/x cannot be read: answered 500",)
+        mapped.answered.answer, counts=met, problems=("/x cannot be read: answered 500",)
     )
     reading = mapped.reading(guest(A, ONE))
     assert reading.notes == (
