@@ -3,11 +3,9 @@
 The rows that NVIDIA's driver has too are in `gpu`: at one time only one of the two reports a GPU.
 """
 
-from types import MappingProxyType
-
 from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import DURATION, ERRORS, FLAG, PCIE_BYTES, RATIO, VOLTS, code
-from hostcollector.catalogue.rows import Twin, TwinRows, gauge, info
+from hostcollector.catalogue.rows import TwinRows, gauge, info
 
 _GPU = ("gpu",)
 
@@ -41,10 +39,6 @@ ACTIVITY = _rows.gauge(
     ("unit",),
     unit="ratio",
 )
-
-# The `redfish` source still looks its rows up by text; `rows_of` does not look in here.
-GUEST = MappingProxyType({twin.key: twin.guest for twin in vars().copy().values() if isinstance(twin, Twin)})
-HOST = MappingProxyType({twin.key: twin.host for twin in vars().copy().values() if isinstance(twin, Twin)})
 
 REDFISH_UP = gauge(
     name="hostcollector_host_redfish_up",

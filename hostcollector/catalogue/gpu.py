@@ -8,7 +8,6 @@ NVIDIA's driver reports its own GPUs, the BMC all others (see `bmc` for the rows
 
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 
 from hostcollector.base.model import Metric, Possible, Scope
 from hostcollector.base.units import BYTES_PER_KIB
@@ -167,10 +166,6 @@ OBSERVABLE = _rows.gauge(
     source="vfio",
     note="Each source reports this for itself.",
 )
-
-# The `redfish` source still looks its rows up by text; `rows_of` does not look in here.
-GUEST = MappingProxyType({twin.key: twin.guest for twin in vars().copy().values() if isinstance(twin, Twin)})
-HOST = MappingProxyType({twin.key: twin.host for twin in vars().copy().values() if isinstance(twin, Twin)})
 
 _guest = partial(gauge, source="nvml", labels=_GPU)
 _host = partial(gauge, source="nvml", scope=Scope.HOST, labels=_GPU)

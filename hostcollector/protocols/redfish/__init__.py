@@ -1,4 +1,4 @@
-"""A reader of BMCs over Redfish: what the baseboard's controller knows of the GPUs on it.
+"""A reader of BMCs over Redfish: what the baseboard's controller reports of its GPUs.
 
-Only reads, few requests at a time, in the background; an account that may log in and read is enough.
+Only reads, few requests at a time, in the background. An account that may log in and read is enough.
 """

@@ -44,11 +44,10 @@ DEFAULT_LIMITS = Limits(
     longest_pause=300.0,
     login_pause=300.0,
 )
-"""A BMC is a small computer: few questions at once, and time to answer them. Its largest report has 1 MB."""
+"""A BMC is a small computer: few requests at once, with time to answer. Its largest report has 1 MB."""
 
-
-# A walk over the resources, the reports, the ports, the GPUs, and what is on its way when time is up.
-_PARTS_OF_A_VISIT = 5
+# A walk over the resources, the reports, the ports, the GPUs, and the requests in flight when time is up.
+_PARTS_OF_A_ROUND = 5
 
 
 class Client(Poller[Answer]):
@@ -74,7 +73,7 @@ class Client(Poller[Answer]):
 
 
 class _Requests:
-    """One talk a round; what was found and the session serve for as many of them as they hold."""
+    """One round at a time. The session and the resource map are kept from round to round."""
 
     def __init__(self, settings: RedfishSettings, limits: Limits, clock: Clock) -> None:
         self._connections = limits.connections
@@ -82,7 +81,7 @@ class _Requests:
         pace = Pace(
             reports=settings.interval_seconds,
             ports=settings.ports_interval_seconds,
-            patience=limits.visit_seconds / _PARTS_OF_A_VISIT,
+            patience=limits.visit_seconds / _PARTS_OF_A_ROUND,
         )
         self._rounds = Rounds(pace, clock)
 
@@ -92,13 +91,13 @@ class _Requests:
         return {self._access.token} if self._access and self._access.token else ()
 
     async def ask(self, http: Http, target: Target) -> Answer:
-        """Ask what is due. Raises `SourceError`."""
+        """Request what is due. Raises `SourceError`."""
         bmc = self._session(http, target)
         try:
             answer = await self._rounds.next(bmc)
         finally:
             self._access = bmc.access
-        # Also what a BMC puts into the names of its resources may be what it was sent.
+        # A BMC may put what it was sent into the names of its resources.
         secrets = target.secrets.union(self.secrets)
         return replace(
             answer,
@@ -107,10 +106,10 @@ class _Requests:
         )
 
     def forget(self) -> None:
-        """Forget nothing: another session would take another one of the BMC's few places."""
+        """Keep the session after a failed round: a BMC allows only a few."""
 
     async def end_session(self, http: Http, target: Target) -> None:
-        """Give the session back."""
+        """End the session."""
         bmc = self._session(http, target)
         self._access = None
         await bmc.end()
@@ -119,21 +118,21 @@ class _Requests:
         return Session(http, target, self._access, connections=self._connections)
 
 
-# A part stands for so many of its intervals, so that a question which fails once leaves no gap, and at least
-# for so many seconds, as a slow BMC takes for a round.
+# A part may be shown for this many of its intervals, so that one failed request leaves no gap; at least for
+# this many seconds, which a slow BMC needs for a round.
 _PATIENCE, _LEAST_SECONDS = 3, 30.0
-# By how many seconds a report's values may differ in age: some are taken now and then only.
+# By how many seconds a report's values may differ in age: some are sampled rarely.
 _LEAST_OLD_SECONDS = 300.0
 _MOST_PROBLEMS = 24
-# So many answers are in memory at a time, each of which may be as large as is allowed.
+# This many answers are in memory at a time; each may be as large as the limit.
 _HELD_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds between rounds, between looks at the ports and GPUs, and between discoveries.
+    """Seconds between rounds (`reports`), between requests for ports and GPUs, and between discoveries.
 
-    `patience` is how long a discovery, or a look at ports and GPUs, may take.
+    `patience` is how long a discovery, or one part of a round, may take.
     """
 
     reports: float
@@ -143,7 +142,7 @@ class Pace:
 
 
 class Bmc(Protocol):
-    """A conversation with a BMC, which may end with an error at each question."""
+    """A session with a BMC; each request may fail."""
 
     async def root(self) -> Resource:
         """Return the service root. Raises `SourceError`."""
@@ -152,13 +151,13 @@ class Bmc(Protocol):
         """Return what is at a path. Raises `SourceError`."""
 
     def age(self) -> float:
-        """Return how old the oldest resource since the last call was when it came, in seconds."""
+        """Return the seconds that the oldest answer since the last call had been in a cache."""
 
 
 class Rounds:
-    """Remembers what was found, so that most rounds are a few questions.
+    """Keeps the resource map, so that most rounds are a few requests.
 
-    `clock` is monotonic, `wall` says seconds since 1970.
+    `clock` is monotonic, `wall` gives seconds since 1970.
     """
 
     def __init__(self, pace: Pace, clock: Clock, wall: Clock = time.time) -> None:
@@ -169,7 +168,7 @@ class Rounds:
         self._resources: Mapping[str, Resource] = {}
         self._discovered_at = 0.0
         self._next_discovery, self._retry = pace.discovery, pace.ports
-        self._something_moved = False
+        self._path_is_gone = False
         self._slow: tuple[Part, ...] = ()
         self._slow_at: float | None = None
         self._slow_gaps = Gaps()
@@ -177,7 +176,7 @@ class Rounds:
         self._malformed: dict[str, dict[str, str]] = {}
 
     async def next(self, bmc: Bmc) -> Answer:
-        """Ask what is due. Raises `SourceError` if nothing came, or the BMC wants its peace."""
+        """Request what is due. Raises `SourceError` if no report came, or the BMC is busy."""
         gaps = Gaps()
         resource_map = await self._explored(bmc, gaps)
         paths = (*resource_map.reports, *quick_resources(resource_map))
@@ -192,9 +191,7 @@ class Rounds:
                     (*resource_map.port_reports, *link_resources(resource_map)),
                     self._slow_gaps,
                 ),
-                await self._part(
-                    RESOURCES, resource_map, bmc, slow_resources(resource_map), self._slow_gaps
-                ),
+                await self._part(RESOURCES, resource_map, bmc, slow_resources(resource_map), self._slow_gaps),
             )
         self._note_malformed(gaps)
         return self._answer(resource_map, (reports, *self._slow), gaps)
@@ -223,7 +220,7 @@ class Rounds:
         )
 
     async def _explored(self, bmc: Bmc, gaps: Gaps) -> ResourceMap:
-        """Return where everything is. An earlier result is kept when a new walk fails."""
+        """Return the resource map. The earlier one is kept when a new walk fails."""
         known = self._resource_map
         if known is not None and self._clock() - self._discovered_at < self._until_discovery():
             return known
@@ -238,26 +235,26 @@ class Rounds:
         return known
 
     def _until_discovery(self) -> float:
-        # Not at once when something is missing: a discovery is a hundred questions.
-        return self._pace.ports if self._something_moved else self._next_discovery
+        # Not at once when a resource is missing: a discovery is a hundred requests.
+        return self._pace.ports if self._path_is_gone else self._next_discovery
 
     async def _discovered(self, bmc: Bmc) -> ResourceMap:
         walk = Walk(bmc.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
         resource_map = await discover(walk, await bmc.root())
         self._resources = walk.documents
         if resource_map.gaps or resource_map.unfinished:
-            # What is missing is looked for again, ever more rarely: it may be missing for good.
+            # Missing resources are looked for again, each time later: they may never come.
             self._next_discovery, self._retry = self._retry, min(2 * self._retry, self._pace.discovery)
         else:
             self._next_discovery, self._retry = self._pace.discovery, self._pace.ports
-        self._something_moved = False
+        self._path_is_gone = False
         self._slow, self._slow_at = (), None
         return resource_map
 
     async def _part(
         self, name: str, resource_map: ResourceMap, bmc: Bmc, paths: Iterable[str], gaps: Gaps
     ) -> Part:
-        """Ask for metric reports and resources. Raises `SourceError` if none of a round's first part came."""
+        """Request metric reports and resources. Raises `SourceError` if none of the part REPORTS came."""
         every = self._pace.reports if name == REPORTS else self._pace.ports
         good_for = max(_PATIENCE * every, _LEAST_SECONDS)
         started = self._clock()
@@ -268,12 +265,12 @@ class Rounds:
             patience=max(good_for, _LEAST_OLD_SECONDS),
         )
         listed = tuple(dict.fromkeys(paths))
-        bmc.age()  # of what was bmc for before
+        bmc.age()  # forget the age of earlier answers
         added = 0
         for first in range(0, len(listed), _HELD_AT_ONCE):
             some = listed[first : first + _HELD_AT_ONCE]
             documents = await self._documents(bmc, some, gaps, started)
-            # In their order, whichever came first: where two tell the same it is always the same one's word.
+            # In the order of the paths: where two report the same value, always the same one is used.
             for path in (path for path in some if path in documents):
                 with noted(gaps, path):
                     self._add(resource_map, collected, path, documents[path])
@@ -296,7 +293,7 @@ class Rounds:
         collected.add_resource(path, found)
 
     async def _documents(self, bmc: Bmc, paths: Iterable[str], gaps: Gaps, started: float) -> dict[str, Any]:
-        """Return what came of the questions, each on its own."""
+        """Return the answers by path; a failed request costs only itself."""
         found = {}
 
         async def one(path: str) -> None:
@@ -307,14 +304,14 @@ class Rounds:
                 try:
                     found[path] = await bmc.get(path)
                 except NoSuchPathError:
-                    self._something_moved = True
+                    self._path_is_gone = True
                     raise
 
         await gathered(one(path) for path in paths)
         return found
 
     def _note_unchanged(self, made_at: Mapping[str, float], gaps: Gaps) -> None:
-        """Point out reports whose time stamps do not change: such a report may be made on change only."""
+        """Note reports whose time stamps do not change; such a report may be made on change only."""
         for path, made in made_at.items():
             before, since = self._made.get(path, (0.0, 0.0))
             if made != before:
@@ -324,7 +321,7 @@ class Rounds:
                 gaps.fact(f"{path} has had the same time stamps for {spell}: it may be out of date")
 
     def _note_malformed(self, gaps: Gaps) -> None:
-        """Say that values were not what they should be, with one of them."""
+        """Note how many values are malformed, with one of them."""
         values = [item for part in self._malformed.values() for item in part.items()]
         if values:
             where, text = values[0]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from hostcollector.base.errors import SourceError, SourceMalformedError
+from hostcollector.catalogue.gpu import NVLINK_RECEIVED, NVLINK_UP, POWER, TEMPERATURE
 from hostcollector.protocols.redfish.links import Resource, canonical, last_part, link, links, source_of, text
 from hostcollector.protocols.redfish.properties import Kind, RateProperty, sensor_properties
 from hostcollector.protocols.redfish.readings import names_in
@@ -26,7 +27,7 @@ _OTHER_TYPES = frozenset({"CPU", "FPGA", "DSP", "Core", "Thread", "Partition", "
 
 
 async def discover(walk: Walk, root: Resource) -> ResourceMap:
-    """Return where everything is; `root` is the service root. Raises `SourceError`."""
+    """Return the resource map; `root` is the service root. Raises `SourceError`."""
     resource_map = ResourceMap(
         product=text(root, "Product"), version=text(root, "RedfishVersion"), gaps=walk.gaps
     )
@@ -40,29 +41,29 @@ async def discover(walk: Walk, root: Resource) -> ResourceMap:
         raise _nothing_found(resource_map)
     for path, processor in processors.items():
         _add_metrics(resource_map, path, processor)
-    told = await _reports(walk, resource_map, root)
-    mentioned = {canonical(name) for names in told.values() for name in names}
+    reports = await _reports(walk, resource_map, root)
+    mentioned = {canonical(name) for names in reports.values() for name in names}
     memories = await add_memories(walk, resource_map, processors)
     await add_sensors(walk, resource_map, processors, root, mentioned, memories)
     await add_sources(walk, resource_map)
     resource_map.forget_properties()
-    _classify(resource_map, told)
+    _classify(resource_map, reports)
     await add_ports(walk, resource_map, processors)
     _miss_readings(resource_map)
     return resource_map
 
 
 def identified(gpu: Gpu, processor: Resource) -> Gpu:
-    """Return a GPU with what its resource says of it now; what it leaves blank is as it was."""
+    """Return a GPU with the texts that its resource has now; blank ones stay as they were."""
     status = processor.get("Status")
-    told = {
+    texts = {
         "model": text(processor, "Model"),
         "serial": text(processor, "SerialNumber"),
         "uuid": text(processor, "UUID"),
         "firmware": text(processor, "FirmwareVersion"),
         "state": text(status, "State"),
     }
-    return replace(gpu, **{name: value for name, value in told.items() if value})
+    return replace(gpu, **{name: value for name, value in texts.items() if value})
 
 
 def _sort_in(
@@ -72,7 +73,7 @@ def _sort_in(
     system: Resource,
     processors: dict[str, Resource],
 ) -> None:
-    """Take note of a processor: a GPU, one of another type, or a socket without one."""
+    """Sort a processor: a GPU, a processor of another type, or an empty socket."""
     kind = text(processor, "ProcessorType")
     if kind.casefold() not in _TYPES:
         resource_map.others[kind if kind in _OTHER_TYPES else "of no known type"] += 1
@@ -80,7 +81,7 @@ def _sort_in(
         resource_map.empty += 1
     elif len(resource_map.gpus) >= _MOST_GPUS:
         resource_map.gaps.unread(path, f"there are more than {_MOST_GPUS} GPUs")
-    elif canonical(path) not in map(canonical, processors):  # two systems may both have it
+    elif canonical(path) not in map(canonical, processors):  # two systems may both link to it
         processors[path] = processor
         resource_map.gpus[path] = _gpu(path, processor, system)
 
@@ -116,40 +117,40 @@ def _add_metrics(resource_map: ResourceMap, path: str, processor: Resource) -> N
 
 async def _reports(walk: Walk, resource_map: ResourceMap, root: Resource) -> dict[str, list[str]]:
     """Return the properties in each metric report; nothing where there are no reports."""
-    told: dict[str, list[str]] = {}
+    reports: dict[str, list[str]] = {}
     service = link(root, "TelemetryService")
     with noted(walk.gaps, service):
         try:
             listed = link(await walk.resource(service), "MetricReports") if service else ""
             paths = await walk.members(listed)
         except NoSuchPathError:
-            return told
+            return reports
         for path in paths:
             if walk.is_over:
                 walk.gaps.unread(path, "there was no time left for it: the BMC is slow")
                 continue
             resource_map.doubtful.add(path)
             with noted(walk.gaps, path):
-                told[path] = names_in(await walk.document(path))
-                # The BMC has not filled it yet: it may have properties of GPUs later.
+                reports[path] = names_in(await walk.document(path))
+                # An empty report: the BMC may fill it later.
                 resource_map.doubtful.discard(path)
-                resource_map.unfinished = resource_map.unfinished or not told[path]
-    return told
+                resource_map.unfinished = resource_map.unfinished or not reports[path]
+    return reports
 
 
 def _miss_readings(resource_map: ResourceMap) -> None:
-    """Record the GPUs whose power can be read nowhere: each GPU has some."""
+    """Record the GPUs without a power reading: every GPU has one."""
     for path, gpu in resource_map.gpus.items():
         known = {found.row for found in resource_map.sensors[path].values()} | resource_map.reported
-        if (path, ("power_watts", ())) not in known and Kind.ENVIRONMENT not in resource_map.resources[path]:
+        if (path, (POWER, ())) not in known and Kind.ENVIRONMENT not in resource_map.resources[path]:
             why = "neither a report nor a sensor nor its environment has it"
             resource_map.gaps.missing("power reading of the GPU", gpu.name, why)
 
 
-def _classify(resource_map: ResourceMap, told: dict[str, list[str]]) -> None:
-    """Take note of which reports say something of the GPUs, and of what."""
+def _classify(resource_map: ResourceMap, properties: dict[str, list[str]]) -> None:
+    """Note which reports have values of GPUs, and of which rows."""
     reports, port_reports = [], []
-    for path, names in told.items():
+    for path, names in properties.items():
         found = [one for one in map(resource_map.meaning, names) if one is not None]
         resource_map.reported.update(one.row for one in found if not isinstance(one.meaning, RateProperty))
         for one in found:
@@ -163,9 +164,9 @@ def _classify(resource_map: ResourceMap, told: dict[str, list[str]]) -> None:
 
 
 _IN_CHASSIS = re.compile("/PCIeDevices/", re.IGNORECASE)
-# So many sensors of one chassis are looked at, those first that are likely to be a GPU's.
+# This many sensors of one chassis are read, first those that are likely to be a GPU's.
 _MOST_SENSORS = 512
-# DSP0268, Chassis, ChassisType: what holds more than one device. Its sensors say themselves of what they are.
+# DSP0268, Chassis, ChassisType: those with more than one device. Their sensors name the device.
 _HOLDING_MANY = frozenset(
     {
         *("Rack", "Blade", "Enclosure", "StandAlone", "RackMount", "Row", "Pod", "Sled", "Drawer", "Shelf"),
@@ -178,7 +179,7 @@ Names = Mapping[str, Collection[str]]
 
 
 async def add_memories(walk: Walk, resource_map: ResourceMap, processors: Mapping[str, Resource]) -> Names:
-    """Add the memory of each GPU that has one; what several of them say is not the GPU's.
+    """Add the memory of each GPU that has one; with several, no single one is the GPU's.
 
     Returns the names of the memories of each GPU.
     """
@@ -212,7 +213,7 @@ async def add_sensors(
     mentioned: Collection[str],
     memories: Names,
 ) -> None:
-    """Add the sensors of the GPUs; those come first that the reports have `mentioned`."""
+    """Add the sensors of the GPUs; first those that are `mentioned` in reports."""
     chassis = await _chassis(walk, processors, root)
     tenants = Counter(canonical(path) for path in chassis.values())
     for path in sorted(processors.keys() - chassis.keys()):
@@ -232,11 +233,11 @@ async def add_sensors(
 
 
 async def add_sources(walk: Walk, resource_map: ResourceMap) -> None:
-    """Add the sensors that the environments of GPUs take their temperature from, where no other is known."""
+    """Add the sensors behind the environments' temperatures where no temperature sensor is known."""
     asked = {}
     for gpu, resources in resource_map.resources.items():
         known = {found.row[1][0] for found in resource_map.sensors[gpu].values()}
-        if Kind.ENVIRONMENT in resources and "temperature_celsius" not in known:
+        if Kind.ENVIRONMENT in resources and TEMPERATURE not in known:
             asked[resources[Kind.ENVIRONMENT]] = gpu
     sources = {}
     for path, document in (await walk.resources(asked)).items():
@@ -248,11 +249,11 @@ async def add_sources(walk: Walk, resource_map: ResourceMap) -> None:
 
 
 async def add_ports(walk: Walk, resource_map: ResourceMap, processors: Mapping[str, Resource]) -> None:
-    """Add the NVLinks of the GPUs of whose links no report tells."""
+    """Add the NVLinks of the GPUs whose links are in no report."""
     for path, processor in processors.items():
         ports = link(processor, "Ports")
-        told = {key for gpu, (key, _) in resource_map.reported if gpu == path}
-        if not ports or {"nvlink_up", "nvlink_receive_bytes"} <= told:
+        reported = {twin for gpu, (twin, _) in resource_map.reported if gpu == path}
+        if not ports or {NVLINK_UP, NVLINK_RECEIVED} <= reported:
             continue
         with noted(walk.gaps, ports):
             for link_path in await _nvlinks(walk, await walk.members(ports)):
@@ -260,7 +261,7 @@ async def add_ports(walk: Walk, resource_map: ResourceMap, processors: Mapping[s
 
 
 async def _nvlinks(walk: Walk, ports: list[str]) -> list[str]:
-    """Return the ports that are NVLinks: by their names, or else by what they say of themselves."""
+    """Return the ports that are NVLinks: by their names, else by their PortProtocol."""
     named = [path for path in ports if last_part(path).lower().startswith("nvlink")]
     if named:
         return named
@@ -283,7 +284,7 @@ async def _chassis(walk: Walk, processors: Mapping[str, Resource], root: Resourc
 
 
 def _linked_chassis(processor: Resource) -> str:
-    """Return the chassis that the GPU is in: its link, or what its PCIe device lies in."""
+    """Return the chassis that the GPU is in: by its link, else that of its PCIe device."""
     linked = processor.get("Links")
     return link(linked, "Chassis") or _IN_CHASSIS.split(link(linked, "PCIeDevice"), maxsplit=1)[0]
 
@@ -315,7 +316,7 @@ def _assign(
     own: str,
     memories: Names,
 ) -> None:
-    """Add the sensors of a chassis to the GPUs in it: those that say so; all to a GPU whose `own` it is."""
+    """Add the sensors of a chassis to the GPUs that they name; the others to the GPU whose `own` it is."""
     related = {path: _related(document, resource_map) for path, document in documents.items()}
     for gpu in inmates:
         its = {
@@ -328,6 +329,6 @@ def _assign(
 
 
 def _related(sensor: Resource, resource_map: ResourceMap) -> set[str]:
-    """Return the GPUs that a sensor says it is of (DSP0268, Sensor, RelatedItem)."""
+    """Return the GPUs that a sensor names (DSP0268, Sensor, RelatedItem)."""
     places = map(resource_map.place, links(sensor, "RelatedItem"))
     return {place.gpu for place in places if place is not None}

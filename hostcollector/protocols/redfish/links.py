@@ -1,4 +1,4 @@
-"""Reads resources by their shape: links, members, texts; nothing where a document has something else."""
+"""Links, members and texts of a resource; nothing where a document has another shape."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hostcollector.base.errors import SourceMalformedError
 Resource = dict[str, Any]
 
 LONGEST_TEXT = 512
-# What may be in an address as it is (RFC 3986); everything else is percent-encoded.
+# Characters that stay as they are in an address (RFC 3986); all others are percent-encoded.
 _OF_ADDRESSES = "%/:?#[]@!$&'()*+,;=~-._"
 _SLASHES = re.compile("/+")
 
@@ -29,12 +29,12 @@ def text(document: Any, name: str) -> str:
 
 
 def link(document: Any, name: str) -> str:
-    """Return the path that a property links to, of several the first; empty for none."""
+    """Return the first path that a property links to; empty for none."""
     return next(links(document, name), "")
 
 
 def links(document: Any, name: str) -> Iterator[str]:
-    """Yield the paths that a property links to, fit for a question, without the pointer into the resource."""
+    """Yield the paths that a property links to, percent-encoded, without the pointer into the resource."""
     linked = document.get(name) if isinstance(document, dict) else None
     for entry in linked if isinstance(linked, list) else [linked]:
         path = address(text(entry, "@odata.id"))
@@ -43,7 +43,7 @@ def links(document: Any, name: str) -> Iterator[str]:
 
 
 def address(path: str) -> str:
-    """Return a path, or a whole address, as it can be asked for; empty for what is neither."""
+    """Return a path, or a whole address, as it can be requested; empty for any other text."""
     if not path.startswith(("/", "https://")):
         return ""
     try:
@@ -53,7 +53,7 @@ def address(path: str) -> str:
 
 
 def canonical(path: str) -> str:
-    """Return what is the same for all spellings of a path: by slashes, case, percent-encoding and pointer."""
+    """Return one spelling for all that differ in slashes, case, percent-encoding or pointer."""
     path = path.partition("#")[0]
     _, scheme, rest = path.partition("://")
     if scheme:
@@ -67,6 +67,6 @@ def last_part(path: str) -> str:
 
 
 def source_of(environment: Resource) -> str:
-    """Return the sensor that an environment's temperature is of; empty where it is of no single sensor."""
+    """Return the sensor behind an environment's temperature; empty where it is not a single sensor."""
     path = address(text(environment.get("TemperatureCelsius"), "DataSourceUri"))
     return path if "/sensors/" in path.casefold() else ""

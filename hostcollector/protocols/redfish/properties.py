@@ -14,19 +14,21 @@ from typing import Any
 
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.units import NANOSECONDS_PER_SECOND
+from hostcollector.catalogue import bmc, gpu
+from hostcollector.catalogue.rows import Twin
 from hostcollector.protocols.redfish import texts
 from hostcollector.protocols.redfish.links import canonical, text
 from hostcollector.protocols.redfish.texts import Scaled, ScaledMilli
 
-SCALES: Mapping[str, int] = {"energy_joules": 1000, "throttle_seconds": NANOSECONDS_PER_SECOND}
-"""By what a raw counter is divided; those not named are in base units."""
+SCALES: Mapping[Twin, int] = {gpu.ENERGY: 1000, gpu.THROTTLED: NANOSECONDS_PER_SECOND}
+"""By what a raw counter is divided; all others are in base units."""
 
 THROTTLE_REASONS = "/Oem/Nvidia/ThrottleReasons"
-"""The one property, of a GPU's metrics, that means several series."""
+"""The one property of a GPU's metrics that gives several series."""
 
 
 class Kind(StrEnum):
-    """A resource that tells something of a GPU."""
+    """The kinds of resources that have values of a GPU."""
 
     PROCESSOR = "processor"
     METRICS = "metrics"
@@ -40,27 +42,27 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GaugeProperty:
-    """A gauge's row, the values of its labels after `gpu`, and how its text is read."""
+    """A gauge: its row, how its text is read, and the values of its labels after `gpu`."""
 
-    key: str
+    twin: Twin
     read: Callable[[str], float | None]
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CounterProperty:
-    """A counter's row, the values of its labels after `gpu`, and how its text is read."""
+    """A counter: its row, how its text is read, and the values of its labels after `gpu`."""
 
-    key: str
+    twin: Twin
     read: Callable[[str], int | None] = texts.count
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RateProperty:
-    """A rate, in any unit: while it is above 0 the counter of the row `key` cannot stand at 0."""
+    """A rate in any unit. While it is above 0, the counter of the row `twin` cannot be 0."""
 
-    key: str
+    twin: Twin
     read: Callable[[str], float | None] = texts.number
     labels: tuple[str, ...] = ()
 
@@ -80,7 +82,8 @@ def _pcie_errors() -> dict[str, GaugeProperty | CounterProperty]:
         "NAKSentCount": "nak_sent",
     }
     return {
-        f"/PCIeErrors/{name}": CounterProperty("pcie_errors", labels=(kind,)) for name, kind in kinds.items()
+        f"/PCIeErrors/{name}": CounterProperty(bmc.PCIE_ERRORS, labels=(kind,))
+        for name, kind in kinds.items()
     }
 
 
@@ -108,12 +111,9 @@ def _utilization() -> dict[str, GaugeProperty | CounterProperty]:
         "GraphicsEngineActivity": "graphics",
     }
     return {
+        **{path: GaugeProperty(gpu.UTILIZATION, texts.share, (engine,)) for path, engine in engines.items()},
         **{
-            path: GaugeProperty("utilization_ratio", texts.share, (engine,))
-            for path, engine in engines.items()
-        },
-        **{
-            f"/Oem/Nvidia/{name}Percent": GaugeProperty("activity_ratio", texts.share, (unit,))
+            f"/Oem/Nvidia/{name}Percent": GaugeProperty(bmc.ACTIVITY, texts.share, (unit,))
             for name, unit in units.items()
         },
     }
@@ -122,10 +122,10 @@ def _utilization() -> dict[str, GaugeProperty | CounterProperty]:
 def _ecc(where: str, memory: str) -> dict[str, GaugeProperty | CounterProperty]:
     return {
         f"{where}/LifeTime/CorrectableECCErrorCount": CounterProperty(
-            "memory_ecc_errors", labels=(memory, "corrected")
+            gpu.MEMORY_ECC_ERRORS, labels=(memory, "corrected")
         ),
         f"{where}/LifeTime/UncorrectableECCErrorCount": CounterProperty(
-            "memory_ecc_errors", labels=(memory, "uncorrected")
+            gpu.MEMORY_ECC_ERRORS, labels=(memory, "uncorrected")
         ),
     }
 
@@ -134,10 +134,14 @@ def _row_remapping() -> dict[str, GaugeProperty | CounterProperty]:
     where = "/Oem/Nvidia/RowRemapping"
     spares = {"Max": "max", "High": "high", "Partial": "partial", "Low": "low", "No": "none"}
     return {
-        f"{where}/CorrectableRowRemappingCount": CounterProperty("remapped_rows", labels=("corrected",)),
-        f"{where}/UncorrectableRowRemappingCount": CounterProperty("remapped_rows", labels=("uncorrected",)),
+        f"{where}/CorrectableRowRemappingCount": CounterProperty(gpu.REMAPPED_ROWS, labels=("corrected",)),
+        f"{where}/UncorrectableRowRemappingCount": CounterProperty(
+            gpu.REMAPPED_ROWS, labels=("uncorrected",)
+        ),
         **{
-            f"{where}/{name}{spelling}BankCount": GaugeProperty("row_remapping_banks", texts.number, (label,))
+            f"{where}/{name}{spelling}BankCount": GaugeProperty(
+                gpu.ROW_REMAPPING_BANKS, texts.number, (label,)
+            )
             for name, label in spares.items()
             for spelling in ("Availability", "Availablity")
         },
@@ -160,78 +164,77 @@ def _nvlink() -> dict[str, GaugeProperty | CounterProperty]:
         "/Networking/TXDiscards": "transmit_discard",
     }
     return {
-        "/RXBytes": CounterProperty("nvlink_receive_bytes"),
-        "/TXBytes": CounterProperty("nvlink_transmit_bytes"),
-        **{path: CounterProperty("nvlink_errors", labels=(kind,)) for path, kind in errors.items()},
+        "/RXBytes": CounterProperty(gpu.NVLINK_RECEIVED),
+        "/TXBytes": CounterProperty(gpu.NVLINK_TRANSMITTED),
+        **{path: CounterProperty(gpu.NVLINK_ERRORS, labels=(kind,)) for path, kind in errors.items()},
     }
 
 
 TABLES: Mapping[Kind, Properties] = {
     Kind.PROCESSOR: {
-        "/Status/Health": GaugeProperty("health_id", texts.health),
-        "/MemorySummary/ECCModeEnabled": GaugeProperty("ecc_enabled", texts.truth),
-        "/MemorySummary/TotalMemorySizeMiB": GaugeProperty("memory_bytes", texts.mebibytes),
+        "/Status/Health": GaugeProperty(bmc.HEALTH, texts.health),
+        "/MemorySummary/ECCModeEnabled": GaugeProperty(gpu.ECC_ENABLED, texts.truth),
+        "/MemorySummary/TotalMemorySizeMiB": GaugeProperty(gpu.MEMORY, texts.mebibytes),
     },
     Kind.METRICS: {
-        "/OperatingSpeedMHz": GaugeProperty("clock_hertz", texts.hertz, ("graphics",)),
-        "/PowerLimitThrottleDuration": CounterProperty("throttle_seconds", texts.nanoseconds, ("power",)),
-        "/ThermalLimitThrottleDuration": CounterProperty("throttle_seconds", texts.nanoseconds, ("thermal",)),
+        "/OperatingSpeedMHz": GaugeProperty(gpu.CLOCK, texts.hertz, ("graphics",)),
+        "/PowerLimitThrottleDuration": CounterProperty(gpu.THROTTLED, texts.nanoseconds, ("power",)),
+        "/ThermalLimitThrottleDuration": CounterProperty(gpu.THROTTLED, texts.nanoseconds, ("thermal",)),
         "/Oem/Nvidia/HardwareViolationThrottleDuration": CounterProperty(
-            "throttle_seconds", texts.nanoseconds, ("hardware",)
+            gpu.THROTTLED, texts.nanoseconds, ("hardware",)
         ),
         "/Oem/Nvidia/GlobalSoftwareViolationThrottleDuration": CounterProperty(
-            "throttle_seconds", texts.nanoseconds, ("software",)
+            gpu.THROTTLED, texts.nanoseconds, ("software",)
         ),
-        "/Oem/Nvidia/PCIeRXBytes": CounterProperty("pcie_receive_bytes"),
-        "/Oem/Nvidia/PCIeTXBytes": CounterProperty("pcie_transmit_bytes"),
-        "/Oem/Nvidia/PCIeRawRxBandwidthGbps": RateProperty("pcie_receive_bytes"),
-        "/Oem/Nvidia/PCIeRawTxBandwidthGbps": RateProperty("pcie_transmit_bytes"),
+        "/Oem/Nvidia/PCIeRXBytes": CounterProperty(bmc.PCIE_RECEIVED),
+        "/Oem/Nvidia/PCIeTXBytes": CounterProperty(bmc.PCIE_TRANSMITTED),
+        "/Oem/Nvidia/PCIeRawRxBandwidthGbps": RateProperty(bmc.PCIE_RECEIVED),
+        "/Oem/Nvidia/PCIeRawTxBandwidthGbps": RateProperty(bmc.PCIE_TRANSMITTED),
         "/Oem/Nvidia/SRAMECCErrorThresholdExceeded": GaugeProperty(
-            "sram_ecc_threshold_exceeded", texts.truth
+            gpu.SRAM_ECC_THRESHOLD_EXCEEDED, texts.truth
         ),
-        "/PCIeErrors/ReplayCount": CounterProperty("pcie_replays"),
+        "/PCIeErrors/ReplayCount": CounterProperty(gpu.PCIE_REPLAYS),
         **_pcie_errors(),
         **_utilization(),
         **_ecc("/CacheMetricsTotal", "sram"),
     },
     Kind.ENVIRONMENT: {
-        "/PowerLimitWatts/SetPoint": GaugeProperty("power_limit_watts", texts.number),
-        "/PowerWatts/Reading": GaugeProperty("power_watts", texts.number),
-        "/EnergyJoules/Reading": CounterProperty("energy_joules", texts.milli),
+        "/PowerLimitWatts/SetPoint": GaugeProperty(gpu.POWER_LIMIT, texts.number),
+        "/PowerWatts/Reading": GaugeProperty(gpu.POWER, texts.number),
+        "/EnergyJoules/Reading": CounterProperty(gpu.ENERGY, texts.milli),
     },
     Kind.MEMORY: {
-        "/Oem/Nvidia/RowRemappingFailed": GaugeProperty("row_remapping_failed", texts.truth),
-        "/Oem/Nvidia/RowRemappingPending": GaugeProperty("row_remapping_pending", texts.truth),
+        "/Oem/Nvidia/RowRemappingFailed": GaugeProperty(gpu.ROW_REMAPPING_FAILED, texts.truth),
+        "/Oem/Nvidia/RowRemappingPending": GaugeProperty(gpu.ROW_REMAPPING_PENDING, texts.truth),
     },
     Kind.MEMORY_METRICS: {
-        "/BandwidthPercent": GaugeProperty("utilization_ratio", texts.share, ("memory",)),
-        "/CapacityUtilizationPercent": GaugeProperty("memory_used_ratio", texts.share),
-        "/OperatingSpeedMHz": GaugeProperty("clock_hertz", texts.hertz, ("memory",)),
+        "/BandwidthPercent": GaugeProperty(gpu.UTILIZATION, texts.share, ("memory",)),
+        "/CapacityUtilizationPercent": GaugeProperty(bmc.MEMORY_USED_RATIO, texts.share),
+        "/OperatingSpeedMHz": GaugeProperty(gpu.CLOCK, texts.hertz, ("memory",)),
         **_ecc("", "dram"),
         **_row_remapping(),
     },
     Kind.CHASSIS: {
-        "/Status/Health": GaugeProperty("health_id", texts.health),
+        "/Status/Health": GaugeProperty(bmc.HEALTH, texts.health),
     },
     Kind.PORT: {
-        "/LinkStatus": GaugeProperty("nvlink_up", texts.link_up),
+        "/LinkStatus": GaugeProperty(gpu.NVLINK_UP, texts.link_up),
     },
     Kind.PORT_METRICS: _nvlink(),
 }
-"""By the kind of resource. What is counted per NVLink is shown as the sum of all links of the GPU."""
+"""By the kind of resource. Counters of NVLinks are shown as the sum over all links of the GPU."""
 
 FOLDED: Mapping[Kind, Properties] = {
     kind: {pointer.casefold(): meaning for pointer, meaning in table.items()}
     for kind, table in TABLES.items()
 }
-"""The same, for pointers in whatever case a firmware writes them."""
+"""The same with pointers in small letters: firmware differs in their case."""
 
 
-# What a sensor of a GPU may be of; in a chassis there may be sensors of fans and power supplies too.
+# The contexts of a GPU's sensors; a chassis may also have sensors of fans and power supplies.
 _CONTEXTS = frozenset({"", "GPU", "GPUSubsystem", "Accelerator", "Memory", "MemorySubsystem"})
-_ROWS = {"Power": "power_watts", "Voltage": "voltage_volts", "EnergyJoules": "energy_joules"}
-_ROWS_OF_MEMORY = {"Power": "memory_power_watts"}
-_HEADROOM = "temperature_headroom_celsius"
+_ROWS: Mapping[str, Twin] = {"Power": gpu.POWER, "Voltage": bmc.VOLTAGE, "EnergyJoules": gpu.ENERGY}
+_ROWS_OF_MEMORY: Mapping[str, Twin] = {"Power": gpu.MEMORY_POWER}
 
 # Units by ReadingType, in UCUM's case-sensitive codes and as some firmware writes them instead.
 _UNITS: Mapping[str, Mapping[str, Scaled]] = {
@@ -269,15 +272,15 @@ _UNITS_OF_ENERGY: Mapping[str, ScaledMilli] = {
 def sensor_properties(
     sensors: Mapping[str, dict[str, Any]], memories: Collection[str], gaps: Gaps
 ) -> dict[str, GaugeProperty | CounterProperty]:
-    """Return what the sensors of a GPU mean, by path; `memories` are its memories' names, in small letters.
+    """Return the rows of a GPU's sensors by path; `memories` are its memories' names, in small letters.
 
-    Where two of them claim to read the same, neither is believed, unless one is numbered 0 among its kind.
+    Where two sensors read the same row, neither is used, unless one is numbered 0 among its kind.
     """
-    claims: dict[str, list[str]] = {}
+    claims: dict[Twin, list[str]] = {}
     found = {}
     for path, sensor in sensors.items():
         row = _row(sensor, memories)
-        if not row:
+        if row is None:
             continue
         try:
             found[path] = _meaning(sensor, row)
@@ -287,7 +290,7 @@ def sensor_properties(
             claims.setdefault(row, []).append(path)
     for row, paths in claims.items():
         if not _the_one(paths):
-            gaps.note(f"{' and '.join(paths[:2])} of the BMC both read {row}: neither is shown")
+            gaps.note(f"{' and '.join(paths[:2])} of the BMC both read {row.key}: neither is shown")
     return {path: found[path] for paths in claims.values() if (path := _the_one(paths))}
 
 
@@ -298,40 +301,42 @@ def _the_one(paths: list[str]) -> str:
     return first[0] if len(first) == 1 else ""
 
 
-def _row(sensor: dict[str, Any], memories: Collection[str]) -> str:
-    """Return the row that a sensor reads; empty for nothing of interest."""
+def _row(sensor: dict[str, Any], memories: Collection[str]) -> Twin | None:
+    """Return the row that a sensor reads; None where it is of no interest."""
     context, kind = text(sensor, "PhysicalContext"), text(sensor, "ReadingType")
     if context not in _CONTEXTS:
-        return ""
+        return None
     of_memory = "Memory" in context or any(memory in text(sensor, "Id").casefold() for memory in memories)
     if kind == "Temperature":
         return _temperature(sensor, of_memory=of_memory)
-    return (_ROWS_OF_MEMORY if of_memory else _ROWS).get(kind, "")
+    return (_ROWS_OF_MEMORY if of_memory else _ROWS).get(kind)
 
 
-def _temperature(sensor: dict[str, Any], *, of_memory: bool) -> str:
+def _temperature(sensor: dict[str, Any], *, of_memory: bool) -> Twin | None:
     """Return the row of a sensor in degrees: a distance to a limit is never a temperature.
 
-    The basis of the reading says which it is; older firmware says it in the description only.
+    ReadingBasis says which it is; older firmware says it only in the description.
     """
     basis = text(sensor, "ReadingBasis")
     if basis not in ("", "Zero") or "limit" in text(sensor, "Description").lower():
-        return _HEADROOM if not of_memory and basis in ("", "Headroom") else ""
-    return "memory_temperature_celsius" if of_memory else "temperature_celsius"
+        return gpu.TEMPERATURE_HEADROOM if not of_memory and basis in ("", "Headroom") else None
+    return gpu.MEMORY_TEMPERATURE if of_memory else gpu.TEMPERATURE
 
 
-def _meaning(sensor: dict[str, Any], row: str) -> GaugeProperty | CounterProperty:
-    """Return how the number of a sensor is read. Raises `KeyError` for a unit that is not known."""
+def _meaning(sensor: dict[str, Any], row: Twin) -> GaugeProperty | CounterProperty:
+    """Return how a sensor's number is read. Raises `KeyError` for an unknown unit."""
     kind, unit = text(sensor, "ReadingType"), text(sensor, "ReadingUnits")
     if kind == "EnergyJoules":
         return CounterProperty(row, _UNITS_OF_ENERGY[unit])
     scale = _UNITS[kind][unit]
     # A distance has no offset: 10 K to the limit are 10 degrees.
-    read: Callable[[str], float | None] = Scaled(scale.times, scale.per) if row == _HEADROOM else scale
+    read: Callable[[str], float | None] = (
+        Scaled(scale.times, scale.per) if row is gpu.TEMPERATURE_HEADROOM else scale
+    )
     return GaugeProperty(row, read)
 
 
-# The BMC's words (NVIDIA's dbus_utils.hpp) to the label's values, which are those of the NVML source.
+# The BMC's words (NVIDIA's dbus_utils.hpp) to the values of the label, which the `nvml` source has too.
 _REASONS = {
     "SWPowerCap": "sw_power_cap",
     "HWSlowdown": "hw_slowdown",
@@ -349,7 +354,7 @@ _WORD = re.compile(r"[A-Za-z]+")
 
 
 def reasons_held(text: str) -> dict[str, float]:
-    """Return 1 or 0 for each reason; nothing for a text that names none of them and does not say "none".
+    """Return 1 or 0 for each reason; nothing for a text with no known reason that is not "none" either.
 
     The list comes as one word, as a list in JSON or with commas, from firmware to firmware.
     """

@@ -13,6 +13,8 @@ from typing import Any
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.wording import counted, one_line
+from hostcollector.catalogue.bmc import HEALTH
+from hostcollector.catalogue.gpu import CLOCKS_HELD, MEMORY_TEMPERATURE, TEMPERATURE, TEMPERATURE_HEADROOM
 from hostcollector.protocols.redfish.links import Resource, source_of, text
 from hostcollector.protocols.redfish.properties import (
     TABLES,
@@ -28,16 +30,17 @@ from hostcollector.protocols.redfish.texts import number, says_nothing
 from hostcollector.protocols.redfish.values import GpuReadings, Key
 
 _LONGEST_SHOWN = 40
+_TEMPERATURES = (TEMPERATURE, MEMORY_TEMPERATURE, TEMPERATURE_HEADROOM)
 _OF_PORTS = frozenset({Kind.PORT, Kind.PORT_METRICS})
-# DSP0268, Status, State: what such a resource reads is of something that is not there or not at work.
+# DSP0268, Status, State: the readings of such a resource are of a device that is absent or out of service.
 _ABSENT = "Absent"
-_NOT_AT_WORK = frozenset({_ABSENT, "Disabled", "UnavailableOffline"})
+_OUT_OF_SERVICE = frozenset({_ABSENT, "Disabled", "UnavailableOffline"})
 
 
 class Readings:
-    """The readings of a round. What is stale, old, not a number or not understood is left out.
+    """The readings of a round. A value that is stale, old or malformed is left out.
 
-    `now` is in seconds since 1970, and a report's value is old after `patience` seconds.
+    `now` is in seconds since 1970. A report's value is old after `patience` seconds.
     """
 
     def __init__(
@@ -53,9 +56,9 @@ class Readings:
         self._now = now
         self._patience = patience
         self.malformed: dict[str, str] = {}
-        """Values that are not what they should be, by where they were."""
+        """Malformed values by where they were."""
         self.made_at: dict[str, float] = {}
-        """When the reports were made, by their paths and the BMC's clock."""
+        """When the reports were made, by their paths, in seconds of the BMC's clock."""
         self._readings: defaultdict[str, GpuReadings] = defaultdict(GpuReadings)
         self._of_links: defaultdict[str, defaultdict[Key, dict[str, int]]] = defaultdict(
             lambda: defaultdict(dict)
@@ -65,7 +68,7 @@ class Readings:
         self._rates: dict[tuple[str, Key], float] = {}
 
     def add_report(self, path: str, document: Any) -> None:
-        """Add a metric report. Raises `SourceMalformedError` for what is none."""
+        """Add a metric report. Raises `SourceMalformedError`."""
         report = read_report(document, now=self._now, patience=self._patience)
         self.made_at[path] = report.made_at
         if report.strange:
@@ -82,12 +85,12 @@ class Readings:
             self._gaps.unread(f"{counted(old, 'value')} of {path}", why)
 
     def add_resource(self, path: str, document: Resource) -> None:
-        """Add a resource that was asked for itself: of one that is not at work its health at most."""
+        """Add a resource that was requested itself; only its health where it is out of service."""
         sensor, place = self._resource_map.sensor(path), self._resource_map.place(path)
         state = text(document.get("Status"), "State")
-        if place is not None and place.kind in _OF_PORTS and state in _NOT_AT_WORK:
+        if place is not None and place.kind in _OF_PORTS and state in _OUT_OF_SERVICE:
             self._links[place.gpu].discard(place.port)
-        if state in _NOT_AT_WORK:
+        if state in _OUT_OF_SERVICE:
             document = {"Status": document["Status"]} if state != _ABSENT else {}
         if sensor is not None:
             self._add_rest(sensor, _text(document.get("Reading")), path)
@@ -95,7 +98,7 @@ class Readings:
             self._add_place(path, place, document)
 
     def _add_rest(self, found: GpuProperty, text: str, name: str) -> None:
-        """Add what a resource says, unless a report says it: that is newer, also when it says nothing."""
+        """Add a resource's value, unless a report has it: the report is newer, also where it is empty."""
         if found.row not in self._resource_map.reported:
             self._add(found, text, name)
 
@@ -115,18 +118,18 @@ class Readings:
             self._add_temperature(path, place.gpu, source_of(document), _text(temperature))
 
     def _add_temperature(self, path: str, gpu: str, source: str, text: str) -> None:
-        """Add an environment's temperature as what its sensor is: it may be a distance to a limit."""
+        """Add an environment's temperature to the row of its sensor: it may be a distance to a limit."""
         sensor = self._resource_map.sensor(source)
-        key = "temperature_celsius" if not source else sensor.row[1][0] if sensor is not None else ""
-        if key.endswith("celsius") and (sensor is None or sensor.gpu == gpu):
+        twin = TEMPERATURE if not source else sensor.row[1][0] if sensor is not None else None
+        if twin in _TEMPERATURES and (sensor is None or sensor.gpu == gpu):
             self._add_rest(
-                GpuProperty(gpu=gpu, meaning=GaugeProperty(key, number)), text, f"{path}#/TemperatureCelsius"
+                GpuProperty(gpu=gpu, meaning=GaugeProperty(twin, number)), text, f"{path}#/TemperatureCelsius"
             )
 
     def readings(self) -> dict[str, GpuReadings]:
         """Return the readings by the path of the GPU, the sums over its links included.
 
-        A sum that lacks a link would look like a counter that was reset: there is none then.
+        A sum is left out if any link is missing: a smaller sum would look like a reset.
         """
         for gpu, counters in self._of_links.items():
             for key, counts in counters.items():
@@ -135,9 +138,9 @@ class Readings:
         for gpu, said in self._reasons.items():
             held = reasons_held(" ".join(said)) if all(said) else {}
             self._readings[gpu].gauges.update(
-                (("clocks_held", (reason,)), value) for reason, value in held.items()
+                ((CLOCKS_HELD, (reason,)), value) for reason, value in held.items()
             )
-        self._leave_out_what_cannot_be()
+        self._leave_out_disproved()
         return {gpu: self._of_present(gpu, readings) for gpu, readings in self._readings.items()}
 
     def _add(self, found: GpuProperty, text: str, name: str) -> None:
@@ -147,26 +150,26 @@ class Readings:
             case None:
                 self._reasons[found.gpu].append("" if text.strip().lower() == "nan" else text)
                 return
-            case GaugeProperty(key, read):
+            case GaugeProperty(read=read):
                 value = read(text)
                 if value is not None:
                     readings.gauges[found.row[1]] = value
-            case RateProperty(key, read, labels):
+            case RateProperty(twin, read, labels):
                 value = read(text)
-                self._rates[found.gpu, (key, labels)] = value or 0.0
-            case CounterProperty(key, read, labels):
+                self._rates[found.gpu, (twin, labels)] = value or 0.0
+            case CounterProperty(twin, read, labels):
                 value = raw = read(text)
                 if found.port:
                     self._links[found.gpu].add(found.port)
                 if raw is not None and found.port:
-                    self._of_links[found.gpu][key, labels][found.port] = raw
+                    self._of_links[found.gpu][twin, labels][found.port] = raw
                 elif raw is not None:
-                    readings.counters[key, labels] = raw
+                    readings.counters[twin, labels] = raw
         if value is None and not says_nothing(text):
             self.malformed[name] = one_line(text[:_LONGEST_SHOWN])
 
-    def _leave_out_what_cannot_be(self) -> None:
-        """Leave out a counter that is 0 while its rate is not, until it counts."""
+    def _leave_out_disproved(self) -> None:
+        """Leave out a counter that is 0 while its rate is not, until it grows."""
         disproved = self._resource_map.disproved
         for (gpu, key), rate in self._rates.items():
             raw = self._readings[gpu].counters.get(key)
@@ -179,17 +182,15 @@ class Readings:
                 del self._readings[gpu].counters[key]
 
     def _of_present(self, gpu: str, readings: GpuReadings) -> GpuReadings:
-        """Return the readings of a GPU; of one that is not at work its health only."""
+        """Return the readings of a GPU; only its health where it is out of service."""
         known = self._resource_map.gpus.get(gpu)
-        if known is None or known.state not in _NOT_AT_WORK:
+        if known is None or known.state not in _OUT_OF_SERVICE:
             return readings
-        return GpuReadings(
-            {key: value for key, value in readings.gauges.items() if key[0] == "health_id"}, {}
-        )
+        return GpuReadings({key: value for key, value in readings.gauges.items() if key[0] is HEALTH}, {})
 
 
 def _at(document: Any, pointer: str) -> Any:
-    """Return what a JSON pointer leads to, in whatever case its names are written; None for nothing."""
+    """Return what a JSON pointer leads to, in any case of its names; None for nothing."""
     found: Any = document
     for part in pointer.split("/")[1:]:
         if not isinstance(found, dict):
@@ -202,7 +203,7 @@ def _at(document: Any, pointer: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Return a value as reports write it, of a list its texts; empty for what has no such form."""
+    """Return a value as reports write it, of a list its texts; empty for any other shape."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -212,17 +213,18 @@ def _text(value: Any) -> str:
 
 Entry = dict[str, Any]
 
-# The properties that name what an entry measures (DSP0268, MetricReport); only the first is a path.
+# The properties that say what an entry measures (DSP0268, MetricReport); only the first is a path.
 _NAMES = ("MetricProperty", "MetricId", "MetricDefinition")
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The values of a report by property, of several the latest. `strange` counts entries without a name.
+    """The values of a report by property; of several for one property the latest.
 
-    `old` are the properties whose values are much older than the others of the report, by their own stamps;
-    `made_at` is when the report was made by these, in seconds of the BMC's clock; 0 if it does not say.
+    * `strange` counts entries without a name;
+    * `old` are properties whose values are much older than the report's others, by their own time stamps;
+    * `made_at` is when the report was made, by the time stamps, in seconds of the BMC's clock; 0 without any.
     """
 
     entries: dict[str, Entry]
@@ -232,15 +234,15 @@ class Report:
 
 
 def names_in(document: Any) -> list[str]:
-    """Return the properties in a report. Raises `SourceMalformedError` for what is none."""
+    """Return the properties in a report. Raises `SourceMalformedError`."""
     return [name for name, _ in _named(_values(document))]
 
 
 def read_report(document: Any, *, now: float, patience: float) -> Report:
-    """Return what a report tells. Raises `SourceMalformedError` for what is none.
+    """Return a report's values. Raises `SourceMalformedError`.
 
-    A value that is more than `patience` seconds older than its neighbours is old. The BMC's clock need not
-    be right: only one that is a day ahead of `now`, in seconds since 1970, is not taken at its word.
+    A value that is more than `patience` seconds older than its neighbours is old. The BMC's clock may be
+    wrong: only time stamps more than a day ahead of `now`, in seconds since 1970, are ignored.
     """
     values = _values(document)
     stamped = [(name, entry, _seconds(entry, now)) for name, entry in _named(values)]
@@ -276,18 +278,18 @@ def _named(values: list[Any]) -> Iterator[tuple[str, Entry]]:
 
 
 def _is_named(entry: Any) -> bool:
-    """Whether an entry has a name; an Id or a definition alone names no GPU, and is no mistake."""
+    """Whether an entry has a name; an Id or a definition alone names no GPU, and is allowed."""
     return isinstance(entry, dict) and any(entry.get(name) for name in _NAMES)
 
 
 def _present(stamps: list[float]) -> float:
-    """Return when the report was made by its own stamps: a few that are ahead of all others do not count."""
+    """Return when the report was made, by its stamps; the newest tenth is ignored as outliers."""
     ordered = sorted(stamps)
     return ordered[-1 - len(ordered) // 10] if ordered else 0.0
 
 
 def _seconds(entry: Entry, now: float) -> float | None:
-    """Return when a value was taken; None where that is not said, or lies in the future."""
+    """Return when a value was taken; None without a time stamp, or for one in the future."""
     try:
         stamp = datetime.fromisoformat(text(entry, "Timestamp"))
         seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hostcollector.base.gaps import Gaps
+from hostcollector.catalogue.gpu import CLOCKS_HELD, POWER, TEMPERATURE
 from hostcollector.protocols.redfish.links import canonical, last_part
 from hostcollector.protocols.redfish.properties import (
     FOLDED,
@@ -18,7 +19,7 @@ from hostcollector.protocols.redfish.properties import (
 )
 from hostcollector.protocols.redfish.values import Gpu, Key
 
-# More names than any baseboard has: a BMC that always finds new ones is not to fill the memory.
+# More names than any baseboard has: a BMC with ever new names must not fill the memory.
 _MOST_KNOWN = 100_000
 _THROTTLE_REASONS = re.compile(re.escape(THROTTLE_REASONS.casefold()) + r"(?:/\d{1,4})?")
 _OF_SENSORS = frozenset({"", "/reading"})
@@ -37,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuProperty:
-    """What a value means: of which GPU, and which row; None for the row of the reasons for throttling."""
+    """A value's GPU and row; `meaning` is None for the reasons for throttling, which are several series."""
 
     gpu: str
     meaning: GaugeProperty | CounterProperty | RateProperty | None
@@ -45,27 +46,28 @@ class GpuProperty:
 
     @property
     def counts(self) -> bool:
-        """Whether the value is one that only grows."""
+        """Whether the value only grows."""
         return isinstance(self.meaning, CounterProperty)
 
     @property
     def row(self) -> tuple[str, Key]:
-        """Which series of which GPU it is; the links of a GPU are summed up but for being up."""
+        """The GPU and the series; counters of its NVLinks are summed, `nvlink_up` is per link."""
         if self.meaning is None:
-            return self.gpu, ("clocks_held", ())
+            return self.gpu, (CLOCKS_HELD, ())
         up = (self.port,) if self.port and isinstance(self.meaning, GaugeProperty) else ()
-        return self.gpu, (self.meaning.key, (*up, *self.meaning.labels))
+        return self.gpu, (self.meaning.twin, (*up, *self.meaning.labels))
 
 
 @dataclass(slots=True)
 class ResourceMap:
-    """The resources of the GPUs, and the reports about them; `gaps` are what could not be looked at.
+    """The resources of the GPUs, and the reports about them.
 
-    `resources` are those that a GPU is asked for, `sensors` its sensors with what they mean, `links` its
-    NVLinks by path, `counting` the names of those whose counters the reports have. `reported` are the series
-    that the reports contain, `doubtful` reports that could not be read this time. `others` counts processors
-    by their type that are no GPUs, `empty` sockets that have none. `unfinished` says that a further look may
-    find more.
+    * `resources` are requested for a GPU, by kind; `sensors` are its sensors with their rows;
+    * `links` are its NVLinks by path, `counting` the names of those whose counters the reports have;
+    * `reported` are the series that the reports contain, `disproved` the counters that are 0 against a rate;
+    * `doubtful` are reports that could not be read this time;
+    * `others` counts processors that are no GPUs by type, `empty` the empty sockets for GPUs;
+    * `unfinished` is whether another walk may find more; `gaps` are the resources that could not be read.
     """
 
     product: str = ""
@@ -90,7 +92,7 @@ class ResourceMap:
     _known: dict[str, GpuProperty | None] = field(default_factory=dict)
 
     def add(self, path: str, place: Place, *, asked: bool = True) -> None:
-        """Add a resource of a GPU; `asked` says whether the GPU is to be asked for it."""
+        """Add a resource of a GPU; `asked` is whether it is requested for values."""
         _put(self._places, path, place)
         if asked:
             self.resources[place.gpu].setdefault(place.kind, path)
@@ -105,7 +107,7 @@ class ResourceMap:
         _put(self._ports, path, gpu)
 
     def add_link(self, path: str, gpu: str) -> None:
-        """Add an NVLink of a GPU, under whatever name."""
+        """Add an NVLink of a GPU; its name does not matter."""
         _put(self._places, path, Place(gpu=gpu, kind=Kind.PORT, port=last_part(path)))
         self.links[gpu].append(path)
 
@@ -114,7 +116,7 @@ class ResourceMap:
         return set(self.counting.get(gpu) or map(last_part, self.links.get(gpu, ())))
 
     def meaning(self, name: str) -> GpuProperty | None:
-        """Return what a report's ``MetricProperty`` means; None for what is of no interest."""
+        """Return the row of a report's ``MetricProperty``; None where it is of no interest."""
         if name not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
@@ -122,11 +124,11 @@ class ResourceMap:
         return self._known[name]
 
     def forget_properties(self) -> None:
-        """Look everything up anew: places were added."""
+        """Look up all properties again: resources were added."""
         self._known.clear()
 
     def keep_reports(self, known: "ResourceMap") -> None:
-        """Keep the reports of an earlier look that could not be read in this one."""
+        """Keep the reports of an earlier walk that could not be read in this one."""
         if self.doubtful:
             self.reports += tuple(path for path in known.reports if path in self.doubtful)
             self.port_reports += tuple(path for path in known.port_reports if path in self.doubtful)
@@ -135,7 +137,7 @@ class ResourceMap:
                 self.counting[gpu] |= ports
 
     def place(self, path: str) -> Place | None:
-        """Return what the resource at a path is; None also for one that two GPUs claim."""
+        """Return what the resource at a path is; None also where two GPUs link to it."""
         spelling = canonical(path)
         return self._places[spelling] if spelling in self._places else self._port(path)
 
@@ -172,32 +174,28 @@ class ResourceMap:
 
 
 def _put(known: dict[str, T | None], path: str, value: T) -> None:
-    """Add what lies at a path. A path that two GPUs link to belongs to neither of them."""
+    """Add what is at a path. A path that two GPUs link to belongs to neither of them."""
     spelling = canonical(path)
     known[spelling] = value if known.get(spelling, value) == value else None
 
 
-# What a GPU is looked at for in each round, by a report or else by itself.
-_QUICK = frozenset({"power_watts", "temperature_celsius"})
-
-
 def quick_resources(resource_map: ResourceMap) -> Iterator[str]:
-    """Yield what is asked in each round of the GPUs whose power no report tells: their main readings."""
+    """Yield what is requested in each round where no report has the GPU's power: its main readings."""
     for gpu, resources in resource_map.resources.items():
-        if (gpu, ("power_watts", ())) in resource_map.reported:
+        if (gpu, (POWER, ())) in resource_map.reported:
             continue
         yield resources[Kind.PROCESSOR]
         environment = resources.get(Kind.ENVIRONMENT)
         if environment is not None:
             yield environment
         for path, found in resource_map.sensors[gpu].items():
-            key = found.row[1][0]
-            if key == "temperature_celsius" or (key in _QUICK and environment is None):
+            twin = found.row[1][0]
+            if twin is TEMPERATURE or (twin is POWER and environment is None):
                 yield path
 
 
 def link_resources(resource_map: ResourceMap) -> Iterator[str]:
-    """Yield the NVLinks, with their counters where no report has those."""
+    """Yield the NVLinks, with their counters where no report has them."""
     for gpu, links in resource_map.links.items():
         for link in links:
             yield link
@@ -206,7 +204,7 @@ def link_resources(resource_map: ResourceMap) -> Iterator[str]:
 
 
 def slow_resources(resource_map: ResourceMap) -> Iterator[str]:
-    """Yield the GPUs with their environments, metrics and memory, and the sensors that no report tells."""
+    """Yield the GPUs with their environments, metrics and memory, and the sensors that no report has."""
     quick = frozenset(quick_resources(resource_map))
     for gpu, resources in resource_map.resources.items():
         sensors = (

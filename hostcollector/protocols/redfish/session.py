@@ -25,9 +25,9 @@ from hostcollector.protocols.rest.target import Target
 
 ROOT = "/redfish/v1/"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
-"""Where sessions are made if the service root does not say."""
+"""Where sessions are created if the service root has no link."""
 
-# What a BMC says that has no sessions; any other refusal is one of the account.
+# The answers of a BMC without sessions; any other refusal is about the account.
 _NO_SESSIONS = (404, 405, 501)
 _LONGEST_TOKEN = 4096
 _CREATED = (200, 201)
@@ -36,9 +36,9 @@ _DELETED = (200, 202, 204)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A session at the BMC: `location` is the resource to delete at its end; empty if it was not told.
+    """A session at the BMC: `location` is the resource to delete at its end; empty if unknown.
 
-    Without a `token` the password goes with each question: the BMC has no sessions.
+    Without a `token` the BMC has no sessions: each request carries the password.
     """
 
     token: str = field(default="", repr=False)
@@ -46,18 +46,18 @@ class Access:
 
 
 class Session:
-    """Asks one BMC with the `access` of an earlier round or a new one, `connections` at a time at most."""
+    """Requests to one BMC with an earlier round's `access` or a new one, `connections` at a time."""
 
     def __init__(self, http: Http, target: Target, access: Access | None, *, connections: int) -> None:
         self._http = http
         self._target = target
         self._login = asyncio.Lock()
-        # Not by the number of connections alone: to wait for one would count as waiting for the answer.
+        # Beside the limit of connections: waiting for a connection would count as waiting for the answer.
         self._turns = asyncio.Semaphore(connections)
         self.access = access
 
     async def root(self) -> dict[str, Any]:
-        """Return the service root, which is told without a login. Raises `SourceError`."""
+        """Return the service root, which needs no login. Raises `SourceError`."""
         document = await self._http.get(ROOT, {})
         if not isinstance(document, dict) or "RedfishVersion" not in document:
             said = complaint_of(document, self._target.secrets)
@@ -76,7 +76,7 @@ class Session:
                 return await self._asked(path, await self._log_in(access))
 
     async def _asked(self, path: str, access: Access) -> Any:
-        """Return a resource. Raises `SourceError`; also for an error that came as if it were an answer."""
+        """Return a resource. Raises `SourceError`, also for an error with status 200."""
         document = await self._http.get(path, self._headers(access))
         if isinstance(document, dict) and "error" in document:
             said = complaint_of(document, self._target.secrets.union({access.token}))
@@ -84,18 +84,18 @@ class Session:
         return document
 
     def age(self) -> float:
-        """Return how old the oldest resource since the last call was when it came, in seconds."""
+        """Return the seconds that the oldest answer since the last call had been in a cache."""
         return self._http.age()
 
     async def end(self) -> None:
-        """Give the session back, if there is one. Raises `SourceError`."""
+        """End the session, if there is one. Raises `SourceError`."""
         access, self.access = self.access, None
         if access is not None and access.location:
-            with suppress(TokenRefusedError, NoSuchPathError):  # it is gone already
+            with suppress(TokenRefusedError, NoSuchPathError):  # it has ended already
                 await self._http.ask("DELETE", access.location, self._headers(access), good=_DELETED)
 
     async def _log_in(self, refused: Access | None) -> Access:
-        """Return a session that is not the `refused` one; of several askers the first one makes it."""
+        """Return a session that is not the `refused` one; of several callers the first creates it."""
         async with self._login:
             if self.access is not None and self.access is not refused:
                 return self.access
@@ -105,7 +105,7 @@ class Session:
             try:
                 return await asyncio.shield(creating)
             except asyncio.CancelledError:
-                # A session whose token never arrives could not be given back.
+                # Without its token the new session could not be ended.
                 with suppress(SourceError):
                     await creating
                 raise
@@ -134,7 +134,7 @@ class Session:
         token = reply.headers.get("X-Auth-Token", "")
         if not (token.isascii() and token.isprintable() and 0 < len(token) <= _LONGEST_TOKEN):
             raise LoginRefusedError(self._refusal("it gives no token"))
-        # The address may be a whole one; only its path is used: a session is nowhere but here.
+        # Only the path of a whole address is used: the session is on this BMC.
         location = urlsplit(reply.headers.get("Location", "")).path
         return Access(token=token, location=location or _own_path(reply))
 
@@ -148,7 +148,7 @@ class Session:
 
 
 def _own_path(reply: Reply) -> str:
-    """Return the path that a session says is its own; empty for a login without a document."""
+    """Return a session's own path (``@odata.id``); empty for a login without a document."""
     with suppress(SourceMalformedError):
         document = reply.document
         path = document.get("@odata.id") if isinstance(document, dict) else None
@@ -160,12 +160,12 @@ def _own_path(reply: Reply) -> str:
 T = TypeVar("T")
 
 
-async def gathered(questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return the answers in order. Raises the first error, when all other questions have been given up.
+async def gathered(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the answers in the order of the requests. Raises the first error, after cancelling the others.
 
-    A question that went on would open connections after those who close them have gone.
+    A request that went on would open connections after the session's close.
     """
-    tasks = [asyncio.ensure_future(question) for question in questions]
+    tasks = [asyncio.ensure_future(request) for request in requests]
     try:
         return await asyncio.gather(*tasks)
     finally:
@@ -174,15 +174,15 @@ async def gathered(questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-# What taking apart a document raises that is not what it claims to be.
+# What parsing a document of an unexpected shape raises.
 _UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @contextmanager
 def noted(gaps: Gaps, path: str) -> Iterator[None]:
-    """Record that the resource at `path` could not be read, whatever it was, and go on after it.
+    """Record that the resource at `path` could not be read, and go on after it.
 
-    A `BusyError` is raised still: it is the whole BMC that wants its peace. So is a login that is refused.
+    Raised are only errors of the whole BMC: `BusyError`, and a refused login.
     """
     try:
         yield

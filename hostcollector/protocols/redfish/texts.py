@@ -1,4 +1,4 @@
-"""The texts of metric reports to numbers; None for what is none (DSP0266 and the reports of HGX baseboards).
+"""The texts of metric reports to numbers; None for any other text (DSP0266, reports of HGX baseboards).
 
 A report writes every value as text: ``232.168000``, ``PT0S``, ``true``, ``OK``, ``nan``, ``NA``.
 """
@@ -19,7 +19,7 @@ _PERCENT = 100
 _MEGA = 10**6
 _MEBI = 2**20
 _HEALTH = {"ok": 0.0, "warning": 1.0, "critical": 2.0}
-# LinkStatus in the words of DMTF's schema Port and in those that NVIDIA's reports have instead.
+# LinkStatus in the words of DMTF's schema Port and of NVIDIA's reports.
 _UP = frozenset({"linkup", "up", "ok"})
 _DOWN = frozenset({"linkdown", "nolink", "down", "starting", "training", "critical"})
 _NOTHING = frozenset({"", "nan", "-nan", "na", "n/a", "none", "null", "unknown"})
@@ -39,7 +39,7 @@ def number(text: str) -> float | None:
 
 
 def count(text: str) -> int | None:
-    """Return a number of things, which may be written with a fraction of zeros."""
+    """Return a whole number, which may be written with a fraction of zeros."""
     return _scaled(text, 1)
 
 
@@ -77,7 +77,7 @@ def health(text: str) -> float | None:
 
 
 def link_up(text: str) -> float | None:
-    """Return whether a link's ``LinkStatus`` says that it is up; None for a text that is not one."""
+    """Return 1 or 0 for a ``LinkStatus`` that is up or down; None for any other text."""
     word = text.strip().lower()
     if word in _UP:
         return 1.0
@@ -85,7 +85,7 @@ def link_up(text: str) -> float | None:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a text says that there is no value, and is not one that could not be understood."""
+    """Whether a text means that there is no value; other texts that are no number are malformed."""
     return text.strip().lower() in _NOTHING
 
 
@@ -130,7 +130,7 @@ class ScaledMilli:
 
 def _scaled(text: str, factor: int) -> int | None:
     if text.isascii() and text.isdecimal() and len(text) <= 20:
-        value = int(text) * factor  # larger than a float can say exactly
+        value = int(text) * factor  # a float would not be exact
         return value if value < _LARGEST * factor else None
     found = number(text)
     return round(found * factor) if found is not None and 0 <= found < _LARGEST else None

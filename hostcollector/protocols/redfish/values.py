@@ -1,19 +1,22 @@
-"""What a BMC tells of the GPUs on its baseboard: frozen values."""
+"""A BMC's answer about the GPUs on its baseboard: frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Key = tuple[str, tuple[str, ...]]
-"""A row's key in the catalogue and the values of its labels after `gpu`."""
+from hostcollector.catalogue.rows import Twin
+
+Key = tuple[Twin, tuple[str, ...]]
+"""A row of the catalogue and the values of its labels after `gpu`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """A GPU as the BMC knows it; empty text for what it does not say. Nothing of it is a PCI address.
+    """A GPU as the BMC reports it; empty texts where it does not. Nothing of it is a PCI address.
 
-    `path` is the resource, which tells it from all others of this BMC; `name` its Id (``GPU_SXM_1``);
-    `baseboard` the serial number of the system that it is a processor of, or what takes its place; `state` is
-    that of DMTF's Status (``Enabled``, ``Absent``).
+    * `path` is the path of the resource, unique on this BMC;
+    * `name` is its Id (``GPU_SXM_1``);
+    * `baseboard` is the serial number of the system that it is a processor of, else its UUID or path;
+    * `state` is that of DMTF's Status (``Enabled``, ``Absent``).
     """
 
     path: str
@@ -29,7 +32,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class GpuReadings:
-    """What is known of one GPU: gauges in base units, and counters as they are counted (see `SCALES`)."""
+    """The readings of one GPU: gauges in base units, raw counters (see `properties.SCALES`)."""
 
     gauges: dict[Key, float] = field(default_factory=dict)
     counters: dict[Key, int] = field(default_factory=dict)
@@ -37,10 +40,10 @@ class GpuReadings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What one kind of question gave, by the path of the GPU.
+    """The readings of one kind of requests, by the path of the GPU.
 
-    `asked_at` is when the first of the questions was sent, in seconds on the client's monotonic clock; the
-    values stand for `good_for` seconds from then on.
+    `asked_at` is when the first request was sent, in seconds on the client's monotonic clock. The values may
+    be shown for `good_for` seconds from then on.
     """
 
     name: str
@@ -51,10 +54,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkCounts:
-    """What the walk over the BMC's links met: `others` are processors that are no GPUs, by their type.
+    """How many things the walk over the BMC's links found.
 
-    `empty` are sockets for GPUs without one, `unread` what could not be read, `malformed` how many values of
-    the last round were not what they should be, such as a number.
+    * `others` are processors that are no GPUs, by type;
+    * `empty` are empty sockets for GPUs;
+    * `unread` are resources that could not be read;
+    * `malformed` are values of the last round that could not be parsed, such as a text in place of a number.
     """
 
     others: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +70,7 @@ class WalkCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Everything that the BMC has said last. `problems` are what it did not answer or not well."""
+    """The last answer of the BMC. `problems` are failed requests and malformed answers."""
 
     product: str = ""
     version: str = ""
@@ -77,4 +82,4 @@ class Answer:
 
 
 REPORTS, PORTS, RESOURCES = "reports", "ports", "resources"
-"""The parts: metric reports in each round; metrics of the NVLinks, and the GPUs themselves, now and then."""
+"""The parts: metric reports in each round; NVLink metrics and the GPUs' own resources less often."""

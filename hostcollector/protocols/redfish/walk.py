@@ -20,21 +20,21 @@ from hostcollector.protocols.redfish.session import gathered, noted
 
 Get = Callable[[str], Coroutine[Any, Any, Any]]
 
-# Of hostile or broken answers no more than this is followed.
+# Limits against hostile or broken answers.
 _MOST_MEMBERS = 4096
 _MOST_PAGES = 256
-# Resources and members of lists that are known to the next walk.
+# Resources and members of lists that are kept for the next walk.
 _MOST_KEPT = 50_000
 _NEXT = "Members@odata.nextLink"
 _COUNT = "Members@odata.count"
 
 
 class Walk:
-    """Asks with `get`, which raises `SourceError`; what could not be read is in `gaps`.
+    """Requests with `get`, which raises `SourceError`; resources that could not be read are in `gaps`.
 
-    After `seconds` nothing more is begun: what has been found by then is better than nothing. `known` are the
-    resources of an earlier walk, `documents` become those of this one: what lies where does not change
-    because a question fails, and no reading is taken from them. `clock` is monotonic.
+    After `seconds` no new request is sent: a part of the resources is better than none. `known` are the
+    resources of an earlier walk, `documents` those of this one. A known resource serves where its request
+    fails: links do not change then, and no reading is taken from them. `clock` is monotonic.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Walk:
         return pruned(resource(await self._get(path), path))
 
     async def resources(self, paths: Iterable[str]) -> dict[str, Resource]:
-        """Return those of the resources that can be read, in the order of their paths."""
+        """Return the resources that can be read, in the order of `paths`."""
         found: dict[str, Resource] = {}
 
         async def read(path: str) -> None:
@@ -94,7 +94,7 @@ class Walk:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no time for anything more."""
+        """Whether there is no time for another request."""
         return self._clock() >= self._ends_at
 
     async def members(self, path: str) -> list[str]:
@@ -117,24 +117,24 @@ class Walk:
                 page = await self.resource(onward)
             found.update(dict.fromkeys(links(page, "Members")))
             strange += _strange(page)
-        told = _once(found)
-        self._doubt(path, told, strange, count if type(count) is int else 0)
-        return told[:_MOST_MEMBERS]
+        members = _once(found)
+        self._check(path, members, strange, count if type(count) is int else 0)
+        return members[:_MOST_MEMBERS]
 
-    def _doubt(self, path: str, told: list[str], strange: int, count: int) -> None:
+    def _check(self, path: str, members: list[str], strange: int, count: int) -> None:
         if strange:
             self.gaps.unread(f"{path} (members)", f"{strange} of its members are no links")
-        elif len(told) > _MOST_MEMBERS:
+        elif len(members) > _MOST_MEMBERS:
             self.gaps.unread(f"{path} (members)", f"it has more than {_MOST_MEMBERS}")
-        elif count > len(told):
-            self.gaps.unread(f"{path} (members)", f"it gives {len(told)} of its {count}")
+        elif count > len(members):
+            self.gaps.unread(f"{path} (members)", f"it gives {len(members)} of its {count}")
 
 
 def _next(page: Resource, path: str) -> str:
-    """Return the next page of a list; empty for none. That it is on the BMC is seen to where it is asked."""
-    told = text(page, _NEXT) or text(page.get(_NEXT), "@odata.id")
+    """Return the next page of a list; empty for none. `Http` refuses a page on another server."""
+    onward = text(page, _NEXT) or text(page.get(_NEXT), "@odata.id")
     try:
-        return address(urljoin(path, told)) if told else ""
+        return address(urljoin(path, onward)) if onward else ""
     except ValueError:
         return ""
 
@@ -146,7 +146,7 @@ def _strange(page: Resource) -> int:
 
 
 def _once(paths: Iterable[str]) -> list[str]:
-    """Return paths without other spellings of the same ones."""
+    """Return the paths, each in one spelling only."""
     return list({canonical(path): path for path in reversed(list(paths))}.values())[::-1]
 
 
@@ -174,7 +174,7 @@ _KEPT = frozenset(
 
 
 def pruned(document: Resource) -> Resource:
-    """Return a resource with the properties that a walk looks at."""
+    """Return a resource with only the properties that a walk reads; nothing huge is kept."""
     return {name: _part(value, _DEEPEST) for name, value in document.items() if name in _KEPT}
 
 

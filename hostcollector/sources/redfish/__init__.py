@@ -1,8 +1,8 @@
-"""The `redfish` source: what the BMC of the GPUs' baseboard tells of them, also of those with a guest.
+"""The `redfish` source: what the BMC of the GPUs' baseboard reports of them, also of those with a guest.
 
-Everything is asked in the background; reading takes the last answer while it is recent. Of a GPU that has
-NVIDIA's driver that driver tells, and from here come only the rows that it does not have: no series is told
-twice. Off while nothing is configured.
+Requests go on in the background; a read takes the last answer while it is recent. For a GPU that has NVIDIA's
+driver, this source gives only the rows that the driver does not have: no series comes twice. Off while no BMC
+is configured.
 """
 
 import math
@@ -30,7 +30,6 @@ from hostcollector.protocols.redfish.values import Answer, GpuReadings, Key, Par
 from hostcollector.sources.redfish.host_gpus import HostGpus, read_gpus
 from hostcollector.sources.redfish.mapping import MappedBy, MappedGpu, map_gpus
 from hostcollector.sources.redfish.series import (
-    GUEST,
     SOURCE,
     bmc_samples,
     doubts,
@@ -46,16 +45,16 @@ from hostcollector.sources.redfish.series import (
 __all__ = ["Redfish"]
 
 DEVICE = "redfish/"
-"""What the names of GPUs begin with among the baselines; the PCI address or the BMC's name follows."""
+"""The prefix of GPUs' names in the baselines; the PCI address or the BMC's name follows."""
 
-# The owner of a GPU's counters while it is not known which GPU of the host it is.
+# The owner of a GPU's counters while its PCI address is not known.
 _UNMAPPED = "unmapped"
 
 
 class Redfish(Source):
     """Shows GPUs of the host under `root`. `client` is None without a configured BMC.
 
-    `nvml` says whether the source `nvml` runs too. `clock` is the client's.
+    `nvml` is whether the source `nvml` runs too. `clock` is the client's.
     """
 
     name = SOURCE
@@ -83,12 +82,12 @@ class Redfish(Source):
         self._owned_since = OwnedSince()
 
     def start(self) -> None:
-        """Begin to ask in the background."""
+        """Start to poll in the background."""
         if self._client is not None:
             self._client.start()
 
     def read(self, request: Request) -> Reading:
-        """Return what the BMC said last of each GPU, at once. That it says nothing is a state with a note."""
+        """Return the last readings of each GPU, without waiting. A silent BMC is a state with a note."""
         host = read_gpus(self._devices, self._owners, request)
         if self._client is None:
             lacking = host.lacking()
@@ -123,18 +122,18 @@ class Redfish(Source):
             self._client.settle(seconds)
 
     def close(self) -> None:
-        """Stop asking, and give the session back."""
+        """Stop polling, and end the session."""
         if self._client is not None:
             self._client.close()
 
     def wait_closed(self, seconds: float) -> None:
-        """Wait until the session is given back, after `close`."""
+        """Wait, after `close`, until the session has ended."""
         if self._client is not None:
             self._client.wait_closed(seconds)
 
     def _watch(self, host: HostGpus, now: float) -> None:
-        """Take note of who has which GPU, also while nothing is told of them: who comes back starts anew."""
-        self._owned_since.look(host.owners, now)
+        """Note the owner of each GPU, also without readings: a guest that comes back starts at 0."""
+        self._owned_since.update(host.owners, now)
         for address, owner in host.owners.items():
             self._baselines.relative(DEVICE + address, owner.stay, {})
 
@@ -149,14 +148,14 @@ class Redfish(Source):
         return joined
 
     def _nothing(self, host: HostGpus) -> list[Sample]:
-        """Return that nothing is told of any GPU."""
+        """Return that no GPU is reported."""
         unseen = [observable(address, address, owner, seen=False) for address, owner in host.concerned()]
         return [Sample(bmc.REDFISH_UP, 0.0), *unseen]
 
     def _everything(
         self, answer: Answer, joined: list[MappedGpu], host: HostGpus, now: float, gaps: Gaps
     ) -> Iterator[Sample]:
-        """Yield the series of all GPUs of which it is known whose they are, and which ones are told of."""
+        """Yield the series of all GPUs with a known owner, and which GPUs are reported."""
         seen = set()
         for one in joined:
             yield info_sample(one)
@@ -170,40 +169,40 @@ class Redfish(Source):
             stay = owner.stay if one.address else _UNMAPPED
             relative = self._relative(one, stay, readings.counters)
             yield from gpu_samples(one.shown_as, readings.gauges, relative, owner)
-            tells = _reports_gpu(answer, one.gpu.path, since)
+            reported = _reports_gpu(answer, one.gpu.path, since)
             if not one.address:
-                yield observable(one.name, "", NOBODY, seen=tells)
-            elif tells:
+                yield observable(one.name, "", NOBODY, seen=reported)
+            elif reported:
                 seen.add(one.address)
         for address, owner in host.concerned():
             yield observable(address, address, owner, seen=address in seen)
         known = {one.address for one in joined} - seen
         for address, _ in host.lacking():
             if address in known and answer.parts[0].asked_at > self._owned_since.since(address):
-                gaps.missing("GPU", address, "the BMC knows it and tells nothing of it")
+                gaps.missing("GPU", address, "the BMC lists it and reports no readings of it")
 
     def _relative(self, one: MappedGpu, stay: str, raw: Mapping[Key, int]) -> dict[Key, float]:
-        """Return the counters since the owner came. Those of another GPU of the BMC are other counters."""
-        names = {"/".join((one.name, key, *labels)): (key, labels) for key, labels in raw}
+        """Return the counters since the owner got the GPU. Another GPU of the BMC has other counters."""
+        names = {"/".join((one.name, twin.key, *labels)): (twin, labels) for twin, labels in raw}
         counters = {name: raw[key] for name, key in names.items()}
-        speeds = {name: fastest(GUEST[key], SCALES.get(key, 1)) for name, (key, _) in names.items()}
+        speeds = {name: fastest(twin.guest, SCALES.get(twin, 1)) for name, (twin, _) in names.items()}
         values = self._baselines.relative(DEVICE + one.shown_as, stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}
 
 
 class OwnedSince:
-    """Remembers for each device its owner's stay and when that was first seen, in monotonic seconds.
+    """Since when each device has its present owner, in monotonic seconds, as far as it was watched.
 
-    What was asked of the BMC before is of an earlier owner. An owner that is there at the first look counts
-    as having been there: else a collection by hand, which has one look only, would show nothing.
+    Readings requested before that are of an earlier owner. An owner at the first look counts as having been
+    there before: else a single collection would show nothing.
     """
 
     def __init__(self) -> None:
         self._owned_since: dict[str, tuple[str, float]] = {}
         self._looked = False
 
-    def look(self, owners: Mapping[str, Owner], now: float) -> None:
-        """Take note of who owns what now."""
+    def update(self, owners: Mapping[str, Owner], now: float) -> None:
+        """Note the present owners."""
         for device, owner in owners.items():
             stay, _ = self._owned_since.get(device, ("", 0.0))
             if device not in self._owned_since or not same_stay(stay, owner.stay):
@@ -213,15 +212,12 @@ class OwnedSince:
         self._looked = self._looked or bool(owners)
 
     def since(self, device: str) -> float:
-        """Return since when the device is with its present owner; for ever if it is not watched."""
+        """Return since when the device has its present owner; minus infinity if it is not watched."""
         return self._owned_since.get(device, ("", -math.inf))[1]
 
 
-_HEALTH = "health_id"
-
-
 def _last_answer(client: Client) -> tuple[Answer | None, str]:
-    """Return the last answer, None for none yet, and what has failed since."""
+    """Return the last answer, None before the first, and what has failed since."""
     try:
         answer, _, failure = client.current()
     except SourceError as error:
@@ -235,20 +231,20 @@ def _is_recent(part: Part, now: float) -> bool:
 
 
 def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> GpuReadings:
-    """Return what is known of the GPU at a path since a time; what was asked last counts most."""
+    """Return the recent readings of a GPU by path, requested after `since`; of several the latest."""
     found = GpuReadings()
     for part in sorted(answer.parts, key=lambda part: part.asked_at):
-        told = part.readings.get(gpu)
-        if told is not None and part.asked_at > since and _is_recent(part, now):
-            found.gauges.update(told.gauges)
-            found.counters.update(told.counters)
+        recent = part.readings.get(gpu)
+        if recent is not None and part.asked_at > since and _is_recent(part, now):
+            found.gauges.update(recent.gauges)
+            found.counters.update(recent.counters)
     return found
 
 
 def _reports_gpu(answer: Answer, gpu: str, since: float) -> bool:
-    """Whether the last reports told of a GPU: of one that does not answer the BMC still knows its health."""
+    """Whether the last reports have a GPU; the health alone is also known of a GPU that does not answer."""
     reports = answer.parts[0]
-    told = reports.readings.get(gpu)
-    if told is None or reports.asked_at <= since:
+    readings = reports.readings.get(gpu)
+    if readings is None or reports.asked_at <= since:
         return False
-    return bool(told.counters) or any(key != _HEALTH for key, _ in told.gauges)
+    return bool(readings.counters) or any(twin is not bmc.HEALTH for twin, _ in readings.gauges)

@@ -12,20 +12,20 @@ _DRIVER = "nvidia"
 
 @dataclass(frozen=True, slots=True)
 class HostGpus:
-    """GPUs by PCI address. `owners` lacks those of which it cannot be said now whose they are."""
+    """GPUs by PCI address. `owners` lacks those whose owner cannot be determined now."""
 
     functions: Mapping[str, Function]
     owners: Mapping[str, Owner]
 
     def concerned(self) -> Iterator[tuple[str, Owner]]:
-        """Yield the GPUs that a BMC could tell of; a server's own display is none of them."""
+        """Yield the GPUs that a BMC could report; the server's own display is not one."""
         for address, owner in self.owners.items():
             function = self.functions[address]
             if owner.uuid or function.held_for_guests or function.is_nvidia_gpu:
                 yield address, owner
 
     def lacking(self) -> list[tuple[str, Owner]]:
-        """Return the GPUs that nothing but a BMC could tell of."""
+        """Return the GPUs that only a BMC could report."""
         return [
             (address, owner)
             for address, owner in self.concerned()

@@ -14,9 +14,9 @@ from hostcollector.devices.gpu_identities import GpuIdentity
 from hostcollector.devices.gpu_map import GpuMap
 from hostcollector.protocols.redfish.values import Gpu
 
-# A UUID of either teller, without hyphens.
+# A UUID of the BMC or the driver, without hyphens.
 _UUID = re.compile("[0-9a-f]{32}")
-# What stands where a serial number should stand, and is none. So is what repeats one character.
+# Fillers in place of a serial number. So is a text that repeats one character.
 _SHORTEST_SERIAL = 4
 _PLACEHOLDER = re.compile(
     r"unknown|undefined|none|null|(?:not|un)(?:available|specified|applicable|set|assigned)|invalid|reserved"
@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(
 
 
 class MappedBy(StrEnum):
-    """How it is known which GPU it is."""
+    """How the PCI address is known."""
 
     NOTHING = ""
     MAP = "map"
@@ -34,9 +34,9 @@ class MappedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedGpu:
-    """A GPU of the BMC with its PCI address, empty if that is not known. `name` is unique on this BMC.
+    """A GPU of the BMC with its PCI address, empty if unknown. `name` is unique on this BMC.
 
-    `doubt` is why evidence was not believed.
+    `doubt` is why evidence was not used.
     """
 
     gpu: Gpu
@@ -47,7 +47,7 @@ class MappedGpu:
 
     @property
     def shown_as(self) -> str:
-        """What the GPU is called on the page: its address, else the BMC's name."""
+        """The GPU's name on the page: its address, else the BMC's name."""
         return self.address or self.name
 
 
@@ -57,7 +57,7 @@ def map_gpus(
     mapped: GpuMap,
     identities: Mapping[str, GpuIdentity],
 ) -> list[MappedGpu]:
-    """Return the BMC's GPUs with those of the host's `addresses` that are known to be theirs."""
+    """Return the BMC's GPUs with their addresses, of the host's `addresses`, where they are known."""
     names = _unique_names(gpus)
     by_name = {name: address for address, name in mapped.items() if address in addresses}
     evidence = _Evidence(gpus, {address: it for address, it in identities.items() if address in addresses})
@@ -65,30 +65,30 @@ def map_gpus(
 
 
 class _Evidence:
-    """What the BMC and the host's drivers say of the same GPUs. `identities` are the drivers', by address."""
+    """The identities that BMC and driver report of the same GPUs; `identities` are the driver's."""
 
     def __init__(self, gpus: Collection[Gpu], identities: Mapping[str, GpuIdentity]) -> None:
         self.identities = identities
         self._uuids = Counter(_uuid(gpu.uuid) for gpu in gpus)
         self._serials = Counter(_serial(gpu.serial) for gpu in gpus)
-        self._told_serials = Counter(_serial(it.serial) for it in identities.values())
+        self._driver_serials = Counter(_serial(it.serial) for it in identities.values())
 
     def same(self, gpu: Gpu) -> list[str]:
         """Return the addresses of the GPUs that this one can be: by UUID, else by a serial number."""
         uuid, serial = _uuid(gpu.uuid), _serial(gpu.serial)
         found = [address for address, it in self.identities.items() if uuid and _uuid(it.uuid) == uuid]
-        if found or not serial or self._serials[serial] > 1 or self._told_serials[serial] > 1:
+        if found or not serial or self._serials[serial] > 1 or self._driver_serials[serial] > 1:
             return found
         by_serial = (item for item in self.identities.items() if _serial(item[1].serial) == serial)
         return [address for address, it in by_serial if not uuid or not _uuid(it.uuid)]
 
     def contradicts(self, gpu: Gpu, address: str) -> bool:
-        """Whether the GPU at an address has the UUID of another one of the BMC, or another serial number.
+        """Whether the GPU at an address has the UUID of another GPU of the BMC, or another serial number.
 
-        UUIDs that merely differ say nothing: the two tellers may write them differently.
+        UUIDs that merely differ are no evidence: BMC and driver may write them differently.
         """
-        told = self.identities.get(address, GpuIdentity())
-        uuid, serials = _uuid(told.uuid), {_serial(told.serial), _serial(gpu.serial)} - {""}
+        identity = self.identities.get(address, GpuIdentity())
+        uuid, serials = _uuid(identity.uuid), {_serial(identity.serial), _serial(gpu.serial)} - {""}
         return (bool(uuid) and self._uuids[uuid] > 0) or len(serials) > 1
 
 
@@ -102,7 +102,7 @@ def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence
     elif mapped and same and mapped[0] not in same:
         doubt = f"the map says that {name} is {mapped[0]}, its serial number or UUID says {same[0]}"
     elif mapped and not same and evidence.contradicts(gpu, mapped[0]):
-        doubt = f"the map says that {name} is {mapped[0]}, whose driver told another serial number or UUID"
+        doubt = f"the map says that {name} is {mapped[0]}, whose driver has another serial number or UUID"
     elif mapped:
         return MappedGpu(gpu=gpu, name=name, address=mapped[0], by=MappedBy.MAP)
     elif len(unmoved) == 1 == len(same):
@@ -110,12 +110,12 @@ def _joined(gpu: Gpu, name: str, by_name: Mapping[str, str], evidence: _Evidence
     elif len(same) > 1:
         doubt = f"{name} has the UUID of more than one GPU: {', '.join(sorted(same))}"
     elif same:
-        doubt = f"{name} was in another place when its driver told that it is {same[0]}: it may have moved"
+        doubt = f"{name} was in another place when its driver reported it as {same[0]}: it may have moved"
     return MappedGpu(gpu=gpu, name=name, doubt=doubt)
 
 
 def _undisputed(joined: list[MappedGpu]) -> Iterator[MappedGpu]:
-    """Yield the GPUs; an address that two of them have is neither's."""
+    """Yield the GPUs; an address that two of them claim is given to neither."""
     for one in joined:
         twins = [other.name for other in joined if other.address == one.address]
         if one.address and len(twins) > 1:
@@ -144,13 +144,13 @@ def _is_in_place(gpu: Gpu, identity: GpuIdentity) -> bool:
 
 
 def _serial(text: str) -> str:
-    """Return a serial number; nothing for what only fills its place."""
+    """Return a serial number; empty for a filler."""
     plain = re.sub(r"\W", "", text).lower()
     filled = len(plain) < _SHORTEST_SERIAL or len(set(plain)) == 1 or _PLACEHOLDER.fullmatch(plain)
     return "" if filled else text.strip()
 
 
 def _uuid(text: str) -> str:
-    """Return a UUID without what the tellers put around it; nothing for what only fills its place."""
+    """Return a UUID in one spelling; empty for a filler."""
     plain = text.strip().lower().removeprefix("gpu-").replace("-", "")
     return plain if _UUID.fullmatch(plain) and len(set(plain)) > 1 else ""

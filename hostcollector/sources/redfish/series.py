@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from hostcollector.base.model import Metric, Sample
+from hostcollector.base.model import Sample
 from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import bmc, gpu
+from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci import Function
 from hostcollector.protocols.redfish.properties import SCALES
@@ -13,48 +14,46 @@ from hostcollector.sources.redfish.mapping import MappedGpu
 
 SOURCE = "redfish"
 
-GUEST: Mapping[str, Metric] = {**gpu.GUEST, **bmc.GUEST}
-HOST: Mapping[str, Metric] = {**gpu.HOST, **bmc.HOST}
+# The rows that only the BMC reports, not NVIDIA's driver.
+_ONLY_BMC = frozenset(row for row in vars(bmc).values() if isinstance(row, Twin))
 
 
 def only_bmc(readings: GpuReadings) -> GpuReadings:
-    """Return the readings of the rows that only the BMC tells."""
+    """Return the readings that only the BMC reports, not NVIDIA's driver."""
     return GpuReadings(
-        {key: value for key, value in readings.gauges.items() if key[0] in bmc.GUEST},
-        {key: value for key, value in readings.counters.items() if key[0] in bmc.GUEST},
+        {key: value for key, value in readings.gauges.items() if key[0] in _ONLY_BMC},
+        {key: value for key, value in readings.counters.items() if key[0] in _ONLY_BMC},
     )
 
 
 def gpu_samples(
     name: str, gauges: Mapping[Key, float], counters: Mapping[Key, float], owner: Owner
 ) -> Iterator[Sample]:
-    """Yield the series of a GPU: gauges in base units, counters as counted since its owner's start."""
-    family = GUEST if owner.uuid else HOST
-    for (key, labels), value in gauges.items():
-        yield Sample(family[key], value, (name, *labels), owner.uuid)
-    for (key, labels), raw in counters.items():
-        scale = SCALES.get(key)
-        yield Sample(family[key], raw if scale is None else raw / scale, (name, *labels), owner.uuid)
+    """Yield the series of a GPU: `gauges` in base units, `counters` raw since its owner's start."""
+    for (twin, labels), value in gauges.items():
+        yield Sample(twin.of(owner.uuid), value, (name, *labels), owner.uuid)
+    for (twin, labels), raw in counters.items():
+        scale = SCALES.get(twin)
+        yield Sample(twin.of(owner.uuid), raw if scale is None else raw / scale, (name, *labels), owner.uuid)
 
 
 def observable(name: str, address: str, owner: Owner, *, seen: bool) -> Sample:
-    """Return whether the BMC tells of a GPU."""
-    family = GUEST if owner.uuid else HOST
-    return Sample(family["observable"], float(seen), (name, address, SOURCE), owner.uuid)
+    """Return whether the BMC reports a GPU."""
+    return Sample(gpu.OBSERVABLE.of(owner.uuid), float(seen), (name, address, SOURCE), owner.uuid)
 
 
 def info_sample(joined: MappedGpu) -> Sample:
-    """Return what the BMC says that the GPU is, and which one it is on the host."""
-    told = joined.gpu
+    """Return the GPU's identity on the BMC, and its PCI address on the host."""
+    found = joined.gpu
     labels = (
-        *(joined.shown_as, joined.name, told.system, joined.address, joined.by.value),
-        *(told.model, told.serial, told.uuid, told.firmware),
+        *(joined.shown_as, joined.name, found.system, joined.address, joined.by.value),
+        *(found.model, found.serial, found.uuid, found.firmware),
     )
     return Sample(bmc.GPU_INFO, 1.0, labels)
 
 
 def bmc_samples(answer: Answer, now: float) -> Iterator[Sample]:
-    """Yield what there is to say of the BMC itself."""
+    """Yield the series of the BMC itself."""
     yield Sample(bmc.REDFISH_INFO, 1.0, (answer.product, answer.version))
     for part in answer.parts:
         yield Sample(bmc.REDFISH_AGE, now - part.asked_at, (part.name,))
@@ -64,7 +63,7 @@ _MOST_NAMED = 16
 
 
 def not_configured(lacking: int) -> tuple[str, ...]:
-    """Return what to do where `lacking` GPUs are held for guests and no BMC is asked."""
+    """Return what to configure where `lacking` GPUs are held for guests and no BMC is configured."""
     if not lacking:
         return ()
     held = f"{counted(lacking, 'GPU')} {'is' if lacking == 1 else 'are'} held for guests"
@@ -82,7 +81,7 @@ def nothing_recent(answer: Answer | None, failure: str, now: float) -> str:
 def doubts(
     answer: Answer, failure: str, joined: list[MappedGpu], gpus: Mapping[str, Function]
 ) -> Iterator[str]:
-    """Yield what failed although the last answer still stands, and which GPUs cannot be told apart."""
+    """Yield what has failed since the last answer, and which GPUs could not be mapped."""
     if failure:
         yield failure
     yield from answer.problems
@@ -99,7 +98,7 @@ def doubts(
 
 
 def found(answer: Answer, joined: list[MappedGpu]) -> str:
-    """Return in one line what the walk over the BMC's links found, and what it did not."""
+    """Return in one line what the walk over the BMC's links found and what it did not."""
     met = answer.counts
     types = ", ".join(f"{count} {kind}" for kind, count in sorted(met.others.items()))
     others = sum(met.others.values())

@@ -65,12 +65,13 @@ def answer_to(tree: Tree, changed: Mapping[str, Any] | None = None) -> Answer:
 
 
 def series(answer: Answer, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Return everything that the parts of an answer say of a GPU by its name, the reports' word first."""
+    """Return the readings of a GPU by its name, keyed by the rows' endings and labels; reports come first."""
     (path,) = (path for path, known in answer.gpus.items() if known.name == gpu)
     found: dict[tuple[str, tuple[str, ...]], float] = {}
     for part in reversed(answer.parts):
         if path in part.readings:
-            found.update({**part.readings[path].gauges, **part.readings[path].counters})
+            values = {**part.readings[path].gauges, **part.readings[path].counters}
+            found.update({(twin.key, labels): value for (twin, labels), value in values.items()})
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector import catalogue
-from hostcollector.catalogue import bmc as bmc_rows
+from hostcollector.base.model import Kind as KindOfRow
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.protocols.redfish.properties import SCALES, TABLES, CounterProperty, RateProperty
 from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer
@@ -18,9 +18,10 @@ from tests.unit.protocols.rest.polling import answer_of, failure_of, polling, wa
 
 
 def readings(answer: Answer, name: str, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Return what a part of an answer says of a GPU."""
+    """Return a part's readings of a GPU, keyed by the rows' endings and labels."""
     found = part(answer, name).readings[f"{SYSTEM}/Processors/{gpu}"]
-    return {**found.gauges, **found.counters}
+    values = {**found.gauges, **found.counters}
+    return {(twin.key, labels): value for (twin, labels), value in values.items()}
 
 
 @pytest.mark.parametrize(("prefix", "first"), [("GPU_SXM_", 1), ("GPU_", 0), ("Accel-", 7)])
@@ -151,13 +152,12 @@ def test_what_is_no_redfish_service(bmc: FakeBmc, follow: Follow) -> None:
 
 
 def test_every_meaning_is_a_row() -> None:
-    """What a property means is a row of the catalogue with as many labels, a counter's where it counts."""
-    rows = {**gpu_rows.GUEST, **bmc_rows.GUEST}
+    """A property's row is in the catalogue, with as many labels, and is a counter if the property is."""
     for kind, table in TABLES.items():
         for meaning in table.values():
-            row = rows[meaning.key]
-            link = 1 if meaning.key == "nvlink_up" else 0
-            assert len(row.labels) == 1 + len(meaning.labels) + link, (kind, meaning.key)
+            row = meaning.twin.guest
+            link = 1 if meaning.twin is gpu_rows.NVLINK_UP else 0
+            assert len(row.labels) == 1 + len(meaning.labels) + link, (kind, row.name)
+            assert {row, meaning.twin.host} <= set(catalogue.ALL)
             assert isinstance(meaning, CounterProperty | RateProperty) == row.name.endswith("_total")
-    assert SCALES.keys() <= rows.keys()
-    assert {row.name for row in bmc_rows.GUEST.values()} <= {row.name for row in catalogue.ALL}
+    assert {twin.guest.kind for twin in SCALES} == {KindOfRow.COUNTER}

@@ -6,6 +6,8 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import Reason
+from hostcollector.catalogue import bmc as bmc_rows
+from hostcollector.catalogue import gpu
 from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, GpuReadings
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import (
@@ -21,7 +23,7 @@ from tests.unit.protocols.redfish.conftest import LIMITS, Follow, part
 from tests.unit.protocols.rest.polling import answer_of, failure_of, polling, wait_until
 
 FIRST = f"{SYSTEM}/Processors/GPU_SXM_1"
-POWER = ("power_watts", ())
+POWER = (gpu.POWER, ())
 
 
 def test_a_round_is_one_question_for_each_report(bmc: FakeBmc, follow: Follow) -> None:
@@ -44,7 +46,7 @@ def test_stale_values_are_left_out(bmc: FakeBmc, follow: Follow) -> None:
     bmc.baseboard.gpus[0].stale = {"Power_0"}
     shown = part(answer_of(follow()), REPORTS).readings
     assert POWER not in shown[FIRST].gauges
-    assert shown[FIRST].gauges["temperature_celsius", ()] == 41.0
+    assert shown[FIRST].gauges[gpu.TEMPERATURE, ()] == 41.0
     assert POWER in shown[f"{SYSTEM}/Processors/GPU_SXM_2"].gauges
 
 
@@ -53,7 +55,7 @@ def test_a_lost_gpu_has_no_numbers(bmc: FakeBmc, follow: Follow) -> None:
     bmc.baseboard.gpus[0].lost = True
     bmc.baseboard.gpus[0].health = "Critical"
     answer = answer_of(follow())
-    assert part(answer, REPORTS).readings[FIRST] == GpuReadings({("health_id", ()): 2.0}, {})
+    assert part(answer, REPORTS).readings[FIRST] == GpuReadings({(bmc_rows.HEALTH, ()): 2.0}, {})
     assert part(answer, PORTS).readings[FIRST].counters == {}
     assert len(part(answer, RESOURCES).readings) == 8
 
@@ -70,9 +72,9 @@ def test_a_link_that_does_not_tell_spoils_the_sum(bmc: FakeBmc, follow: Follow) 
 
     bmc.misbehave[PORT_REPORT] = answer
     shown = part(answer_of(follow()), PORTS).readings
-    assert ("nvlink_receive_bytes", ()) not in shown[FIRST].counters
-    assert ("nvlink_transmit_bytes", ()) in shown[FIRST].counters
-    assert ("nvlink_receive_bytes", ()) in shown[f"{SYSTEM}/Processors/GPU_SXM_2"].counters
+    assert (gpu.NVLINK_RECEIVED, ()) not in shown[FIRST].counters
+    assert (gpu.NVLINK_TRANSMITTED, ()) in shown[FIRST].counters
+    assert (gpu.NVLINK_RECEIVED, ()) in shown[f"{SYSTEM}/Processors/GPU_SXM_2"].counters
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"MetricValues": [', '{"MetricValues": 7}', "[]", "[" * 100_000])
@@ -154,4 +156,4 @@ def test_what_moved_is_looked_for(bmc: FakeBmc, follow: Follow) -> None:
         bmc.misbehave.clear()
         wait_until(lambda: client.current()[0].problems == ())
         shown = part(client.current()[0], REPORTS).readings[FIRST]
-    assert ("utilization_ratio", ("sm",)) in shown.gauges
+    assert (gpu.UTILIZATION, ("sm",)) in shown.gauges

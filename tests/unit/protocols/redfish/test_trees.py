@@ -2,6 +2,8 @@
 
 import pytest
 
+from hostcollector.catalogue import bmc as bmc_rows
+from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.protocols.redfish.values import REPORTS
 from tests.fakes.bmc.baseboard import REPORTS as REPORT_LIST
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
@@ -120,8 +122,8 @@ def test_main_readings_without_reports_come_in_each_round() -> None:
     server.documents[f"{server.gpus[0]}/EnvironmentMetrics"]["PowerWatts"]["Reading"] = 555
     answer = reported.answer()
     readings = part(answer, REPORTS).readings[f"{server.gpus[0]}/"]
-    assert readings.gauges["power_watts", ()] == 555.0
-    assert ("health_id", ()) in readings.gauges
+    assert readings.gauges[gpu_rows.POWER, ()] == 555.0
+    assert (bmc_rows.HEALTH, ()) in readings.gauges
     assert reported.asked[f"{server.gpus[0]}/ProcessorMetrics/"] == 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.protocols.redfish.values import REPORTS, Answer
 from tests.fakes.bmc.baseboard import ENVIRONMENT, HEALTH, ROOT, SYSTEM, Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300
@@ -169,8 +170,8 @@ def test_a_gpu_that_is_not_at_work(state: str) -> None:
     assert POWER in series(seen.answer(), "GPU_SXM_2")
     seen.changed.clear()
     seen.now += 300
-    assert POWER not in part(seen.answer(), REPORTS).readings[FIRST].gauges  # as it was known to be
-    assert POWER in part(seen.answer(), REPORTS).readings[FIRST].gauges
+    assert (gpu_rows.POWER, ()) not in part(seen.answer(), REPORTS).readings[FIRST].gauges
+    assert (gpu_rows.POWER, ()) in part(seen.answer(), REPORTS).readings[FIRST].gauges
 
 
 def test_a_socket_without_a_gpu() -> None:

@@ -9,6 +9,8 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import Domain, Guest, HostDevice
 from hostcollector.base.source import Reading, Request
+from hostcollector.catalogue import bmc as bmc_rows
+from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.config.settings import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -20,9 +22,9 @@ from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table
 
 FIRST, SECOND = "/Systems/A/Processors/GPU_SXM_1", "/Systems/A/Processors/GPU_SXM_2"
-POWER, ENERGY, LINKS = ("power_watts", ()), ("energy_joules", ()), ("nvlink_receive_bytes", ())
-HEADROOM = ("temperature_headroom_celsius", ())
-VOLTAGE = ("voltage_volts", ())
+POWER, ENERGY, LINKS = (gpu_rows.POWER, ()), (gpu_rows.ENERGY, ()), (gpu_rows.NVLINK_RECEIVED, ())
+HEADROOM = (gpu_rows.TEMPERATURE_HEADROOM, ())
+VOLTAGE = (bmc_rows.VOLTAGE, ())
 
 
 def gpu(path: str, serial: str = "", uuid: str = "", system: str = "A") -> Gpu:

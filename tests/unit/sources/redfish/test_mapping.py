@@ -138,9 +138,9 @@ def test_a_modules_serial_number_is_no_gpus(uuids: tuple[bool, bool]) -> None:
 def test_half_of_a_module_is_not_taken_for_the_other_half() -> None:
     """Where only one side has seen both GPUs of a module, the serial number is no GPU's either."""
     board, answered = modules(uuids=(False, False))
-    assert [one.address for one in map_gpus(board, ADDRESSES, {}, {ADDRESSES[0]: answered[ADDRESSES[0]]})] == [
-        ""
-    ] * 4
+    assert [
+        one.address for one in map_gpus(board, ADDRESSES, {}, {ADDRESSES[0]: answered[ADDRESSES[0]]})
+    ] == [""] * 4
     assert [one.address for one in map_gpus(board[:1], ADDRESSES, {}, answered)] == [""]
 
 
