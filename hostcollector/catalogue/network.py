@@ -12,9 +12,7 @@ from hostcollector.catalogue.rows import EXPERIMENTAL, gauge, info
 _gauge = partial(gauge, source="ndfc", scope=Scope.HOST)
 _info = partial(info, source="ndfc", scope=Scope.HOST)
 
-_AGE = (
-    "As old as hostcollector_ndfc_age_seconds says: the last good answer stands until there is another one."
-)
+_AGE = "As old as hostcollector_ndfc_age_seconds says: the last good answer stays until the next one."
 
 NETWORK_INFO = _info(
     name="hostcollector_network_info",

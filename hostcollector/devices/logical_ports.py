@@ -1,7 +1,7 @@
 """The logical ports that OVN has on this host, from its southbound database (ovn-sb(5)).
 
-Only this chassis' rows are asked for, so that a thousand hypervisors do not each copy the whole cloud. Which
-chassis this is, the local switch knows.
+Only this chassis' rows are requested, so that a thousand hypervisors do not each copy the whole cloud. The
+local switch has the name of this chassis.
 """
 
 import re
@@ -38,7 +38,7 @@ _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogicalPort:
-    """A port of a logical switch. `up` is None where OVN does not say; `vni` is the network's tunnel key."""
+    """A port of a logical switch. `up` is None where OVN has no value; `vni` is the network's tunnel key."""
 
     name: str
     type: str = ""
@@ -59,7 +59,7 @@ class OvnPorts:
         self._chassis = ""
         self._projects: Mapping[str, str] = MappingProxyType({})
         self._plugged: Mapping[str, frozenset[str]] = MappingProxyType({})
-        self._told: tuple[object, object] = (self._projects, self._plugged)
+        self._reported: tuple[object, object] = (self._projects, self._plugged)
         self._read: tuple[Replica, Mapping[str, LogicalPort]] | None = None
         self._client = Client(
             "ovn-database",
@@ -118,9 +118,9 @@ class OvnPorts:
         return frozenset(known[name] for name in self.interface_ids(domain) if name in known)
 
     def changed(self) -> bool:
-        """Say whether `projects` may answer differently than when this was last asked."""
+        """Return whether `projects` may have changed since the last call."""
         now = (self._projects, self._plugged)
-        before, self._told = self._told, now
+        before, self._reported = self._reported, now
         return now[0] is not before[0] or now[1] is not before[1]
 
     def _conditions(self, replica: Replica) -> Conditions | None:

@@ -1,7 +1,6 @@
 """Which InfiniBand partitions a port is in: membership lives in the subnet manager, not on the hypervisor.
 
-What the configuration says of a port stands; NVIDIA's UFM, where it is configured, is believed for the
-others.
+The configuration decides for the ports that it names; NVIDIA's UFM, where configured, for all others.
 """
 
 import time
@@ -17,7 +16,7 @@ __all__ = ["Answer", "Client", "Member", "Membership", "Origin", "Partitions"]
 
 
 class Partitions:
-    """Knows ports by their GUID. `ufm` is None where none is configured; whoever starts it, closes it."""
+    """Memberships of ports by GUID. `ufm` is None if not configured; its source starts and closes it."""
 
     def __init__(
         self,
@@ -40,14 +39,14 @@ class Partitions:
 
     @property
     def known(self) -> bool:
-        """Whether anybody is there who could know of memberships."""
+        """Whether memberships are configured, or UFM is."""
         return bool(self._static) or self._ufm is not None
 
     def of(self, port_guid: str, since: float) -> tuple[Member, ...]:
-        """Return a port's memberships, at once; none where nobody knows.
+        """Return a port's memberships, without waiting; empty where they are not known.
 
-        `since`, on the clock, is when the port came to its present owner: what UFM was asked before that may
-        have been about somebody else, and is not told.
+        `since`, on the clock, is when the port came to its present owner. UFM's answers from before may be
+        about an earlier owner, and are left out.
         """
         if (static := self._static.get(port_guid)) is not None:
             return static
@@ -56,7 +55,7 @@ class Partitions:
         try:
             answer, age, _ = self._ufm.current()
         except SourceError:
-            return ()  # the reason is the business of the source `ufm`
+            return ()  # the source `ufm` shows the reason
         if self._clock() - age < since:
             return ()
         return tuple(self._named(member) for member in answer.of(port_guid))

@@ -1,4 +1,4 @@
-"""This machine's Open vSwitch as its database describes it: ports, and whose they say they are.
+"""This machine's Open vSwitch as its database describes it: ports, and the guests that they name.
 
 Column and key names are those of ovs-vswitchd.conf.db(5); the external ids are written by os-vif and libvirt.
 """
@@ -35,7 +35,7 @@ SHORTEST_INTERVAL_SECONDS = 5.0
 class SwitchPort:
     """An interface of the switch. `statistics` are from the switch's point of view.
 
-    `interface_id`, `guest_uuid` and `mac` are what whoever plugged it wrote down; empty where nobody did.
+    `interface_id`, `guest_uuid` and `mac` are written by Nova or libvirt when it plugs the port; else empty.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Switch:
 
 
 class LocalSwitch:
-    """Follows this machine's switch, for all who want to know of it. Nothing is opened before `start`."""
+    """Follows this machine's switch for several readers. Nothing is opened before `start`."""
 
     def __init__(self, settings: OvsSettings) -> None:
         self._client = Client(
@@ -121,7 +121,7 @@ class LocalSwitch:
 
 
 def read_switch(replica: Replica) -> Switch:
-    """Return the switch that the replica describes; rows that say nothing are left out."""
+    """Return the switch that the replica describes; empty rows are left out."""
     root = next(iter(replica.rows("Open_vSwitch").values()), Row({}))
     ids = root.texts("external_ids")
     ports = replica.rows("Port")

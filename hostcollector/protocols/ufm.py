@@ -36,7 +36,7 @@ class Membership(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who says so."""
+    """Where a membership is configured: in hostcollector's configuration, or in UFM."""
 
     STATIC = "static"
     UFM = "ufm"
@@ -54,10 +54,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the fabric's manager said: its version, its partitions' count, and memberships by port GUID.
+    """UFM's answer: its version, the number of its partitions, and memberships by port GUID.
 
     `everywhere` are the memberships of all ports of the fabric. `notes` name the entries that could not be
-    read, `unread` is how many those are.
+    read, `unread` is how many there are.
     """
 
     version: str = ""
@@ -68,7 +68,7 @@ class Answer:
     unread: int = 0
 
     def of(self, port_guid: str) -> tuple[Member, ...]:
-        """Return a port's memberships; what it is told for itself goes before what holds for all ports."""
+        """Return a port's memberships; its own ones go before those of all ports."""
         own = self.members.get(port_guid, ())
         named = {member.partition for member in own}
         return (*own, *(member for member in self.everywhere if member.partition not in named))
@@ -79,9 +79,9 @@ _DEFAULT = 0x7FFF
 
 
 def read_partitions(document: Any) -> Answer:
-    """Return what the document says of partitions; a partition or a member that cannot be read costs itself.
+    """Return the partitions of a document; a partition or a member that cannot be read costs itself.
 
-    Raises `SourceMalformedError` for what is no list of partitions. The document has the partitions by P_Key:
+    Raises `SourceMalformedError` for another document. The document has the partitions by P_Key:
     ``{"0x1": {"partition": "acme", "guids": [{"guid": "0c42a10300abcdef", "membership": "full", ...}]}}``.
     """
     if not isinstance(document, dict) or not (document == {} or any(map(_is_object, document.values()))):
@@ -108,7 +108,7 @@ def read_partitions(document: Any) -> Answer:
 def _members(pkey: str, entry: Any, gaps: Gaps) -> Iterator[tuple[str, Member]]:
     """Yield the members of a partition by GUID, which is empty for a membership of all ports.
 
-    Raises `SourceMalformedError` for a partition that is none.
+    Raises `SourceMalformedError` for a malformed partition.
     """
     partition = infiniband.partition(pkey)
     if partition is None:
@@ -179,12 +179,12 @@ class Client(Poller[Answer]):
 
 
 class _Questions:
-    """The password goes with each question, and nothing is kept."""
+    """Each request carries the password; nothing is kept."""
 
     secrets: Collection[str] = ()
 
     async def ask(self, http: Http, target: Target) -> Answer:
-        """Ask for the partitions with their members. Raises `SourceError`."""
+        """Request the partitions with their members. Raises `SourceError`."""
         headers = {"Authorization": f"Basic {target.basic}"}
         try:
             document = await http.get(PKEYS, headers)
@@ -193,7 +193,7 @@ class _Questions:
             raise LoginRefusedError(text) from error
         answer = read_partitions(document)
         version = ""
-        with suppress(NoSuchPathError, SourceMalformedError):  # no reason not to show the rest
+        with suppress(NoSuchPathError, SourceMalformedError):  # the rest can be shown without it
             version = read_version(await http.get(VERSION, headers))
         return replace(answer, version=version)
 

@@ -1,6 +1,6 @@
 """The `ndfc` source: which network of a Cisco fabric each VLAN of this host's guests is.
 
-Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
+Requests go on in the background; a read takes the last good answer. Off while nothing is configured.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,14 +25,14 @@ class Ndfc(Source):
         self._client = client
 
     def start(self) -> None:
-        """Begin to ask in the background."""
+        """Start to poll in the background."""
         if self._client is not None:
             self._client.start()
 
     def read(self, request: Request) -> Reading:
         """Return the VLANs' networks, at once. Raises `SourceError` while there has been no answer.
 
-        After a failure the last good answer is shown still, with its age; the reading is partial then.
+        After a failure the last good answer is shown with its age; the reading is partial then.
         """
         if self._client is None:
             return Reading(samples=())
@@ -57,7 +57,7 @@ class Ndfc(Source):
             self._client.settle(seconds)
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop polling."""
         if self._client is not None:
             self._client.close()
 

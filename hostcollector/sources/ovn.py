@@ -1,6 +1,6 @@
 """The `ovn` source: the guests' logical ports and their networks, from OVN's southbound database.
 
-Everything is followed in the background; reading takes what is there. Off while no database is configured.
+The database is followed in the background; a read takes the present rows. Off while none is configured.
 """
 
 from collections.abc import Iterator

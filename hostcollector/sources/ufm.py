@@ -1,6 +1,6 @@
-"""The `ufm` source: how the fabric's manager fares, whose partitions the `sriov` source shows by guest.
+"""The `ufm` source: state of the fabric's manager. The `sriov` source shows its partitions by guest.
 
-Everything is asked in the background; reading takes the last good answer. Off while nothing is configured.
+Requests go on in the background; a read takes the last good answer. Off while nothing is configured.
 """
 
 from hostcollector.base.model import Sample
@@ -11,7 +11,7 @@ from hostcollector.devices.partitions import Client
 
 
 class Ufm(Source):
-    """Keeps the client going; `client` is None without a configured UFM."""
+    """Shows the client's last answer; `client` is None without a configured UFM."""
 
     name = "ufm"
 
@@ -19,14 +19,14 @@ class Ufm(Source):
         self._client = client
 
     def start(self) -> None:
-        """Begin to ask in the background."""
+        """Start to poll in the background."""
         if self._client is not None:
             self._client.start()
 
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - memberships are shown with the VFs
-        """Return what there is about UFM itself, at once. Raises `SourceError` before the first answer.
+        """Return the series of UFM itself, without waiting. Raises `SourceError` before the first answer.
 
-        After a failure the last good answer stands, with its age; the reading is partial then.
+        After a failure the last good answer is shown with its age; the reading is partial then.
         """
         if self._client is None:
             return Reading(samples=())
@@ -50,6 +50,6 @@ class Ufm(Source):
             self._client.settle(seconds)
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop polling."""
         if self._client is not None:
             self._client.close()

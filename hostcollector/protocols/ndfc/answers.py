@@ -34,7 +34,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What a VLAN is: a network of a fabric. `vni` is the layer 2 one, `vrf_vni` the VRF's layer 3 one."""
+    """A VLAN's network in a fabric. `vni` is the layer 2 one, `vrf_vni` the VRF's layer 3 one."""
 
     fabric: str
     network: str
@@ -44,8 +44,8 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """What the VLANs of one fabric are, and when that was asked, in seconds on the monotonic clock."""
+class FabricVlans:
+    """The networks of one fabric's VLANs, and when they were requested, in monotonic seconds."""
 
     vlans: tuple[tuple[int, Placement], ...]
     asked_at: float
@@ -53,10 +53,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Everything that one round of questions gave.
+    """The answer of one round.
 
-    `vlans` has more than one placement for a VLAN that is not the same network on all the switches that were
-    looked at. `notes` name the fabrics and entries that could not be read, `unread` is how many those are.
+    `vlans` has several placements for a VLAN that is not the same network on all selected switches. `notes`
+    name the fabrics and entries that could not be read, `unread` is how many there are.
     """
 
     version: str = ""
@@ -68,10 +68,10 @@ class Answer:
 LAST_VLAN = 4094
 LAST_VNI = 2**24 - 1
 
-# Where a failure says what it is.
+# The keys of a failure's text.
 _COMPLAINTS = ("message", "errorMessage", "error", "Error", "description", "status")
 _LONGEST_COMPLAINT = 200
-# What stands for "none" beside the empty string and null.
+# Spellings of "none" beside the empty string and null.
 _NONE = frozenset({"", "NA", "None", "null"})
 # ``leaf1(Ethernet1/13,Ethernet1/14) tor1(Ethernet1/12)``: the switches whose ports are meant.
 _SWITCH_OF_PORTS = re.compile(r"([^\s(),]+)\(")
@@ -130,9 +130,9 @@ def attachments(document: Any, switches: Collection[str], gaps: Gaps) -> Iterato
 def placements(
     fabric: str, known: Mapping[str, Network], vnis: Mapping[str, int], attached: Iterable[Attachment]
 ) -> Iterator[tuple[int, Placement]]:
-    """Yield each VLAN and what it is; `vnis` are those of the VRFs.
+    """Yield each VLAN with its placement; `vnis` are those of the VRFs.
 
-    An attachment names its own fabric where a parent of several fabrics was asked.
+    An attachment names its own fabric where it comes from a parent of several fabrics.
     """
     for attachment in attached:
         network = known.get(attachment.network)
@@ -155,7 +155,7 @@ def version(document: Any) -> str:
 
 
 def complaint(document: Any) -> str:
-    """Return what a document says went wrong, in a few words; empty if it does not say."""
+    """Return a failure's text from a document, cut; empty if there is none."""
     if isinstance(document, dict):
         said = (_text(document.get(key)) for key in _COMPLAINTS)
         document = next((text for text in said if text), "")
@@ -178,7 +178,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _nested(value: Any) -> dict[str, Any]:
-    """Return the object that is written as JSON in a string, or stands there as it is; empty for neither."""
+    """Return an object, also one that is written as JSON in a string; empty for any other value."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

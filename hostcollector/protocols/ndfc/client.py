@@ -1,7 +1,7 @@
 """Follows the controller in the background, fabric by fabric.
 
-A round logs in where there is no valid token. Networks change over days: the last good answer stays while the
-controller does not answer.
+A round logs in where there is no valid token. Networks change over days: the last good answer stays while
+the controller does not answer.
 """
 
 import os
@@ -17,7 +17,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.wording import duration
 from hostcollector.config.settings import NdfcSettings
 from hostcollector.protocols.ndfc import answers
-from hostcollector.protocols.ndfc.answers import Answer, Placed, Placement
+from hostcollector.protocols.ndfc.answers import Answer, FabricVlans, Placement
 from hostcollector.protocols.ndfc.paths import DCNM, NDFC, Paths, of_cluster
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import DEFAULT_LIMITS, Limits, Poller
@@ -44,18 +44,23 @@ class Client(Poller[Answer]):
         clock: Clock = time.monotonic,
     ) -> None:
         super().__init__(
-            SERVICE, settings, _Visits(settings, clock), limits=limits, environment=environment, clock=clock
+            SERVICE,
+            settings,
+            _Questions(settings, clock),
+            limits=limits,
+            environment=environment,
+            clock=clock,
         )
 
 
-class _Visits:
-    """One visit a round; a login serves for as many of them as its token is taken."""
+class _Questions:
+    """One round at a time. A login lasts as long as the controller accepts its token."""
 
     def __init__(self, settings: NdfcSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._access: Access | None = None
-        self._placed: Mapping[str, Placed] = {}
+        self._placed: Mapping[str, FabricVlans] = {}
 
     @property
     def secrets(self) -> Collection[str]:
@@ -63,21 +68,21 @@ class _Visits:
         return {self._access.token} if self._access else ()
 
     async def ask(self, http: Http, target: Target) -> Answer:
-        """Ask for everything. Raises `SourceError`."""
-        visit = Visit(http, target, self._settings, self._access, self._placed, self._clock)
+        """Request everything. Raises `SourceError`."""
+        this = Round(http, target, self._settings, self._access, self._placed, self._clock)
         try:
-            answer = await visit.answer()
+            answer = await this.answer()
         finally:
-            self._access = visit.access
-        self._placed = visit.placed
+            self._access = this.access
+        self._placed = this.placed
         return answer
 
     def forget(self) -> None:
-        """Find out anew with what it speaks."""
+        """Log in again: the controller may have another version now."""
         self._access = None
 
 
-# How long a token of DCNM is to live, in milliseconds; the one of NDFC lives as long as its site says.
+# The requested lifetime of a DCNM token, in milliseconds; NDFC sets its own.
 _DCNM_TOKEN_MILLISECONDS = 1_800_000
 
 
@@ -91,14 +96,14 @@ class Access:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of a question."""
+        """The headers of a request."""
         if self.paths.generation == DCNM.generation:
             return {"Dcnm-Token": self.token}
         return {"Authorization": f"Bearer {self.token}", "Cookie": f"AuthCookie={self.token}"}
 
 
-class Visit:
-    """A round of questions with an earlier round's `access`, which is renewed when it has expired."""
+class Round:
+    """The requests of one round, with an earlier round's `access`, which is renewed when it has expired."""
 
     def __init__(
         self,
@@ -106,7 +111,7 @@ class Visit:
         target: Target,
         settings: NdfcSettings,
         access: Access | None,
-        before: Mapping[str, Placed],
+        before: Mapping[str, FabricVlans],
         clock: Clock,
     ) -> None:
         self._http = http
@@ -116,14 +121,14 @@ class Visit:
         self._clock = clock
         self._gaps = Gaps()
         self.access = access
-        self.placed: dict[str, Placed] = {}
-        """What the VLANs are by fabric, after the answer."""
+        self.placed: dict[str, FabricVlans] = {}
+        """The networks of the VLANs by fabric, after the answer."""
 
     async def answer(self) -> Answer:
-        """Ask for everything. A fabric that cannot be read costs itself; raises `SourceError` if none can.
+        """Request everything. A fabric that cannot be read costs itself; raises `SourceError` if none can.
 
-        What the round `before` said of such a fabric stands: without it a VLAN that two fabrics have would
-        look like one that only the other has.
+        Such a fabric keeps its networks of the round `before`: without them a VLAN of two fabrics would look
+        like a VLAN of only the other one.
         """
         access = self.access or await self._log_in()
         fabrics = self._settings.fabrics or answers.fabric_names(
@@ -143,15 +148,15 @@ class Visit:
         )
 
     async def _read(self, paths: Paths, fabric: str) -> SourceError | None:
-        """Read one fabric; return why it cannot be read. Raises what concerns the whole controller."""
+        """Read one fabric; return why it cannot be read. Raises errors of the whole controller."""
         asked_at = self._clock()
         try:
             vlans = tuple([pair async for pair in self._placements(paths, fabric)])
-            self.placed[fabric] = Placed(vlans=vlans, asked_at=asked_at)
+            self.placed[fabric] = FabricVlans(vlans=vlans, asked_at=asked_at)
         except (LoginRefusedError, TokenRefusedError, BusyError):
             raise
         except NoSuchPathError as error:
-            # The list has also those that the controller does not manage, such as external ones.
+            # The list also has fabrics that the controller does not manage, such as external ones.
             if self._settings.fabrics:
                 self._gaps.unread(f"fabric {fabric!r}", error)
             else:
@@ -163,7 +168,7 @@ class Visit:
                 self._gaps.unread(f"fabric {fabric!r}", error)
             else:
                 age = duration(self._clock() - before.asked_at)
-                self._gaps.unread(f"fabric {fabric!r}", f"{error}; what it said {age} ago stands")
+                self._gaps.unread(f"fabric {fabric!r}", f"{error}; its networks of {age} ago stay")
                 self.placed[fabric] = before
             return error
         return None
@@ -185,7 +190,7 @@ class Visit:
             return {}
 
     async def _get(self, path: str) -> Any:
-        """Return a document; a token that has expired on the way is renewed, once."""
+        """Return a document; a token that has expired during the round is renewed, once."""
         access = self.access or await self._log_in()
         try:
             return await self._http.get(path, access.headers)
@@ -194,12 +199,12 @@ class Visit:
             return await self._http.get(path, access.headers)
 
     async def _log_in(self) -> Access:
-        """Get a token and find out with what we are speaking."""
+        """Get a token, and the generation and version of the controller."""
         self.access = None
         paths, token = await self._token()
         access = Access(paths=paths, token=token)
         version = ""
-        with suppress(NoSuchPathError, SourceMalformedError):  # no reason not to read the rest
+        with suppress(NoSuchPathError, SourceMalformedError):  # the rest can be read without it
             version = answers.version(await self._http.get(paths.version, access.headers))
         at = of_cluster(paths, self._settings.cluster, version)
         self.access = Access(paths=at, version=version, token=token)
@@ -210,14 +215,14 @@ class Visit:
             try:
                 reply = await self._http.post(paths.login, body, headers)
             except (NoSuchPathError, SourceMalformedError):
-                continue  # another generation, which has another way in
+                continue  # another generation, with another login
             except TokenRefusedError as error:
                 raise LoginRefusedError(self._refusal("user or password is wrong")) from error
             return paths, self._token_of(reply)
         raise SourceUnavailableError("neither NDFC nor DCNM answers there; see ndfc.url")
 
     def _logins(self) -> Iterator[tuple[Paths, Mapping[str, Any], Mapping[str, str]]]:
-        """Yield the ways in, the likeliest first: NDFC, its older spelling, DCNM 11."""
+        """Yield the logins, the likeliest first: NDFC, its older spelling, DCNM 11."""
         user, password, domain = self._target.user, self._target.password, self._settings.domain
         yield NDFC, {"userName": user, "userPasswd": password, "domain": domain}, {}
         yield NDFC, {"username": user, "password": password, "domain": domain}, {}

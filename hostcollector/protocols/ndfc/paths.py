@@ -17,7 +17,7 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """The paths of one generation; `base` stands before those of the fabrics."""
+    """The paths of one generation; `base` is the prefix of those of the fabrics."""
 
     generation: str
     login: str

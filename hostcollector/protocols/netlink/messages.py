@@ -56,7 +56,7 @@ class LinkCounters(NamedTuple):
 def link_counters(message: bytes) -> tuple[int, LinkCounters] | None:
     """Return the link's index and counters from an RTM_NEWSTATS message; None when it has none.
 
-    Only IFLA_STATS_LINK_64 was asked for, so that it is the first attribute.
+    Only IFLA_STATS_LINK_64 is requested, so it is the first attribute.
     """
     if len(message) < _ATTRIBUTE_AT + ATTRIBUTE.size + _COUNTERS.size:
         return None
@@ -83,13 +83,13 @@ class LinkDescription(NamedTuple):
 
 
 def link_description(message: bytes) -> LinkDescription:
-    """Return what an RTM_NEWLINK message says of its link."""
+    """Return the link of an RTM_NEWLINK message."""
     _family, hardware_type, *_ = LINK.unpack_from(message, MESSAGE.size)
-    told = dict(_attributes(message[MESSAGE.size + LINK.size :]))
-    about = dict(_attributes(told.get(IFLA_LINKINFO, b"")))
-    mac = told.get(IFLA_ADDRESS, b"")
+    link = dict(_attributes(message[MESSAGE.size + LINK.size :]))
+    about = dict(_attributes(link.get(IFLA_LINKINFO, b"")))
+    mac = link.get(IFLA_ADDRESS, b"")
     return LinkDescription(
-        name=_text(told.get(IFLA_IFNAME, b"")),
+        name=_text(link.get(IFLA_IFNAME, b"")),
         kind=_text(about.get(IFLA_INFO_KIND, b"")),
         mac=mac.hex(":") if len(mac) == _BYTES_OF_A_MAC else "",
         ethernet=hardware_type == ARPHRD_ETHER,

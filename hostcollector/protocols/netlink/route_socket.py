@@ -1,4 +1,4 @@
-"""A socket to the kernel's routing netlink: one question at a time, each with its own answers."""
+"""A socket to the kernel's routing netlink: one request at a time, each with its own answers."""
 
 import errno
 import fcntl
@@ -37,7 +37,7 @@ from hostcollector.protocols.netlink.messages import (
 )
 
 _ERROR = slice(MESSAGE.size, MESSAGE.size + 4)
-# How often a dump is asked for while links come and go beside it.
+# How often a dump is requested while links come and go.
 _DUMPS = 3
 # struct ifreq with an index in it: 16 bytes of name, then a union of 24 bytes.
 _IFNAMSIZ, _SIOCGIFINDEX = 16, 0x8933
@@ -79,7 +79,7 @@ class LinkGoneError(SourceUnavailableError):
 
 
 class RouteSocket:
-    """Asks for links, one question at a time; opened at the first, and again after a failure of its own."""
+    """Requests links, one request at a time. Opened at the first one, and again after the socket fails."""
 
     def __init__(
         self, connect: Callable[[], SocketLike] = open_route_socket, clock: Clock = time.monotonic
@@ -101,7 +101,7 @@ class RouteSocket:
         raise SourceUnavailableError(f"the kernel says nothing about the link with index {index}")
 
     def description(self, index: int, deadline: float) -> LinkDescription:
-        """Return what the kernel says of the link with this index. Raises like `link`."""
+        """Return the description of the link with this index. Raises like `link`."""
         return link_description(self.link(index, RTEXT_FILTER_SKIP_STATS, deadline))
 
     def links(self, mask: int, deadline: float) -> dict[int, bytes]:
@@ -122,7 +122,7 @@ class RouteSocket:
         """Return the index of the link with this name; None when there is none, or can be none.
 
         Over the socket that is open already (SIOCGIFINDEX, netdevice(7)): if_nametoindex(3) opens one for
-        each name, and where no file descriptor is free it says that there is no such link. Raises
+        each name, and reports a missing link where no file descriptor is free. Raises
         `SourceError`.
         """
         encoded = name.encode(errors="surrogatepass")
@@ -137,15 +137,15 @@ class RouteSocket:
         return int(_IFREQ.unpack(answer)[1])
 
     def close(self) -> None:
-        """Close the socket; the next question opens another one."""
+        """Close the socket; the next request opens another one."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _dump(self, question: "_Question", deadline: float) -> Iterator[bytes]:
-        """Yield the answers of a whole dump; one that the kernel calls interrupted may lack links: once more.
+        """Yield the answers of a whole dump; an interrupted one may lack links and is repeated.
 
-        What an earlier one told stands where a later one does not tell of it.
+        A link that only an earlier dump has is kept.
         """
         for _ in range(_DUMPS):
             self._interrupted = False

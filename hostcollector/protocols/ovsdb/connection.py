@@ -1,6 +1,6 @@
 """Opens connections to a database server over a unix socket, TCP or TLS.
 
-What may block, looking up a name and reading certificates, is done before the event loop runs.
+Looking up a name and reading certificates may block, so it is done before the event loop runs.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A remote with everything found out that can block: a numeric address, the certificates."""
+    """A remote with its numeric address and certificates, which take blocking calls to find."""
 
     remote: Remote
     address: str = ""
@@ -58,7 +58,7 @@ class Target:
 
 
 def prepare(remote: Remote, tls: TlsFiles | None) -> Target:
-    """Find out what `connect` needs; may block. Raises `SourceError`."""
+    """Look up the address and read the certificates; may block. Raises `SourceError`."""
     if remote.transport is Transport.UNIX:
         return Target(remote)
     try:
@@ -89,7 +89,7 @@ async def connect(target: Target) -> Streams:
 
 
 def explained(remote: Remote, error: OSError) -> SourceError:
-    """Return what an operating system's error on a connection means, as one of ours."""
+    """Return an operating system's error on a connection as a `SourceError`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = getattr(error, "verify_message", error)
         return SourceDeniedError(f"the server's certificate is not signed by the configured authority: {why}")

@@ -1,8 +1,7 @@
 """Bytes of a connection to JSON-RPC messages; they follow each other without a separator (RFC 7047, 4).
 
-A document's end is found by counting braces outside strings, each byte once, so that a message in a thousand
-pieces costs no more than one in a single piece. Nothing is decoded before it is whole, and what grows beyond
-the limit is refused instead of kept.
+A document's end is found by counting braces outside strings, each byte once: a message in a thousand pieces
+costs no more than one in a single piece. Only whole messages are decoded; one beyond the limit is refused.
 """
 
 import json
@@ -63,7 +62,7 @@ class Framer:
                 return self._scanned
 
     def _step(self, passed_over: re.Pattern[bytes]) -> int | None:
-        """Go on to what the pattern does not take; None where the bytes, or an escape's second half, end."""
+        """Go to the first byte that the pattern does not match; None at the end, or inside an escape."""
         found = passed_over.match(self._buffer, self._scanned)
         assert found is not None  # it matches nothing, too
         self._scanned = found.end()
@@ -71,7 +70,7 @@ class Framer:
         return None if mark == _BACKSLASH else mark
 
     def _begin(self) -> bool:
-        """Step over white space to the next document; says whether there is one."""
+        """Step over white space to the next document; returns whether there is one."""
         while self._buffer and self._buffer[0] in _SPACE:
             self._buffer = self._buffer.lstrip(_SPACE)
         if self._buffer and self._buffer[0] != ord("{"):

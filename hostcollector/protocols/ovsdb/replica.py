@@ -8,7 +8,7 @@ from typing import Any
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.protocols.ovsdb.row import ColumnKind, Row, changed_row, read_row
 
-# More rows than any switch or chassis has; what grows beyond is a server gone wrong.
+# More rows than any switch or chassis has; with more, the server is broken.
 MOST_ROWS = 200_000
 
 Kinds = Mapping[str, Mapping[str, ColumnKind]]
@@ -21,9 +21,9 @@ _NO_ROWS: Table = MappingProxyType({})
 class Replica:
     """The tables by name, their rows by UUID.
 
-    `changed_at` says for (table, column) when a row that was known before last changed in it, on the
-    monotonic clock in seconds; what has not changed since we know it is missing. `unread` are the rows that
-    are left out because they could not be read, by (table, UUID), with the reason.
+    * `changed_at` is when a known row last changed, by (table, column), in seconds on the monotonic clock; a
+      column that has not changed since the connection began is missing;
+    * `unread` are the rows that could not be read, by (table, UUID), with the reason.
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def _apply(
         unread.pop(place, None)
         return ()
     if action == "modify" and place in unread:
-        return ()  # what it is a change of is not known
+        return ()  # the row before the change is not known
     if action == "modify" and uuid not in rows:
         raise SourceMalformedError("a change of a row that does not exist")
     try:
@@ -89,7 +89,7 @@ def _apply(
 
 
 def _parts(change: Any) -> tuple[str, Any]:
-    """Return the kind of a row's change and what it consists of."""
+    """Return the kind and the content of a row's change."""
     if not isinstance(change, dict) or len(change) != 1:
         raise SourceMalformedError("a change of a row that is no object with one member")
     ((action, content),) = change.items()

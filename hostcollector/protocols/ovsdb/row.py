@@ -1,6 +1,6 @@
 """A row's columns in Python: RFC 7047's notations read, and the differences of ``update2`` applied.
 
-A column is one atom (also where it is optional), a set of atoms, or a map; which, the database's schema says.
+A column is one atom (also where it is optional), a set of atoms, or a map, as the database's schema declares.
 An empty set and a column at its default are not sent: they are missing here, never made up.
 """
 
@@ -17,7 +17,7 @@ Column = Atom | frozenset[Atom] | Mapping[Atom, Atom]
 
 
 class ColumnKind(Enum):
-    """How a column's value is to be read, and how a difference to it."""
+    """How a column's value and a difference to it are read."""
 
     ATOM = auto()
     SET = auto()
@@ -35,7 +35,7 @@ def kind_of(declared: Any) -> ColumnKind:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. A column that is missing, or not of the kind that is asked for, reads as nothing."""
+    """One row. A column that is missing, or of another kind than the method's, reads as nothing."""
 
     columns: Mapping[str, Column]
 

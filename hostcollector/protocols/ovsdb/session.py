@@ -34,11 +34,11 @@ _STATE_KINDS = {_STATE_TABLE: dict.fromkeys(("name", "model", "connected"), Colu
 
 
 class CutOffError(SourceUnavailableError):
-    """The server has lost touch with whoever may change its database: another server is to be asked."""
+    """The server is cut off from its cluster or source: another server has to be used."""
 
 
 class ServerState:
-    """What the server says of its copy of `database`. Nothing is known before its first answer."""
+    """The server's row about its copy of `database`; `known` is False before its first answer."""
 
     def __init__(self, database: str) -> None:
         self._database = database
@@ -51,12 +51,12 @@ class ServerState:
         wanted = {"columns": list(_STATE_KINDS[_STATE_TABLE]), "where": [["name", "==", self._database]]}
         return [_STATE_DATABASE, _STATE_MONITOR, {_STATE_TABLE: [wanted]}]
 
-    def is_not_told(self) -> None:
+    def is_missing(self) -> None:
         """Note that the server has no such row, because it is too old to be a member of a cluster."""
         self.known = True
 
     def take(self, rows: Any) -> None:
-        """Apply an answer or an update. Raises `CutOffError`, and `SourceMalformedError` for what is none."""
+        """Apply an answer or an update. Raises `CutOffError`, or `SourceMalformedError`."""
         self._replica = updated(self._replica, rows, _STATE_KINDS, 0.0)
         self.known = True
         for row in self._replica.rows(_STATE_TABLE).values():
@@ -76,9 +76,9 @@ _SIGNS_PER_SILENCE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What is followed: columns by table, and which rows, which may depend on what is known so far.
+    """Columns by table, and conditions on rows, which may depend on the rows so far.
 
-    While `conditions` gives None nothing is asked for: whoever knows more later calls `reconsider`.
+    While `conditions` gives None, nothing is requested; `reconsider` evaluates it again.
     """
 
     database: str
@@ -87,7 +87,7 @@ class Watch:
 
 
 class _Pending(NamedTuple):
-    """What happens with an answer, and with a refusal, which ends the conversation if that is None."""
+    """The handlers of an answer and of a refusal. Without `refused`, a refusal ends the session."""
 
     answered: Callable[[Any], None]
     refused: Callable[[], None] | None
@@ -96,9 +96,9 @@ class _Pending(NamedTuple):
 class Session:
     """Follows a watch over one connection. `publish` gets each new replica; `heard` notes each message.
 
-    A replica is published only when the rows in it are those that its own content makes wanted, and after the
-    server said that its copy of the database is up to date. `silence` is for how many seconds the server may
-    say nothing at all.
+    A replica is published once its rows meet the conditions that its own content gives, and the server has
+    reported that its copy is up to date. `silence` is the seconds without any message after which the session
+    ends.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Session:
         self._kinds: Kinds | None = None
         self._conditions: dict[str, list[Any]] | None = None
         self._replica = Replica()
-        self._asking = False
+        self._requesting = False
         self._settled = False
 
     async def run(self) -> None:
@@ -144,11 +144,11 @@ class Session:
                 raise SourceTimeoutError("the server does not take our answers") from None
 
     def reconsider(self) -> None:
-        """Ask for other rows if other rows are wanted now; called in the event loop."""
-        wanted = None if self._asking else self._wanted()
+        """Request other rows if the conditions have changed; called in the event loop."""
+        wanted = None if self._requesting else self._wanted()
         if wanted is None or wanted == self._conditions:
             return
-        before, self._conditions, self._asking = self._conditions, wanted, True
+        before, self._conditions, self._requesting = self._conditions, wanted, True
         if before is None:
             self._request("monitor_cond", [self._watch.database, _MONITOR, self._first(wanted)], self._rows)
         else:
@@ -156,7 +156,7 @@ class Session:
             self._request("monitor_cond_change", [_MONITOR, _MONITOR, changed], lambda _: self._settle())
 
     async def _next_chunk(self) -> bytes:
-        """Return what arrives next, asking for a sign of life when nothing does."""
+        """Return the next bytes; a silent server is sent an echo request."""
         while (quiet := self._clock() - self._last) < self._silence:
             try:
                 async with asyncio.timeout(self._silence / _SIGNS_PER_SILENCE):
@@ -180,7 +180,7 @@ class Session:
                 self._state.take(params[1])
                 return
             self._update(params[1])
-            if not self._asking:
+            if not self._requesting:
                 self._settle()
         elif method == "monitor_canceled":
             raise SourceUnavailableError("the server has ended the monitor; the database is being changed")
@@ -231,13 +231,13 @@ class Session:
 
     def _settle(self) -> None:
         """Publish, unless other rows are wanted now: then they are waited for."""
-        self._asking = False
+        self._requesting = False
         self.reconsider()
         self._settled = True
         self._offer()
 
     def _offer(self) -> None:
-        if self._settled and not self._asking and self._state.known:
+        if self._settled and not self._requesting and self._state.known:
             self._publish(self._replica)
 
     def _have_state(self, rows: Any) -> None:
@@ -245,11 +245,11 @@ class Session:
         self._offer()
 
     def _have_no_state(self) -> None:
-        self._state.is_not_told()
+        self._state.is_missing()
         self._offer()
 
     def _wanted(self) -> dict[str, list[Any]] | None:
-        """Return the clauses of every table that this database has; None while that cannot be said."""
+        """Return the clauses of every table that this database has; None while they are not known."""
         conditions = self._watch.conditions(self._replica)
         if self._kinds is None or conditions is None:
             return None

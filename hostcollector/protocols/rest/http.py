@@ -37,7 +37,7 @@ _ANYTHING = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, identity"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer as it came. `where` is the path that was asked, `headers` are case-insensitive."""
+    """An answer. `where` is the requested path, `headers` are case-insensitive."""
 
     where: str
     status: int
@@ -55,10 +55,10 @@ class Reply:
 
 
 class Http:
-    """Asks one service, for as long as the context lasts.
+    """Requests to one service, for as long as the context lasts.
 
-    An answer may take `seconds` and have `limit` bytes, all of them together `limit_in_all`; `connections` is
-    how many questions are on their way at once.
+    An answer may take `seconds` and have `limit` bytes, all answers together `limit_in_all`. `connections` is
+    how many requests may be in flight at once.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class Http:
         await self._connector.abort()
 
     def age(self) -> float:
-        """Return for how many seconds an answer since the last call has lain in a cache (RFC 9111, Age)."""
+        """Return the most seconds that an answer since the last call had been in a cache (RFC 9111, Age)."""
         age, self._age = self._age, 0.0
         return age
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Any:
-        """Return the document under a path with its query. Raises `SourceError` with what went wrong."""
+        """Return the document under a path with its query. Raises `SourceError`."""
         return (await self.ask("GET", path, headers)).document
 
     async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Any:
@@ -116,7 +116,7 @@ class Http:
         *,
         good: Collection[int] = (200,),
     ) -> Reply:
-        """Return a reply whose status is one of `good`. Raises as `get` does, but for the document."""
+        """Return a reply whose status is one of `good`, its document unparsed. Raises `SourceError`."""
         where = path.partition("?")[0]
         url = self._address(path, where)
         try:
@@ -139,7 +139,7 @@ class Http:
         raise SourceUnavailableError(f"{where} is redirected again and again")
 
     def _address(self, path: str, where: str) -> URL:
-        """Return where a path leads, which may be a whole address of the service itself."""
+        """Return the address of a path, which may be a whole address of the service itself."""
         try:
             url = self._url.join(URL(path, encoded=True))
             own = url.origin() == self._url.origin()
@@ -150,7 +150,7 @@ class Http:
         return url
 
     def _onward(self, method: str, response: aiohttp.ClientResponse) -> URL | None:
-        """Return where to ask the same again; None where that would be of no use or give secrets away."""
+        """Return where to repeat the request; None where that is useless or would give secrets away."""
         if response.status == 406 and self._wanted is not _ANYTHING:
             self._wanted = _ANYTHING
             return response.url
@@ -174,7 +174,7 @@ class Http:
         return Reply(where=where, status=response.status, headers=response.headers, content=content)
 
     def _broken(self, error: Exception, where: str) -> SourceError:
-        """Return what went wrong on the connection, as one of ours."""
+        """Return a failed connection as a `SourceError`."""
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
             return SourceDeniedError(
@@ -189,7 +189,7 @@ class Http:
 
 
 async def _complaint(response: aiohttp.ClientResponse, secrets: Collection[str]) -> Complaint:
-    """Return what the body of a refusal says; nothing for one that does not come."""
+    """Return the complaint in the body of a refusal; an empty one if the body does not arrive."""
     content = b""
     try:
         async for chunk in response.content.iter_chunked(_CHUNK):
@@ -202,14 +202,14 @@ async def _complaint(response: aiohttp.ClientResponse, secrets: Collection[str])
 
 
 class Connector(aiohttp.TCPConnector):
-    """Leaves no connection behind: one that broke off would wait half a minute for the other side."""
+    """Leaves no connection behind: a broken one would wait half a minute for the other side."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._opened: set[asyncio.BaseTransport] = set()
 
     async def connect(self, *arguments: Any, **more: Any) -> aiohttp.connector.Connection:
-        """Open a connection, and remember it."""
+        """Open a connection, and note it for `abort`."""
         connection = await super().connect(*arguments, **more)
         if connection.transport is not None:
             self._opened.add(connection.transport)
@@ -225,7 +225,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Resolved(AbstractResolver):
-    """Gives the addresses that were looked up before the loop ran: a thread that does it here would stay."""
+    """Gives the addresses that were looked up before the loop ran: a thread for it would outlive the loop."""
 
     def __init__(self, addresses: Iterable[tuple[int, str]]) -> None:
         self._addresses = tuple(addresses)
@@ -246,16 +246,16 @@ class Resolved(AbstractResolver):
         """Nothing is held open."""
 
 
-# zlib's word for "gzip or zlib, as the header says" (zlib.h, inflateInit2).
+# zlib's value for "gzip or zlib, by the header" (zlib.h, inflateInit2).
 _EITHER_HEADER = 47
 _PLAIN = frozenset({"", "identity"})
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 async def unpacked(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
-    """Return all of an answer. Raises `SourceMalformedError`; also for one of more than `limit` bytes.
+    """Return a whole answer. Raises `SourceMalformedError`, also for more than `limit` bytes.
 
-    Nothing packed is asked for, but there are controllers that hold their documents in no other form.
+    Requests ask for plain answers, but some controllers have their documents only in packed form.
     """
     kind = encoding.strip().lower()
     if kind not in _PLAIN | _PACKED:

@@ -70,7 +70,7 @@ class Questions(Protocol[Answer_co]):
 
 @runtime_checkable
 class HasSession(Protocol):
-    """Questions that open a session at the service, which is to be ended at the end."""
+    """Questions that open a session at the service, which has to be ended at `close`."""
 
     async def end_session(self, http: Http, target: Target) -> None:
         """End the session. Raises `SourceError`."""
@@ -136,7 +136,7 @@ class Poller(Follower[Target], Generic[Answer]):
     def _starting(self) -> None:
         if self._endpoint.insecure_skip_verify:
             logger.warning(
-                "%s.insecure_skip_verify is set: whoever stands between this host and %s can read "
+                "%s.insecure_skip_verify is set: an attacker between this host and %s can read "
                 "the account's password",
                 self._service.section,
                 self._service.name,
@@ -154,7 +154,7 @@ class Poller(Follower[Target], Generic[Answer]):
                 answer = await self._questions.ask(http, target)
                 age = http.age()
         except TimeoutError as error:
-            raise SourceTimeoutError(f"not everything was told within {limit:g} s") from error
+            raise SourceTimeoutError(f"the round took more than {limit:g} s") from error
         self._state = _State(answer=answer, asked_at=asked_at - age)
 
     def _succeeded(self) -> float:

@@ -19,19 +19,19 @@ _LONGEST = 240
 _MOST_MESSAGES = 4
 _SHORTEST_SECRET = 8
 _UNSEEN = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-# "See @Message.ExtendedInfo for more information": the schema's own text where there is nothing to say.
+# "See @Message.ExtendedInfo for more information": the schema's own text without any content.
 _EMPTY_WORDS = "extendedinfo"
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What was said, empty for nothing; `ids` are the keys of its messages (``Base.1.8.AccessDenied``)."""
+    """A service's words, empty for none; `ids` are the keys of its messages (``Base.1.8.AccessDenied``)."""
 
     text: str = ""
     ids: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        """Whether one of the messages is of that name, in whichever version of its registry."""
+        """Whether one of the messages has that name, in any version of its registry."""
         return any(one.rpartition(".")[2] == name for one in self.ids)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Complaint:
 
 
 def complaint(content: bytes, secrets: Collection[str] = ()) -> Complaint:
-    """Return what the body of a refusal says; nothing for one that says nothing."""
+    """Return the service's words in the body of a refusal."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -48,7 +48,7 @@ def complaint(content: bytes, secrets: Collection[str] = ()) -> Complaint:
 
 
 def complaint_of(document: Any, secrets: Collection[str] = ()) -> Complaint:
-    """Return what a document says that is an error instead of an answer."""
+    """Return the service's words in a document that is an error."""
     messages = list(_messages(document))
     texts = [text for _, text in messages if text and _EMPTY_WORDS not in text.lower()]
     said = " ".join(dict.fromkeys(texts[:_MOST_MESSAGES]))
@@ -67,13 +67,13 @@ def concealed(text: str, secrets: Collection[str]) -> str:
 
 
 def parts_of(values: Collection[str]) -> Iterator[str]:
-    """Yield what in the values of headers may be a secret: a token behind ``Bearer`` or ``AuthCookie=``."""
+    """Yield the parts of headers that may be secret: a token behind ``Bearer`` or ``AuthCookie=``."""
     for value in values:
         yield from (part for part in re.split(r"[ =;]", value) if len(part) >= _SHORTEST_SECRET)
 
 
 def _messages(document: Any) -> Iterator[tuple[str, str]]:
-    """Yield the keys and texts of the messages, the extended ones first: they say more."""
+    """Yield the keys and texts of the messages, the extended ones first: they are more precise."""
     if not isinstance(document, dict):
         return
     error = document.get("error")
@@ -92,7 +92,7 @@ def _text(value: Any) -> str:
 
 
 def _shown(text: str, secrets: Collection[str]) -> str:
-    """Return a text for a note: without secrets first, for half of one that was cut would not be found."""
+    """Return a text for a note. Secrets go before the cut: half of a secret would not be found."""
     line = one_line(" ".join(concealed(text, secrets).split())).rstrip(" .")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
@@ -102,22 +102,19 @@ _HOST = re.compile(r"\bhost\b", re.IGNORECASE)
 
 
 class TokenRefusedError(SourceDeniedError):
-    """The token, or at the login the password, is not taken (401)."""
+    """The token, or at the login the password, is refused (401)."""
 
 
 class LoginRefusedError(SourceDeniedError):
-    """The account is not let in; to try again soon would lock it."""
+    """The login is refused; trying again soon would lock the account."""
 
 
 class NotAllowedError(SourceDeniedError):
-    """The account may not read what is under this path (403); it may read others."""
+    """The account may not read this path (403); it may read others."""
 
 
 class NoSuchPathError(SourceUnavailableError):
-    """The service knows nothing under this path, or not for this kind of question: `status` says which.
-
-    400, 404, 405, 410, 501.
-    """
+    """The service has nothing under this path, or not for this method (400, 404, 405, 410, 501)."""
 
     def __init__(self, text: str, status: int) -> None:
         self.status = status
@@ -125,7 +122,7 @@ class NoSuchPathError(SourceUnavailableError):
 
 
 class BusyError(SourceUnavailableError):
-    """The service wants to be left alone for `pause` seconds (429, 503); 0 where it does not say."""
+    """The service is busy (429, 503) and asks for a pause of `pause` seconds; 0 where it gives none."""
 
     def __init__(self, text: str, pause: float) -> None:
         self.pause = pause
@@ -133,7 +130,7 @@ class BusyError(SourceUnavailableError):
 
 
 def refusal(response: aiohttp.ClientResponse, where: str, section: str, said: Complaint) -> SourceError:
-    """Return what a status means that is no success; `said` are the service's own words."""
+    """Return the error of a status that is no success; `said` are the service's own words."""
     status = response.status
     if status in _MEANINGS:
         return _MEANINGS[status](where, status, section, said)
@@ -147,7 +144,7 @@ def refusal(response: aiohttp.ClientResponse, where: str, section: str, said: Co
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds that a header says, an hour at most; 0 for a date, which nobody sends."""
+    """Return the seconds in a header, an hour at most; 0 for a date, which no known service sends."""
     known = text.isascii() and text.isdecimal() and len(text) < 10
     return min(float(text), _LONGEST_WAIT) if known else 0.0
 

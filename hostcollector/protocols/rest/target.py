@@ -18,7 +18,7 @@ _LONGEST_PASSWORD = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Which service is asked: its `name` for people, and the `section` of the configuration it is set in."""
+    """A service: its `name` for people, and the `section` of the configuration that it is set in."""
 
     name: str
     section: str
@@ -31,7 +31,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A service with what it takes to ask it. `addresses` are families and numeric addresses."""
+    """A service with all that a request needs. `addresses` are families and numeric addresses."""
 
     service: Service
     url: str
@@ -42,7 +42,7 @@ class Target:
 
     @property
     def basic(self) -> str:
-        """What stands behind ``Basic`` in an Authorization header (RFC 7617)."""
+        """The credentials behind ``Basic`` in an Authorization header (RFC 7617)."""
         return b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     @property
@@ -76,7 +76,7 @@ def _password(service: Service, settings: ServiceSettings, environment: Mapping[
     try:
         with path.open("rb") as file:
             password = file.read(_LONGEST_PASSWORD + 1).decode().rstrip("\r\n")
-        # What systemd hands over lies in a directory that nobody else can enter.
+        # systemd puts credentials into a directory that no other account can enter.
         complaint = open_to_everybody(path) if settings.password_file is not None else None
     except OSError as error:
         raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error

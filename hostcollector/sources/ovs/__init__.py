@@ -1,6 +1,6 @@
 """The `ovs` source: the guests' ports on this machine's Open vSwitch, from the replica of its database.
 
-Reading takes what is there and waits for nothing. Ports without a netdev on the host (vhost-user) also get
+A read takes the present rows and does not wait. Ports without a netdev on the host (vhost-user) also get
 the series that every exporter has; those with one have them from the netlink source.
 """
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.errors import SourceError
-from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState, Tenant
+from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, Tenant
 from hostcollector.base.source import Request, Source
 from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
@@ -78,16 +77,6 @@ def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm)
         assert [sample.value for sample in reading.samples if sample.metric is rows.UFM_AGE] != []
     assert (well.notes, well.partial) == ((), False)
     assert "busy" in troubled.notes[0]
-
-
-def test_before_the_first_answer_it_fails_with_the_reason(client: Client, manager: FakeUfm) -> None:
-    """A manager that hangs is reported at once, and costs the other sources nothing."""
-    manager.hangs(PKEYS)
-    source = Ufm(client)
-    source.start()
-    with pytest.raises(SourceError, match="no answer yet"):
-        source.read(REQUEST)
-    source.close()
 
 
 class Fabric:
@@ -213,16 +202,3 @@ def test_a_free_vf_shows_no_partition(fabric: Fabric) -> None:
     """Memberships are the owners'; those without an owner are not shown."""
     fabric.owners = ["", ""]
     assert fabric.memberships() == set()
-
-
-def test_a_collection_does_not_wait_for_a_manager_that_hangs(client: Client, manager: FakeUfm) -> None:
-    """The source fails at once with its reason: it is not the one that the collection waits for."""
-    manager.hangs(PKEYS)
-    collector = Collector([Ufm(client)], Assembler(), Guests(dict))
-    collector.start()
-    try:
-        snapshot = collector.snapshot(PATIENCE).result(PATIENCE)
-    finally:
-        collector.close()
-    (report,) = snapshot.reports
-    assert (report.state, report.notes) == (SourceState.FAILED, (f"{manager.url}: no answer yet",))

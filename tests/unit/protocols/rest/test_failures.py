@@ -1,6 +1,7 @@
 """A service that refuses, hangs, drips or talks nonsense, and one that is not there."""
 
 import asyncio
+import logging
 import socket
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from hostcollector.protocols.rest.refusals import BusyError
 from hostcollector.protocols.rest.target import Target, prepare
 from tests.fakes.rest import PASSWORD, FakeService
 from tests.unit.protocols.rest.conftest import SERVICE, THINGS, Follow, Settings, Things
-from tests.unit.protocols.rest.polling import LIMITS, failure_of, polling, wait_until
+from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, failure_of, polling, wait_until
 
 
 @pytest.mark.parametrize(
@@ -147,3 +148,38 @@ def test_no_answer_ends_the_asking(settings: Settings, error: BaseException, ser
         wait_until(lambda: poller._state.answer is not None)
         assert poller.current()[2] == ""
     assert service.requests[THINGS] >= 1
+
+
+def test_reading_does_not_wait_for_a_service_that_hangs(follow: Follow, service: FakeService) -> None:
+    """While the first round hangs, a reader gets the reason without waiting, and the poller can be closed."""
+    service.hangs(THINGS)
+    poller = follow()
+    poller.start()
+    wait_until(lambda: service.requests[THINGS] > 0)
+    with pytest.raises(SourceError, match="no answer yet"):
+        poller.current()
+    poller.close()
+    assert poller._flight is not None
+    poller._flight.result(PATIENCE)
+
+
+def test_the_last_good_answer_stays(
+    follow: Follow, service: FakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a failure the earlier answer has its age and the failure beside it; the log has it once."""
+    caplog.set_level(logging.INFO)
+    with polling(follow()) as poller:
+        first = poller.current()
+        service.answers(THINGS, 500)
+        wait_until(lambda: poller.current()[2] != "")
+        later = poller.current()
+        del service.misbehave[THINGS]
+        wait_until(lambda: poller.current()[2] == "")
+        assert poller.current()[1] < later[1]
+    assert (first[0], first[2]) == (later[0], "")
+    assert later[1] > first[1]
+    assert "500" in later[2]
+    assert [record.getMessage().split()[:2] for record in caplog.records] == [
+        ["Depot", "failed:"],
+        ["Depot", "recovered"],
+    ]
