@@ -1,7 +1,7 @@
 """THE table of metrics: every series on the page points at one of these rows.
 
 One file per subject; a new metric is one row in the file of its subject. What libvirt or another exporter
-offers and this page leaves out stands in `left_out`, with the reason.
+offers and this page leaves out is in `left_out`, with the reason.
 """
 
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ _cgroup_counter = partial(counter, source="cgroup")
 _seconds = partial(counter, source="cgroup", unit="seconds")
 # A period is a millisecond at least.
 _PERIODS = counted(1000)
-# libvirt writes the limits that it is told, above the host's memory too.
+# libvirt writes the limits of the definition, above the host's memory too.
 _LIMIT = measured(0, 2**63, unknown=(2**63 - 1, 2**63 - 4096))
 _bytes = partial(gauge, source="cgroup", unit="bytes")
 

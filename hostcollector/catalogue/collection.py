@@ -143,7 +143,7 @@ UNKNOWN_FIELDS = _own_gauge(
 BASELINES_RECORDS = _own_gauge(
     name="hostcollector_baselines_records",
     can_be=_MANY,
-    help="Reusable devices (VFs, GPUs) for which it is on record what their counters stood at.",
+    help="Reusable devices (VFs, GPUs) with a saved counter baseline.",
 )
 BASELINES_UNSAVED = _own_gauge(
     name="hostcollector_baselines_unsaved",

@@ -34,7 +34,7 @@ MEMORY_TOTAL = _host(
     unit="bytes",
     help="The host's memory.",
 )
-# What somebody has of the host's memory.
+# A part of the host's memory.
 HOST_SHARE = measured(0, 2**50, unknown=MEMORY.unknown, within=MEMORY_TOTAL)
 
 MEMORY_AVAILABLE = _host(
@@ -73,5 +73,5 @@ HUGEPAGES_FREE = _host(
     name="hostcollector_host_hugepages_free",
     can_be=number_of(2**40, within=HUGEPAGES),
     labels=("node", "page_size_bytes"),
-    help="Huge pages of the NUMA node that nobody uses.",
+    help="Unused huge pages of the NUMA node.",
 )

@@ -60,7 +60,7 @@ _WIDTHS = {
     "excessive_buffer_overrun_errors": 4,
     "VL15_dropped": 16,
 }
-_FULL = "A full counter stands still and is left out; `perfquery -R` resets it."
+_FULL = "A full counter stops and is left out; `perfquery -R` resets it."
 # Data is counted in words of 4 bytes.
 _WORDS = counted(1e12, step=4)
 

@@ -11,7 +11,7 @@ _REFRESH = (
     "volumes and hangs on an NFS server that does not answer. The host's file system metrics have the space."
 )
 _STATE = (
-    "Says that somebody started the pool, not that its storage answers. "
+    "Shows that the pool was started, not that its storage answers. "
     "A guest that lost its disk has libvirt_domain_state_reason and libvirt_domain_events_total."
 )
 _NO_CALL = (

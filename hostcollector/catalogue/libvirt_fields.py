@@ -1,6 +1,6 @@
 """Every statistics field that libvirt documents: the row that shows it, or why it is left out on purpose.
 
-Source: virConnectGetAllDomainStats of libvirt 9.0 to 12.8. ``<n>`` stands for an index, a final ``*`` for any
+Source: virConnectGetAllDomainStats of libvirt 9.0 to 12.8. ``<n>`` is an index, a final ``*`` any
 rest. A field that is not in this table is unknown: it is counted, never an error.
 """
 
@@ -93,7 +93,7 @@ FIELDS: tuple[Field, ...] = (
     Field("perf.*", cpu.PERF_EVENTS),
     Field("iothread.count", reason=_INDEX),
     Field("iothread.<n>.*", reason=_CONFIGURATION),
-    Field("dirtyrate.*", reason="set only while somebody runs a measurement, which would be a write"),
+    Field("dirtyrate.*", reason="set only during a measurement, which would be a write"),
 )
 
 _EXACT = {field.pattern: field for field in FIELDS if not field.pattern.endswith("*")}

@@ -161,7 +161,7 @@ PORT_FAILED = _port_gauge(
     name="libvirt_domain_ovs_port_failed",
     can_be=FLAG,
     help="1 if the switch could not set up the port.",
-    note="The error itself stands among the source's notes.",
+    note="The source's notes have the error itself.",
 )
 VHOST_USER_CONNECTED = _port_gauge(
     name="libvirt_domain_ovs_vhost_user_connected",

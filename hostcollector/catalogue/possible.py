@@ -95,7 +95,7 @@ def unbounded(reason: str) -> Possible:
 
 
 def code(last: int) -> Possible:
-    """Return what a number that stands for a word can be: 0 to `last`."""
+    """Return what a number that encodes a word can be: 0 to `last`."""
     return measured(0, last, unknown=())
 
 
