@@ -16,13 +16,13 @@ from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.gpu_map import GpuMap
 from hostcollector.devices.logical_ports import OvnPorts
-from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.inventory import EventCounts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.pool import Workers
+from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources import NAMES
 from hostcollector.sources.libvirt_monitor import Memory
 
@@ -154,13 +154,13 @@ def _nvml(ingredients: Ingredients) -> Source:
 
 
 def _redfish(ingredients: Ingredients) -> Source:
-    from hostcollector.protocols.redfish.client import Client
+    from hostcollector.protocols.redfish.client import RedfishClient
     from hostcollector.sources.redfish import Redfish
 
     settings = ingredients.settings
     return Redfish(
         Path(settings.paths.root),
-        Client(settings.redfish) if settings.redfish.url else None,
+        RedfishClient(settings.redfish) if settings.redfish.url else None,
         ingredients.baselines,
         ingredients.identities,
         mapped=ingredients.gpu_map,
@@ -188,11 +188,11 @@ def _ovn(ingredients: Ingredients) -> Source:
 
 
 def _ndfc(ingredients: Ingredients) -> Source:
-    from hostcollector.protocols.ndfc.client import Client
+    from hostcollector.protocols.ndfc.client import NdfcClient
     from hostcollector.sources.ndfc import Ndfc
 
     settings = ingredients.settings.ndfc
-    return Ndfc(Client(settings) if settings.url else None)
+    return Ndfc(NdfcClient(settings) if settings.url else None)
 
 
 def _ufm(ingredients: Ingredients) -> Source:

@@ -21,7 +21,6 @@ from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.logical_ports import OvnPorts
-from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests import tenant_map
 from hostcollector.guests.halts import Halts
@@ -39,6 +38,7 @@ from hostcollector.guests.tenancy import (
 from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
+from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.libvirt_monitor import Memory
 
 logger = logging.getLogger("hostcollector")

@@ -14,7 +14,7 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Domain
 from hostcollector.config.settings import OvnSettings
 from hostcollector.devices.switch import LocalSwitch, Switch
-from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from hostcollector.protocols.ovsdb.replica import Replica
 from hostcollector.protocols.ovsdb.row import Row
@@ -61,7 +61,7 @@ class OvnPorts:
         self._plugged: Mapping[str, frozenset[str]] = MappingProxyType({})
         self._reported: tuple[object, object] = (self._projects, self._plugged)
         self._read: tuple[Replica, Mapping[str, LogicalPort]] | None = None
-        self._client = Client(
+        self._client = OvsdbClient(
             "ovn-database",
             settings.remote,
             Watch(database=DATABASE, columns=COLUMNS, conditions=self._conditions),

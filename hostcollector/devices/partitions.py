@@ -10,9 +10,7 @@ from dataclasses import replace
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
 from hostcollector.config.settings import PartitionSettings
-from hostcollector.protocols.ufm import Answer, Client, Member, Membership, Origin
-
-__all__ = ["Answer", "Client", "Member", "Membership", "Origin", "Partitions"]
+from hostcollector.protocols.ufm import Member, Membership, Origin, UfmClient
 
 
 class Partitions:
@@ -21,7 +19,7 @@ class Partitions:
     def __init__(
         self,
         configured: Iterable[PartitionSettings] = (),
-        ufm: Client | None = None,
+        ufm: UfmClient | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         configured = tuple(configured)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from hostcollector.config.settings import OvsSettings
-from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.replica import Replica
 from hostcollector.protocols.ovsdb.row import Row
 from hostcollector.protocols.ovsdb.session import Watch
@@ -79,7 +79,7 @@ class LocalSwitch:
     """Follows this machine's switch for several readers. Nothing is opened before `start`."""
 
     def __init__(self, settings: OvsSettings) -> None:
-        self._client = Client(
+        self._client = OvsdbClient(
             "ovs-database",
             [settings.remote],
             WATCH,

@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class UfmAnswer:
     """UFM's answer: its version, the number of its partitions, and memberships by port GUID.
 
     `everywhere` are the memberships of all ports of the fabric. `notes` name the entries that could not be
@@ -78,7 +78,7 @@ _MEMBERSHIPS = frozenset(Membership)
 _DEFAULT = 0x7FFF
 
 
-def read_partitions(document: Any) -> Answer:
+def read_partitions(document: Any) -> UfmAnswer:
     """Return the partitions of a document; a partition or a member that cannot be read costs itself.
 
     Raises `SourceMalformedError` for another document. The document has the partitions by P_Key:
@@ -100,7 +100,7 @@ def read_partitions(document: Any) -> Answer:
                         found[guid] = (*others, member)
                     else:
                         everywhere = (*others, member)
-    return Answer(
+    return UfmAnswer(
         partitions=len(document), members=found, everywhere=everywhere, notes=gaps.notes, unread=gaps.count
     )
 
@@ -164,7 +164,7 @@ PKEYS = "/ufmRest/resources/pkeys?guids_data=true"
 VERSION = "/ufmRest/app/ufm_version"
 
 
-class Client(Poller[Answer]):
+class UfmClient(Poller[UfmAnswer]):
     """Follows one UFM. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
 
     def __init__(
@@ -183,7 +183,7 @@ class _Questions:
 
     secrets: Collection[str] = ()
 
-    async def ask(self, http: Http, target: Target) -> Answer:
+    async def ask(self, http: Http, target: Target) -> UfmAnswer:
         """Request the partitions with their members. Raises `SourceError`."""
         headers = {"Authorization": f"Basic {target.basic}"}
         try:

@@ -10,8 +10,8 @@ from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import network as rows
-from hostcollector.protocols.ndfc.answers import Answer, Placement
-from hostcollector.protocols.ndfc.client import Client
+from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
+from hostcollector.protocols.ndfc.client import NdfcClient
 
 VLANS = range(1, 4095)
 
@@ -21,7 +21,7 @@ class Ndfc(Source):
 
     name = "ndfc"
 
-    def __init__(self, client: Client | None) -> None:
+    def __init__(self, client: NdfcClient | None) -> None:
         self._client = client
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ def vlans_promised(guests: Mapping[str, Guest]) -> frozenset[int]:
     return frozenset(vlan for nic in nics for vlan in nic.vlans if vlan in VLANS)
 
 
-def _described(answer: Answer, used: Iterable[int]) -> Iterator[Sample]:
+def _described(answer: NdfcAnswer, used: Iterable[int]) -> Iterator[Sample]:
     known = {vlan: found[0] for vlan in sorted(used) if len(found := answer.vlans.get(vlan, ())) == 1}
     for vlan, place in known.items():
         labels = (str(vlan), _number(place.vni), place.network, place.vrf, place.fabric)
@@ -88,7 +88,7 @@ def _described(answer: Answer, used: Iterable[int]) -> Iterator[Sample]:
     yield Sample(rows.VLANS_UNRESOLVED, len(frozenset(used)) - len(known))
 
 
-def _doubt(answer: Answer, used: Iterable[int], promised: Collection[int], gaps: Gaps) -> None:
+def _doubt(answer: NdfcAnswer, used: Iterable[int], promised: Collection[int], gaps: Gaps) -> None:
     """Note which VLANs are left out, and what to do about it."""
     unknown = [vlan for vlan in sorted(used) if not answer.vlans.get(vlan)]
     for vlan in unknown:

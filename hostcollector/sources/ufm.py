@@ -7,7 +7,7 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import duration
 from hostcollector.catalogue import network as rows
-from hostcollector.devices.partitions import Client
+from hostcollector.protocols.ufm import UfmClient
 
 
 class Ufm(Source):
@@ -15,7 +15,7 @@ class Ufm(Source):
 
     name = "ufm"
 
-    def __init__(self, client: Client | None) -> None:
+    def __init__(self, client: UfmClient | None) -> None:
         self._client = client
 
     def start(self) -> None:

@@ -23,9 +23,9 @@ from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.address import Remote, Transport
 from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.logical_ports import OvnPorts
-from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.devices.switch import LocalSwitch
-from hostcollector.protocols.ndfc.client import Client as NdfcClient
+from hostcollector.protocols.ndfc.client import NdfcClient
+from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.ovn import Ovn
 from hostcollector.sources.ovs import OpenVswitch

@@ -16,9 +16,9 @@ from typing import Any
 
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, RedfishClient
 from hostcollector.protocols.redfish.properties import SCALES
-from hostcollector.protocols.redfish.values import Answer
+from hostcollector.protocols.redfish.values import BmcAnswer
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, Baseboard
@@ -110,7 +110,7 @@ def compare(documents: Documents) -> Comparison:
     )
 
 
-def read(documents: Documents) -> Answer:
+def read(documents: Documents) -> BmcAnswer:
     """Serve a tree, and return what the real client says after its first round. Raises `SourceError`."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -123,7 +123,9 @@ def read(documents: Documents) -> Answer:
                 password_file=str(directory / "password"),
                 ca_file=str(authority.file),
             )
-            client = Client(settings, limits=replace(DEFAULT_LIMITS, visit_seconds=60.0), environment={})
+            client = RedfishClient(
+                settings, limits=replace(DEFAULT_LIMITS, visit_seconds=60.0), environment={}
+            )
             client.start()
             try:
                 client.settle(PATIENCE_SECONDS)
@@ -141,7 +143,7 @@ def _told(value: object) -> bool:
     return isinstance(value, str) and value.strip() not in ("", "NA", "N/A", "null")
 
 
-def _unshown(documents: Documents, gpus: Documents, answer: Answer) -> dict[str, int]:
+def _unshown(documents: Documents, gpus: Documents, answer: BmcAnswer) -> dict[str, int]:
     """Return the properties with a number that none of the GPU's readings has."""
     missing: Counter[str] = Counter()
     for path, gpu in gpus.items():
@@ -153,7 +155,7 @@ def _unshown(documents: Documents, gpus: Documents, answer: Answer) -> dict[str,
     return dict(missing.most_common())
 
 
-def _shown(answer: Answer, path: str) -> Iterator[float]:
+def _shown(answer: BmcAnswer, path: str) -> Iterator[float]:
     for part in answer.parts:
         readings = part.readings.get(path) or part.readings.get(f"{path}/")
         if readings is not None:

@@ -99,7 +99,7 @@ def _ovsdb_row(data: bytes) -> None:
 def _redfish(data: bytes) -> None:
     with suppress(ValueError, RecursionError, SourceMalformedError):
         shown = json.loads(data)
-        collected = Readings(_ATLAS, Gaps(), now=2e9, patience=300.0)
+        collected = Readings(_RESOURCE_MAP, Gaps(), now=2e9, patience=300.0)
         with suppress(SourceMalformedError):
             collected.add_report("/report", shown)
         complaint_of(shown)
@@ -152,10 +152,10 @@ _METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
 )
 _XML = xml_of(Guest(name="fuzz", title="a title", metadata=_METADATA, workload=None), Path("/nowhere"), None)
 
-_ATLAS = ResourceMap()
-_ATLAS.add_ports("/Ports", "/gpu")
+_RESOURCE_MAP = ResourceMap()
+_RESOURCE_MAP.add_ports("/Ports", "/gpu")
 for _kind in Kind:
-    _ATLAS.add(f"/{_kind}", Place(gpu="/gpu", kind=_kind))
+    _RESOURCE_MAP.add(f"/{_kind}", Place(gpu="/gpu", kind=_kind))
 _REDFISH = (
     {
         "MetricValues": [

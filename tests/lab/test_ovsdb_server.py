@@ -16,7 +16,7 @@ from hostcollector.base.errors import (
 from hostcollector.config.address import Remote, parse_remote
 from hostcollector.config.settings import OvsSettings
 from hostcollector.devices.switch import WATCH, LocalSwitch, Switch
-from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
 from tests.lab.process import eventually, until
@@ -25,7 +25,7 @@ from tests.ports import reserved_port
 
 pytestmark = pytest.mark.lab
 
-Follow = Callable[[Remote, TlsFiles | None], Client]
+Follow = Callable[[Remote, TlsFiles | None], OvsdbClient]
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def follow() -> Iterator[Follow]:
     """Give a function that starts a client of a switch's database; they end with the test."""
     clients = []
 
-    def follow(remote: Remote, tls: TlsFiles | None = None) -> Client:
-        client = Client("lab-database", [remote], WATCH, maximum_age=10.0, tls=tls)
+    def follow(remote: Remote, tls: TlsFiles | None = None) -> OvsdbClient:
+        client = OvsdbClient("lab-database", [remote], WATCH, maximum_age=10.0, tls=tls)
         clients.append(client)
         client.start()
         return client
@@ -214,7 +214,7 @@ def test_a_member_that_lost_its_cluster_is_left(tmp_path: Path) -> None:
         first.vsctl("init")
         first.vsctl("set", "open", ".", "external_ids:system-id=before")
         followed = others[0]
-        client = Client("lab-cluster", [followed.remote, first.remote], WATCH, maximum_age=30.0)
+        client = OvsdbClient("lab-cluster", [followed.remote, first.remote], WATCH, maximum_age=30.0)
         running.callback(client.close)
         client.start()
         until(lambda: system_id(client) == "before", 20, "the rows")
@@ -223,7 +223,7 @@ def test_a_member_that_lost_its_cluster_is_left(tmp_path: Path) -> None:
         assert eventually(lambda: system_id(client) == "after", 60, "the rows of another member")
 
 
-def system_id(client: Client) -> str:
+def system_id(client: OvsdbClient) -> str:
     """Return the switch's name in the replica; empty while there is none."""
     try:
         rows = client.replica().rows("Open_vSwitch")

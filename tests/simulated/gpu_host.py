@@ -18,7 +18,7 @@ from hostcollector.config.settings import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
-from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, RedfishClient
 from hostcollector.protocols.rest.poller import Limits
 from hostcollector.sources.nvml import Nvml
 from hostcollector.sources.redfish import Redfish
@@ -64,7 +64,7 @@ GUESTS = (
 class GpuHost:
     """The host. `guests` may be changed between collections; everything else through the fakes."""
 
-    client: Client
+    client: RedfishClient
     redfish: Redfish
     collector: Collector
 
@@ -91,7 +91,7 @@ class GpuHost:
         )
         baselines, identities = Baselines(state, root, patience=30), GpuIdentities(state, patience=30)
         mapped = FollowedFile(state / "gpus.yml", gpu_map.read, "map of GPUs")
-        self.client = Client(settings, limits=self._limits, clock=self.now)
+        self.client = RedfishClient(settings, limits=self._limits, clock=self.now)
         self.redfish = Redfish(root, self.client, baselines, identities, mapped=mapped, clock=self.now)
         sources = (Nvml(root, baselines, identities), Vfio(root, baselines), self.redfish)
         self.collector = Collector(sources, Assembler(), Guests(lambda: dict(self.guests)), maximum_age=0.0)

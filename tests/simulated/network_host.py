@@ -23,9 +23,9 @@ from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.switch import LocalSwitch
-from hostcollector.protocols.ndfc.client import Client as NdfcClient
+from hostcollector.protocols.ndfc.client import NdfcClient
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.protocols.ufm import Client as UfmClient
+from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.ndfc import Ndfc

@@ -52,7 +52,7 @@ class FabricVlans:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class NdfcAnswer:
     """The answer of one round.
 
     `vlans` has several placements for a VLAN that is not the same network on all selected switches. `notes`

@@ -17,7 +17,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.wording import duration
 from hostcollector.config.settings import NdfcSettings
 from hostcollector.protocols.ndfc import answers
-from hostcollector.protocols.ndfc.answers import Answer, FabricVlans, Placement
+from hostcollector.protocols.ndfc.answers import FabricVlans, NdfcAnswer, Placement
 from hostcollector.protocols.ndfc.paths import DCNM, NDFC, Paths, of_cluster
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import DEFAULT_LIMITS, Limits, Poller
@@ -32,7 +32,7 @@ from hostcollector.protocols.rest.target import Service, Target
 SERVICE = Service(name="NDFC", section="ndfc")
 
 
-class Client(Poller[Answer]):
+class NdfcClient(Poller[NdfcAnswer]):
     """Follows one controller. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
 
     def __init__(
@@ -59,7 +59,7 @@ class _Questions:
     def __init__(self, settings: NdfcSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._access: Access | None = None
+        self._access: Login | None = None
         self._placed: Mapping[str, FabricVlans] = {}
 
     @property
@@ -67,7 +67,7 @@ class _Questions:
         """The token."""
         return {self._access.token} if self._access else ()
 
-    async def ask(self, http: Http, target: Target) -> Answer:
+    async def ask(self, http: Http, target: Target) -> NdfcAnswer:
         """Request everything. Raises `SourceError`."""
         this = Round(http, target, self._settings, self._access, self._placed, self._clock)
         try:
@@ -87,7 +87,7 @@ _DCNM_TOKEN_MILLISECONDS = 1_800_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Login:
     """A login: the paths of this controller, its version, and the headers that carry the token."""
 
     paths: Paths
@@ -110,7 +110,7 @@ class Round:
         http: Http,
         target: Target,
         settings: NdfcSettings,
-        access: Access | None,
+        access: Login | None,
         before: Mapping[str, FabricVlans],
         clock: Clock,
     ) -> None:
@@ -124,7 +124,7 @@ class Round:
         self.placed: dict[str, FabricVlans] = {}
         """The networks of the VLANs by fabric, after the answer."""
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> NdfcAnswer:
         """Request everything. A fabric that cannot be read costs itself; raises `SourceError` if none can.
 
         Such a fabric keeps its networks of the round `before`: without them a VLAN of two fabrics would look
@@ -140,7 +140,7 @@ class Round:
         vlans: dict[int, set[Placement]] = {}
         for vlan, placement in (pair for placed in self.placed.values() for pair in placed.vlans):
             vlans.setdefault(vlan, set()).add(placement)
-        return Answer(
+        return NdfcAnswer(
             version=access.version,
             vlans={vlan: tuple(sorted(found, key=_order)) for vlan, found in vlans.items()},
             notes=self._gaps.notes,
@@ -198,16 +198,16 @@ class Round:
             access = await self._log_in()
             return await self._http.get(path, access.headers)
 
-    async def _log_in(self) -> Access:
+    async def _log_in(self) -> Login:
         """Get a token, and the generation and version of the controller."""
         self.access = None
         paths, token = await self._token()
-        access = Access(paths=paths, token=token)
+        access = Login(paths=paths, token=token)
         version = ""
         with suppress(NoSuchPathError, SourceMalformedError):  # the rest can be read without it
             version = answers.version(await self._http.get(paths.version, access.headers))
         at = of_cluster(paths, self._settings.cluster, version)
-        self.access = Access(paths=at, version=version, token=token)
+        self.access = Login(paths=at, version=version, token=token)
         return self.access
 
     async def _token(self) -> tuple[Paths, str]:

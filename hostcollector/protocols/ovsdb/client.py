@@ -18,7 +18,7 @@ from hostcollector.base.errors import (
 from hostcollector.base.lanes import Clock
 from hostcollector.config.address import Remote
 from hostcollector.protocols.follower import Follower, Pauses
-from hostcollector.protocols.ovsdb.connection import Target, TlsFiles, connect, explained, prepare
+from hostcollector.protocols.ovsdb.connection import ResolvedRemote, TlsFiles, connect, explained, prepare
 from hostcollector.protocols.ovsdb.replica import Replica
 from hostcollector.protocols.ovsdb.session import Session, Watch
 
@@ -27,7 +27,7 @@ PAUSES = Pauses(first=0.5, longest=15.0, jitter=(0.5, 1.0))
 START_GRACE_SECONDS = 1.0
 
 
-class Client(Follower[Target]):
+class OvsdbClient(Follower[ResolvedRemote]):
     """A replica that is kept. `on_change` is called in the client's thread with each new one.
 
     `remotes` are tried in turn. Nothing is opened before `start`.
@@ -82,7 +82,7 @@ class Client(Follower[Target]):
             raise SourceTimeoutError(f"the server has not said anything for {age:.0f} s")
         return replica
 
-    def _prepare(self) -> Target:
+    def _prepare(self) -> ResolvedRemote:
         self._remote = next(self._remotes)
         return prepare(self._remote, self._tls)
 
@@ -100,7 +100,7 @@ class Client(Follower[Target]):
         self._replica = None
         return 0.0
 
-    async def _converse(self, target: Target) -> None:
+    async def _converse(self, target: ResolvedRemote) -> None:
         streams = await connect(target)
         connected_at = self._heard_at = self._clock()
         try:

@@ -49,7 +49,7 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedRemote:
     """A remote with its numeric address and certificates, which take blocking calls to find."""
 
     remote: Remote
@@ -57,23 +57,23 @@ class Target:
     context: ssl.SSLContext | None = None
 
 
-def prepare(remote: Remote, tls: TlsFiles | None) -> Target:
+def prepare(remote: Remote, tls: TlsFiles | None) -> ResolvedRemote:
     """Look up the address and read the certificates; may block. Raises `SourceError`."""
     if remote.transport is Transport.UNIX:
-        return Target(remote)
+        return ResolvedRemote(remote)
     try:
         found = socket.getaddrinfo(remote.host, remote.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise SourceUnavailableError(f"the name {remote.host!r} cannot be resolved: {error}") from error
     address = str(found[0][4][0])
     if remote.transport is Transport.TCP:
-        return Target(remote, address)
+        return ResolvedRemote(remote, address)
     if tls is None:
         raise SourceUnavailableError("no file of certificate authorities is configured")
-    return Target(remote, address, tls.context())
+    return ResolvedRemote(remote, address, tls.context())
 
 
-async def connect(target: Target) -> Streams:
+async def connect(target: ResolvedRemote) -> Streams:
     """Open the connection. Raises `SourceError` with the cause and, where known, the cure."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -24,8 +24,8 @@ from hostcollector.protocols.redfish.resource_map import (
     quick_resources,
     slow_resources,
 )
-from hostcollector.protocols.redfish.session import Access, Session, gathered, noted
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer, Part, WalkCounts
+from hostcollector.protocols.redfish.session import Session, SessionToken, gathered, noted
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, BmcAnswer, Part, WalkCounts
 from hostcollector.protocols.redfish.walk import Walk
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
@@ -50,7 +50,7 @@ DEFAULT_LIMITS = Limits(
 _PARTS_OF_A_ROUND = 5
 
 
-class Client(Poller[Answer]):
+class RedfishClient(Poller[BmcAnswer]):
     """Follows one BMC. Nothing is opened before `start`. `clock` is monotonic, in seconds."""
 
     def __init__(
@@ -77,7 +77,7 @@ class _Requests:
 
     def __init__(self, settings: RedfishSettings, limits: Limits, clock: Clock) -> None:
         self._connections = limits.connections
-        self._access: Access | None = None
+        self._access: SessionToken | None = None
         pace = Pace(
             reports=settings.interval_seconds,
             ports=settings.ports_interval_seconds,
@@ -90,7 +90,7 @@ class _Requests:
         """The session's token."""
         return {self._access.token} if self._access and self._access.token else ()
 
-    async def ask(self, http: Http, target: Target) -> Answer:
+    async def ask(self, http: Http, target: Target) -> BmcAnswer:
         """Request what is due. Raises `SourceError`."""
         bmc = self._session(http, target)
         try:
@@ -175,7 +175,7 @@ class Rounds:
         self._made: dict[str, tuple[float, float]] = {}
         self._malformed: dict[str, dict[str, str]] = {}
 
-    async def next(self, bmc: Bmc) -> Answer:
+    async def next(self, bmc: Bmc) -> BmcAnswer:
         """Request what is due. Raises `SourceError` if no report came, or the BMC is busy."""
         gaps = Gaps()
         resource_map = await self._explored(bmc, gaps)
@@ -196,7 +196,7 @@ class Rounds:
         self._note_malformed(gaps)
         return self._answer(resource_map, (reports, *self._slow), gaps)
 
-    def _answer(self, resource_map: ResourceMap, parts: tuple[Part, ...], gaps: Gaps) -> Answer:
+    def _answer(self, resource_map: ResourceMap, parts: tuple[Part, ...], gaps: Gaps) -> BmcAnswer:
         every = (gaps, resource_map.gaps, self._slow_gaps)
         troubles = [note for one in every for note in one.troubles]
         more = len(troubles) - _MOST_PROBLEMS
@@ -204,7 +204,7 @@ class Rounds:
             *troubles[:_MOST_PROBLEMS],
             *((f"and {counted(more, 'trouble')} more",) if more > 0 else ()),
         )
-        return Answer(
+        return BmcAnswer(
             product=resource_map.product,
             version=resource_map.version,
             gpus=dict(resource_map.gpus),

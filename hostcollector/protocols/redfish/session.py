@@ -35,7 +35,7 @@ _DELETED = (200, 202, 204)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class SessionToken:
     """A session at the BMC: `location` is the resource to delete at its end; empty if unknown.
 
     Without a `token` the BMC has no sessions: each request carries the password.
@@ -48,7 +48,7 @@ class Access:
 class Session:
     """Requests to one BMC with an earlier round's `access` or a new one, `connections` at a time."""
 
-    def __init__(self, http: Http, target: Target, access: Access | None, *, connections: int) -> None:
+    def __init__(self, http: Http, target: Target, access: SessionToken | None, *, connections: int) -> None:
         self._http = http
         self._target = target
         self._login = asyncio.Lock()
@@ -75,7 +75,7 @@ class Session:
                     raise LoginRefusedError(self._refusal(error)) from error
                 return await self._asked(path, await self._log_in(access))
 
-    async def _asked(self, path: str, access: Access) -> Any:
+    async def _asked(self, path: str, access: SessionToken) -> Any:
         """Return a resource. Raises `SourceError`, also for an error with status 200."""
         document = await self._http.get(path, self._headers(access))
         if isinstance(document, dict) and "error" in document:
@@ -94,7 +94,7 @@ class Session:
             with suppress(TokenRefusedError, NoSuchPathError):  # it has ended already
                 await self._http.ask("DELETE", access.location, self._headers(access), good=_DELETED)
 
-    async def _log_in(self, refused: Access | None) -> Access:
+    async def _log_in(self, refused: SessionToken | None) -> SessionToken:
         """Return a session that is not the `refused` one; of several callers the first creates it."""
         async with self._login:
             if self.access is not None and self.access is not refused:
@@ -110,13 +110,13 @@ class Session:
                     await creating
                 raise
 
-    async def _created(self, path: str) -> Access:
+    async def _created(self, path: str) -> SessionToken:
         body = {"UserName": self._target.user, "Password": self._target.password}
         try:
             reply = await self._http.ask("POST", path, {}, body, good=_CREATED)
         except (TokenRefusedError, NoSuchPathError, NotAllowedError) as error:
             if isinstance(error, NoSuchPathError) and error.status in _NO_SESSIONS:
-                self.access = Access()
+                self.access = SessionToken()
                 return self.access
             raise LoginRefusedError(self._refusal(error)) from error
         except BusyError as error:
@@ -130,15 +130,15 @@ class Session:
         path = linked.get("@odata.id") if isinstance(linked, dict) else None
         return path if isinstance(path, str) and path.startswith("/") else SESSIONS
 
-    def _accepted(self, reply: Reply) -> Access:
+    def _accepted(self, reply: Reply) -> SessionToken:
         token = reply.headers.get("X-Auth-Token", "")
         if not (token.isascii() and token.isprintable() and 0 < len(token) <= _LONGEST_TOKEN):
             raise LoginRefusedError(self._refusal("it gives no token"))
         # Only the path of a whole address is used: the session is on this BMC.
         location = urlsplit(reply.headers.get("Location", "")).path
-        return Access(token=token, location=location or _own_path(reply))
+        return SessionToken(token=token, location=location or _own_path(reply))
 
-    def _headers(self, access: Access) -> dict[str, str]:
+    def _headers(self, access: SessionToken) -> dict[str, str]:
         if access.token:
             return {"X-Auth-Token": access.token}
         return {"Authorization": f"Basic {self._target.basic}"}

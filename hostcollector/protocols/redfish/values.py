@@ -69,7 +69,7 @@ class WalkCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class BmcAnswer:
     """The last answer of the BMC. `problems` are failed requests and malformed answers."""
 
     product: str = ""

@@ -17,7 +17,7 @@ from hostcollector.devices.owners import OwnerFinder
 from hostcollector.devices.sriov import TopologyReader
 from hostcollector.devices.switch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
 from hostcollector.protocols.ovsdb.connection import NoServerError
-from hostcollector.sources.ovs.owners import Owned, Owners, owned
+from hostcollector.sources.ovs.owners import OwnedPort, PortOwners, owned
 from hostcollector.sources.ovs.statistics import common_samples, samples
 
 _STATES = {"up": 1.0, "down": 0.0}
@@ -48,7 +48,7 @@ class OpenVswitch(Source):
             gaps.fact(f"no Open vSwitch on this machine: {error}")
             _find(Switch(), request, gaps)
             return Reading(samples=(), notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
-        owners = Owners(request.guests, self._representors(request))
+        owners = PortOwners(request.guests, self._representors(request))
         ports = list(owned(switch.ports, owners))
         found: list[Sample] = []
         for port in ports:
@@ -64,7 +64,7 @@ class OpenVswitch(Source):
         self._switch.close()
 
     def _representors(self, request: Request) -> Mapping[str, str]:
-        """Return the guests' UUIDs by the names of the netdevs that stand for their VFs."""
+        """Return the guests' UUIDs by the names of their VFs' representors."""
         representors = self._vfs.read().representors
         if not representors:
             return {}
@@ -73,7 +73,7 @@ class OpenVswitch(Source):
         return {netdev: owner.uuid for netdev, owner in found.items() if owner is not None and owner.uuid}
 
 
-def _port_samples(owned_port: Owned) -> Iterator[Sample]:
+def _port_samples(owned_port: OwnedPort) -> Iterator[Sample]:
     port, uuid = owned_port.port, owned_port.uuid
     target = (port.name,)
     yield from samples(port.statistics, port.name, uuid)
@@ -115,7 +115,7 @@ def _vhost_user(port: SwitchPort, uuid: str) -> Iterator[Sample]:
     yield Sample(ovs.VHOST_USER_INFO, 1.0, (port.name, *described), uuid)
 
 
-def _host_samples(switch: Switch, ports: Sequence[Owned], age: float, now: float) -> Iterator[Sample]:
+def _host_samples(switch: Switch, ports: Sequence[OwnedPort], age: float, now: float) -> Iterator[Sample]:
     claimed = {owned_port.port.name for owned_port in ports}
     # Not by the logical port: those of OVN's own metadata proxies have one, too.
     unclaimed = sum(1 for port in switch.ports if port.guest_uuid and port.name not in claimed)
@@ -134,7 +134,7 @@ def _find(switch: Switch, request: Request, gaps: Gaps) -> None:
         gaps.missing("switch port", f"{interface} of guest {guest.domain.name!r}")
 
 
-def _doubt(switch: Switch, ports: Iterable[Owned], owners: Owners, gaps: Gaps) -> None:
+def _doubt(switch: Switch, ports: Iterable[OwnedPort], owners: PortOwners, gaps: Gaps) -> None:
     """Note which ports are left out, and which the switch itself could not set up."""
     for row, why in switch.unread.items():
         gaps.unread(row, why)

@@ -1,9 +1,8 @@
 """Which active guest a port of the switch belongs to.
 
-Every sign is asked: the guest that the port was made for, the logical port, the name of the netdev, the VF
-that a representor stands for, the vhost-user socket. Signs that contradict each other give no owner at all:
-counters on the wrong tenant's page are worse than none. The MAC address, which two tenants may both use,
-counts only where nothing else does.
+Five signs count: the guest's UUID on the port, the logical port, the netdev's name, the VF of a representor,
+the vhost-user socket. Signs that contradict each other give no owner: counters on the wrong tenant's page are
+worse than none. The MAC address, which two tenants may both use, counts only without any other sign.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,17 +17,17 @@ Signs = dict[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedPort:
     """A port with the UUID of the active guest that it belongs to."""
 
     port: SwitchPort
     uuid: str
 
 
-class Owners:
+class PortOwners:
     """The signs of the active guests' interfaces. A sign that two guests have is none.
 
-    `representors` are the netdevs that stand for guests' VFs in the switch, with the guests' UUIDs.
+    `representors` are the netdevs of guests' VFs in the switch, with the guests' UUIDs.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Owners:
                 self._note(uuid, nic)
 
     def of(self, port: SwitchPort) -> frozenset[str]:
-        """Return the owner's UUID; nobody's port has none, and one whose signs disagree has several."""
+        """Return the owner's UUID; none for an unassigned port, several where the signs disagree."""
         claims = {port.guest_uuid} & self._guests
         claims |= _only(self._interface_ids, port.interface_id)
         claims |= _only(self._sockets, port.socket)
@@ -68,12 +67,12 @@ class Owners:
                 signs.setdefault(key, set()).add(uuid)
 
 
-def owned(ports: Iterable[SwitchPort], owners: Owners) -> Iterator[Owned]:
+def owned(ports: Iterable[SwitchPort], owners: PortOwners) -> Iterator[OwnedPort]:
     """Yield the ports that have exactly one owner."""
     for port in ports:
         uuids = owners.of(port)
         if len(uuids) == 1:
-            yield Owned(port, next(iter(uuids)))
+            yield OwnedPort(port, next(iter(uuids)))
 
 
 def _only(signs: Signs, key: str) -> set[str]:

@@ -24,9 +24,9 @@ from hostcollector.devices.gpu_map import GpuMap
 from hostcollector.devices.owners import NOBODY, Owner, OwnerFinder
 from hostcollector.devices.pci import DeviceReader
 from hostcollector.guests.processes import QemuProcesses
-from hostcollector.protocols.redfish.client import Client
+from hostcollector.protocols.redfish.client import RedfishClient
 from hostcollector.protocols.redfish.properties import SCALES
-from hostcollector.protocols.redfish.values import Answer, GpuReadings, Key, Part
+from hostcollector.protocols.redfish.values import BmcAnswer, GpuReadings, Key, Part
 from hostcollector.sources.redfish.host_gpus import HostGpus, read_gpus
 from hostcollector.sources.redfish.mapping import MappedBy, MappedGpu, map_gpus
 from hostcollector.sources.redfish.series import (
@@ -62,7 +62,7 @@ class Redfish(Source):
     def __init__(
         self,
         root: Path,
-        client: Client | None,
+        client: RedfishClient | None,
         baselines: Baselines,
         identities: GpuIdentities,
         *,
@@ -137,7 +137,7 @@ class Redfish(Source):
         for address, owner in host.owners.items():
             self._baselines.relative(DEVICE + address, owner.stay, {})
 
-    def _joined(self, answer: Answer, host: HostGpus) -> list[MappedGpu]:
+    def _joined(self, answer: BmcAnswer, host: HostGpus) -> list[MappedGpu]:
         if self._map is not None:
             self._map.changed()
         mapped = self._map.current if self._map is not None else {}
@@ -153,7 +153,7 @@ class Redfish(Source):
         return [Sample(bmc.REDFISH_UP, 0.0), *unseen]
 
     def _everything(
-        self, answer: Answer, joined: list[MappedGpu], host: HostGpus, now: float, gaps: Gaps
+        self, answer: BmcAnswer, joined: list[MappedGpu], host: HostGpus, now: float, gaps: Gaps
     ) -> Iterator[Sample]:
         """Yield the series of all GPUs with a known owner, and which GPUs are reported."""
         seen = set()
@@ -216,7 +216,7 @@ class OwnedSince:
         return self._owned_since.get(device, ("", -math.inf))[1]
 
 
-def _last_answer(client: Client) -> tuple[Answer | None, str]:
+def _last_answer(client: RedfishClient) -> tuple[BmcAnswer | None, str]:
     """Return the last answer, None before the first, and what has failed since."""
     try:
         answer, _, failure = client.current()
@@ -230,7 +230,7 @@ def _is_recent(part: Part, now: float) -> bool:
     return now - part.asked_at <= part.good_for
 
 
-def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> GpuReadings:
+def _readings_since(answer: BmcAnswer, gpu: str, since: float, now: float) -> GpuReadings:
     """Return the recent readings of a GPU by path, requested after `since`; of several the latest."""
     found = GpuReadings()
     for part in sorted(answer.parts, key=lambda part: part.asked_at):
@@ -241,7 +241,7 @@ def _readings_since(answer: Answer, gpu: str, since: float, now: float) -> GpuRe
     return found
 
 
-def _reports_gpu(answer: Answer, gpu: str, since: float) -> bool:
+def _reports_gpu(answer: BmcAnswer, gpu: str, since: float) -> bool:
     """Whether the last reports have a GPU; the health alone is also known of a GPU that does not answer."""
     reports = answer.parts[0]
     readings = reports.readings.get(gpu)

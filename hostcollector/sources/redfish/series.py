@@ -9,7 +9,7 @@ from hostcollector.catalogue.rows import Twin
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci import Function
 from hostcollector.protocols.redfish.properties import SCALES
-from hostcollector.protocols.redfish.values import Answer, GpuReadings, Key
+from hostcollector.protocols.redfish.values import BmcAnswer, GpuReadings, Key
 from hostcollector.sources.redfish.mapping import MappedGpu
 
 SOURCE = "redfish"
@@ -52,7 +52,7 @@ def info_sample(joined: MappedGpu) -> Sample:
     return Sample(bmc.GPU_INFO, 1.0, labels)
 
 
-def bmc_samples(answer: Answer, now: float) -> Iterator[Sample]:
+def bmc_samples(answer: BmcAnswer, now: float) -> Iterator[Sample]:
     """Yield the series of the BMC itself."""
     yield Sample(bmc.REDFISH_INFO, 1.0, (answer.product, answer.version))
     for part in answer.parts:
@@ -70,7 +70,7 @@ def not_configured(lacking: int) -> tuple[str, ...]:
     return (f"{held}: set redfish.url to see power, temperature and errors",)
 
 
-def nothing_recent(answer: Answer | None, failure: str, now: float) -> str:
+def nothing_recent(answer: BmcAnswer | None, failure: str, now: float) -> str:
     """Return why nothing of the BMC is shown."""
     why = failure or "it has not been heard since"
     if answer is None:
@@ -79,7 +79,7 @@ def nothing_recent(answer: Answer | None, failure: str, now: float) -> str:
 
 
 def doubts(
-    answer: Answer, failure: str, joined: list[MappedGpu], gpus: Mapping[str, Function]
+    answer: BmcAnswer, failure: str, joined: list[MappedGpu], gpus: Mapping[str, Function]
 ) -> Iterator[str]:
     """Yield what has failed since the last answer, and which GPUs could not be mapped."""
     if failure:
@@ -97,7 +97,7 @@ def doubts(
         )
 
 
-def found(answer: Answer, joined: list[MappedGpu]) -> str:
+def found(answer: BmcAnswer, joined: list[MappedGpu]) -> str:
     """Return in one line what the walk over the BMC's links found and what it did not."""
     met = answer.counts
     types = ", ".join(f"{count} {kind}" for kind, count in sorted(met.others.items()))

@@ -4,21 +4,22 @@ import math
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.config.settings import PartitionSettings, UfmSettings
-from hostcollector.devices.partitions import Answer, Client, Member, Membership, Origin, Partitions
+from hostcollector.devices.partitions import Partitions
+from hostcollector.protocols.ufm import Member, Membership, Origin, UfmAnswer, UfmClient
 
 PORT, OTHER = "0c:42:a1:03:00:ab:cd:01", "0c:42:a1:03:00:ab:cd:02"
 NOW, AGE = 1000.0, 90.0
 EVER = -math.inf
 
 
-class Answered(Client):
+class Answered(UfmClient):
     """A UFM that said something 90 s ago, or never."""
 
     def __init__(self, **members: Member) -> None:
         super().__init__(UfmSettings())
-        self._told = Answer(members={PORT: tuple(members.values())}) if members else None
+        self._told = UfmAnswer(members={PORT: tuple(members.values())}) if members else None
 
-    def current(self) -> tuple[Answer, float, str]:
+    def current(self) -> tuple[UfmAnswer, float, str]:
         """Return the answer with its age."""
         if self._told is None:
             raise SourceUnavailableError("no answer yet")

@@ -12,8 +12,8 @@ from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import NdfcSettings
-from hostcollector.protocols.ndfc.answers import Answer, Placement
-from hostcollector.protocols.ndfc.client import Client
+from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
+from hostcollector.protocols.ndfc.client import NdfcClient
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc
@@ -24,17 +24,17 @@ DATABASE = Placement(fabric="dc1", network="db", vni=30002, vrf="acme", vrf_vni=
 STORAGE = Placement(fabric="dc2", network="storage")
 
 
-class Answered(Client):
+class Answered(NdfcClient):
     """A client that has an answer and asks no service."""
 
-    def __init__(self, answer: Answer | None, failure: str = "") -> None:
+    def __init__(self, answer: NdfcAnswer | None, failure: str = "") -> None:
         super().__init__(NdfcSettings())
         self._told, self._said = answer, failure
 
     def start(self) -> None:
         """Do nothing."""
 
-    def current(self) -> tuple[Answer, float, str]:
+    def current(self) -> tuple[NdfcAnswer, float, str]:
         """Return the answer, which is 90 s old."""
         if self._told is None:
             raise SourceUnavailableError(self._said)
@@ -57,7 +57,7 @@ def shown(samples: Mapping[str, object] | list[Sample], metric: Metric) -> list[
 
 def test_only_vlans_of_this_hosts_guests_are_shown() -> None:
     """A VLAN that no guest here uses is not on this page."""
-    answer = Answer(version="12.2.1", vlans={100: (WEB,), 200: (DATABASE,), 300: (STORAGE,)})
+    answer = NdfcAnswer(version="12.2.1", vlans={100: (WEB,), 200: (DATABASE,), 300: (STORAGE,)})
     nics = (Nic(type="bridge", vlans=(100,)), Nic(type="hostdev", vlans=(200,), pci_address="0000:3b:00.2"))
     reading = Ndfc(Answered(answer)).read(request_of(*nics))
     samples = list(reading.samples)
@@ -73,7 +73,7 @@ def test_only_vlans_of_this_hosts_guests_are_shown() -> None:
 
 def test_what_the_controller_does_not_say_is_empty() -> None:
     """A network without VNI and VRF has empty labels, and no series about a VRF."""
-    reading = Ndfc(Answered(Answer(vlans={300: (STORAGE,)}))).read(
+    reading = Ndfc(Answered(NdfcAnswer(vlans={300: (STORAGE,)}))).read(
         request_of(Nic(type="bridge", vlans=(300,)))
     )
     assert shown(list(reading.samples), rows.NETWORK_INFO) == [("300", "", "storage", "", "dc2")]
@@ -82,7 +82,7 @@ def test_what_the_controller_does_not_say_is_empty() -> None:
 
 def test_a_vlan_with_two_meanings_is_left_out() -> None:
     """Which of two networks it is cannot be said; the note says what to configure."""
-    reading = Ndfc(Answered(Answer(vlans={100: (WEB, STORAGE)}))).read(
+    reading = Ndfc(Answered(NdfcAnswer(vlans={100: (WEB, STORAGE)}))).read(
         request_of(Nic(type="bridge", vlans=(100, 4000)))
     )
     samples = list(reading.samples)
@@ -96,7 +96,7 @@ def test_a_vlan_with_two_meanings_is_left_out() -> None:
 
 def test_a_trunk_of_unknown_vlans_does_not_flood_the_notes() -> None:
     """A guest with all VLANs gets one note."""
-    reading = Ndfc(Answered(Answer())).read(request_of(Nic(type="bridge", vlans=tuple(range(1, 4095)))))
+    reading = Ndfc(Answered(NdfcAnswer())).read(request_of(Nic(type="bridge", vlans=tuple(range(1, 4095)))))
     (note,) = reading.notes
     assert note.startswith("4094 VLANs")
     assert len(note) < 200
@@ -105,7 +105,7 @@ def test_a_trunk_of_unknown_vlans_does_not_flood_the_notes() -> None:
 
 def test_a_vlan_that_the_fabric_does_not_have_is_missed_and_named() -> None:
     """An interface in one VLAN is promised its network; entries that could not be read are counted too."""
-    answer = Answer(vlans={100: (WEB,)}, notes=("fabric 'dc2' cannot be read: busy",), unread=1)
+    answer = NdfcAnswer(vlans={100: (WEB,)}, notes=("fabric 'dc2' cannot be read: busy",), unread=1)
     nics = (Nic(type="bridge", vlans=(100,)), Nic(type="bridge", vlans=(4000,)))
     reading = Ndfc(Answered(answer)).read(request_of(*nics))
     assert (reading.missing, reading.partial) == (2, True)
@@ -123,7 +123,7 @@ def test_tags_that_are_no_vlan_do_not_count() -> None:
 
 def test_the_last_good_answer_is_shown_with_its_age() -> None:
     """A controller that fails now costs nothing but freshness, and the reading says so."""
-    source = Ndfc(Answered(Answer(vlans={100: (WEB,)}), "the controller is busy"))
+    source = Ndfc(Answered(NdfcAnswer(vlans={100: (WEB,)}), "the controller is busy"))
     reading = source.read(request_of(Nic(type="bridge", vlans=(100,))))
     assert len(shown(list(reading.samples), rows.NETWORK_INFO)) == 1
     assert Sample(rows.NDFC_AGE, 90.0) in reading.samples
@@ -157,7 +157,7 @@ def controller(tmp_path: Path) -> Iterator[FakeNdfc]:
 
 def test_a_collection_has_what_the_controller_said(controller: FakeNdfc, tmp_path: Path) -> None:
     """A collection by hand waits for the first answer and then has the guests' networks."""
-    source = Ndfc(Client(_settings(controller, tmp_path)))
+    source = Ndfc(NdfcClient(_settings(controller, tmp_path)))
     guests = request_of(Nic(type="bridge", vlans=(2301,))).guests
     collector = Collector([source], Assembler(), Guests(lambda: guests))
     try:
@@ -175,7 +175,7 @@ def test_a_collection_has_what_the_controller_said(controller: FakeNdfc, tmp_pat
 def test_a_collection_does_not_wait_for_a_controller_that_hangs(controller: FakeNdfc, tmp_path: Path) -> None:
     """The source fails at once with its reason: it is not the one that the collection waits for."""
     controller.hangs("/login")
-    collector = Collector([Ndfc(Client(_settings(controller, tmp_path)))], Assembler(), Guests(dict))
+    collector = Collector([Ndfc(NdfcClient(_settings(controller, tmp_path)))], Assembler(), Guests(dict))
     collector.start()
     try:
         snapshot = collector.snapshot(20).result(20)

@@ -4,7 +4,7 @@ import pytest
 
 from hostcollector.base.model import Domain, Guest, Nic
 from hostcollector.devices.switch import SwitchPort
-from hostcollector.sources.ovs.owners import Owners, owned
+from hostcollector.sources.ovs.owners import PortOwners, owned
 
 ONE, TWO = "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 
@@ -16,7 +16,7 @@ def guest(uuid: str, nic: Nic) -> Guest:
 
 def owner_of(port: SwitchPort, *known: Guest) -> str | None:
     """Return the UUID of the guest that a port belongs to."""
-    owners = Owners({guest.domain.uuid: guest for guest in known})
+    owners = PortOwners({guest.domain.uuid: guest for guest in known})
     return next((found.uuid for found in owned([port], owners)), None)
 
 
@@ -45,7 +45,7 @@ def test_each_sign_finds_the_owner(port: SwitchPort, nic: Nic) -> None:
 def test_a_representor_has_the_owner_of_its_vf() -> None:
     """What is written on the port must not contradict it."""
     known = {ONE: guest(ONE, Nic(type="hostdev")), TWO: guest(TWO, Nic(type="hostdev"))}
-    owners = Owners(known, {"rep0": ONE})
+    owners = PortOwners(known, {"rep0": ONE})
     assert owners.of(SwitchPort(name="rep0")) == {ONE}
     assert owners.of(SwitchPort(name="rep0", guest_uuid=TWO)) == {ONE, TWO}
     assert owners.of(SwitchPort(name="rep1")) == frozenset()

@@ -16,17 +16,14 @@ from hostcollector.base.model import Domain, Guest, HostDevice, Nic
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.config.settings import UfmSettings
 from hostcollector.devices.baselines import Baselines
-from hostcollector.devices.partitions import Answer as UfmAnswer
-from hostcollector.devices.partitions import Client as UfmClient
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
-from hostcollector.protocols.ndfc.answers import Answer as NdfcAnswer
-from hostcollector.protocols.ndfc.answers import Placement
+from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import RouteSocket
-from hostcollector.protocols.ufm import read_partitions
+from hostcollector.protocols.ufm import UfmAnswer, UfmClient, read_partitions
 from hostcollector.sources import NAMES
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.definition import Definition

@@ -13,8 +13,9 @@ from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import UfmSettings
 from hostcollector.devices.baselines import Baselines
-from hostcollector.devices.partitions import Client, Partitions
+from hostcollector.devices.partitions import Partitions
 from hostcollector.protocols.netlink.route_socket import RouteSocket
+from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm
 from tests.fakes.authority import Authority
@@ -39,7 +40,7 @@ def manager(tmp_path: Path) -> Iterator[FakeUfm]:
 
 
 @pytest.fixture
-def client(manager: FakeUfm, tmp_path: Path) -> Client:
+def client(manager: FakeUfm, tmp_path: Path) -> UfmClient:
     """Return a client that asks every second."""
     settings = UfmSettings(
         url=manager.url,
@@ -48,7 +49,7 @@ def client(manager: FakeUfm, tmp_path: Path) -> Client:
         ca_file=str(tmp_path / "authority.pem"),
         interval_seconds=1,
     )
-    return Client(settings, limits=LIMITS)
+    return UfmClient(settings, limits=LIMITS)
 
 
 def test_without_configuration_it_is_off() -> None:
@@ -61,7 +62,7 @@ def test_without_configuration_it_is_off() -> None:
     assert (reading.samples, reading.notes, reading.partial) == ((), (), False)
 
 
-def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm) -> None:
+def test_the_manager_is_described_with_its_age(client: UfmClient, manager: FakeUfm) -> None:
     """After a failure the last good answer is kept, older, and the reading says so."""
     source = Ufm(client)
     source.start()
@@ -82,7 +83,7 @@ def test_the_manager_is_described_with_its_age(client: Client, manager: FakeUfm)
 class Fabric:
     """A host with an InfiniBand card of two VFs, guests of two tenants, and a collector."""
 
-    def __init__(self, root: Path, kernel: LinkKernel, client: Client) -> None:
+    def __init__(self, root: Path, kernel: LinkKernel, client: UfmClient) -> None:
         sysfs = Sysfs(root)
         sysfs.pf(PF, netdev="ib0", pci_class=INFINIBAND_CLASS, ib_device="mlx5_0")
         for number, address in enumerate(VFS):
@@ -129,7 +130,7 @@ class Fabric:
 
 
 @pytest.fixture
-def fabric(tmp_path: Path, client: Client) -> Iterator[Fabric]:
+def fabric(tmp_path: Path, client: UfmClient) -> Iterator[Fabric]:
     """Return the host after the manager's first answer."""
     with LinkKernel({}) as kernel:
         found = Fabric(tmp_path, kernel, client)
@@ -150,7 +151,7 @@ def test_each_tenant_sees_its_own_partitions(fabric: Fabric) -> None:
 
 
 def test_the_next_owner_is_not_shown_the_last_ones_partitions(
-    fabric: Fabric, manager: FakeUfm, client: Client
+    fabric: Fabric, manager: FakeUfm, client: UfmClient
 ) -> None:
     """Until the manager was asked again, nothing is known of a VF that has another owner now."""
     assert ("acme", "0", "0x0001", "full", "acme", "ufm") in fabric.memberships()
@@ -165,7 +166,7 @@ def test_the_next_owner_is_not_shown_the_last_ones_partitions(
 
 
 def test_a_guest_that_was_away_is_shown_its_own_again(
-    fabric: Fabric, manager: FakeUfm, client: Client
+    fabric: Fabric, manager: FakeUfm, client: UfmClient
 ) -> None:
     """No other guest had the VF meanwhile: what was said of it is still about the same guest."""
     before = fabric.memberships()
@@ -178,7 +179,7 @@ def test_a_guest_that_was_away_is_shown_its_own_again(
 
 
 def test_a_guest_on_a_vf_that_was_free_waits_for_the_next_answer(
-    fabric: Fabric, manager: FakeUfm, client: Client
+    fabric: Fabric, manager: FakeUfm, client: UfmClient
 ) -> None:
     """Whose the partitions of a free VF were is not known either."""
     fabric.owners = ["", "globex"]

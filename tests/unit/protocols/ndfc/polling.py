@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from hostcollector.base.errors import SourceError
 from hostcollector.config.settings import NdfcSettings
-from hostcollector.protocols.ndfc.answers import Answer
-from hostcollector.protocols.ndfc.client import Client
+from hostcollector.protocols.ndfc.answers import NdfcAnswer
+from hostcollector.protocols.ndfc.client import NdfcClient
 from hostcollector.protocols.rest.poller import Limits
 from tests.unit.protocols.rest import polling as rest
 from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, wait_until
@@ -14,20 +14,20 @@ from tests.unit.protocols.rest.polling import LIMITS, PATIENCE, wait_until
 __all__ = ["LIMITS", "PATIENCE", "answer_of", "failure_of", "polling", "wait_until"]
 
 
-def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> Client:
+def client_of(settings: NdfcSettings, limits: Limits = LIMITS) -> NdfcClient:
     """Return a client that finds nothing in its environment."""
-    return Client(settings, limits=limits, environment={})
+    return NdfcClient(settings, limits=limits, environment={})
 
 
 @contextmanager
-def polling(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[Client]:
+def polling(settings: NdfcSettings, limits: Limits = LIMITS) -> Iterator[NdfcClient]:
     """Start a client, wait for what its first round gave, and end it."""
     client = client_of(settings, limits)
     with rest.polling(client):
         yield client
 
 
-def answer_of(settings: NdfcSettings) -> Answer:
+def answer_of(settings: NdfcSettings) -> NdfcAnswer:
     """Return the answer of one client's first round."""
     return rest.answer_of(client_of(settings))
 

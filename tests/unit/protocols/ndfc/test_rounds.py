@@ -7,7 +7,7 @@ import pytest
 
 from hostcollector.base.errors import Reason
 from hostcollector.config.settings import NdfcSettings
-from hostcollector.protocols.ndfc.answers import Answer, Placement
+from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
 from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.unit.protocols.ndfc.polling import answer_of, failure_of, polling, wait_until
@@ -22,7 +22,7 @@ def test_the_vlans_of_this_hosts_switches_are_read(settings: NdfcSettings, contr
     answer = answer_of(settings)
     web_network = Placement(fabric="dc1", network="acme-web", vni=30001, vrf="acme", vrf_vni=50001)
     storage = Placement(fabric="dc1", network="storage", vni=30002)
-    assert answer == Answer(version="12.2.1.321", vlans={2301: (web_network,), 2302: (storage,)})
+    assert answer == NdfcAnswer(version="12.2.1.321", vlans={2301: (web_network,), 2302: (storage,)})
     assert controller.logins[0] == {"userName": "reader", "userPasswd": PASSWORD, "domain": "local"}
 
 

@@ -18,7 +18,7 @@ from hostcollector.base.errors import (
     SourceUnavailableError,
 )
 from hostcollector.config.address import Remote, Transport
-from hostcollector.protocols.ovsdb.client import Client
+from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import NoServerError, explained
 from hostcollector.protocols.ovsdb.replica import Replica
 from hostcollector.protocols.ovsdb.session import Watch
@@ -27,7 +27,7 @@ from tests.lab.process import until
 
 ROWS = {"Interface": {"u1": {"name": "vnet0", "statistics": numbers(rx_packets=1)}}}
 WATCH = Watch(database="Open_vSwitch", columns={"Interface": ("name", "statistics", "external_ids")})
-Make = Callable[..., Client]
+Make = Callable[..., OvsdbClient]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def make() -> Iterator[Make]:
     """Give a function that starts a client; they end with the test."""
     clients = []
 
-    def make(*remotes: Remote, **options: object) -> Client:
-        client = Client("test-database", remotes, WATCH, **{"maximum_age": 30.0, **options})  # type: ignore[arg-type]
+    def make(*remotes: Remote, **options: object) -> OvsdbClient:
+        client = OvsdbClient("test-database", remotes, WATCH, **{"maximum_age": 30.0, **options})  # type: ignore[arg-type]
         clients.append(client)
         client.start()
         return client
@@ -46,7 +46,7 @@ def make() -> Iterator[Make]:
         client.close()
 
 
-def failure(client: Client) -> SourceError | None:
+def failure(client: OvsdbClient) -> SourceError | None:
     """Return why there is no replica; None while there is one."""
     try:
         client.replica()
@@ -55,7 +55,7 @@ def failure(client: Client) -> SourceError | None:
     return None
 
 
-def packets(client: Client) -> int | None:
+def packets(client: OvsdbClient) -> int | None:
     """Return a statistic of the first row."""
     return client.replica().rows("Interface")["u1"].numbers("statistics").get("rx_packets")
 
@@ -335,7 +335,7 @@ def test_other_rows_are_asked_for_when_others_are_wanted(make: Make, tmp_path: P
     sizes: list[int] = []
     with FakeDatabase(tmp_path / "db.sock", behave) as server:
         watch = Watch(database="Open_vSwitch", columns=WATCH.columns, conditions=condition)
-        client = Client(
+        client = OvsdbClient(
             "test-conditions",
             [server.remote],
             watch,

@@ -8,7 +8,7 @@ from typing import Any
 
 from hostcollector.protocols.redfish.client import Pace, Rounds
 from hostcollector.protocols.redfish.links import Resource
-from hostcollector.protocols.redfish.values import Answer
+from hostcollector.protocols.redfish.values import BmcAnswer
 from hostcollector.protocols.rest.refusals import NoSuchPathError
 from tests.fakes.bmc import Tree
 from tests.fakes.bmc.baseboard import Document
@@ -53,18 +53,18 @@ class Answered:
         """Return that nothing lay in a cache."""
         return 0.0
 
-    def answer(self) -> Answer:
+    def answer(self) -> BmcAnswer:
         """Return the answer of the next round, some seconds later."""
         self.now += 15.0
         return asyncio.run(self.rounds.next(self))
 
 
-def answer_to(tree: Tree, changed: Mapping[str, Any] | None = None) -> Answer:
+def answer_to(tree: Tree, changed: Mapping[str, Any] | None = None) -> BmcAnswer:
     """Return the answer of the first round."""
     return Answered(tree, changed).answer()
 
 
-def series(answer: Answer, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
+def series(answer: BmcAnswer, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
     """Return the readings of a GPU by its name, keyed by the rows' endings and labels; reports come first."""
     (path,) = (path for path, known in answer.gpus.items() if known.name == gpu)
     found: dict[tuple[str, tuple[str, ...]], float] = {}

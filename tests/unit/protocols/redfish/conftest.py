@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hostcollector.config.settings import RedfishSettings
-from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, Client
-from hostcollector.protocols.redfish.values import Answer, Part
+from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, RedfishClient
+from hostcollector.protocols.redfish.values import BmcAnswer, Part
 from hostcollector.protocols.rest.poller import Limits
 from tests.fakes.authority import Authority
 from tests.fakes.bmc import FakeBmc
@@ -17,7 +17,7 @@ from tests.fakes.rest import USER, keep_password
 
 LIMITS = replace(DEFAULT_LIMITS, request_seconds=20.0, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
 
-Follow = Callable[..., Client]
+Follow = Callable[..., RedfishClient]
 FollowOf = Callable[[FakeBmc], Follow]
 
 
@@ -48,7 +48,7 @@ def follow_of(authority: Authority, tmp_path: Path) -> FollowOf:
 
 
 def _client(authority: Authority, tmp_path: Path, bmc: FakeBmc) -> Follow:
-    def made(limits: Limits = LIMITS, *, ports: int = 0) -> Client:
+    def made(limits: Limits = LIMITS, *, ports: int = 0) -> RedfishClient:
         settings = RedfishSettings(
             url=bmc.url,
             user=USER,
@@ -57,11 +57,11 @@ def _client(authority: Authority, tmp_path: Path, bmc: FakeBmc) -> Follow:
             interval_seconds=0,
             ports_interval_seconds=ports,
         )
-        return Client(settings, limits=limits, environment={})
+        return RedfishClient(settings, limits=limits, environment={})
 
     return made
 
 
-def part(answer: Answer, name: str) -> Part:
+def part(answer: BmcAnswer, name: str) -> Part:
     """Return one part of an answer."""
     return next(part for part in answer.parts if part.name == name)

@@ -10,14 +10,14 @@ from hostcollector import catalogue
 from hostcollector.base.model import Kind as KindOfRow
 from hostcollector.catalogue import gpu as gpu_rows
 from hostcollector.protocols.redfish.properties import SCALES, TABLES, CounterProperty, RateProperty
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, Answer
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, BmcAnswer
 from tests.fakes.bmc import FakeBmc
 from tests.fakes.bmc.baseboard import ROOT, SYSTEM, Baseboard
 from tests.unit.protocols.redfish.conftest import Follow, part
 from tests.unit.protocols.rest.polling import answer_of, failure_of, polling, wait_until
 
 
-def readings(answer: Answer, name: str, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
+def readings(answer: BmcAnswer, name: str, gpu: str) -> dict[tuple[str, tuple[str, ...]], float]:
     """Return a part's readings of a GPU, keyed by the rows' endings and labels."""
     found = part(answer, name).readings[f"{SYSTEM}/Processors/{gpu}"]
     values = {**found.gauges, **found.counters}

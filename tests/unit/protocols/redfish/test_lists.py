@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError, SourceTimeoutError, SourceUnavailableError
-from hostcollector.protocols.redfish.values import Answer
+from hostcollector.protocols.redfish.values import BmcAnswer
 from hostcollector.protocols.rest.refusals import BusyError, NotAllowedError, TokenRefusedError
 from tests.fakes.bmc.baseboard import (
     ENVIRONMENT,
@@ -73,7 +73,7 @@ ERRORS = st.sampled_from(
 RESOURCES = JUNK | st.dictionaries(NAMES, JUNK).map(lambda it: {"@odata.id": BAD, **it})
 
 
-def unharmed(answer: Answer) -> None:
+def unharmed(answer: BmcAnswer) -> None:
     """Assert that everything is shown as without the bad item."""
     shown = {gpu.name: series(answer, gpu.name) for gpu in answer.gpus.values() if gpu.path != BAD}
     assert shown == EVERYTHING
@@ -178,7 +178,7 @@ def test_lists_in_pages(size: int, onward: str) -> None:
     assert (len(answer.gpus), answer.problems) == (8, ())
 
 
-def pages_of_two(onward: Any) -> Answer:
+def pages_of_two(onward: Any) -> BmcAnswer:
     """Return the answer of a BMC whose first page has two of eight GPUs and leads on to somewhere."""
     tree = Baseboard(links=1)
     pages = paged([f"{SYSTEM}/Processors/{gpu.name}" for gpu in tree.gpus], 2)

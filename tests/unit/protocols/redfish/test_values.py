@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hostcollector.catalogue import gpu as gpu_rows
-from hostcollector.protocols.redfish.values import REPORTS, Answer
+from hostcollector.protocols.redfish.values import REPORTS, BmcAnswer
 from tests.fakes.bmc.baseboard import ENVIRONMENT, HEALTH, ROOT, SYSTEM, Baseboard, Document
 from tests.fakes.bmc.gb300 import Gb300
 from tests.fakes.bmc.hpe import Server
@@ -68,7 +68,7 @@ def test_units_that_are_not_known(unit: str) -> None:
     assert any(repr(unit) in problem and "Power_0" in problem for problem in answer.problems)
 
 
-def reported(path: str, name: str, value: Any, *, board: Baseboard | None = None) -> Answer:
+def reported(path: str, name: str, value: Any, *, board: Baseboard | None = None) -> BmcAnswer:
     """Return the answer of a BMC of which a report has another value for a property."""
     tree = board or Baseboard(count=2, links=1)
     report = document_of(tree, path)
@@ -218,7 +218,7 @@ def test_a_link_whose_counters_fail_spoils_the_sum() -> None:
     assert ("nvlink_up", ("NVLink1",)) in seen
 
 
-def stamped(change: Any, path: str = ENVIRONMENT) -> Answer:
+def stamped(change: Any, path: str = ENVIRONMENT) -> BmcAnswer:
     """Return the answer of a BMC whose report has other time stamps: `change` is called with each entry."""
     tree = Baseboard(count=8, links=1)
     report = document_of(tree, path)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceMalformedError
-from hostcollector.devices.partitions import Answer, Member, Membership, Origin
 from hostcollector.protocols import ufm
+from hostcollector.protocols.ufm import Member, Membership, Origin, UfmAnswer
 from tests.fakes.ufm import FIRST, partition, port
 
 GUID = "0c:42:a1:03:00:ab:cd:01"
@@ -126,7 +126,7 @@ def test_one_bad_partition_among_good_ones_loses_only_itself(good: list[tuple[in
 
 def test_a_fabric_without_partitions_has_no_members() -> None:
     """An empty answer is an answer."""
-    assert ufm.read_partitions({}) == Answer()
+    assert ufm.read_partitions({}) == UfmAnswer()
 
 
 @pytest.mark.parametrize("document", [None, [], ["0x1"], "fail", 7, {"error": "busy"}, {"0x1": None}])

@@ -8,21 +8,20 @@ import pytest
 
 from hostcollector.base.errors import Reason
 from hostcollector.config.settings import UfmSettings
-from hostcollector.devices.partitions import Answer, Client
 from hostcollector.protocols.rest.poller import Limits
-from hostcollector.protocols.ufm import read_partitions
+from hostcollector.protocols.ufm import UfmAnswer, UfmClient, read_partitions
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm
 from tests.unit.protocols.rest.polling import LIMITS, answer_of, failure_of
 
 
-def client_of(settings: UfmSettings, limits: Limits = LIMITS) -> Client:
+def client_of(settings: UfmSettings, limits: Limits = LIMITS) -> UfmClient:
     """Return a client that finds nothing in its environment."""
-    return Client(settings, limits=limits, environment={})
+    return UfmClient(settings, limits=limits, environment={})
 
 
 def test_a_round_gives_the_members_of_all_partitions(settings: UfmSettings, manager: FakeUfm) -> None:
     """Two questions give the version and every port's partitions."""
-    assert answer_of(client_of(settings)) == Answer(
+    assert answer_of(client_of(settings)) == UfmAnswer(
         version="6.19.3", partitions=3, members=read_partitions(manager.documents[PKEYS]).members
     )
     assert manager.requests == {PKEYS: 1, VERSION: 1}

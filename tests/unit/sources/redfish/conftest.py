@@ -15,8 +15,8 @@ from hostcollector.config.settings import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
-from hostcollector.protocols.redfish.client import Client
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, Answer, Gpu, GpuReadings, Part
+from hostcollector.protocols.redfish.client import RedfishClient
+from hostcollector.protocols.redfish.values import PORTS, REPORTS, BmcAnswer, Gpu, GpuReadings, Part
 from hostcollector.sources.redfish import Redfish
 from tests.fakes.pci import PciTree
 from tests.fakes.samples import Table, table
@@ -34,10 +34,10 @@ def gpu(path: str, serial: str = "", uuid: str = "", system: str = "A") -> Gpu:
 
 
 @dataclass
-class Answered(Client):
+class Answered(RedfishClient):
     """A client that has the answer that a test gives it, and asks no service."""
 
-    answer: Answer | None = None
+    answer: BmcAnswer | None = None
     failure: str = ""
     closed: list[str] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Answered(Client):
         """Note it."""
         self.closed.append("wait")
 
-    def current(self) -> tuple[Answer, float, str]:
+    def current(self) -> tuple[BmcAnswer, float, str]:
         """Return the answer."""
         if self.answer is None:
             raise SourceUnavailableError(self.failure)
@@ -101,7 +101,7 @@ class Host:
             good_for=900.0,
             readings={it.path: GpuReadings({}, {LINKS: links}) for it in gpus},
         )
-        self.answered.answer = Answer(gpus={it.path: it for it in gpus}, parts=(reports, ports))
+        self.answered.answer = BmcAnswer(gpus={it.path: it for it in gpus}, parts=(reports, ports))
         self.answered.failure = ""
 
     def without_reports(self) -> None:
