@@ -3,9 +3,8 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import yaml
@@ -27,8 +26,7 @@ _PREFIX = re.compile(r"[A-Za-z_][\w.-]*")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Check:
+class Check(NamedTuple):
     """What a key takes, in the annotation of its field. `takes` and `allowed` are for CONFIG.md."""
 
     takes: str

@@ -7,10 +7,10 @@ A field without a default is a key that must be given, and has `Needed` in its a
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -30,15 +30,13 @@ class Section:
         yield from ()
 
 
-@dataclass(frozen=True, slots=True)
-class Needed:
+class Needed(NamedTuple):
     """Marks a key that must be given; `what` ends the sentence "KEY is missing: "."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(NamedTuple):
     """Marks a list in which `key` of each element differs; `shown` is how the key is written in the error."""
 
     key: Callable[[Any], Any] = lambda element: element
@@ -52,8 +50,7 @@ class Distinct:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One key: its `check`, and the dataclass `settings` that it or each element of its list is read to."""
 
     check: Check
