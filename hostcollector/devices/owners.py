@@ -28,7 +28,8 @@ class Owner:
     stay: str = ""
 
 
-NOBODY = Owner()
+HOST_OWNER = Owner()
+"""The owner of devices that no guest has."""
 
 
 class Processes(Protocol):
@@ -83,7 +84,7 @@ class Owners:
         """
         if device in self.disputed:
             return None
-        return self.by_device.get(device, NOBODY if self.complete or not held else None)
+        return self.by_device.get(device, HOST_OWNER if self.complete or not held else None)
 
     def why_open(self) -> str:
         """Return why devices in no guest's XML are left out; empty if they are shown."""

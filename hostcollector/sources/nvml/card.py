@@ -11,7 +11,7 @@ from hostcollector.base.model import Guest, Sample
 from hostcollector.catalogue import gpu as rows
 from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines
-from hostcollector.devices.owners import NOBODY, Owner, Owners
+from hostcollector.devices.owners import HOST_OWNER, Owner, Owners
 from hostcollector.devices.pci import Devices
 from hostcollector.sources.nvml import series
 from hostcollector.sources.nvml.binding import Call, SupportedCalls
@@ -64,7 +64,7 @@ class CardReader:
 
         Parts that cannot be read or are left out are noted in `gaps`.
         """
-        address, owner = gpu.address, owners.of(gpu.address, held=False) or NOBODY
+        address, owner = gpu.address, owners.of(gpu.address, held=False) or HOST_OWNER
         samples = [series.observable(address, address, owner, seen=True)]
         if not owner.uuid:
             samples.append(series.identity_sample(address, gpu.identity))

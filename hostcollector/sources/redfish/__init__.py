@@ -21,7 +21,7 @@ from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines, same_stay
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.gpu_map import GpuMap
-from hostcollector.devices.owners import NOBODY, Owner, OwnerFinder
+from hostcollector.devices.owners import HOST_OWNER, Owner, OwnerFinder
 from hostcollector.devices.pci import DeviceReader
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.redfish.client import RedfishClient
@@ -159,7 +159,7 @@ class Redfish(Source):
         seen = set()
         for one in joined:
             yield info_sample(one)
-            owner = host.owners.get(one.address) if one.address else NOBODY
+            owner = host.owners.get(one.address) if one.address else HOST_OWNER
             if owner is None:
                 continue
             since = self._owned_since.since(one.address)
@@ -171,7 +171,7 @@ class Redfish(Source):
             yield from gpu_samples(one.shown_as, readings.gauges, relative, owner)
             reported = _reports_gpu(answer, one.gpu.path, since)
             if not one.address:
-                yield observable(one.name, "", NOBODY, seen=reported)
+                yield observable(one.name, "", HOST_OWNER, seen=reported)
             elif reported:
                 seen.add(one.address)
         for address, owner in host.concerned():

@@ -9,7 +9,7 @@ import pytest
 
 from hostcollector.base.model import Disk, Domain, Guest, HostDevice, Nic
 from hostcollector.devices.baselines import Baselines, same_stay
-from hostcollector.devices.owners import NOBODY, Owner, OwnerFinder, Owners
+from hostcollector.devices.owners import HOST_OWNER, Owner, OwnerFinder, Owners
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.processes import QemuProcesses
 from tests.fakes.guests import A, B
@@ -77,7 +77,7 @@ def test_whatever_a_definition_passes_through_is_the_guests(
 def test_what_is_shared_or_unknown_is_no_claim(nic: Nic) -> None:
     """A macvtap that shares its lower device, and names that lead nowhere."""
     owners = found(Guest(domain=Domain(uuid=A, name="a", nics=(nic,))))
-    assert owners.of(VF) is NOBODY
+    assert owners.of(VF) is HOST_OWNER
     assert not owners.by_device
 
 
@@ -110,7 +110,7 @@ def test_a_device_that_two_guests_claim_is_neithers() -> None:
 
 def test_a_free_device_is_the_hosts_only_where_all_definitions_are_known() -> None:
     """The reason names the guest whose definition is missing: it may own the device."""
-    assert found(guest(A, GPU)).of(FREE) is NOBODY
+    assert found(guest(A, GPU)).of(FREE) is HOST_OWNER
     unread = found(guest(A, GPU), guest(B, complete=False))
     assert unread.of(FREE) is None
     assert unread.why_open() == f"the XML of 1 guest ({B[:4]!r}) cannot be read"
@@ -118,7 +118,7 @@ def test_a_free_device_is_the_hosts_only_where_all_definitions_are_known() -> No
     assert early.of(FREE) is None
     assert early.why_open() == "not all guests are listed yet"
     for owners in (unread, early):
-        assert owners.of(FREE, held=False) is NOBODY
+        assert owners.of(FREE, held=False) is HOST_OWNER
         assert owners.of(GPU) == Owner(uuid=A, stay=f"{A}/7")
 
 

@@ -193,12 +193,12 @@ def test_what_fills_the_place_of_a_number_is_no_number(filler: str) -> None:
             (ONE, ""),
             (TWO, ""),
         ]
-    nothing = {ONE: GpuIdentity(serial=filler), TWO: GpuIdentity(uuid="GPU-" + str(UUIDS_OF_NOBODY[0]))}
-    for uuid in UUIDS_OF_NOBODY:
+    nothing = {ONE: GpuIdentity(serial=filler), TWO: GpuIdentity(uuid="GPU-" + str(UUIDS_OF_NO_GPU[0]))}
+    for uuid in UUIDS_OF_NO_GPU:
         assert [one.address for one in map_gpus([gpu(FIRST, filler, uuid)], {ONE, TWO}, {}, nothing)] == [""]
 
 
-UUIDS_OF_NOBODY = (
+UUIDS_OF_NO_GPU = (
     "00000000-0000-0000-0000-000000000000",
     "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
     "Unknown",
