@@ -95,7 +95,7 @@ class Sample(NamedTuple):
     """One number of one series, in the metric's base unit.
 
     A tuple and not a dataclass because a page holds tens of thousands of them: construction costs half.
-    `labels` are the values of `metric.labels` in order; `uuid` names the guest of a domain-scoped metric.
+    `labels` are the values of `metric.labels`; `uuid` names the guest of a domain-scoped metric.
     """
 
     metric: Metric

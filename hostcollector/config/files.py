@@ -82,7 +82,7 @@ def open_to_everybody(path: Path) -> str | None:
     mode = path.stat().st_mode & 0o777
     if not mode & 0o006:
         return None
-    return f"can be read or written by everybody (mode {mode:04o}): run `chmod o=` on it"
+    return f"can be read or written by every account (mode {mode:04o}): run `chmod o=` on it"
 
 
 def _content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:

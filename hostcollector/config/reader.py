@@ -79,7 +79,7 @@ def section_reader(
         noted = len(place.problems)
         found = known(node, place, readers)
         if needed and len(place.problems) > noted:
-            return None  # what is missing may stand under a misspelt key
+            return None  # what is missing may be under a misspelt key
         missing = [name for name in needed if name not in found]
         for name in missing:
             place.refuse(node, f"{name} is missing: {needed[name]}")

@@ -15,7 +15,7 @@ from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.units import bytes_from_bits
 from hostcollector.catalogue import infiniband as rows
-from hostcollector.protocols.kernel.sysfs import entries, number_in, target, text, told
+from hostcollector.protocols.kernel.sysfs import device_text, entries, number_in, target, text
 
 _STATE = re.compile(r"(\d{1,3})\s*:")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*Gb/sec")
@@ -118,7 +118,7 @@ class _Port:
     def _match(self, pattern: re.Pattern[str], file: str) -> re.Match[str] | None:
         """Return what a file says; one that exists and says something else is noted."""
         with self._gaps.item(f"port {self._name}: {file}"):
-            said = told(f"{self._path}/{file}")
+            said = device_text(f"{self._path}/{file}")
             if (found := pattern.match(said)) or not said:
                 return found
             raise SourceMalformedError(f"it says {said[:40]!r}")
@@ -142,7 +142,7 @@ class _Port:
         found = {}
         for name in sorted(entries(f"{self._path}/{directory}")):
             with self._gaps.item(f"port {self._name}: {directory}/{name}"):
-                said = told(f"{self._path}/{directory}/{name}")
+                said = device_text(f"{self._path}/{directory}/{name}")
                 value = number_in(said)
                 if value is not None:
                     found[name] = value

@@ -21,7 +21,7 @@ ALARM, WARNING, FINE = "bold red", "yellow", "green"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """What is drawn: all guests, the `selected` ones in order, and those for which there is room."""
+    """What is drawn: all guests, the `selected` ones as sorted, and those for which there is room."""
 
     host: str
     page: Page

@@ -19,7 +19,7 @@ def text(path: str) -> str:
         return ""
 
 
-def told(path: str) -> str:
+def device_text(path: str) -> str:
     """Return a file as `text` does; empty where there is none, or where the device does not have it.
 
     Drivers refuse that with EOPNOTSUPP or EINVAL. Raises `OSError` for a device that does not answer (EIO).

@@ -134,7 +134,7 @@ class Parts:
         return parts
 
     def _names(self, directory: str) -> tuple[str, ...]:
-        """Return the directories inside, in order. Listing one takes as long as reading ten files."""
+        """Return the directories inside, sorted. Listing one takes as long as reading ten files."""
         try:
             links = os.stat(directory).st_nlink  # noqa: PTH116 - once per guest and collection
             listing = self._known.get(directory)

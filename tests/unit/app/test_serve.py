@@ -159,7 +159,7 @@ def test_an_open_secret_is_warned_about_at_the_start_and_at_a_reload(tmp_path: P
     password.chmod(0o644)
     file.write_text(f"ufm: {{url: 'https://127.0.0.1:9', user: u, password_file: {password}}}\n")
     with running_daemon(tmp_path, f"--config.file={file}") as daemon:
-        warning = f"ufm.password_file: {password} can be read or written by everybody (mode 0644)"
+        warning = f"ufm.password_file: {password} can be read or written by every account (mode 0644)"
         wait(lambda: daemon.log.read_text().count(warning) == 1, "the warning")
         daemon.child.send_signal(signal.SIGHUP)
         wait(lambda: daemon.log.read_text().count(warning) == 2, "the second warning")

@@ -41,7 +41,7 @@ def test_a_key_for_everybody_is_refused(mode: int, tls: dict[str, Any], tmp_path
     (tmp_path / "tls.key").chmod(mode)
     (problem,) = problems(tmp_path, tls_server_config=tls)
     assert problem == (
-        f"tls_server_config.key_file: {tmp_path}/tls.key can be read or written by everybody "
+        f"tls_server_config.key_file: {tmp_path}/tls.key can be read or written by every account "
         f"(mode {mode:04o}): run `chmod o=` on it"
     )
 

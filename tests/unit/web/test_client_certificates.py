@@ -15,7 +15,7 @@ from tests.unit.web.conftest import Pki, access_of
 
 @pytest.fixture
 def access(mutual_tls: dict[str, Any], tmp_path: Path) -> AccessRules:
-    """Return access rules for whoever has a certificate of the authority."""
+    """Return access rules for clients with a certificate of the authority."""
     return access_of(tmp_path, tls_server_config=mutual_tls)
 
 

@@ -55,7 +55,7 @@ def test_a_key_for_everybody_keeps_the_daemon_from_starting(tls: dict[str, Any],
     command = [sys.executable, "-m", "hostcollector", "serve", f"--web.config.file={file}"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert refused.returncode == 2
-    assert f"{tmp_path}/tls.key can be read or written by everybody (mode 0644)" in refused.stderr
+    assert f"{tmp_path}/tls.key can be read or written by every account (mode 0644)" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

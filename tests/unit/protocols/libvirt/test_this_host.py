@@ -1,4 +1,4 @@
-"""A libvirt of another host is refused, whatever leads to it; one that cannot be told is taken."""
+"""A libvirt of another host is refused, whatever leads to it; one that cannot be recognised is taken."""
 
 from pathlib import Path
 from typing import Any
