@@ -22,6 +22,11 @@ from hostcollector.protocols.rest.poller import DEFAULT_LIMITS, Limits, Poller
 from hostcollector.protocols.rest.refusals import LoginRefusedError, NoSuchPathError, TokenRefusedError
 from hostcollector.protocols.rest.target import Service, Target
 
+_DEFAULT = 0x7FFF
+SERVICE = Service(name="UFM", section="ufm")
+PKEYS = "/ufmRest/resources/pkeys?guids_data=true"
+VERSION = "/ufmRest/app/ufm_version"
+
 
 class Membership(StrEnum):
     """Limited members of a partition do not reach each other, only full ones; `BOTH` is both at once.
@@ -75,7 +80,6 @@ class UfmAnswer:
 
 
 _MEMBERSHIPS = frozenset(Membership)
-_DEFAULT = 0x7FFF
 
 
 def read_partitions(document: Any) -> UfmAnswer:
@@ -157,11 +161,6 @@ def _is_object(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-SERVICE = Service(name="UFM", section="ufm")
-PKEYS = "/ufmRest/resources/pkeys?guids_data=true"
-VERSION = "/ufmRest/app/ufm_version"
 
 
 class UfmClient(Poller[UfmAnswer]):

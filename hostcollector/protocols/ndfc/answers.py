@@ -13,6 +13,16 @@ from typing import Any
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 
+LAST_VLAN = 4094
+LAST_VNI = 2**24 - 1
+# The keys of a failure's text.
+_COMPLAINTS = ("message", "errorMessage", "error", "Error", "description", "status")
+_LONGEST_COMPLAINT = 200
+# Spellings of "none" beside the empty string and null.
+_NONE = frozenset({"", "NA", "None", "null"})
+# ``leaf1(Ethernet1/13,Ethernet1/14) tor1(Ethernet1/12)``: the switches whose ports are meant.
+_SWITCH_OF_PORTS = re.compile(r"([^\s(),]+)\(")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
@@ -63,18 +73,6 @@ class NdfcAnswer:
     vlans: Mapping[int, tuple[Placement, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unread: int = 0
-
-
-LAST_VLAN = 4094
-LAST_VNI = 2**24 - 1
-
-# The keys of a failure's text.
-_COMPLAINTS = ("message", "errorMessage", "error", "Error", "description", "status")
-_LONGEST_COMPLAINT = 200
-# Spellings of "none" beside the empty string and null.
-_NONE = frozenset({"", "NA", "None", "null"})
-# ``leaf1(Ethernet1/13,Ethernet1/14) tor1(Ethernet1/12)``: the switches whose ports are meant.
-_SWITCH_OF_PORTS = re.compile(r"([^\s(),]+)\(")
 
 
 def fabric_names(document: Any, gaps: Gaps) -> list[str]:

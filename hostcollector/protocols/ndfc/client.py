@@ -30,6 +30,8 @@ from hostcollector.protocols.rest.refusals import (
 from hostcollector.protocols.rest.target import Service, Target
 
 SERVICE = Service(name="NDFC", section="ndfc")
+# The requested lifetime of a DCNM token, in milliseconds; NDFC sets its own.
+_DCNM_TOKEN_MILLISECONDS = 1_800_000
 
 
 class NdfcClient(Poller[NdfcAnswer]):
@@ -80,10 +82,6 @@ class _Questions:
     def forget(self) -> None:
         """Log in again: the controller may have another version now."""
         self._access = None
-
-
-# The requested lifetime of a DCNM token, in milliseconds; NDFC sets its own.
-_DCNM_TOKEN_MILLISECONDS = 1_800_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

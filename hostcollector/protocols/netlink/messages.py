@@ -28,16 +28,15 @@ IFLA_INFO_KIND = 1
 RTEXT_FILTER_SKIP_STATS = 8
 ARPHRD_ETHER = 1
 IFLA_STATS_LINK_64 = 1
+# The first eight of struct rtnl_link_stats64; later kernels only add to its end.
+_COUNTERS = Struct("=8Q")
+_ATTRIBUTE_AT = MESSAGE.size + STATISTICS.size
+_BYTES_OF_A_MAC = 6
 
 
 def aligned(length: int) -> int:
     """Return the length with the padding to four bytes that follows an attribute or a message."""
     return length + 3 & ~3
-
-
-# The first eight of struct rtnl_link_stats64; later kernels only add to its end.
-_COUNTERS = Struct("=8Q")
-_ATTRIBUTE_AT = MESSAGE.size + STATISTICS.size
 
 
 class LinkCounters(NamedTuple):
@@ -65,9 +64,6 @@ def link_counters(message: bytes) -> tuple[int, LinkCounters] | None:
         return None
     index = STATISTICS.unpack_from(message, MESSAGE.size)[1]
     return index, LinkCounters(*_COUNTERS.unpack_from(message, _ATTRIBUTE_AT + ATTRIBUTE.size))
-
-
-_BYTES_OF_A_MAC = 6
 
 
 class LinkDescription(NamedTuple):

@@ -27,6 +27,12 @@ from hostcollector.protocols.ovsdb.framing import Framer, Message
 from hostcollector.protocols.ovsdb.replica import Kinds, Replica, updated
 from hostcollector.protocols.ovsdb.row import ColumnKind, kind_of
 
+Clause = tuple[str, str, Any]
+Conditions = Mapping[str, Sequence[Clause]]
+"""Table to clauses (column, function, value), of which a row must meet one; other tables are wanted whole."""
+
+_MONITOR = "hostcollector"
+_SIGNS_PER_SILENCE = 3
 _STATE_MONITOR = "hostcollector-server"
 _STATE_DATABASE = "_Server"
 _STATE_TABLE = "Database"
@@ -64,14 +70,6 @@ class ServerState:
             if row.text("name") == self._database and not row.flag("connected"):
                 what = "has lost its source" if row.text("model") == "relay" else "has lost its cluster"
                 raise CutOffError(f"this server {what}, so that its copy of {self._database} may be old")
-
-
-Clause = tuple[str, str, Any]
-Conditions = Mapping[str, Sequence[Clause]]
-"""Table to clauses (column, function, value), of which a row must meet one; others are wanted whole."""
-
-_MONITOR = "hostcollector"
-_SIGNS_PER_SILENCE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

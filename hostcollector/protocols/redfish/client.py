@@ -48,6 +48,14 @@ DEFAULT_LIMITS = Limits(
 
 # A walk over the resources, the reports, the ports, the GPUs, and the requests in flight when time is up.
 _PARTS_OF_A_ROUND = 5
+# A part may be shown for this many of its intervals, so that one failed request leaves no gap; at least for
+# this many seconds, which a slow BMC needs for a round.
+_PATIENCE, _LEAST_SECONDS = 3, 30.0
+# By how many seconds a report's values may differ in age: some are sampled rarely.
+_LEAST_OLD_SECONDS = 300.0
+_MOST_PROBLEMS = 24
+# This many answers are in memory at a time; each may be as large as the limit.
+_HELD_AT_ONCE = 2
 
 
 class RedfishClient(Poller[BmcAnswer]):
@@ -116,16 +124,6 @@ class _Requests:
 
     def _session(self, http: Http, target: Target) -> Session:
         return Session(http, target, self._access, connections=self._connections)
-
-
-# A part may be shown for this many of its intervals, so that one failed request leaves no gap; at least for
-# this many seconds, which a slow BMC needs for a round.
-_PATIENCE, _LEAST_SECONDS = 3, 30.0
-# By how many seconds a report's values may differ in age: some are sampled rarely.
-_LEAST_OLD_SECONDS = 300.0
-_MOST_PROBLEMS = 24
-# This many answers are in memory at a time; each may be as large as the limit.
-_HELD_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

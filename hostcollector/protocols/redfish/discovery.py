@@ -24,6 +24,17 @@ from hostcollector.protocols.rest.refusals import NoSuchPathError
 _TYPES = frozenset({"gpu", "accelerator"})
 _MOST_GPUS = 256
 _OTHER_TYPES = frozenset({"CPU", "FPGA", "DSP", "Core", "Thread", "Partition", "OEM"})
+_IN_CHASSIS = re.compile("/PCIeDevices/", re.IGNORECASE)
+# This many sensors of one chassis are read, first those that are likely to be a GPU's.
+_MOST_SENSORS = 512
+# DSP0268, Chassis, ChassisType: those with more than one device. Their sensors name the device.
+_HOLDING_MANY = frozenset(
+    {
+        *("Rack", "Blade", "Enclosure", "StandAlone", "RackMount", "Row", "Pod", "Sled", "Drawer", "Shelf"),
+        *("Sidecar", "StorageEnclosure", "RackGroup", "Backplane"),
+    }
+)
+Names = Mapping[str, Collection[str]]
 
 
 async def discover(walk: Walk, root: Resource) -> ResourceMap:
@@ -161,21 +172,6 @@ def _classify(resource_map: ResourceMap, properties: dict[str, list[str]]) -> No
         elif found:
             port_reports.append(path)
     resource_map.reports, resource_map.port_reports = tuple(reports), tuple(port_reports)
-
-
-_IN_CHASSIS = re.compile("/PCIeDevices/", re.IGNORECASE)
-# This many sensors of one chassis are read, first those that are likely to be a GPU's.
-_MOST_SENSORS = 512
-# DSP0268, Chassis, ChassisType: those with more than one device. Their sensors name the device.
-_HOLDING_MANY = frozenset(
-    {
-        *("Rack", "Blade", "Enclosure", "StandAlone", "RackMount", "Row", "Pod", "Sled", "Drawer", "Shelf"),
-        *("Sidecar", "StorageEnclosure", "RackGroup", "Backplane"),
-    }
-)
-
-
-Names = Mapping[str, Collection[str]]
 
 
 async def add_memories(walk: Walk, resource_map: ResourceMap, processors: Mapping[str, Resource]) -> Names:

@@ -25,6 +25,56 @@ SCALES: Mapping[Twin, int] = {gpu.ENERGY: 1000, gpu.THROTTLED: NANOSECONDS_PER_S
 
 THROTTLE_REASONS = "/Oem/Nvidia/ThrottleReasons"
 """The one property of a GPU's metrics that gives several series."""
+# The contexts of a GPU's sensors; a chassis may also have sensors of fans and power supplies.
+_CONTEXTS = frozenset({"", "GPU", "GPUSubsystem", "Accelerator", "Memory", "MemorySubsystem"})
+_ROWS: Mapping[str, Twin] = {"Power": gpu.POWER, "Voltage": bmc.VOLTAGE, "EnergyJoules": gpu.ENERGY}
+_ROWS_OF_MEMORY: Mapping[str, Twin] = {"Power": gpu.MEMORY_POWER}
+# Units by ReadingType, in UCUM's case-sensitive codes and as some firmware writes them instead.
+_UNITS: Mapping[str, Mapping[str, Scaled]] = {
+    "Power": {
+        **dict.fromkeys(("", "W", "Watts", "Watt"), Scaled()),
+        "mW": Scaled(per=1000),
+        "uW": Scaled(per=10**6),
+        "kW": Scaled(times=1000),
+        "MW": Scaled(times=10**6),
+    },
+    "Voltage": {
+        **dict.fromkeys(("", "V", "Volts", "Volt"), Scaled()),
+        "mV": Scaled(per=1000),
+        "uV": Scaled(per=10**6),
+        "kV": Scaled(times=1000),
+    },
+    "Temperature": {
+        **dict.fromkeys(("", "Cel", "C", "Celsius", "degC"), Scaled()),
+        "mCel": Scaled(per=1000),
+        "K": Scaled(plus=-273.15),
+        "[degF]": Scaled(times=5, per=9, plus=-160 / 9),
+    },
+}
+_UNITS_OF_ENERGY: Mapping[str, ScaledMilli] = {
+    **dict.fromkeys(("", "J", "Joules", "Joule"), ScaledMilli()),
+    "mJ": ScaledMilli(per=1000),
+    "uJ": ScaledMilli(per=10**6),
+    "kJ": ScaledMilli(times=1000),
+    "MJ": ScaledMilli(times=10**6),
+    "W.h": ScaledMilli(times=3600),
+    "kW.h": ScaledMilli(times=3_600_000),
+}
+# The BMC's words (NVIDIA's dbus_utils.hpp) to the values of the label, which the `nvml` source has too.
+_REASONS = {
+    "SWPowerCap": "sw_power_cap",
+    "HWSlowdown": "hw_slowdown",
+    "HWThermalSlowdown": "hw_thermal",
+    "HWPowerBrakeSlowdown": "hw_power_brake",
+    "SyncBoost": "sync_boost",
+    "ClockOptimizedForPower": "clock_optimized_for_power",
+    "ClockOptimizedForThermalEngage": "clock_optimized_for_thermal",
+}
+_SOFTWARE_THERMAL = "sw_thermal"
+# One reason is a sentence: nvml.h explains nvmlClocksThrottleReasonSwThermalSlowdown with it.
+_SENTENCE = "temperature above"
+_NONE = frozenset({"NA", "None"})
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 class Kind(StrEnum):
@@ -231,44 +281,6 @@ FOLDED: Mapping[Kind, Properties] = {
 """The same with pointers in small letters: firmware differs in their case."""
 
 
-# The contexts of a GPU's sensors; a chassis may also have sensors of fans and power supplies.
-_CONTEXTS = frozenset({"", "GPU", "GPUSubsystem", "Accelerator", "Memory", "MemorySubsystem"})
-_ROWS: Mapping[str, Twin] = {"Power": gpu.POWER, "Voltage": bmc.VOLTAGE, "EnergyJoules": gpu.ENERGY}
-_ROWS_OF_MEMORY: Mapping[str, Twin] = {"Power": gpu.MEMORY_POWER}
-
-# Units by ReadingType, in UCUM's case-sensitive codes and as some firmware writes them instead.
-_UNITS: Mapping[str, Mapping[str, Scaled]] = {
-    "Power": {
-        **dict.fromkeys(("", "W", "Watts", "Watt"), Scaled()),
-        "mW": Scaled(per=1000),
-        "uW": Scaled(per=10**6),
-        "kW": Scaled(times=1000),
-        "MW": Scaled(times=10**6),
-    },
-    "Voltage": {
-        **dict.fromkeys(("", "V", "Volts", "Volt"), Scaled()),
-        "mV": Scaled(per=1000),
-        "uV": Scaled(per=10**6),
-        "kV": Scaled(times=1000),
-    },
-    "Temperature": {
-        **dict.fromkeys(("", "Cel", "C", "Celsius", "degC"), Scaled()),
-        "mCel": Scaled(per=1000),
-        "K": Scaled(plus=-273.15),
-        "[degF]": Scaled(times=5, per=9, plus=-160 / 9),
-    },
-}
-_UNITS_OF_ENERGY: Mapping[str, ScaledMilli] = {
-    **dict.fromkeys(("", "J", "Joules", "Joule"), ScaledMilli()),
-    "mJ": ScaledMilli(per=1000),
-    "uJ": ScaledMilli(per=10**6),
-    "kJ": ScaledMilli(times=1000),
-    "MJ": ScaledMilli(times=10**6),
-    "W.h": ScaledMilli(times=3600),
-    "kW.h": ScaledMilli(times=3_600_000),
-}
-
-
 def sensor_properties(
     sensors: Mapping[str, dict[str, Any]], memories: Collection[str], gaps: Gaps
 ) -> dict[str, GaugeProperty | CounterProperty]:
@@ -334,23 +346,6 @@ def _meaning(sensor: dict[str, Any], row: Twin) -> GaugeProperty | CounterProper
         Scaled(scale.times, scale.per) if row is gpu.TEMPERATURE_HEADROOM else scale
     )
     return GaugeProperty(row, read)
-
-
-# The BMC's words (NVIDIA's dbus_utils.hpp) to the values of the label, which the `nvml` source has too.
-_REASONS = {
-    "SWPowerCap": "sw_power_cap",
-    "HWSlowdown": "hw_slowdown",
-    "HWThermalSlowdown": "hw_thermal",
-    "HWPowerBrakeSlowdown": "hw_power_brake",
-    "SyncBoost": "sync_boost",
-    "ClockOptimizedForPower": "clock_optimized_for_power",
-    "ClockOptimizedForThermalEngage": "clock_optimized_for_thermal",
-}
-_SOFTWARE_THERMAL = "sw_thermal"
-# One reason is a sentence: nvml.h explains nvmlClocksThrottleReasonSwThermalSlowdown with it.
-_SENTENCE = "temperature above"
-_NONE = frozenset({"NA", "None"})
-_WORD = re.compile(r"[A-Za-z]+")
 
 
 def reasons_held(text: str) -> dict[str, float]:

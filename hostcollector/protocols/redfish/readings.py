@@ -35,6 +35,10 @@ _OF_PORTS = frozenset({Kind.PORT, Kind.PORT_METRICS})
 # DSP0268, Status, State: the readings of such a resource are of a device that is absent or out of service.
 _ABSENT = "Absent"
 _OUT_OF_SERVICE = frozenset({_ABSENT, "Disabled", "UnavailableOffline"})
+Entry = dict[str, Any]
+# The properties that say what an entry measures (DSP0268, MetricReport); only the first is a path.
+_NAMES = ("MetricProperty", "MetricId", "MetricDefinition")
+_DAY = 86_400.0
 
 
 class Readings:
@@ -209,13 +213,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return json.dumps([one for one in value if isinstance(one, str)])
     return json.dumps(value) if isinstance(value, bool | int | float) else ""
-
-
-Entry = dict[str, Any]
-
-# The properties that say what an entry measures (DSP0268, MetricReport); only the first is a path.
-_NAMES = ("MetricProperty", "MetricId", "MetricDefinition")
-_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,9 @@ _NO_SESSIONS = (404, 405, 501)
 _LONGEST_TOKEN = 4096
 _CREATED = (200, 201)
 _DELETED = (200, 202, 204)
+T = TypeVar("T")
+# What parsing a document of an unexpected shape raises.
+_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +160,6 @@ def _own_path(reply: Reply) -> str:
     return ""
 
 
-T = TypeVar("T")
-
-
 async def gathered(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return the answers in the order of the requests. Raises the first error, after cancelling the others.
 
@@ -172,10 +172,6 @@ async def gathered(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-# What parsing a document of an unexpected shape raises.
-_UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @contextmanager

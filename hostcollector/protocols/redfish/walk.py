@@ -27,6 +27,27 @@ _MOST_PAGES = 256
 _MOST_KEPT = 50_000
 _NEXT = "Members@odata.nextLink"
 _COUNT = "Members@odata.count"
+_LONGEST_LIST = 5000
+_DEEPEST = 4
+_KEPT = frozenset(
+    {
+        *("@odata.id", "@odata.type", "Members", "Members@odata.nextLink", "Members@odata.count"),
+        *(
+            "Systems",
+            "Chassis",
+            "TelemetryService",
+            "MetricReports",
+            "Processors",
+            "Sensors",
+            "Ports",
+            "Links",
+        ),
+        *("Memory", "MemorySummary", "Metrics", "EnvironmentMetrics", "PCIeDevice", "RelatedItem"),
+        *("Id", "SerialNumber", "UUID", "Model", "FirmwareVersion", "Status", "State", "Description"),
+        *("ProcessorType", "ChassisType", "PortProtocol", "PhysicalContext", "ReadingType", "ReadingUnits"),
+        *("ReadingBasis", "TemperatureCelsius", "DataSourceUri"),
+    }
+)
 
 
 class Walk:
@@ -148,29 +169,6 @@ def _strange(page: Resource) -> int:
 def _once(paths: Iterable[str]) -> list[str]:
     """Return the paths, each in one spelling only."""
     return list({canonical(path): path for path in reversed(list(paths))}.values())[::-1]
-
-
-_LONGEST_LIST = 5000
-_DEEPEST = 4
-_KEPT = frozenset(
-    {
-        *("@odata.id", "@odata.type", "Members", "Members@odata.nextLink", "Members@odata.count"),
-        *(
-            "Systems",
-            "Chassis",
-            "TelemetryService",
-            "MetricReports",
-            "Processors",
-            "Sensors",
-            "Ports",
-            "Links",
-        ),
-        *("Memory", "MemorySummary", "Metrics", "EnvironmentMetrics", "PCIeDevice", "RelatedItem"),
-        *("Id", "SerialNumber", "UUID", "Model", "FirmwareVersion", "Status", "State", "Description"),
-        *("ProcessorType", "ChassisType", "PortProtocol", "PhysicalContext", "ReadingType", "ReadingUnits"),
-        *("ReadingBasis", "TemperatureCelsius", "DataSourceUri"),
-    }
-)
 
 
 def pruned(document: Resource) -> Resource:

@@ -33,6 +33,10 @@ _MOST_HOPS = 4
 _REDIRECTS_OF_ALL, _REDIRECTS = frozenset({307, 308}), frozenset({301, 302, 303, 307, 308})
 _WANTED = {"Accept": "application/json", "Accept-Encoding": "identity"}
 _ANYTHING = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, identity"}
+# zlib's value for "gzip or zlib, by the header" (zlib.h, inflateInit2).
+_EITHER_HEADER = 47
+_PLAIN = frozenset({"", "identity"})
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,12 +248,6 @@ class Resolved(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held open."""
-
-
-# zlib's value for "gzip or zlib, by the header" (zlib.h, inflateInit2).
-_EITHER_HEADER = 47
-_PLAIN = frozenset({"", "identity"})
-_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 async def unpacked(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:

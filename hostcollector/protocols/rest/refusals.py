@@ -21,6 +21,8 @@ _SHORTEST_SECRET = 8
 _UNSEEN = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 # "See @Message.ExtendedInfo for more information": the schema's own text without any content.
 _EMPTY_WORDS = "extendedinfo"
+_LONGEST_WAIT = 3600.0
+_HOST = re.compile(r"\bhost\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,6 @@ def _shown(text: str, secrets: Collection[str]) -> str:
     """Return a text for a note. Secrets go before the cut: half of a secret would not be found."""
     line = one_line(" ".join(concealed(text, secrets).split())).rstrip(" .")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
-
-
-_LONGEST_WAIT = 3600.0
-_HOST = re.compile(r"\bhost\b", re.IGNORECASE)
 
 
 class TokenRefusedError(SourceDeniedError):

@@ -22,6 +22,8 @@ from hostcollector.sources.ovs.statistics import common_samples, samples
 
 _STATES = {"up": 1.0, "down": 0.0}
 _CONNECTIONS = {"connected": 1.0, "disconnected": 0.0}
+# No port of the switch is of a macvtap or a passed-through function, whatever ids they carry.
+_NEVER = frozenset({"direct", "hostdev"})
 
 
 class OpenVswitch(Source):
@@ -147,10 +149,6 @@ def _doubt(switch: Switch, ports: Iterable[OwnedPort], owners: PortOwners, gaps:
                 f"port {port.name!r} is left out: its name and its external ids belong to different guests; "
                 "remove what an earlier guest left behind with ovs-vsctl"
             )
-
-
-# No port of the switch is of a macvtap or a passed-through function, whatever ids they carry.
-_NEVER = frozenset({"direct", "hostdev"})
 
 
 def unplugged(guests: Iterable[Guest], switch: Switch) -> Iterator[tuple[Guest, str]]:

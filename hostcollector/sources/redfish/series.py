@@ -16,6 +16,7 @@ SOURCE = "redfish"
 
 # The rows that only the BMC reports, not NVIDIA's driver.
 _ONLY_BMC = frozenset(row for row in vars(bmc).values() if isinstance(row, Twin))
+_MOST_NAMED = 16
 
 
 def only_bmc(readings: GpuReadings) -> GpuReadings:
@@ -59,9 +60,6 @@ def bmc_samples(answer: BmcAnswer, now: float) -> Iterator[Sample]:
         yield Sample(bmc.REDFISH_AGE, now - part.asked_at, (part.name,))
 
 
-_MOST_NAMED = 16
-
-
 def not_configured(lacking: int) -> tuple[str, ...]:
     """Return what to configure where `lacking` GPUs are held for guests and no BMC is configured."""
     if not lacking:
@@ -99,15 +97,15 @@ def doubts(
 
 def found(answer: BmcAnswer, joined: list[MappedGpu]) -> str:
     """Return in one line what the walk over the BMC's links found and what it did not."""
-    met = answer.counts
-    types = ", ".join(f"{count} {kind}" for kind, count in sorted(met.others.items()))
-    others = sum(met.others.values())
-    empty = f", {counted(met.empty, 'empty socket')}" if met.empty else ""
+    counts = answer.counts
+    types = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.others.items()))
+    others = sum(counts.others.values())
+    empty = f", {counted(counts.empty, 'empty socket')}" if counts.empty else ""
     mapped = sum(bool(one.address) for one in joined)
     return (
         f"on the BMC: {counted(len(joined), 'GPU')} found{empty}, {mapped} of known PCI address, "
         f"{counted(others, 'processor')} of other types{f' ({types})' if types else ''}, "
-        f"{counted(met.unread, 'resource')} not read, {counted(met.malformed, 'value')} not understood"
+        f"{counted(counts.unread, 'resource')} not read, {counted(counts.malformed, 'value')} not understood"
     )
 
 
