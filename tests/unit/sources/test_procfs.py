@@ -1,6 +1,7 @@
 """The procfs source shows what the kernel says of a guest's process and threads, and nothing else."""
 
 import os
+import shutil
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cpu, guest, memory
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
-from hostcollector.sources.procfs.threads import SETTLED_SECONDS
+from hostcollector.sources.procfs.threads import LISTED_SECONDS, SETTLED_SECONDS
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import BOOT_TIME
 from tests.fakes.procfs import Procfs as ProcTree
@@ -381,6 +382,21 @@ def test_a_thread_without_a_role_is_looked_at_again(proc: ProcTree) -> None:
     assert series(source.read(request(a="web")), cpu.VCPU_TIME) == {}
     now[0] += SETTLED_SECONDS
     assert series(source.read(request(a="web")), cpu.VCPU_TIME).keys() == {("0",)}
+
+
+@pytest.mark.parametrize(("ended", "wait"), [(101, LISTED_SECONDS), (102, 0.0)])
+def test_a_thread_that_takes_the_place_of_another_is_found(proc: ProcTree, ended: int, wait: float) -> None:
+    """Their number stays the same: at once if the other one was read, else when threads are listed again."""
+    proc.qemu(100, A, "web", {101: "worker", 102: "CPU 0/KVM"})
+    now = [0.0]
+    source = Procfs(QemuProcesses(proc.root, count(step=20).__next__), clock=lambda: now[0])
+    for _ in range(3):
+        source.read(request(a="web"))
+    shutil.rmtree(proc.root / f"proc/100/task/{ended}")
+    proc.thread("proc/100/task/103", 103, "CPU 1/KVM")
+    source.read(request(a="web"))
+    now[0] += wait
+    assert ("1",) in series(source.read(request(a="web")), cpu.VCPU_TIME)
 
 
 @given(st.binary(max_size=40), st.sampled_from(["stat", "schedstat", "status"]))

@@ -13,6 +13,7 @@ import pytest
 from hostcollector.base.source import Reading
 from hostcollector.catalogue import cpu, guest
 from hostcollector.guests.processes import QemuProcesses
+from hostcollector.protocols.kernel.files import names
 from hostcollector.sources.procfs import Procfs
 from tests.fakes.guests import OURS, request, series
 
@@ -102,3 +103,27 @@ def test_a_real_proc_that_hides_processes_is_said_with_the_cure(hidepid: str) ->
     command = ["unshare", "--mount", sys.executable, "-c", HIDDEN.replace("HIDEPID", hidepid)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("denied: /proc hides the processes of other users")
+
+
+def test_a_closed_source_holds_no_file() -> None:
+    """Files stay open from one reading to the next, and no longer than the source."""
+    before = len(names("/proc/self/fd"))
+    with working("real"):
+        source = Procfs(QemuProcesses())
+        first = series(source.read(request(ours="real")), cpu.VCPU_TIME, OURS)
+        held = len(names("/proc/self/fd"))
+        assert (
+            series(source.read(request(ours="real")), cpu.VCPU_TIME, OURS).keys() == first.keys() == {("0",)}
+        )
+        assert len(names("/proc/self/fd")) == held > before
+        source.close()
+    assert len(names("/proc/self/fd")) <= before
+
+
+def test_a_process_that_ends_between_readings_is_gone() -> None:
+    """Though its files are still open: there is no series of it."""
+    source = Procfs(QemuProcesses())
+    with working("real"):
+        assert series(source.read(request(ours="real")), cpu.VCPU_TIME, OURS)
+    assert not source.read(request(ours="real")).samples
+    source.close()
