@@ -60,7 +60,7 @@ def test_a_gpu_that_is_not_found_is_named() -> None:
     assert f"{GPU}: not found" in bmcs.compare(documents).lost
 
 
-def test_a_folder_is_told_file_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_reported_file_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The status is 1 where something was lost, and a folder without such files says so."""
     assert main(CORPUS) == 0
     assert "13 domain XMLs, 0 with a difference" in capsys.readouterr().out

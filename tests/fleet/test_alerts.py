@@ -54,7 +54,7 @@ def _labels(host: Host, fault: Fault) -> Mapping[str, str]:
     return labels
 
 
-def test_every_series_says_where_its_host_stands(deployed: Fleet, monitoring: Monitoring) -> None:
+def test_every_series_says_where_its_host_is(deployed: Fleet, monitoring: Monitoring) -> None:
     """Scraped over mutual TLS, with host, rack and region from the inventory."""
     for host in deployed.hosts:
         place = f'instance="{host.name}",host="{host.name}",rack="{host.rack}",region="lab"'

@@ -119,7 +119,7 @@ def test_guests_outlive_a_killed_libvirtd(own_hypervisor: PrivateHypervisor) -> 
         until(lambda: names(connection) == {"lab-a", "lab-b"}, 10.0, "the guests' return")
 
 
-def test_a_stopped_libvirtd_answers_nobody_until_it_goes_on(own_hypervisor: PrivateHypervisor) -> None:
+def test_a_stopped_libvirtd_answers_no_client_until_it_goes_on(own_hypervisor: PrivateHypervisor) -> None:
     """A client that connects meanwhile waits."""
     own_hypervisor.stop()
     with pytest.raises(subprocess.TimeoutExpired):
@@ -150,7 +150,7 @@ def test_nothing_is_left_of_a_closed_hypervisor(trouble: str) -> None:
     assert not [group for group in groups if group.endswith(f"{guest.guest.name}.libvirt-qemu")]
 
 
-def test_a_hypervisor_is_closed_by_somebody_who_finds_its_directory() -> None:
+def test_a_hypervisor_is_closed_by_a_process_that_finds_its_directory() -> None:
     """The starter was killed: another process that knows the directory ends everything."""
     code = """
 import os

@@ -34,7 +34,7 @@ def _both_formats(served: Served) -> tuple[Page, str]:
     return served.page_where(same, "both formats of one collection"), found[0]
 
 
-def test_a_real_page_is_read_by_everybody(
+def test_a_real_page_is_read_by_every_parser(
     boot_all: BootAll, hypervisor: PrivateHypervisor, tmp_path: Path
 ) -> None:
     """The linter is silent, both of prometheus_client's parsers see the same series, none of them twice."""

@@ -45,7 +45,7 @@ def test_host_series_of_a_guests_gpu_say_only_what_it_is(host: GpuHost) -> None:
     assert shown == {"hostcollector_host_gpu_bmc_info"}
 
 
-def test_power_comes_from_whoever_sees_the_gpu(host: GpuHost) -> None:
+def test_power_comes_from_the_source_that_sees_the_gpu(host: GpuHost) -> None:
     """Passed-through GPUs have the BMC's power, the others the driver's; nothing is shown twice."""
     for gpu in host.bmc.baseboard.gpus:
         gpu.power = 400.0

@@ -81,7 +81,7 @@ def _status(url: str, method: str = "GET", headers: dict[str, str] | None = None
 
 
 @pytest.mark.full  # `tests/attacks` has the same in CI
-def test_clients_that_never_finish_keep_nobody_out(on_stage: Scene, begin: Begin) -> None:
+def test_clients_that_never_finish_keep_no_client_out(on_stage: Scene, begin: Begin) -> None:
     """Slow requests and hundreds of idle connections leave room for those who scrape."""
     served = on_stage.watched.served
     with begin(f"slow-loris, {IDLE_CONNECTIONS} idle connections", on_stage.watched) as row:

@@ -102,7 +102,7 @@ def test_a_reload_that_hangs_does_not_keep_the_daemon(tmp_path: Path) -> None:
         holder.join()
 
 
-def test_systemd_is_told_of_the_scheme_that_is_served(tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
+def test_systemd_gets_the_scheme_that_is_served(tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
     """READY comes after the switch: with an https URL after TLS came, and after a reload that was refused."""
     file = web_config(tmp_path)
     path = tmp_path / "notify"

@@ -47,7 +47,7 @@ def test_a_stuck_libvirt_call_does_not_keep_the_daemon(tmp_path: Path) -> None:
     assert answers == [(503, "The first listing of guests is not done yet.\n")] * 2
 
 
-def test_systemd_is_told(tmp_path: Path) -> None:
+def test_systemd_is_notified(tmp_path: Path) -> None:
     """READY after the start, WATCHDOG while the loop turns, STOPPING at the end."""
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:

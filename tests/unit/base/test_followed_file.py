@@ -87,7 +87,9 @@ def test_each_new_trouble_is_logged_and_its_end(
     assert len(caplog.records) == 5
 
 
-def test_a_disk_that_hangs_holds_up_nobody(path: Path, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disk_that_hangs_holds_up_no_reader(
+    path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
     """The old content is there at once, the trouble is logged once, and later the new content comes."""
     caplog.set_level(logging.INFO)
     file = followed(path, disk, patience=0.01, hangs_after=0.0)
@@ -153,7 +155,7 @@ def test_a_first_reading_that_hangs_ends(path: Path, disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("module", ["guests.tenant_map", "devices.gpu_map"])
-def test_a_pipe_in_the_place_of_a_map_keeps_nobody_waiting(tmp_path: Path, module: str) -> None:
+def test_a_pipe_in_the_place_of_a_map_keeps_no_reader_waiting(tmp_path: Path, module: str) -> None:
     """A pipe may stay without a writer: it is refused, and later on the old map stays."""
     read = __import__(f"hostcollector.{module}", fromlist=["read"]).read
     path = tmp_path / "map"

@@ -152,14 +152,14 @@ def test_root_reads_an_accounts_document_and_writes_nothing_there(tmp_path: Path
     assert ((state / NAME).read_bytes(), names_in(state)) == (b"theirs", [NAME])
 
 
-def test_a_directory_that_everybody_may_write_takes_no_document(tmp_path: Path) -> None:
+def test_a_directory_that_every_account_may_write_takes_no_document(tmp_path: Path) -> None:
     """An account that may exchange the document is no better than another owner."""
     tmp_path.chmod(0o777)
     with pytest.raises(StateError, match="chmod o-w"):
         StateFile(tmp_path, NAME).replace(b"new")
 
 
-def test_a_directory_where_everybody_may_write_beside_takes_one(tmp_path: Path) -> None:
+def test_a_directory_where_every_account_may_write_beside_takes_one(tmp_path: Path) -> None:
     """In a sticky directory, such as a file system in memory, no account can exchange another one's file."""
     tmp_path.chmod(0o1777)
     file = StateFile(tmp_path, NAME)

@@ -44,7 +44,7 @@ def test_a_host_series_has_its_own_labels_only() -> None:
     assert _series(_join(Sample(host.CPUS_ONLINE, 2)), host.CPUS_ONLINE.name) == {(): 2}
 
 
-def test_the_first_of_two_samples_for_one_series_stands() -> None:
+def test_the_first_of_two_samples_for_one_series_is_kept() -> None:
     """A duplicate would make Prometheus refuse the page: it is left off and counted."""
     sample = Sample(block.READ_BYTES, 512, ("vda",), UUID)
     snapshot = _join(sample, sample._replace(value=1024))

@@ -93,7 +93,7 @@ def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> N
     collector.close()
 
 
-def test_an_error_is_told_with_its_reason_and_cure() -> None:
+def test_an_error_is_reported_with_its_reason_and_cure() -> None:
     """A typed error's text reaches the report; anything else is an internal error."""
 
     def deny(_request: Request) -> Reading:
@@ -135,7 +135,7 @@ def test_scrapes_share_a_collection_while_it_runs_and_shortly_after() -> None:
     collector.close()
 
 
-def test_a_client_with_less_time_gets_what_is_there_and_hurries_nobody() -> None:
+def test_a_client_with_less_time_gets_what_is_there_and_hurries_no_source() -> None:
     """When its time is over it gets a page without the slow source, and the others get one with it."""
     go_on = threading.Event()
 
@@ -258,7 +258,7 @@ def test_closing_closes_every_idle_source() -> None:
     assert all(source.closed.wait(5) for source in sources)
 
 
-def test_sources_are_told_whether_all_guests_are_known() -> None:
+def test_sources_know_whether_all_guests_are_known() -> None:
     """Before the first listing a device without a known owner may be any guest's."""
     shown: list[bool] = []
 

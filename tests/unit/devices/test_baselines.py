@@ -264,7 +264,9 @@ readings = st.lists(
 
 
 @given(readings)
-def test_nobody_is_ever_shown_more_than_its_own_time_saw(sequence: list[tuple[str, dict[str, int]]]) -> None:
+def test_no_owner_is_ever_shown_more_than_its_own_time_saw(
+    sequence: list[tuple[str, dict[str, int]]],
+) -> None:
     """For any readings at all: never negative, and at most what the counters grew during the owner's stay."""
     record = Record("none")
     grown: dict[str, int] = {}

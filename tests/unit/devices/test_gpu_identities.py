@@ -42,7 +42,7 @@ def test_another_gpu_at_an_address(tmp_path: Path) -> None:
     assert identities.known[ONE] == GpuIdentity(serial="1653224030002", uuid="GPU-2")
 
 
-def test_a_number_that_is_not_told_again_stays(tmp_path: Path) -> None:
+def test_a_number_that_is_not_reported_again_stays(tmp_path: Path) -> None:
     """A driver that answers without one of them once means the same GPU; with another one, another GPU."""
     identities = GpuIdentities(tmp_path)
     for serial, uuid in (("1653", "GPU-1"), ("", "GPU-1"), ("1653", ""), ("", "")):

@@ -76,7 +76,7 @@ def disk() -> Iterator[Disk]:
     disk.goes_on.set()
 
 
-def test_a_disk_that_hangs_at_the_first_use_holds_up_nobody(tmp_path: Path, disk: Disk) -> None:
+def test_a_disk_that_hangs_at_the_first_use_holds_up_no_reader(tmp_path: Path, disk: Disk) -> None:
     """Entries are unknown, not none, and status is there at once; once the disk answers, all is there."""
     put(opened(tmp_path), a=1)
     kept = KeptRecord(tmp_path, disk.form, patience=0.01)

@@ -88,7 +88,7 @@ def test_only_what_concerns_this_chassis_is_asked_for(tmp_path: Path) -> None:
         ([], ""),
     ],
 )
-def test_what_stands_in_place_of_an_address_is_none(tmp_path: Path, addresses: list[str], mac: str) -> None:
+def test_what_is_in_place_of_an_address_is_none(tmp_path: Path, addresses: list[str], mac: str) -> None:
     """Ports without port security are unknown, and those of routers and dynamic ones have words too."""
     with following(Cloud({**PORT, "mac": ["set", addresses]}), tmp_path) as (ports, _):
         (port,) = ports.current().values()
@@ -163,7 +163,7 @@ def test_the_ports_project_is_the_tenant(project: str, tenant: Tenant, tmp_path:
     assert guests["one"].tenant == tenant
 
 
-def test_ports_of_two_projects_are_nobodys(tmp_path: Path) -> None:
+def test_ports_of_two_projects_are_unassigned(tmp_path: Path) -> None:
     """A guest with ports of two projects belongs to neither: one of the two would see the other's guest."""
     other = {**PORT, "logical_port": "lp-2", "external_ids": ["map", [["neutron:project_id", "p-2"]]]}
     nics = (Nic(type="bridge", interface_id="lp-1"), Nic(type="bridge", interface_id="lp-2"))

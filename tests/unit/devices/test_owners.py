@@ -136,7 +136,7 @@ def proc(tmp_path: Path) -> Procfs:
     return Procfs(tmp_path)
 
 
-def test_a_stay_is_told_by_the_start_of_the_qemu(proc: Procfs) -> None:
+def test_a_stay_is_known_by_the_start_of_the_qemu(proc: Procfs) -> None:
     """Libvirt's ids begin anew with its daemon: the same guest with the same id is another stay."""
     with_gpu = guest(A, GPU)
     guests = {A: with_gpu}

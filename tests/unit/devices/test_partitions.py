@@ -31,7 +31,7 @@ def member(partition: int, name: str, origin: Origin = Origin.UFM) -> Member:
     return Member(partition=partition, name=name, membership=Membership.FULL, origin=origin)
 
 
-def test_what_is_configured_of_a_port_stands() -> None:
+def test_what_is_configured_of_a_port_is_used() -> None:
     """UFM is believed about the ports that the configuration does not name."""
     partitions = Partitions(
         [
@@ -56,7 +56,7 @@ def test_ufm_is_asked_for_the_others() -> None:
     assert partitions.of(OTHER, EVER) == ()
 
 
-def test_what_was_asked_before_the_owner_came_is_not_told() -> None:
+def test_what_was_asked_before_the_owner_came_is_not_shown() -> None:
     """It may have been about the owner before; the configuration speaks for itself."""
     partitions = Partitions((), Answered(one=member(7, "blue")), lambda: NOW)
     assert partitions.of(PORT, NOW - AGE) == (member(7, "blue"),)
@@ -72,7 +72,7 @@ def test_before_the_first_answer_nothing_is_known() -> None:
     assert partitions.known
 
 
-def test_without_configuration_nobody_knows() -> None:
+def test_without_configuration_nothing_is_known() -> None:
     """Nothing configured, or names only, and there is nothing to say."""
     assert not Partitions().known
     assert not Partitions([PartitionSettings(pkey=1, name="acme")]).known

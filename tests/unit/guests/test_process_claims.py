@@ -19,7 +19,7 @@ from tests.fakes.guests import A
         b"qemu\0-uuid\0" + A.encode() + b"\0-name\0guest=,debug-threads=on\0",
     ],
 )
-def test_a_command_line_without_both_arguments_names_nobody(command_line: bytes) -> None:
+def test_a_command_line_without_both_arguments_names_no_guest(command_line: bytes) -> None:
     """Half an identity is none."""
     assert identity_of(command_line) is None
 
@@ -34,7 +34,7 @@ def test_a_bare_name_and_a_uuid_in_capitals_are_understood() -> None:
         st.sampled_from([b"-uuid", b"-name", b"guest=web", A.encode(), b"guest=a,,b,c", b""]) | st.binary()
     )
 )
-def test_any_command_line_names_somebody_or_nobody(arguments: list[bytes]) -> None:
+def test_any_command_line_names_a_guest_or_none(arguments: list[bytes]) -> None:
     """Whatever processes call themselves, finding the guests goes on."""
     identity = identity_of(b"\0".join(arguments))
     assert identity is None or (len(identity.uuid) == 36 and identity.name)

@@ -43,7 +43,7 @@ def test_the_first_resolver_that_knows_wins() -> None:
     assert nova_first[FIXTURE.uuid].tenant == Tenant(id="p-1", name="Globex", resolver="nova")
 
 
-def test_nobody_found_is_the_unassigned_tenant() -> None:
+def test_no_answer_is_the_unassigned_tenant() -> None:
     """An unassigned guest has the empty tenant."""
     assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED
 

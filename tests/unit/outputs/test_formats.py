@@ -78,7 +78,7 @@ def test_openmetrics_for_who_wants_it_most(accept: str) -> None:
         "\N{SNOWMAN}",
     ],
 )
-def test_text_for_everybody_else(accept: str) -> None:
+def test_text_for_every_other_client(accept: str) -> None:
     """Who prefers text, takes nothing that there is, or cannot be understood gets the text format."""
     assert choose_format(accept) is Format.TEXT
 

@@ -55,7 +55,7 @@ def test_a_host_without_any() -> None:
     assert "Networks:" not in diagnose.lines(page())
 
 
-def test_what_is_not_told_is_said_to_be_unknown() -> None:
+def test_what_is_not_reported_is_said_to_be_unknown() -> None:
     """A port whose state cannot be read is not called down."""
     found = page((infiniband.PORT_INFO, ("rxe0", "1", ""), 1))
     assert list(network_lines(found)) == ["rxe0 port 1: link layer unknown, state unknown"]

@@ -38,7 +38,7 @@ def test_stages_of_several_threads_are_kept_side_by_side() -> None:
     assert [each.stage for each in stopwatch.take()] == ["calls"] * 4
 
 
-def test_what_nobody_measures_runs_as_it_would() -> None:
+def test_what_is_not_measured_runs_as_it_would() -> None:
     """The block that replaces it may be entered any number of times at once, and hides no error."""
     with pytest.raises(ZeroDivisionError), unmeasured("outer"), unmeasured("inner"):
         print(1 // 0)

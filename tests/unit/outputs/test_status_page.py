@@ -95,7 +95,7 @@ def test_guests_in_trouble_stand_first() -> None:
     assert "Guests in trouble" not in read(snapshots.named("well", "acme")).text
 
 
-def test_states_are_told_by_more_than_colour() -> None:
+def test_states_are_shown_by_more_than_colour() -> None:
     """Each state of a source has a sign and a word."""
     text = read(snapshots.hypervisor()).text
     assert "✓  ok" in text

@@ -158,7 +158,7 @@ def test_one_tenant_only() -> None:
     assert "1 guest" in lines[-1]
 
 
-def test_guests_of_nobody() -> None:
+def test_unassigned_guests() -> None:
     """The empty tenant selects the guests for which no tenant is known."""
     lines = screen(*two(WEB, ("", "stray", "u-stray")), tenant="")
     assert [line.split()[:2] for line in lines[4:-1]] == [["-", "stray"]]
@@ -204,7 +204,7 @@ def test_a_collection_that_is_served_twice_is_asked_for_again() -> None:
     assert " 150.0 " in screen(first, first, first, second)[-2]
 
 
-def test_a_collector_that_stands_still_is_shown_without_rates() -> None:
+def test_a_collector_that_does_not_change_is_shown_without_rates() -> None:
     """If no new collection comes, the table does not wait for ever."""
     same = page(1.0, busy(WEB, 1.0))
     assert screen(*[same] * 5)[-2].split()[3:5] == ["-", "-"]

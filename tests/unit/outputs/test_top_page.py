@@ -124,7 +124,7 @@ def test_addresses_that_are_none(url: str) -> None:
         fetch(url)
 
 
-def test_nobody_listens() -> None:
+def test_no_listener() -> None:
     """A closed port is one clear sentence."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

@@ -133,7 +133,7 @@ def test_version_2_with_systemd(tmp_path: Path) -> None:
     assert series(reading, cgroup.CPU_THROTTLED) == {("vcpu0",): 1.5}
 
 
-def test_quotas_of_the_whole_guest_are_told_from_those_of_its_parts(tmp_path: Path) -> None:
+def test_quotas_of_the_whole_guest_are_distinguished_from_those_of_its_parts(tmp_path: Path) -> None:
     """Both that of systemd (CPUQuota=) and that of libvirt (global_quota)."""
     host = systemd_version_2(tmp_path)
     stat = "nr_periods 8\nnr_throttled 2\nthrottled_usec 250000\n"

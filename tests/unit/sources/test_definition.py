@@ -127,7 +127,7 @@ def test_a_name_that_looks_like_another_is_marked(name: str, marked: bool) -> No
     assert all(repr(name) in note and "u-1" in note for note in notes)
 
 
-def test_disks_that_share_their_limits_are_told() -> None:
+def test_disks_that_share_their_limits_are_shown() -> None:
     """Each disk has the limit, and the group that it shares it in."""
     limits = DiskLimits(values={"total_iops_sec": 200}, groups=("limit0",))
     disks = tuple(Disk(target=target, limits=limits) for target in ("vda", "vdb"))

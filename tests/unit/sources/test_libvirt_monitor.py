@@ -307,7 +307,7 @@ def test_reloads_and_restarts_add_no_stuck_calls(daemon: FakeLibvirt, procfs: Pr
 
 
 @pytest.mark.parametrize("hung", [9, 12, 15, GUESTS - 1])
-def test_more_guests_that_hang_unseen_than_workers_take_nobody_else_s_series_for_good(
+def test_more_guests_that_hang_unseen_than_workers_take_no_other_series_for_good(
     hung: int, source: LibvirtMonitor, daemon: FakeLibvirt, workers: Workers
 ) -> None:
     """A QEMU that hangs while it seems to run costs a worker; those that answered are read with the last."""

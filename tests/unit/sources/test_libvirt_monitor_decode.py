@@ -82,7 +82,7 @@ def test_only_disks_that_pass_qemu_by_may_lack_counters(types: tuple[str, ...], 
     assert is_partial(BUSY, guest)
 
 
-def test_a_record_tells_whether_the_monitor_was_asked() -> None:
+def test_a_record_says_whether_the_monitor_was_asked() -> None:
     """Balloon or disks alone are an answer too; names and sizes are what libvirt knows by itself."""
     balloon = {key: value for key, value in WHOLE.items() if key.startswith("balloon.")}
     disks = {key: value for key, value in WHOLE.items() if key.startswith("block.")}

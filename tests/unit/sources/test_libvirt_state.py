@@ -87,7 +87,7 @@ def test_locked_guests_cost_their_own_state_only(
     assert _told(reading, guest.STATE_REASON) == {domain.uuid for domain in daemon.domains}
 
 
-def test_a_locked_guest_that_is_not_known_yet_costs_nobody_a_state(
+def test_a_locked_guest_that_is_not_known_yet_costs_no_other_state(
     source: LibvirtState, daemon: FakeLibvirt
 ) -> None:
     """It is being started: the call for all waits for it, and those that are known are shown."""

@@ -463,7 +463,7 @@ def test_two_hundred_real_links_are_read_in_one_dump() -> None:
 
 
 @pytest.mark.lab
-def test_real_links_are_told_apart_by_what_the_kernel_says() -> None:
+def test_real_links_are_distinguished_by_what_the_kernel_says() -> None:
     """A tap is a tap, a veth under a guest's name is none, and a macvtap counts as its guest does."""
 
     def work() -> Reading:

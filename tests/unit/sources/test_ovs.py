@@ -162,7 +162,7 @@ def test_a_vfs_representor_is_its_guests_port(tmp_path: Path) -> None:
     assert values(reading)[ovs.TRANSMIT_BYTES, ("ens1_1",)] == 1000
 
 
-def test_the_host_is_told_about_its_switch(tmp_path: Path) -> None:
+def test_the_host_page_is_about_its_switch(tmp_path: Path) -> None:
     """Version, interval, ports, and those that an earlier guest left behind; no age before a change."""
     rows = switch_rows(
         vnet0={"external_ids": texts(vm_uuid=ONE)},

@@ -76,6 +76,6 @@ def test_a_representor_has_the_owner_of_its_vf() -> None:
         "no netdev",
     ],
 )
-def test_what_is_in_doubt_belongs_to_nobody(port: SwitchPort, first: Nic, second: Nic) -> None:
+def test_what_is_in_doubt_is_unassigned(port: SwitchPort, first: Nic, second: Nic) -> None:
     """Signs of two guests, or one sign that two guests have, give no series to either."""
     assert owner_of(port, guest(ONE, first), guest(TWO, second)) is None

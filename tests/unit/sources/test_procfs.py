@@ -207,7 +207,7 @@ def test_a_guest_never_gets_the_figures_of_the_next_owner_of_its_pid(proc: ProcT
     assert {sample.uuid for sample in reading.samples} == {B}
 
 
-def test_a_zombies_figures_are_nobodys(proc: ProcTree) -> None:
+def test_a_zombies_figures_are_no_guests(proc: ProcTree) -> None:
     """Its memory would be 0."""
     proc.qemu(100, A, "web", KVM)
     proc.process(100, "qemu-system-x86", state="Z")

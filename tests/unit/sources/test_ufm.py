@@ -190,7 +190,7 @@ def test_a_guest_on_a_vf_that_was_free_waits_for_the_next_answer(
     assert {labels[0] for labels in fabric.memberships()} == {"globex"}
 
 
-def test_a_guid_of_two_vfs_is_nobodys(fabric: Fabric) -> None:
+def test_a_guid_of_two_vfs_is_unassigned(fabric: Fabric) -> None:
     """Whose partitions it has cannot be said; the note names the GUID."""
     fabric.ports = [FIRST, FIRST]
     assert fabric.memberships() == set()

@@ -82,7 +82,7 @@ def test_any_line_is_a_stat_line_or_the_typed_error(line: bytes) -> None:
         assert "stat line" in str(error)  # noqa: PT017 - both outcomes are right
 
 
-def test_kernel_threads_and_ended_processes_are_told_from_others() -> None:
+def test_kernel_threads_and_ended_processes_are_distinguished_from_others() -> None:
     """A program cannot be taken for a kernel thread by its name, and a zombie's figures are no guest's."""
     alive = ProcessStat.parse(stat_line(7, "vhost-1").encode())
     assert not alive.is_kernel_thread

@@ -13,7 +13,7 @@ class _Caller:
     """What asks for a connection, in the place of a whole collection."""
 
 
-def test_an_error_that_is_said_again_keeps_nobody_who_heard_it() -> None:
+def test_an_error_that_is_said_again_keeps_no_caller() -> None:
     """The last opening's error is raised to many; what is kept of it holds none of their frames."""
     slot = Slot(Link(NOWHERE))
 

@@ -50,7 +50,7 @@ def test_a_member_of_a_group_is_asked_through_its_primary(
     assert (controller.requests[NETWORKS], controller.requests[f"/onepath/west{NETWORKS}"]) == (0, 1)
 
 
-def test_a_version_that_is_not_told_costs_nothing(settings: NdfcSettings, controller: FakeNdfc) -> None:
+def test_a_version_that_is_not_reported_costs_nothing(settings: NdfcSettings, controller: FakeNdfc) -> None:
     """Networks are read also where the version is not."""
     controller.answers(VERSION, 404)
     answer = answer_of(settings)

@@ -99,7 +99,7 @@ def test_the_late_answer_to_an_older_question_is_not_taken() -> None:
         assert parse(RouteSocket(kernel.connect).link(2, WITH_STATISTICS, _soon())).total == 5
 
 
-def test_refusals_are_told_apart() -> None:
+def test_refusals_are_distinguished() -> None:
     """Too long, gone and forbidden are different errors, each with its cure."""
     with LinkKernel({}) as kernel:
         kernel.too_long = {(2, True)}

@@ -92,7 +92,7 @@ def test_two_sensors_of_one_kind(bmc: FakeBmc, follow: Follow) -> None:
     assert ("power_watts", ()) not in shown
 
 
-def test_sensors_of_a_chassis_for_all_are_nobodys(bmc: FakeBmc, follow: Follow) -> None:
+def test_sensors_of_a_chassis_for_all_are_no_gpus(bmc: FakeBmc, follow: Follow) -> None:
     """A chassis with two GPUs counts for neither of them, and what a fan reads is no GPU's."""
     for number in (1, 2):
         changed(

@@ -41,7 +41,7 @@ def test_reasons_for_throttling_by_index(reasons: list[str], found: set[str]) ->
 
 
 @pytest.mark.parametrize("reasons", [["nan"], ["SWPowerCap", ""], ["SomethingNew"]])
-def test_reasons_that_are_not_told(reasons: list[str]) -> None:
+def test_reasons_that_are_not_reported(reasons: list[str]) -> None:
     """Where one of the reasons is not reported it is not said that there are no others."""
     tree = Gb300()
     tree.throttled = reasons

@@ -360,7 +360,7 @@ def test_a_report_that_keeps_its_past() -> None:
     assert (series(answer, "GPU_SXM_1")[POWER], answer.problems) == (310.5, ())
 
 
-def test_a_report_that_stands_still() -> None:
+def test_a_report_that_does_not_change() -> None:
     """A report whose stamps do not change is pointed out, as no trouble: it may be made on change only."""
     seen = Answered(Baseboard(count=2, links=1))
     assert seen.answer().facts == ()

@@ -92,7 +92,7 @@ def test_a_service_that_hangs_runs_into_the_deadline(follow: Follow, service: Fa
     assert failure_of(follow(limits=replace(LIMITS, visit_seconds=0.5))).reason is Reason.TIMEOUT
 
 
-def test_nobody_there(settings: Settings, follow: Follow) -> None:
+def test_no_service_there(settings: Settings, follow: Follow) -> None:
     """A port without a server and a name without an address are said to be that."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -137,7 +137,7 @@ class Stumbling(Things):
         *(UnicodeEncodeError("utf-8", "x", 0, 1, "x"), asyncio.CancelledError(PASSWORD)),
     ],
 )
-def test_no_answer_ends_the_asking(settings: Settings, error: BaseException, service: FakeService) -> None:
+def test_no_answer_ends_the_polling(settings: Settings, error: BaseException, service: FakeService) -> None:
     """An unforeseen error is a failed round with its place in the code, and the next round asks again."""
     poller = Poller(SERVICE, settings, Stumbling([error] * 2), limits=LIMITS, environment={})
     with polling(poller):

@@ -63,7 +63,7 @@ def test_the_password_is_never_shown(
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o640, False), (0o644, True), (0o602, True)])
-def test_a_password_that_everybody_may_read_is_refused(
+def test_a_password_that_every_account_may_read_is_refused(
     settings: Settings, mode: int, *, refused: bool
 ) -> None:
     """A file that is open to all on the machine is named with its mode and the cure, as key files are."""

@@ -27,7 +27,7 @@ def test_a_round_gives_the_members_of_all_partitions(settings: UfmSettings, mana
     assert manager.requests == {PKEYS: 1, VERSION: 1}
 
 
-def test_a_version_that_is_not_told_costs_nothing(settings: UfmSettings, manager: FakeUfm) -> None:
+def test_a_version_that_is_not_reported_costs_nothing(settings: UfmSettings, manager: FakeUfm) -> None:
     """Memberships are read also where the version is not."""
     manager.answers(VERSION, 404)
     answer = answer_of(client_of(settings))

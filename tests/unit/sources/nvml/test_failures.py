@@ -64,7 +64,7 @@ def test_start_that_fails_half_way(host: NvmlHost) -> None:
     assert host.nvml.opened == 0
 
 
-def test_versions_that_are_not_told(host: NvmlHost) -> None:
+def test_versions_that_are_not_reported(host: NvmlHost) -> None:
     """A driver that does not say its version serves all the same."""
     host.gpu(GPU)
     host.nvml.fail("nvmlSystemGetDriverVersion", UNKNOWN)

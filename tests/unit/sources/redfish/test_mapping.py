@@ -103,7 +103,7 @@ def modules(*, uuids: tuple[bool, bool] = (True, True)) -> tuple[list[Gpu], dict
     return board, answered
 
 
-def test_gpus_of_one_module_are_told_apart_by_their_uuids() -> None:
+def test_gpus_of_one_module_are_distinguished_by_their_uuids() -> None:
     """Without a map each of the four is known."""
     board, answered = modules()
     found = map_gpus(board, ADDRESSES, {}, answered)
