@@ -220,7 +220,7 @@ class CollectorPages:
         return pages
 
     async def _snapshot(self, request: web.BaseRequest) -> Snapshot:
-        """Return a snapshot within the client's time, or raise the 503 that says why there is none."""
+        """Return a snapshot within the client's time, or raise the 503 with the cause."""
         settings = self.site.settings.collection
         timeout, margin = _header(request, TIMEOUT_HEADER), settings.timeout_margin_seconds
         budget = scrape_budget(timeout, settings.budget_seconds, margin)

@@ -1,6 +1,6 @@
 """Who may read the pages: TLS, client certificates and passwords, as the web-config file has them.
 
-The probes need no password: they say nothing of guests.
+The probes need no password: they show nothing of guests.
 """
 
 import binascii

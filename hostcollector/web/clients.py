@@ -217,7 +217,7 @@ class RequestSlots:
 
     @asynccontextmanager
     async def slot(self, connection: HttpConnection) -> AsyncIterator[None]:
-        """Hold a slot; waits for one for `patience_seconds`, then raises the 503 that says why."""
+        """Hold a slot; waits for one for `patience_seconds`, then raises the 503 with the cause."""
         limits = self._limits
         same_address = [other for other in self._taken if other.address == connection.address]
         waiting = sum(other.address == connection.address for other in self._waiting)

@@ -201,7 +201,7 @@ def _authority_complaints(context: ssl.SSLContext, tls: TlsServerConfig) -> Iter
 
 
 def _unreadable(path: str) -> str | None:
-    """Return why a file cannot be opened, which OpenSSL's own error does not say; None if it can."""
+    """Return why a file cannot be opened, which OpenSSL's own error lacks; None if it can."""
     try:
         with Path(path).open("rb"):
             return None

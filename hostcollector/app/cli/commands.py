@@ -173,7 +173,7 @@ def settings_by_hand(options: argparse.Namespace) -> Settings:
 
 
 def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDaemon | None:
-    """Return the daemon to read, or None to collect here; standard error says which.
+    """Return the daemon to read, or None to collect here; writes which to standard error.
 
     Raises `DaemonSilentError` when a daemon listens but does not answer.
     """

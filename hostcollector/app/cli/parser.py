@@ -19,7 +19,7 @@ _EPILOG = """\
 Without a command, hostcollector serves. Every flag has a default; no configuration file is needed.
 collect, diagnose and top read the daemon that runs on this machine, and take its configuration
 (/etc/hostcollector/hostcollector.yml) if they collect themselves.
-`hostcollector COMMAND --help` says more.
+`hostcollector COMMAND --help` lists a command's flags.
 
 examples:
   hostcollector                                      serve http://127.0.0.1:10177/metrics

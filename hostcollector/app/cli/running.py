@@ -21,7 +21,7 @@ LARGEST = 256 * 1024 * 1024
 
 
 class NotRunningError(HostcollectorError):
-    """No daemon can be read here; the message says why."""
+    """No daemon can be read here; the message has the cause."""
 
 
 class DaemonSilentError(HostcollectorError):

@@ -79,5 +79,5 @@ def _ufm(page: _Page) -> Iterator[str]:
 def _ports(page: _Page) -> Iterator[str]:
     for device, port, layer in page.series(infiniband.PORT_INFO):
         state = page.number(infiniband.STATE, (device, port))
-        said = "state unknown" if state is None else _STATES.get(state, f"state {state:g}")
-        yield f"{device} port {port}: {layer or 'link layer unknown'}, {said}"
+        words = "state unknown" if state is None else _STATES.get(state, f"state {state:g}")
+        yield f"{device} port {port}: {layer or 'link layer unknown'}, {words}"

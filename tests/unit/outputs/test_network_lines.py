@@ -18,7 +18,7 @@ def labels(metric: Metric, **known: str) -> tuple[str, ...]:
 
 
 def test_a_host_with_all_of_them() -> None:
-    """What was reached is there with its version, what it has, and how long ago it was heard of."""
+    """What was reached is there with its version, what it has, and the age of its data."""
     found = page(
         (ovs.SWITCH_INFO, ("3.1.0", "", "chassis-1"), 1),
         (ovs.PORTS, (), 12),
