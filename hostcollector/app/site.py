@@ -31,6 +31,7 @@ LOOK_SECONDS = 0.05
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
+_NO_LISTING = "The first listing of guests is not done yet."
 _HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
 
@@ -232,7 +233,8 @@ class CollectorPages:
                 # Shielded, because other clients wait for the same collection.
                 return await asyncio.shield(asyncio.wrap_future(self.site.collector.snapshot(left)))
         except TimeoutError:
-            raise unavailable(f"The collection did not end within {budget:g} s.") from None
+            late = f"The collection did not end within {budget:g} s."
+            raise unavailable(_NO_LISTING if self.site.collector.listing else late) from None
         except HostcollectorError as error:
             raise unavailable(f"There is no collection: {one_line(str(error))}.") from None
 
@@ -240,7 +242,7 @@ class CollectorPages:
         """Wait for the first listing of guests: a page without them would end all of their series."""
         while self.site.collector.listing:
             if asyncio.get_running_loop().time() >= ends_at:
-                raise unavailable("The first listing of guests is not done yet.")
+                raise unavailable(_NO_LISTING)
             await asyncio.sleep(LOOK_SECONDS)
 
 
