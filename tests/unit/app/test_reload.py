@@ -141,6 +141,7 @@ def test_a_port_in_use_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yml"
     config.write_text(f"paths: {{runtime_directory: {tmp_path}/run, state_directory: {tmp_path}}}\n")
     with running_daemon(tmp_path, f"--config.file={config}") as first:
+        wait((tmp_path / "run" / name).exists, "no socket")  # it is made after the page is served
         before = (tmp_path / "run" / name).stat().st_ino
         second = [f"--config.file={config}", f"--web.listen-address={first.url.removeprefix('http://')}"]
         assert first.beside(*second) == 1
