@@ -193,7 +193,8 @@ class Domain:
 
     `complete` is False when the XML could not be read: the guest then exists with name and UUID only.
     `remarks` say why, or what was left out. `name` is as libvirt has it, blanks around it included.
-    `iothreads` are the ids of QEMU's I/O threads.
+    `iothreads` are the ids of QEMU's I/O threads. `agent_connected` is whether an agent in the guest holds
+    the guest agent's channel open; None without such a channel.
     """
 
     uuid: str
@@ -216,6 +217,7 @@ class Domain:
     balloon_model: str = ""
     balloon_period_seconds: int | None = None
     iothreads: tuple[int, ...] = ()
+    agent_connected: bool | None = None
     metadata: tuple[MetadataElement, ...] = ()
     remarks: tuple[str, ...] = ()
     complete: bool = True

@@ -1,6 +1,16 @@
 """Rows about a guest as a whole: identity, state, size, events, jobs."""
 
-from hostcollector.catalogue.possible import DISK_SIZE, DURATION, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
+from hostcollector.catalogue.possible import (
+    DISK_SIZE,
+    DURATION,
+    FLAG,
+    MEMORY,
+    ONE,
+    TIMESTAMP,
+    VCPUS,
+    code,
+    counted,
+)
 from hostcollector.catalogue.rows import counter, gauge, info
 
 INFO = info(
@@ -109,6 +119,12 @@ START_TIME = gauge(
     source="procfs",
     unit="seconds",
     help="When the guest's QEMU process started, as a Unix time.",
+)
+AGENT_CONNECTED = gauge(
+    name="libvirt_domain_agent_connected",
+    can_be=FLAG,
+    source="definition",
+    help="1 if an agent in the guest holds the guest agent's channel open. Absent without such a channel.",
 )
 EVENTS = counter(
     name="libvirt_domain_events_total",

@@ -39,6 +39,8 @@ _LIMITED = tuple(
 )
 # The parts of a PCI address, and what each is below (kernel: include/linux/pci.h).
 _PCI_PARTS = {"domain": 2**32, "bus": 2**8, "slot": 2**5, "function": 2**3}
+# The port that QEMU's guest agent opens (libvirt: formatdomain, "channel").
+_AGENT_CHANNEL = "org.qemu.guest_agent.0"
 # More than any host has CPUs: a definition that says more is not believed.
 _MOST_IOTHREADS = 4096
 
@@ -76,6 +78,7 @@ def parse(text: str) -> Domain:
         balloon_model=_attribute(root, "devices/memballoon", "model"),
         balloon_period_seconds=_number(_attribute(root, "devices/memballoon/stats", "period")),
         iothreads=_iothreads(root),
+        agent_connected=_agent_connected(root),
         metadata=metadata.elements,
         remarks=metadata.remarks,
     )
@@ -100,6 +103,12 @@ def _iothreads(root: ET.Element) -> tuple[int, ...]:
     while len(ids) < count:
         ids.add(next(free))
     return tuple(sorted(ids))
+
+
+def _agent_connected(root: ET.Element) -> bool | None:
+    """Return the state of the guest agent's channel; None without one, or where libvirt does not say."""
+    state = _attribute(root, f"devices/channel/target[@name='{_AGENT_CHANNEL}']", "state")
+    return {"connected": True, "disconnected": False}.get(state)
 
 
 def _pins(root: ET.Element) -> dict[int, str]:

@@ -80,6 +80,8 @@ def _samples(known: Guest) -> Iterator[Sample]:
         yield Sample(guest.VCPU_CURRENT, domain.vcpus, (), uuid)
     if domain.vcpus_maximum is not None:
         yield Sample(guest.VCPU_MAXIMUM, domain.vcpus_maximum, (), uuid)
+    if domain.agent_connected is not None:
+        yield Sample(guest.AGENT_CONNECTED, float(domain.agent_connected), (), uuid)
     yield from _nova(domain)
     for disk in {disk.target: disk for disk in domain.disks}.values():
         yield from _disk(uuid, disk)

@@ -19,6 +19,8 @@ KERNEL_PARAMETERS = (
     "console=ttyS0 quiet panic=-1 ipv6.disable=1 cryptomgr.notests mitigations=off unknown_nmi_panic"
 )
 NOTHING = Workload()
+AGENT_CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+"""For a guest's `devices`: the channel of QEMU's guest agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Guest:
     machine: str = "pc"
     balloon_period: int = 2
     """Seconds between two reports of the balloon's driver."""
+    kernel_parameters: str = ""
+    """More parameters of the kernel; the last one of a name counts."""
     elements: str = ""
     """More XML for <domain>, as it is."""
     devices: str = ""
@@ -119,7 +123,7 @@ def _boot(guest: Guest, image: GuestImage | None) -> str:
         return "<boot dev='hd'/>"
     if image is None:
         raise ValueError(f"{guest.name} has a workload: it needs a guest image to boot")
-    parameters = f"{KERNEL_PARAMETERS} {guest.workload.kernel_parameters()}"
+    parameters = f"{KERNEL_PARAMETERS} {guest.kernel_parameters} {guest.workload.kernel_parameters()}"
     return (
         f"<kernel>{escape(str(image.kernel))}</kernel><initrd>{escape(str(image.initramfs))}</initrd>"
         f"<cmdline>{parameters}</cmdline>"

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from tests.lab.kernel import archive, modules, run, unpack_kernel
 CACHE = Path(__file__).parents[2] / ".lab"
 SOURCE = Path(__file__).with_name("workload.c")
 RECIPE = (SOURCE, Path(__file__), Path(__file__).with_name("kernel.py"))
-DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon", "pvpanic_mmio")
+DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_balloon", "pvpanic_mmio", "virtio_console")
+# For how long an outdated initramfs stays.
+KEPT_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,9 @@ class GuestImage:
             if not tree.exists():
                 unpack_kernel("linux-image-cloud-amd64", tree)
             if not initramfs.exists():
-                for outdated in cache.glob("initramfs-*"):
-                    outdated.unlink()
+                for outdated in cache.glob("initramfs-*"):  # other checkouts may boot theirs now
+                    if outdated.stat().st_mtime < time.time() - KEPT_SECONDS:
+                        outdated.unlink()
                 unfinished = initramfs.with_suffix(".new")
                 unfinished.write_bytes(_initramfs(cache, tree))
                 unfinished.rename(initramfs)

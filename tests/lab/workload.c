@@ -3,6 +3,7 @@
  * The kernel hands unknown NAME=VALUE parameters to init as environment variables. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -184,6 +186,33 @@ static void work(struct done *done) {
     if (packets) send_packets(packets, wanted("WORK_PACKET_BYTES"), done);
 }
 
+/* Open the guest agent's port as the agent does, and close it after a while. */
+static int agent_port(void) {
+    struct dirent *port;
+    char path[300], name[64];
+    DIR *ports = opendir("/sys/class/virtio-ports");
+    int fd = -1;
+    while (ports && fd < 0 && (port = readdir(ports))) {
+        snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", port->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file) continue;
+        snprintf(path, sizeof path, "/dev/%s", port->d_name);
+        if (fscanf(file, "%63s", name) == 1 && !strcmp(name, "org.qemu.guest_agent.0"))
+            fd = open(path, O_RDWR | O_CLOEXEC);
+        fclose(file);
+    }
+    if (ports) closedir(ports);
+    return fd;
+}
+
+static void hold_agent_port(double duration) {
+    int fd = -1;
+    for (int tries = 0; fd < 0 && tries < 100; tries++, rest(0.05)) fd = agent_port();
+    if (fd < 0) fail("the agent's port");
+    rest(duration);
+    close(fd);
+}
+
 /* The account: one line of JSON, from the kernel's own statistics and this program's counts. */
 
 static char line[16384];
@@ -289,6 +318,7 @@ int main(void) {
     if (wanted("WORK_READ") || wanted("WORK_WRITE")) open_disk();
     account("ready", &done, threads);
     rest(wanted("WORK_DELAY_MS") / 1e3);
+    if (wanted("WORK_AGENT_MS")) hold_agent_port(wanted("WORK_AGENT_MS") / 1e3);
     work(&done);
     account("done", &done, threads);
     while (period > 0) { /* the same again for ever, unaccounted */
@@ -296,5 +326,6 @@ int main(void) {
         work(&done);
         rest(period - (seconds(CLOCK_MONOTONIC) - start));
     }
+    if (wanted("WORK_HALTS")) reboot(RB_HALT_SYSTEM);
     for (;;) pause();
 }

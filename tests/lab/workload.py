@@ -27,6 +27,10 @@ class Workload:
     """At most so many, ten at a time; 0 means as fast as the guest can."""
     delay_seconds: float = 0
     """A rest between the account before the work and the work."""
+    agent_seconds: float = 0
+    """How long the guest agent's port is held open before the work."""
+    halts: bool = False
+    """After all work the guest halts its processors, without powering off, and does nothing any more."""
     period_seconds: float = 0
     """Above 0: after the account the same work is begun anew every so many seconds, for ever."""
 
@@ -50,6 +54,8 @@ class Workload:
             "PACKET_BYTES": self.packet_bytes,
             "PACKETS_PER_SECOND": self.packets_per_second,
             "DELAY_MS": round(self.delay_seconds * 1000),
+            "AGENT_MS": round(self.agent_seconds * 1000),
+            "HALTS": int(self.halts),
             "PERIOD_MS": round(self.period_seconds * 1000),
         }
         return " ".join(f"WORK_{name}={value}" for name, value in wanted.items() if value)

@@ -45,6 +45,8 @@ _LIFECYCLE = {
 }
 # Written out: other constants share the prefix.
 _BLOCK_JOB = {0: "completed", 1: "failed", 2: "canceled", 3: "ready"}
+# virConnectDomainEventAgentLifecycleState.
+_AGENT = {1: "connected", 2: "disconnected"}
 _LIFECYCLE_DETAILS = {code: _names(f"VIR_DOMAIN_EVENT_{kind.upper()}_") for code, kind in _LIFECYCLE.items()}
 
 
@@ -100,6 +102,7 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     yield "MIGRATION_ITERATION", simple("migration_iteration")
     yield "JOB_COMPLETED", simple("job_completed")
     yield "MEMORY_FAILURE", detailed("memory_failure", _names("VIR_DOMAIN_EVENT_MEMORY_FAILURE_ACTION_"), 1)
+    yield "AGENT_LIFECYCLE", detailed("agent_lifecycle", _AGENT, 0)
     yield "MEMORY_DEVICE_SIZE_CHANGE", simple("memory_device_size_change")
 
 

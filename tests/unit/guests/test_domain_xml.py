@@ -197,6 +197,25 @@ def test_iothreads_are_known_by_their_ids(rest: str, expected: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize(
+    ("name", "state", "expected"),
+    [
+        ("org.qemu.guest_agent.0", "connected", True),
+        ("org.qemu.guest_agent.0", "disconnected", False),
+        ("org.qemu.guest_agent.0", "", None),
+        ("org.qemu.guest_agent.0", "odd", None),
+        ("com.redhat.spice.0", "connected", None),
+    ],
+)
+def test_the_agent_is_connected_if_its_channel_is(name: str, state: str, expected: bool | None) -> None:  # noqa: FBT001
+    """Other channels, and states that libvirt does not have, say nothing about the agent."""
+    rest = (
+        "<devices><channel type='unix'><target type='virtio' name='other.0' state='connected'/></channel>"
+        f"<channel type='unix'><target type='virtio' name='{name}' state='{state}'/></channel></devices>"
+    )
+    assert parse(SMALLEST.format(name="a", rest=rest)).agent_connected is expected
+
+
+@pytest.mark.parametrize(
     "name", ["trail ", " lead", "\N{NO-BREAK SPACE}nbsp", "em\N{EM QUAD}", "a\tb ", " ", "a\u200b", "a  b"]
 )
 def test_a_name_is_taken_as_it_is(name: str) -> None:

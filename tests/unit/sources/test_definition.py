@@ -136,3 +136,10 @@ def test_disks_that_share_their_limits_are_shown() -> None:
     assert shown == {(block.THROTTLE_GROUP, (disk, "limit0")): 1.0 for disk in ("vda", "vdb")}
     rows = [(s.labels, s.value) for s in samples if s.metric is block.LIMITS["total_iops_sec"]]
     assert rows == [(("vda",), 200), (("vdb",), 200)]
+
+
+@pytest.mark.parametrize(("connected", "shown"), [(True, [1.0]), (False, [0.0]), (None, [])])
+def test_the_agents_channel_is_shown_where_there_is_one(connected: bool | None, shown: list[float]) -> None:  # noqa: FBT001
+    """A guest without the channel has no such series: the host cannot know whether it has an agent."""
+    samples = _read(Domain(uuid="u", name="a", agent_connected=connected)).samples
+    assert [sample.value for sample in samples if sample.metric is guest.AGENT_CONNECTED] == shown
