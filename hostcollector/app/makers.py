@@ -19,7 +19,9 @@ from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.devices.switch import LocalSwitch
+from hostcollector.guests.ends import Ends
 from hostcollector.guests.inventory import EventCounts
+from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.ufm import UfmClient
@@ -36,6 +38,8 @@ class Ingredients:
     monitors: Memory
     """What the last readings of the guests' monitors showed."""
     counts: EventCounts
+    ends: Ends
+    oom_kills: OomKills
     report_unknown_guest: Callable[[str], None]
     """Called with the UUID of a guest that libvirt has and the inventory has not yet."""
     processes: QemuProcesses
@@ -87,7 +91,9 @@ def _definition(_: Ingredients) -> Source:
 def _events(ingredients: Ingredients) -> Source:
     from hostcollector.sources.events import Events
 
-    return Events(ingredients.counts)
+    return Events(
+        ingredients.counts, ingredients.ends, ingredients.processes, ingredients.settings.collection
+    )
 
 
 def _libvirt_state(ingredients: Ingredients) -> Source:
@@ -114,7 +120,7 @@ def _procfs(ingredients: Ingredients) -> Source:
 def _cgroup(ingredients: Ingredients) -> Source:
     from hostcollector.sources.cgroup import Cgroup
 
-    return Cgroup(ingredients.processes)
+    return Cgroup(ingredients.processes, ingredients.oom_kills)
 
 
 def _netlink(ingredients: Ingredients) -> Source:

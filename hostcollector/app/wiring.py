@@ -23,8 +23,10 @@ from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests import tenant_map
+from hostcollector.guests.ends import Ends
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.inventory import EventCounts, Inventory
+from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.guests.tenancy import (
     Resolver,
@@ -55,6 +57,8 @@ class Hypervisor:
     monitors: Memory
     inventory: Inventory
     counts: EventCounts
+    ends: Ends
+    oom_kills: OomKills
     baselines: Baselines
     identities: GpuIdentities
     transitions: Transitions
@@ -70,8 +74,11 @@ class Hypervisor:
         occupies only a few of libvirtd's workers.
         """
         transitions = Transitions(logger)
+        oom_kills = OomKills(Path(settings.paths.root))
+        ends = Ends(oom_kills)
 
         def log_state(why: str | None) -> None:
+            ends.libvirt_answers = why is None
             if why is None:
                 transitions.succeeded("libvirt")
             else:
@@ -89,6 +96,7 @@ class Hypervisor:
         inventory = Inventory(
             workers,
             counts,
+            ends=ends,
             listing_interval=settings.libvirt.listing_interval_seconds,
             on_state=log_state,
             running=processes.named,
@@ -99,6 +107,8 @@ class Hypervisor:
             monitors=Memory(workers.monitors, Halts(root)),
             inventory=inventory,
             counts=counts,
+            ends=ends,
+            oom_kills=oom_kills,
             baselines=Baselines(state, root, writes=not by_hand),
             identities=GpuIdentities(state, writes=not by_hand),
             transitions=transitions,
@@ -131,11 +141,14 @@ class Hypervisor:
             started_at=self.started_at,
         )
         tenancy = make_tenancy(settings.tenancy, tenants, ovn)
+        self.ends.tenant_of = tenancy.tenant_of
         ingredients = Ingredients(
             settings=settings,
             workers=self.workers,
             monitors=self.monitors,
             counts=self.counts,
+            ends=self.ends,
+            oom_kills=self.oom_kills,
             report_unknown_guest=self.inventory.look_at,
             processes=self.processes,
             switch=switch,

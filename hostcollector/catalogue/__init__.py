@@ -15,6 +15,7 @@ from hostcollector.catalogue import (
     cgroup,
     collection,
     cpu,
+    ends,
     gpu,
     guest,
     host,
@@ -30,6 +31,7 @@ from hostcollector.catalogue.rows import Twin
 
 SUBJECTS = (
     guest,
+    ends,
     cpu,
     memory,
     block,

@@ -10,6 +10,7 @@ from hostcollector.catalogue.possible import (
     ONE,
     REQUESTS,
     SUMMED_SECONDS,
+    counted,
     measured,
 )
 from hostcollector.catalogue.rows import counter, gauge, histogram, info
@@ -62,6 +63,13 @@ FLUSH_TIME = _disk_counter(
     can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that flush requests took, summed.",
+)
+IO_ERRORS = counter(
+    name="libvirt_domain_block_io_errors_total",
+    can_be=counted(1e6),
+    source="events",
+    labels=("target_device",),
+    help="I/O errors of the disk that QEMU reported since the collector has known the guest.",
 )
 ALLOCATION = _disk_gauge(
     name="libvirt_domain_block_stats_allocation",

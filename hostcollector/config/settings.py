@@ -95,6 +95,12 @@ class CollectionSettings:
     series_limit: Annotated[int, whole(1, 10_000_000)] = 200_000
     """Series that one page may contain. Further series are dropped and counted."""
 
+    ended_guests_seconds: Annotated[int, whole(0, 2_592_000)] = 86_400
+    """Seconds for which the page names guests that ended, and incidents such as panics."""
+
+    ended_guests_limit: Annotated[int, whole(0, 1000)] = 100
+    """How many ended guests the page names at most, the last ones, and as many incidents."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XPathRule(Section):

@@ -19,6 +19,7 @@ from hostcollector.base.errors import DomainXmlError, SourceError
 from hostcollector.base.lanes import Clock, Lane
 from hostcollector.base.model import Domain
 from hostcollector.guests import domain_xml
+from hostcollector.guests.ends import Ends
 from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions
 from hostcollector.protocols.libvirt.events import DomainEvent, subscribe
 from hostcollector.protocols.libvirt.pool import Workers
@@ -61,33 +62,43 @@ class EventCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[tuple[str, str]]] = {}
+        self._disk_errors: dict[str, Counter[str]] = {}
 
-    def add(self, uuid: str, event: str, detail: str) -> None:
-        """Count one event of the domain."""
+    def add(self, event: DomainEvent) -> None:
+        """Count one event of a domain."""
         with self._lock:
-            self._counts.setdefault(uuid, Counter())[event, detail] += 1
+            self._counts.setdefault(event.uuid, Counter())[event.event, event.detail] += 1
+            if event.event == "io_error":
+                self._disk_errors.setdefault(event.uuid, Counter())[event.device] += 1
 
     def forget(self, uuid: str) -> None:
         """Forget the domain, which has ended: if it comes back, its series begin anew."""
         with self._lock:
             self._counts.pop(uuid, None)
+            self._disk_errors.pop(uuid, None)
 
     def keep_only(self, uuids: frozenset[str]) -> None:
         """Forget the domains that are not among `uuids`: their series end with them."""
         with self._lock:
             self._counts = {uuid: counts for uuid, counts in self._counts.items() if uuid in uuids}
+            self._disk_errors = {uuid: each for uuid, each in self._disk_errors.items() if uuid in uuids}
 
     def snapshot(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
         """Return a copy."""
         with self._lock:
             return {uuid: dict(counts) for uuid, counts in self._counts.items()}
 
+    def disk_errors(self) -> Mapping[str, Mapping[str, int]]:
+        """Return how many I/O errors each domain's disks had, by the disk's alias; a copy."""
+        with self._lock:
+            return {uuid: dict(counts) for uuid, counts in self._disk_errors.items()}
+
 
 class Inventory:
     """The active domains by UUID. `on_state` is called with None when libvirt answers, else with the error.
 
-    `running` returns the UUIDs that the host's QEMU processes name: the guests to look at when libvirt's
-    listing waits for a locked guest.
+    `ends` takes every event. `running` returns the UUIDs that the host's QEMU processes name: the guests to
+    look at when libvirt's listing waits for a locked guest.
     """
 
     def __init__(
@@ -95,6 +106,7 @@ class Inventory:
         workers: Workers,
         counts: EventCounts,
         *,
+        ends: Ends | None = None,
         listing_interval: float = 300.0,
         clock: Clock = time.monotonic,
         on_state: StateListener = lambda _why: None,
@@ -103,6 +115,7 @@ class Inventory:
         self._workers = workers
         self._slot = Slot(workers.link, clock)
         self._counts = counts
+        self._ends = ends or Ends()
         self._listing_interval = listing_interval
         self._clock = clock
         self._on_state = on_state
@@ -214,13 +227,15 @@ class Inventory:
                 break
             if isinstance(item, str):
                 self._to_look_at[item] = None
-            elif item.event == _ENDING:
+                continue
+            self._ends.take(item, domains.get(item.uuid))
+            if item.event == _ENDING:
                 domains.pop(item.uuid, None)
                 self._to_look_at.pop(item.uuid, None)
                 self._counts.forget(item.uuid)
             else:
                 if item.event != "undefined":
-                    self._counts.add(item.uuid, item.event, item.detail)
+                    self._counts.add(item)
                 if item.event not in _UNCHANGED_BY or item.uuid not in domains:
                     self._to_look_at[item.uuid] = None
         if domains.keys() != self.domains.keys():

@@ -107,6 +107,12 @@ class QemuProcesses:
                 self._news.notify_all()
             return self._last.found
 
+    @property
+    def last(self) -> Mapping[str, QemuProcess]:
+        """The processes that the last `find` found, by the guest's UUID; none before the first."""
+        last = self._last
+        return last.found.processes if last is not None else {}
+
     def started(self, uuids: Iterable[str]) -> Mapping[str, int]:
         """Return when the QEMUs of these guests started, in clock ticks since boot, as far as that is known.
 

@@ -101,6 +101,10 @@ class Tenancy:
         self._kept = kept
         return MappingProxyType(kept)
 
+    def tenant_of(self, domain: Domain) -> Tenant:
+        """Return the tenant of one domain, which need not be active. May be called from any thread."""
+        return self._join(domain).tenant
+
     def _join(self, domain: Domain) -> Guest:
         answers = (resolve(domain) for resolve in self._resolvers)
         return Guest(domain=domain, tenant=next((answer for answer in answers if answer), UNASSIGNED))

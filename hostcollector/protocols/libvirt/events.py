@@ -11,12 +11,16 @@ from hostcollector.protocols.libvirt.connection import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainEvent:
-    """Something that happened to a domain. `event` and `detail` are lower-case words of a closed set."""
+    """Something that happened to a domain. `event` and `detail` are lower-case words of a closed set.
+
+    `device` is the alias of the disk that an I/O error is about.
+    """
 
     uuid: str
     name: str
     event: str
     detail: str = ""
+    device: str = ""
 
 
 Receiver = Callable[[DomainEvent], None]
@@ -83,7 +87,7 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
         receive(_event(domain, _LIFECYCLE.get(kind, "unknown"), names.get(detail, "unknown")))
 
     def io_error(_connection: Any, domain: Any, *rest: Any) -> None:
-        receive(_event(domain, "io_error", str(rest[3]) or "unknown"))
+        receive(_event(domain, "io_error", str(rest[3]) or "unknown", str(rest[1] or "")))
 
     yield "LIFECYCLE", lifecycle
     yield "REBOOT", simple("reboot")
@@ -106,5 +110,7 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     yield "MEMORY_DEVICE_SIZE_CHANGE", simple("memory_device_size_change")
 
 
-def _event(domain: Any, event: str, detail: str = "") -> DomainEvent:
-    return DomainEvent(uuid=domain.UUIDString(), name=domain.name(), event=event, detail=detail)
+def _event(domain: Any, event: str, detail: str = "", device: str = "") -> DomainEvent:
+    return DomainEvent(
+        uuid=domain.UUIDString(), name=domain.name(), event=event, detail=detail, device=device
+    )

@@ -16,6 +16,7 @@ from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
+from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, read
 from hostcollector.sources.cgroup import version1, version2
@@ -38,18 +39,23 @@ Groups = Mapping[str, GuestGroup]
 
 
 class Cgroup(Source):
-    """Reads the groups of the processes that `processes` finds, under the same root."""
+    """Reads the groups of the processes that `processes` finds, under the same root.
+
+    `oom_kills` gets the directories of the guests' groups of version 2.
+    """
 
     name = "cgroup"
 
     def __init__(
         self,
         processes: QemuProcesses,
+        oom_kills: OomKills | None = None,
         *,
         ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
         clock: Clock = time.monotonic,
     ) -> None:
         self._processes = processes
+        self._oom_kills = oom_kills or OomKills(processes.root)
         self._root = str(processes.root)
         self._proc = str(processes.root / "proc")
         self._ticks_per_second = ticks_per_second
@@ -106,6 +112,8 @@ class Cgroup(Source):
                 gaps.unread(f"the membership of guest {name!r} in control groups", error)
         if places != self._places:
             self._places, self._own = places, _owned(places)
+            unified = {uuid: own[UNIFIED].directory for uuid, own in self._own.items() if UNIFIED in own}
+            self._oom_kills.watch(unified)
         without = [guests[uuid].domain.name for uuid in places if uuid not in self._own]
         gaps.add(_without_group(without), len(without))
         return self._own
