@@ -76,6 +76,15 @@ _STATE = Row(
             empty="no events",
         ),
         graph(
+            "Disk errors",
+            "I/O errors that QEMU reported, by disk. Bad: any.",
+            Query(
+                "increase(libvirt_domain_block_io_errors_total{GUEST}[$__rate_interval])", "{{target_device}}"
+            ),
+            bad=1,
+            empty="no disk with an alias",
+        ),
+        graph(
             "Job: data left to move",
             "Data of a running job. Bad: a rest that does not shrink: the guest writes faster than the network transfers.",
             Query("libvirt_domain_job_info_data_remaining_bytes{GUEST}", "{{instance}} left"),

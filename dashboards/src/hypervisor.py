@@ -217,6 +217,71 @@ _GUESTS = Row(
         ),
     ),
 )
+_ENDS = Row(
+    title="Ends and incidents of guests",
+    panels=(
+        graph(
+            "Ended guests",
+            "Guests that ended, by reason. Bad: crashed, failed and oom_kill.",
+            Query(
+                "increase(hostcollector_host_domain_ends_total{HOST}[$__rate_interval]) > 0",
+                "{{instance}} {{reason}}",
+            ),
+            empty="none has ended",
+        ),
+        graph(
+            "Incidents by tenant",
+            "Panics, watchdogs, memory failures, I/O errors and ends by failure. Bad: any.",
+            Query(
+                "increase(hostcollector_host_tenant_incidents_total{HOST}[$__rate_interval]) > 0",
+                "{{tenant}} {{incident}}",
+            ),
+            bad=1,
+            empty="none",
+        ),
+        Table(
+            title="Last ended guests",
+            description="The last guests that ended, and how long ago. Bad: crashed, failed and oom_kill.",
+            columns=(
+                Column("Guest", "domain"),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("UUID", "uuid", hidden=True),
+                Column("Reason", "reason"),
+                Column(
+                    "Ended ago",
+                    expr="time() - max by (tenant, domain, uuid, reason)"
+                    " (hostcollector_host_domain_ended_timestamp_seconds{HOST})",
+                    unit="s",
+                ),
+            ),
+            sort="Ended ago",
+            ascending=True,
+            width=12,
+            empty="none",
+        ),
+        Table(
+            title="Last incidents",
+            description="What went wrong with guests last, and how long ago. Bad: any of the last hours.",
+            columns=(
+                Column("Guest", "domain"),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("UUID", "uuid", hidden=True),
+                Column("Incident", "incident"),
+                Column("Detail", "detail"),
+                Column(
+                    "Ago",
+                    expr="time() - max by (tenant, domain, uuid, incident, detail)"
+                    " (hostcollector_host_domain_incident_timestamp_seconds{HOST})",
+                    unit="s",
+                ),
+            ),
+            sort="Ago",
+            ascending=True,
+            width=12,
+            empty="none",
+        ),
+    ),
+)
 _ERRORS = Row(
     title="Errors",
     panels=(
@@ -249,5 +314,5 @@ BOARD = Board(
     title="Hypervisor",
     description="Use, saturation and errors of a hypervisor's resources: which one is short, and which guest uses it?",
     depth=Depth.HOST,
-    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ERRORS),
+    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ENDS, _ERRORS),
 )

@@ -58,7 +58,7 @@ class Reason(StrEnum):
 
 
 class Incident(StrEnum):
-    """What went wrong with a guest: ends that nobody wanted, and what libvirt reports of a running guest."""
+    """What went wrong with a guest: ends by crash or signal, and what libvirt reports of a running guest."""
 
     CRASHED = "crashed"
     FAILED = "failed"

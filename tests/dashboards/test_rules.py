@@ -24,7 +24,7 @@ def test_an_alert_is_complete(alert: Alert) -> None:
 @each_alert
 def test_an_alert_about_a_guest_names_it_and_its_tenant(alert: Alert) -> None:
     """The summary names guest and tenant."""
-    about_guests = "libvirt_domain_" in alert.query
+    about_guests = "libvirt_domain_" in alert.query or "_host_domain_" in alert.query
     named = {label for label in ("tenant", "domain") if f"$labels.{label}" in alert.annotations["summary"]}
     if alert.name == "GuestUnassigned":
         assert named == {"domain"}

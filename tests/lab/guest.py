@@ -57,6 +57,8 @@ class Guest:
     """More XML for <domain>, as it is."""
     devices: str = ""
     """More XML for <devices>, as it is."""
+    boot_sector: bytes = BOOT_SECTOR
+    """Machine code of the first disk, which a guest without a workload runs."""
 
     @classmethod
     def idle(
@@ -90,7 +92,7 @@ def make_disks(guest: Guest, directory: Path) -> None:
     for number, disk in enumerate(guest.disks):
         with disk_file(directory, number).open("wb") as file:
             if number == 0:
-                file.write(BOOT_SECTOR)
+                file.write(guest.boot_sector)
             file.truncate(disk.size)
 
 

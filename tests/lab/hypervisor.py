@@ -68,13 +68,16 @@ class Hypervisor:
         self.runtime = runtime
         """What /run/libvirt is on an ordinary hypervisor."""
 
-    def boot(self, guest: Guest, image: GuestImage | None = None) -> RunningGuest:
-        """Start a transient domain and return it once its QEMU runs; the kernel then still boots."""
+    def boot(self, guest: Guest, image: GuestImage | None = None, *, paused: bool = False) -> RunningGuest:
+        """Start a transient domain and return it once its QEMU runs; the kernel then still boots.
+
+        A `paused` guest waits for `resume` before its first instruction.
+        """
         directory = self.directory / "guests" / guest.name
         directory.mkdir(parents=True, exist_ok=True)
         make_disks(guest, directory)
         with connected(self.uri) as connection:
-            _create(connection, domain_xml(guest, directory, image))
+            _create(connection, domain_xml(guest, directory, image), libvirt.VIR_DOMAIN_START_PAUSED * paused)
         return self.running(guest)
 
     def running(self, guest: Guest) -> RunningGuest:
@@ -229,11 +232,11 @@ class PrivateHypervisor(Hypervisor):
             self._libvirtd.send(number)
 
 
-def _create(connection: Any, xml: str) -> None:
+def _create(connection: Any, xml: str, flags: int) -> None:
     """Start a transient domain, again if another libvirtd takes the name of its tap at the same moment."""
     for attempt in range(_ATTEMPTS):
         try:
-            connection.createXML(xml)
+            connection.createXML(xml, flags)
         except libvirt.libvirtError as error:
             if _TAP_TAKEN not in str(error) or attempt == _ATTEMPTS - 1:
                 raise
