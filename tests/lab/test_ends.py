@@ -232,7 +232,7 @@ def test_the_oom_killer_is_known_by_the_kernels_counter(host: Host, guest_image:
 
 
 def test_a_panic_that_keeps_the_guest_is_an_incident(host: Host) -> None:
-    """The guest is not over; the panic device has told libvirt."""
+    """The guest is not over; libvirt knows of the panic by the panic device."""
     guest = _guest("keeps", PANIC, PANIC_DEVICE, "<on_crash>preserve</on_crash>")
     running = host.paused(guest)
     since = time.monotonic()

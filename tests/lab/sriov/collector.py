@@ -43,7 +43,7 @@ class Collector:
 
         After a while it is the page that there is: what is wrong with it is for the tests to say.
         """
-        until(self._ready, PATIENCE, f"the collector, see {self.served.log}")
+        until(self.is_ready, PATIENCE, f"the collector, see {self.served.log}")
         wanted = {uuid} if uuid else set()
         deadline = time.monotonic() + PATIENCE / 2
         page = self.served.page(PATIENCE)
@@ -52,7 +52,8 @@ class Collector:
             page = self.served.page(PATIENCE)
         return page
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether the collector has read its guests."""
         try:
             return self.served.ready()
         except TimeoutError:  # it is there, and busy

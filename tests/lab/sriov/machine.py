@@ -2,8 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from tests.lab.process import end, spawn, until
 from tests.lab.sriov.findings import UP, Findings
@@ -32,21 +34,31 @@ class BootError(Exception):
     """The emulated machine did not get as far as our own program."""
 
 
+T = TypeVar("T")
+
+
 def run_once() -> Findings:
-    """Return what a run reported, from start to power-off; ChildProcessError with its last words if it fails.
+    """Return what was seen of a VF that goes from guest to guest; raises as `run` does."""
+    return run("tests.lab.sriov.inside", Findings.read)
+
+
+def run(inside: str, read: Callable[[Path], T]) -> T:
+    """Run the module `inside`, and return what `read` finds in its directory after the power-off.
+
+    Raises ChildProcessError with the machine's last words if it fails.
 
     A machine that does not come up is switched on a second time, because emulated ones on busy processors
     have been seen to lose their timer: that says nothing about the collector.
     """
-    parts = gather()
+    parts = gather(inside)
     try:
-        return _run(parts)
+        return _run(parts, read)
     except BootError as error:
         print(error)
-        return _run(parts)
+        return _run(parts, read)
 
 
-def _run(parts: Parts) -> Findings:
+def _run(parts: Parts, read: Callable[[Path], T]) -> T:
     with tempfile.TemporaryDirectory(prefix="hostcollector-sriov-") as directory:
         outbox = Path(directory)
         console, initramfs = outbox / "console.log", outbox / "initramfs"
@@ -62,7 +74,7 @@ def _run(parts: Parts) -> Findings:
             end(child)
         print(_text(console))
         try:
-            return Findings.read(outbox)
+            return read(outbox)
         except FileNotFoundError:
             raise ChildProcessError(f"the emulated hypervisor failed\n{_last_words(outbox)}") from None
 

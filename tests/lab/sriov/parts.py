@@ -34,8 +34,8 @@ class Parts:
     initramfs: bytes
 
 
-def gather(cache: Path = CACHE / "sriov") -> Parts:
-    """Return the parts; what the cache lacks is fetched first."""
+def gather(inside: str, cache: Path = CACHE / "sriov") -> Parts:
+    """Return the parts for a machine that runs `inside`; what the cache lacks is fetched first."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -53,20 +53,21 @@ def gather(cache: Path = CACHE / "sriov") -> Parts:
         files = {
             "init": INIT.read_bytes(),
             "busybox": next(busybox.rglob("bin/busybox")).read_bytes(),
-            "settings": _settings(release).encode(),
+            "settings": _settings(release, inside).encode(),
         }
         initramfs = archive({**files, **modules(tree, DRIVERS)})
     kernel = tree / "boot" / f"vmlinuz-{release.name}"
     return Parts(qemu=qemu, environment=environment, kernel=kernel, initramfs=initramfs)
 
 
-def _settings(modules: Path) -> str:
+def _settings(modules: Path, inside: str) -> str:
     """Return the settings of init.sh, in the shell's language; `modules` is the kernel's folder of them."""
     values = {
         "MODULES": modules,
         "RELEASE": modules.name,
         "REPOSITORY": CACHE.parent,
         "PYTHON": sys.executable,
+        "INSIDE": inside,
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
