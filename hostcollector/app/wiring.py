@@ -28,6 +28,7 @@ from hostcollector.guests.halts import Halts
 from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
+from hostcollector.guests.selection import Selection
 from hostcollector.guests.tenancy import (
     Resolver,
     Tenancy,
@@ -162,7 +163,11 @@ class Hypervisor:
         return Collector(
             make_sources(ingredients),
             Assembler(series_limit=settings.collection.series_limit, implausible=self.implausible),
-            Guests(lambda: tenancy.guests(self.inventory.domains), lambda: self.inventory.age is not None),
+            Guests(
+                lambda: tenancy.guests(self.inventory.domains),
+                lambda: self.inventory.age is not None,
+                Selection(settings.guests).of,
+            ),
             About(parts, self.transitions),
             budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,

@@ -281,13 +281,19 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The result of one collection, ready to be written. `taken_at` is a Unix time in seconds."""
+    """The result of one collection, ready to be written. `taken_at` is a Unix time in seconds.
+
+    `guests` are those on the page; `left_out` is how many more run here that the configuration leaves out.
+    `notes` are sentences about the selection of guests.
+    """
 
     taken_at: float
     families: tuple[Family, ...]
     reports: tuple[Report, ...] = ()
     guests: tuple[Guest, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def sample_count(self) -> int:

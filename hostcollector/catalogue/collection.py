@@ -107,6 +107,12 @@ DOMAINS_UNASSIGNED = _own_gauge(
     can_be=_MANY,
     help="Active domains for which no resolver knows the tenant.",
 )
+DOMAINS_LEFT_OUT = _own_gauge(
+    name="hostcollector_domains_left_out",
+    can_be=_MANY,
+    help="Active domains without series on this page: the configuration's section `guests` leaves them out.",
+    note="They are not counted in hostcollector_domains_unassigned.",
+)
 SERIES_DROPPED = _own_gauge(
     name="hostcollector_series_dropped",
     can_be=_MANY,

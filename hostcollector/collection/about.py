@@ -99,14 +99,22 @@ class About:
         return self._parts.facts() if self._parts else {}
 
     def samples(
-        self, reports: Sequence[Report], guests: Mapping[str, Guest], duration: float
+        self,
+        reports: Sequence[Report],
+        guests: Mapping[str, Guest],
+        duration: float,
+        left_out: frozenset[str] = frozenset(),
     ) -> Iterator[Sample]:
-        """Yield the series about the parts, and about a collection that has taken `duration` seconds."""
+        """Yield the series about the parts, and about a collection that has taken `duration` seconds.
+
+        `left_out` are the UUIDs of guests that are not on the page: they count as such, not as unassigned.
+        """
         if self._parts is not None:
             yield from self._parts.samples()
         yield Sample(collection.COLLECTION_DURATION, duration)
-        unassigned = sum(guest.tenant is UNASSIGNED for guest in guests.values())
+        unassigned = sum(guest.tenant is UNASSIGNED for uuid, guest in guests.items() if uuid not in left_out)
         yield Sample(collection.DOMAINS_UNASSIGNED, unassigned)
+        yield Sample(collection.DOMAINS_LEFT_OUT, len(guests.keys() & left_out))
         for report in reports:
             yield from self._source(report)
 

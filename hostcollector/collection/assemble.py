@@ -19,6 +19,8 @@ from typing import Any
 from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
 from hostcollector.catalogue import ALL, collection
 from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plausibility, Series
+from hostcollector.guests.selection import ALL as ALL_GUESTS
+from hostcollector.guests.selection import Selected
 
 LONGEST_LABEL = 1024
 DUPLICATE, UNKNOWN_GUEST, OVER_LIMIT = "duplicate", "unknown_guest", "over_limit"
@@ -58,13 +60,17 @@ class Assembler:
         reports: Sequence[Report],
         own: Iterable[Sample],
         facts: Mapping[str, str],
+        selected: Selected = ALL_GUESTS,
     ) -> Snapshot:
-        """Return the snapshot of one collection. `own` are the collector's samples."""
+        """Return the snapshot of one collection. `own` are the collector's samples.
+
+        `guests` are all guests; those that `selected` leaves out have no series.
+        """
         judge = self._plausibility.page(taken_at, guests)
         self._pages += 1
         if self._pages % PAGES_KEPT == 0:
             self._label_sets = {owner: each.anew() for owner, each in self._label_sets.items()}
-        join = _Join(guests, judge, self._limit, self._label_sets)
+        join = _Join(guests, judge, self._limit, self._label_sets, selected.left_out)
         judged = [join.add_report(report) for report in reports]
         # The samples that explain a page which was cut off are never cut off.
         join.room = math.inf
@@ -80,8 +86,15 @@ class Assembler:
                 Family(metric, series) for metric in ALL if (series := judge.families.get(metric))
             ),
             reports=tuple(judged),
-            guests=tuple(sorted(guests.values(), key=lambda guest: (guest.tenant.id, guest.domain.name))),
+            guests=tuple(
+                sorted(
+                    (guest for uuid, guest in guests.items() if uuid not in selected.left_out),
+                    key=lambda guest: (guest.tenant.id, guest.domain.name),
+                )
+            ),
             facts=facts,
+            left_out=len(guests.keys() & selected.left_out),
+            notes=selected.notes,
         )
 
 
@@ -116,15 +129,22 @@ the most, the values that mean unknown, the values of the last page and the step
 
 class _Join:
     def __init__(
-        self, guests: Mapping[str, Guest], judge: PageJudge, limit: int, before: Mapping[str, _LabelSets]
+        self,
+        guests: Mapping[str, Guest],
+        judge: PageJudge,
+        limit: int,
+        before: Mapping[str, _LabelSets],
+        left_out: frozenset[str],
     ) -> None:
         self.left_off: Counter[str] = Counter({DUPLICATE: 0, UNKNOWN_GUEST: 0, OVER_LIMIT: 0})
         self.room: float = limit
         self._judge = judge
         self._plans: dict[Metric, _Plan] = {}
+        self._left_out = left_out
         self._guests = {
             uuid: _label_sets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
             for uuid, guest in guests.items()
+            if uuid not in left_out
         }
         self._host = _label_sets((), before.get(_HOST))
 
@@ -142,7 +162,7 @@ class _Join:
             of_guest, series, least, most, unknown, past, step, check = plan
             label_sets = guests.get(uuid) if of_guest else host
             if label_sets is None:
-                left_off[UNKNOWN_GUEST] += 1
+                left_off[UNKNOWN_GUEST] += uuid not in self._left_out
                 continue
             whole = label_sets[labels]
             try:

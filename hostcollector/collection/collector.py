@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostcollector.base.errors import LaneBusyError, Reason, SourceError
 from hostcollector.base.lanes import Backoff, Clock, Lane
@@ -18,6 +18,7 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.collection.about import About
 from hostcollector.collection.assemble import Assembler
+from hostcollector.guests.selection import ALL, Selected
 
 # A client with less time than this, or than the budget if that is less, gets no look.
 FLOOR_SECONDS = 1.0
@@ -33,11 +34,13 @@ PATIENCE = 3
 class Guests:
     """The guests of a collection: `known` returns them by UUID, and is called once for each collection.
 
-    `listed` returns False until the first full listing: guests may be missing before.
+    `listed` returns False until the first full listing: guests may be missing before. `selection` returns
+    which of them the page leaves out.
     """
 
     known: Callable[[], Mapping[str, Guest]]
     listed: Callable[[], bool] = lambda: True
+    selection: Callable[[Mapping[str, Guest]], Selected] = lambda _: ALL
 
 
 @dataclass(slots=True, eq=False)
@@ -180,12 +183,16 @@ class Collector:
     def _page(self, reports: Sequence[Report], request: Request) -> Snapshot:
         with self._stage("assemble"):
             duration = self._clock() - self._started
+            selected = self._guests.selection(request.guests)
+            if not request.guests_listed:
+                selected = replace(selected, notes=())  # what a pattern matches may not be known so far
             return self._assembler.assemble(
                 taken_at=request.taken_at,
                 guests=request.guests,
                 reports=reports,
-                own=list(self._about.samples(reports, request.guests, duration)),
+                own=list(self._about.samples(reports, request.guests, duration, selected.left_out)),
                 facts=self._about.facts(),
+                selected=selected,
             )
 
     def _start(self, runner: _Runner, request: Request) -> "Future[_Timed] | Report":

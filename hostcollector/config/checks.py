@@ -1,5 +1,6 @@
 """Checks of single values: a node of the document in, a Python value out, or `UnfitError` with a sentence."""
 
+import fnmatch
 import math
 import re
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import yaml
 from hostcollector.base import infiniband
 from hostcollector.config.address import Remote, Transport, parse_address, parse_remotes
 from hostcollector.config.document import Place, Read, UnfitError, described, entries, kind, quoted
+
+LONGEST_PATTERN = 256
+"""Characters of a pattern."""
 
 RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
 
@@ -98,6 +102,29 @@ def written(parse: Callable[[str], Any], what: str, takes: str, allowed: str = "
         return found
 
     return Check(takes, read, allowed)
+
+
+def pattern(*, empty: bool = False) -> Check:
+    """Return the check for a pattern of the shell as it is written: YAML may read a number from it.
+
+    Patterns are short, and `fnmatch` compiles them without backtracking: their time is bounded.
+    """
+
+    def read(node: yaml.Node, _: Place) -> str:
+        if not isinstance(node, yaml.ScalarNode) or kind(node) == "null" or not (node.value or empty):
+            raise UnfitError(f"expected a pattern such as infra-*, not {described(node)}")
+        value: str = node.value
+        if not value.isprintable() or len(value) > LONGEST_PATTERN:
+            raise UnfitError(
+                f"expected at most {LONGEST_PATTERN} characters, none of them control, not {quoted(value)}"
+            )
+        try:
+            re.compile(fnmatch.translate(value))
+        except re.error as error:
+            raise UnfitError(f"not a pattern: {error}") from None
+        return value
+
+    return Check("pattern", read, "*, ? and [...]")
 
 
 def mapping(
@@ -267,4 +294,6 @@ FILE = _file()
 CERTIFICATES = _file(" with certificates in PEM")
 PRIVATE_KEY = _file(" with a private key in PEM")
 PASSWORD = _file(" with a password")
+PATTERN = pattern()
+PATTERN_OR_EMPTY = pattern(empty=True)
 NAMESPACES = mapping(_prefix_complaint, TEXT, takes="mapping", allowed="prefix: namespace URI")

@@ -141,6 +141,52 @@ class TenancySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuestPattern(Section):
+    """One entry of `guests.include` or `guests.exclude`. It matches the guests that fit all its keys.
+
+    `name`, `tenant` and `value` are patterns of the shell for the whole text; case matters.
+    """
+
+    name: Annotated[str, checks.PATTERN] = "*"
+    """A pattern of the guest's name in libvirt."""
+
+    tenant: Annotated[str, checks.PATTERN_OR_EMPTY] = "*"
+    """A pattern of the tenant's id; ``""`` for guests without a tenant."""
+
+    metadata: str = ""
+    """A path in the domain's `<metadata>`, as in `tenancy.xpath`; empty for any metadata."""
+
+    value: Annotated[str, checks.PATTERN_OR_EMPTY] = "*"
+    """A pattern of the text at `metadata`, for at least one of the places that the path finds."""
+
+    namespaces: Annotated[Mapping[str, str], checks.NAMESPACES] = field(default_factory=dict)
+    """The prefixes that `metadata` uses, each with its namespace URI."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a path that ElementTree does not take, and an entry that matches every guest."""
+        if self.metadata and (complaint := checks.xpath_complaint(self.metadata, dict(self.namespaces))):
+            yield "metadata", complaint
+        if not self.metadata and self.value != "*":
+            yield "value", "metadata is missing: the path of the text that is compared"
+        if (self.name, self.tenant, self.metadata) == ("*", "*", ""):
+            yield "", "matches every guest: give a name, a tenant or a path in the metadata"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestSettings:
+    """The `guests` section: which guests the page shows.
+
+    A guest that is left out has no series; its devices remain its own. `exclude` wins over `include`.
+    """
+
+    include: tuple[GuestPattern, ...] = ()
+    """Guests on the page; empty for all."""
+
+    exclude: tuple[GuestPattern, ...] = ()
+    """Guests that are left out, also when `include` matches them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OvsSettings:
     """The `ovs` section: the database of this machine's Open vSwitch, for the sources `ovs` and `ovn`."""
 
@@ -309,6 +355,7 @@ class Settings:
     """The sources by name: true switches one on, false switches one off."""
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
+    guests: GuestSettings = field(default_factory=GuestSettings)
     ovs: OvsSettings = field(default_factory=OvsSettings)
     ovn: OvnSettings = field(default_factory=OvnSettings)
     ndfc: NdfcSettings = field(default_factory=NdfcSettings)

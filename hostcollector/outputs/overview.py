@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from hostcollector.base.model import Guest, Histogram, Metric, Snapshot
-from hostcollector.base.wording import duration
+from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import collection, guest
 
 BLOCKED_SECONDS = 1.0
@@ -49,21 +49,33 @@ class TenantGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The overview. `libvirt_up` is None if the snapshot does not have it; `versions` may be empty."""
+    """The overview. `libvirt_up` is None if the snapshot does not have it; `versions` may be empty.
+
+    `left_out` is how many guests run here that the configuration leaves out.
+    """
 
     libvirt_up: bool | None
     versions: Mapping[str, str]
     groups: tuple[TenantGroup, ...]
     sample_count: int
+    left_out: int = 0
 
     @property
     def guest_count(self) -> int:
-        """How many guests run here."""
+        """How many guests are on the page."""
         return sum(len(group.guests) for group in self.groups)
 
     @property
+    def selection(self) -> str:
+        """The sentence about guests that are left out; empty if there are none."""
+        if not self.left_out:
+            return ""
+        them = "has" if self.left_out == 1 else "have"
+        return f"{counted(self.left_out, 'more guest')} {them} no series: guests in the configuration"
+
+    @property
     def tenant_count(self) -> int:
-        """How many tenants have guests here."""
+        """How many tenants have guests on the page."""
         return sum(1 for group in self.groups if group.id)
 
     @property
@@ -94,6 +106,7 @@ def overview(snapshot: Snapshot) -> Overview:
         versions=_versions(series.get(collection.VERSIONS_INFO, {})),
         groups=tuple(groups),
         sample_count=snapshot.sample_count,
+        left_out=snapshot.left_out,
     )
 
 

@@ -77,7 +77,7 @@ def render(snapshot: Snapshot, daemon: DaemonFacts) -> str:
     parts = (
         *_head(daemon, gist, snapshot.facts.get("libvirt_uri", "")),
         *_trouble(gist),
-        *_missing(snapshot.reports),
+        *_missing(snapshot.reports, snapshot.notes),
         *_sources(snapshot.reports),
         *_guests(gist),
         "</body></html>\n",
@@ -103,6 +103,8 @@ def _head(daemon: DaemonFacts, gist: Overview, uri: str) -> Iterator[str]:
         f"{len(gist.unassigned)} without a tenant, {len(gist.blocked)} blocked; "
         f"{counted(gist.sample_count, 'series', 'series')} on the page.</p>"
     )
+    if gist.selection:
+        yield f"<p>{_text(gist.selection)}.</p>"
     path = _text(daemon.telemetry_path)
     yield (
         f'<p>For Prometheus: <a href="{path}">{path}</a>. For probes: '
@@ -131,13 +133,11 @@ def _trouble(gist: Overview) -> Iterator[str]:
         yield "</ul></section>"
 
 
-def _missing(reports: Iterable[Report]) -> Iterator[str]:
-    """Yield the notes of all sources."""
-    entries = [
-        f"<li><b>{_text(report.source)}</b>: {escape(one_line(note))}</li>"
-        for report in reports
-        for note in report.notes
-    ]
+def _missing(reports: Iterable[Report], notes: Iterable[str]) -> Iterator[str]:
+    """Yield the notes of all sources, and those about the selection of guests."""
+    named = [(report.source, note) for report in reports for note in report.notes]
+    named += [("selection", note) for note in notes]
+    entries = [f"<li><b>{_text(name)}</b>: {escape(one_line(note))}</li>" for name, note in named]
     if entries:
         yield "<h2>What is missing, and why</h2><ul>"
         yield from entries
@@ -168,7 +168,8 @@ def _state(report: Report) -> str:
 def _guests(gist: Overview) -> Iterator[str]:
     yield "<h2>Guests by tenant</h2>"
     if not gist.groups:
-        yield '<p class="weak">No guest runs here.</p>'
+        text = "No guest is selected." if gist.left_out else "No guest runs here."
+        yield f'<p class="weak">{text}</p>'
     for group in gist.groups:
         yield f'<h3>{_tenant(group)}</h3><table class="guests"><tbody>'
         yield from map(_guest, group.guests)

@@ -38,6 +38,9 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         yield from (f"  {line}" for line in networks)
         yield ""
     yield from _guests(gist)
+    if gist.selection:
+        yield f"  {gist.selection}"
+    yield from (f"  selection: {one_line(note)}" for note in snapshot.notes)
 
 
 def _libvirt(gist: Overview) -> str:

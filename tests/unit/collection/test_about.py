@@ -63,3 +63,11 @@ def test_guests_without_a_tenant_are_counted() -> None:
     }
     samples = About().samples((), guests, 0.0)
     assert [sample.value for sample in samples if sample.metric is collection.DOMAINS_UNASSIGNED] == [1]
+
+
+def test_guests_that_are_left_out_count_as_such() -> None:
+    """A guest that the configuration leaves out is not unassigned, and one that ended is not counted."""
+    guests = {name: Guest(domain=Domain(uuid=name, name=name)) for name in ("a", "b")}
+    samples = list(About().samples((), guests, 0.0, frozenset({"b", "ended"})))
+    values = {sample.metric: sample.value for sample in samples}
+    assert (values[collection.DOMAINS_UNASSIGNED], values[collection.DOMAINS_LEFT_OUT]) == (1, 1)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hostcollector.base.model import Domain, Guest, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import block, collection, guest, host
 from hostcollector.collection.assemble import LONGEST_LABEL, Assembler, clean
+from hostcollector.guests.selection import Selected
 
 UUID = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 
@@ -101,3 +102,22 @@ def test_values_pass_through_untouched(value: float) -> None:
     """The join never changes a number."""
     row = collection.PROCESS_MAX_FDS
     assert _series(_join(Sample(row, value)), row.name) == {(): value}
+
+
+def test_a_guest_that_is_left_out_has_no_series() -> None:
+    """It is counted as left out, and not as unknown; its values are judged no more."""
+    other = "00000000-0000-4000-8000-000000000002"
+    samples = tuple(Sample(block.READ_BYTES, 512, ("vda",), uuid) for uuid in (UUID, other, "unknown"))
+    guests = {UUID: _guest(), other: _guest("infra", uuid=other)}
+    snapshot = Assembler().assemble(
+        taken_at=1.0,
+        guests=guests,
+        reports=[Report(source="test", state=SourceState.OK, samples=samples)],
+        own=(),
+        facts={},
+        selected=Selected(frozenset({other, "ended"}), ("a note",)),
+    )
+    assert _series(snapshot, block.READ_BYTES.name) == {("acme", "web", UUID, "vda"): 512}
+    assert _left_off(snapshot)["unknown_guest"] == 1
+    assert [member.domain.name for member in snapshot.guests] == ["web"]
+    assert (snapshot.left_out, snapshot.notes) == (1, ("a note",))

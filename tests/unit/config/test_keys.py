@@ -23,6 +23,8 @@ HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 SERVICE = {"url": "https://a", "user": "u"}
 BESIDE: dict[str, dict[str, object]] = {
     "tenancy.xpath[]": {"tenant": "a"},
+    "guests.include[]": {"metadata": "a"},
+    "guests.exclude[]": {"metadata": "a"},
     "infiniband.partitions[]": {"pkey": "0x1"},
     "ndfc": dict(SERVICE),
     "ufm": dict(SERVICE),
@@ -57,9 +59,12 @@ EXAMPLES: dict[str, list[object]] = {
     "database servers": ["unix:/a", "ssl:a:1,ssl:b:1"],
     "P_Key": ["0x1", "0xffff"],
     "GUID": ["0c42a10300abcdef"],
+    "pattern": ["infra-*", "*[!0-9]?", 7],
 }
 MAPPINGS: dict[str, dict[str, str]] = {
     "tenancy.xpath[].namespaces": {"one": "urn:x"},
+    "guests.include[].namespaces": {"one": "urn:x"},
+    "guests.exclude[].namespaces": {"one": "urn:x"},
     "http_server_config.headers": {"X-Frame-Options": "deny"},
     "basic_auth_users": {"a": HASH},
 }
@@ -142,6 +147,8 @@ def wrong(key: Key) -> st.SearchStrategy[object]:
         values += ["text", 1, None, [[]]]
     elif takes in {"true or false", "false"}:
         values += ["text", 1, None, [True]]
+    elif takes == "pattern":
+        values += [[1], {}, None, "a\n", "x" * 257]
     elif takes != "mapping":
         values += [[1], {}, True]
     return st.sampled_from(values)

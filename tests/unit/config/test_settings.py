@@ -13,7 +13,14 @@ from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address
 from hostcollector.config.files import read_bytes
 from hostcollector.config.reader import changed
-from hostcollector.config.settings import ResolverName, Settings, XPathRule, read_settings, sources_from
+from hostcollector.config.settings import (
+    GuestPattern,
+    ResolverName,
+    Settings,
+    XPathRule,
+    read_settings,
+    sources_from,
+)
 
 SOURCES = ("procfs", "netlink", "libvirt_state")
 
@@ -46,6 +53,11 @@ tenancy:
       name: one:vm/one:name
       namespaces: {one: "http://opennebula.org/xmlns"}
   map_file: /etc/hostcollector/tenants.yml
+guests:
+  include:
+    - {name: "web-*", tenant: 101, metadata: "one:vm/@id", value: "7?", namespaces: {one: urn:x}}
+  exclude:
+    - {tenant: ""}
 ovs:
   remote: unix:/run/other/db.sock
   maximum_age_seconds: 30
@@ -128,6 +140,12 @@ def test_every_key_arrives() -> None:
     assert settings.tenancy.xpath == (
         XPathRule(tenant="one:vm/@id", name="one:vm/one:name", namespaces=namespaces),
     )
+    assert settings.guests.include == (
+        GuestPattern(
+            name="web-*", tenant="101", metadata="one:vm/@id", value="7?", namespaces={"one": "urn:x"}
+        ),
+    )
+    assert settings.guests.exclude == (GuestPattern(tenant=""),)
     assert settings.log.format is LogFormat.JSON
     for section in fields(settings):
         ours, default = getattr(settings, section.name), getattr(Settings(), section.name)
@@ -176,7 +194,7 @@ def test_all_problems_come_at_once() -> None:
         (
             "'a.b': 1",
             (
-                "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, "
+                "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, guests, "
                 "ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
             ),
         ),
@@ -230,6 +248,14 @@ def test_duplicate_keys_are_errors(text: str, problem: str) -> None:
         "tenancy: {xpath: [a]}",
         "tenancy: {xpath: [{tenant: a, namespaces: {'a b': c}}]}",
         "tenancy: {xpath: [{tenant: a, namespaces: {a: 1}}]}",
+        "guests: {include: ['web-*']}",
+        "guests: {include: [{}]}",
+        "guests: {exclude: [{name: '*', tenant: '*'}]}",
+        "guests: {exclude: [{name: '', tenant: a}]}",
+        "guests: {exclude: [{name: a, tenant: }]}",
+        "guests: {exclude: [{name: a, value: b}]}",
+        "guests: {exclude: [{metadata: 'a['}]}",
+        "guests: {exclude: [{metadata: 'one:vm'}]}",
         "ovs: {remote: /run/openvswitch/db.sock}",
         "ovs: {remote: ssl:192.0.2.1:6640}",
         "ovs: {remote: 'tcp:192.0.2.1:6640,tcp:192.0.2.2:6640'}",

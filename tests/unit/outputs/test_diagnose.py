@@ -43,3 +43,12 @@ def test_healthy_means_libvirt_and_every_source() -> None:
 def test_no_name_reaches_the_terminal_raw(name: str, tenant: str) -> None:
     """Whatever guests and tenants are called, every line is printable."""
     assert all(line.isprintable() for line in lines(snapshots.named(name, tenant)))
+
+
+def test_guests_that_are_left_out_are_counted() -> None:
+    """The report ends with them, and with the patterns that match nothing."""
+    snapshot = replace(snapshots.hypervisor(), left_out=1, notes=("guests.include[0] matches no guest",))
+    assert list(lines(snapshot))[-2:] == [
+        "  1 more guest has no series: guests in the configuration",
+        "  selection: guests.include[0] matches no guest",
+    ]

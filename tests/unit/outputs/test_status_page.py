@@ -1,5 +1,6 @@
 """The status page: everything that a person wants to know, and nothing that a guest could put into it."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -136,3 +137,13 @@ def test_no_name_changes_the_structure(name: str, tenant: str) -> None:
     snapshot = snapshots.named(name, tenant)
     assert read(snapshot).tags == read(snapshots.named("usual", "usual")).tags
     assert render(snapshot, DAEMON).encode()
+
+
+def test_guests_that_are_left_out_are_counted() -> None:
+    """The page counts them, and notes the patterns that match nothing; without guests it says why."""
+    snapshot = replace(snapshots.hypervisor(), left_out=2, notes=("guests.include[0] matches <no guest>",))
+    text = read(snapshot).text
+    assert "3 guests of 1 tenant" in text
+    assert "2 more guests have no series: guests in the configuration." in text
+    assert "guests.include[0] matches <no guest>" in text
+    assert "No guest is selected." in read(replace(snapshot, guests=())).text
