@@ -186,6 +186,56 @@ _TAPS = Row(
         ),
     ),
 )
+_TAP = "{{domain}} ({{tenant}}) {{target_device}}"
+_LIMITS = Row(
+    title="Limits",
+    panels=(
+        number(
+            "Limits that drifted",
+            "Interfaces whose definition sets a limit that the kernel has not. Bad: any.",
+            "sum(libvirt_domain_interface_limit_drift{GUEST}) or vector(0)",
+            warn=1,
+        ),
+        graph(
+            "Share of the limit",
+            "Share of its limit that an interface uses. Bad: at 100 % the limit slows the guest down.",
+            Query(
+                "topk(20, rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval])"
+                " / ignoring (direction)"
+                ' libvirt_domain_interface_limit_bytes_per_second{GUEST,direction="receive"})',
+                f"{_TAP} received",
+            ),
+            Query(
+                "topk(20, rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval])"
+                " / ignoring (direction)"
+                ' libvirt_domain_interface_limit_bytes_per_second{GUEST,direction="transmit"})',
+                f"{_TAP} sent",
+                below=True,
+            ),
+            unit="percentunit",
+            warn=0.9,
+            bad=1,
+            empty="no interface has a limit",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Held back",
+            "Packets that a limit dropped, and times that one had to wait. Bad: drops that stay.",
+            Query(
+                "topk(20, rate(libvirt_domain_interface_limit_drops_total{GUEST}[$__rate_interval]))",
+                f"{_TAP} {{{{direction}}}} dropped",
+            ),
+            Query(
+                "topk(20, rate(libvirt_domain_interface_limit_overlimits_total{GUEST}[$__rate_interval]))",
+                f"{_TAP} {{{{direction}}}} over the limit",
+            ),
+            unit="pps",
+            warn=1,
+            empty="no interface has a limit",
+            leads_to=Target.GUEST,
+        ),
+    ),
+)
 _SWITCH = Row(
     title="Open vSwitch and OVN",
     panels=(
@@ -313,5 +363,5 @@ BOARD = Board(
     title="Network and VFs",
     description="Traffic, drops and isolation of guests' interfaces: VFs, taps, switch ports, RDMA ports.",
     depth=Depth.GUESTS,
-    rows=(_POLICY, _VFS, _TAPS, _SWITCH, _INFINIBAND),
+    rows=(_POLICY, _VFS, _TAPS, _LIMITS, _SWITCH, _INFINIBAND),
 )

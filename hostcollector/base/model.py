@@ -140,13 +140,27 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    """What a definition grants an interface in one direction; None for what it does not set.
+
+    `average`, `peak` and `floor` are in bytes per second, `burst` is in bytes. `average` is the limit, and
+    `floor` is guaranteed (libvirt: formatnetwork, "bandwidth").
+    """
+
+    average: int | None = None
+    peak: int | None = None
+    burst: int | None = None
+    floor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
     """A network interface of the live domain XML.
 
     `target` is the host's netdev (empty for passed-through and vhost-user interfaces without one),
     `source_mode` how a macvtap uses its device (``passthrough`` ...), `pci_address` the host's PCI function
     of a passed-through one (``0000:3b:00.2``). With `trusts_guest` the host follows the guest where
-    that changes its MAC address and filters.
+    that changes its MAC address and filters. `inbound` is what the guest receives, `outbound` what it sends.
     """
 
     type: str
@@ -166,6 +180,8 @@ class Nic:
     mtu: int | None = None
     pci_address: str = ""
     trusts_guest: bool = False
+    inbound: Bandwidth | None = None
+    outbound: Bandwidth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

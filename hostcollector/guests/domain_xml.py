@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Disk, DiskLimits, Domain, HostDevice, Nic
+from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, HostDevice, Nic
 from hostcollector.guests import metadata as domain_metadata
 
 # libvirt stores such numbers in 64 bits; anything larger is not a number that we could show as a fact.
@@ -37,6 +37,8 @@ _SOURCE_ATTRIBUTES = ("file", "dev", "name", "dir", "volume", "path")
 _LIMITED = tuple(
     f"{direction}_{what}_sec" for what in ("bytes", "iops") for direction in ("total", "read", "write")
 )
+# An interface's rates are in units of 1,000 bytes, its bursts in units of 1,024 (libvirt: formatnetwork).
+_BYTES_OF_A_RATE, _BYTES_OF_A_BURST = 1000, 1024
 # The parts of a PCI address, and what each is below (kernel: include/linux/pci.h).
 _PCI_PARTS = {"domain": 2**32, "bus": 2**8, "slot": 2**5, "function": 2**3}
 # The port that QEMU's guest agent opens (libvirt: formatdomain, "channel").
@@ -218,6 +220,19 @@ def _nic(element: ET.Element) -> Nic:
         mtu=_number(_attribute(element, "mtu", "size")),
         pci_address=_pci_address(element.find("source/address")),
         trusts_guest=element.get("trustGuestRxFilters") == "yes",
+        inbound=_bandwidth(element.find("bandwidth/inbound")),
+        outbound=_bandwidth(element.find("bandwidth/outbound")),
+    )
+
+
+def _bandwidth(element: ET.Element | None) -> Bandwidth | None:
+    """Return the bandwidth of one direction; a number of 0 is not set."""
+    if element is None:
+        return None
+    rates = {name: _number(element.get(name)) for name in ("average", "peak", "burst", "floor")}
+    units = {"burst": _BYTES_OF_A_BURST}
+    return Bandwidth(
+        **{name: rate * units.get(name, _BYTES_OF_A_RATE) for name, rate in rates.items() if rate}
     )
 
 

@@ -7,10 +7,10 @@ inventory keeps the guests it knows.
 from collections.abc import Iterable, Iterator
 
 from hostcollector.base.gaps import MOST_NAMED, Gaps
-from hostcollector.base.model import Disk, Domain, Guest, Nic, Sample
+from hostcollector.base.model import Bandwidth, Disk, Domain, Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, named
-from hostcollector.catalogue import block, guest, interface
+from hostcollector.catalogue import block, guest, interface, limits
 from hostcollector.guests import nova
 
 
@@ -166,3 +166,18 @@ def _nic(uuid: str, nic: Nic) -> Iterator[Sample]:
         (nic.type, origin, nic.target, nic.mac, nic.model, "" if nic.mtu is None else str(nic.mtu)),
         uuid,
     )
+    for direction, granted in (("receive", nic.inbound), ("transmit", nic.outbound)):
+        if granted is not None:
+            yield from _bandwidth(uuid, (nic.target, direction), granted)
+
+
+def _bandwidth(uuid: str, labels: tuple[str, str], granted: Bandwidth) -> Iterator[Sample]:
+    values = {
+        limits.DEFINED: granted.average,
+        limits.DEFINED_PEAK: granted.peak,
+        limits.DEFINED_BURST: granted.burst,
+        limits.DEFINED_GUARANTEE: granted.floor,
+    }
+    for row, value in values.items():
+        if value is not None:
+            yield Sample(row, value, labels, uuid)

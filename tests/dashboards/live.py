@@ -1,5 +1,6 @@
 """Real guests of two tenants at work, the collector on them, and a Prometheus that scrapes it."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -65,6 +66,9 @@ def live(hypervisor: Hypervisor, image: GuestImage, directory: Path) -> Iterator
         booted = hypervisor.boot_all(guests(), image)
         for guest in booted:
             stack.callback(RunningGuest.destroy, guest)
+        # With room for a burst of everything: nothing is held back.
+        limit = ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "50ms"]
+        subprocess.run(["tc", "qdisc", "add", "dev", *booted[0].taps(), "root", *limit], check=True)
         served = stack.enter_context(serving(hypervisor.uri_readonly, directory))
         url = stack.enter_context(server.serving(directory, served.url.removeprefix("http://")))
         until(lambda: bool(result(url, _AT_WORK)), 120.0, "some scrapes of two guests at work")

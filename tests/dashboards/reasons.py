@@ -20,6 +20,7 @@ REASONS: Mapping[str, str] = {
     "libvirt_domain_cgroup_cpu_": "no guest has a CPU quota",
     "libvirt_domain_cgroup_memory_swap_bytes": "the laboratory's control groups do not count swap",
     "libvirt_domain_pressure_": "the laboratory's control groups tell no pressure",
+    ',direction="transmit"}': "the laboratory's kernel has no policers",
     "libvirt_domain_block_latency_seconds": "histograms need libvirt 12",
     "libvirt_domain_vf_transmit_broadcast": "the card counts received ones only",
     "libvirt_domain_vf_transmit_multicast": "the card counts received ones only",

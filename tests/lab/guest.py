@@ -62,7 +62,15 @@ class Guest:
 
     @classmethod
     def idle(
-        cls, name: str, *, metadata: str = "", memory_mib: int = 32, vcpus: int = 1, balloon_period: int = 2
+        cls,
+        name: str,
+        *,
+        metadata: str = "",
+        memory_mib: int = 32,
+        vcpus: int = 1,
+        balloon_period: int = 2,
+        nics: int = 1,
+        devices: str = "",
     ) -> "Guest":
         """Return a kernel-less guest that starts in under a second and then does nothing: for numbers."""
         disks = (Disk(size=MIB),)
@@ -73,6 +81,8 @@ class Guest:
             vcpus=vcpus,
             balloon_period=balloon_period,
             disks=disks,
+            nics=nics,
+            devices=devices,
             workload=None,
         )
 

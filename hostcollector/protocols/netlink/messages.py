@@ -81,18 +81,18 @@ class LinkDescription(NamedTuple):
 def link_description(message: bytes) -> LinkDescription:
     """Return the link of an RTM_NEWLINK message."""
     _family, hardware_type, *_ = LINK.unpack_from(message, MESSAGE.size)
-    link = dict(_attributes(message[MESSAGE.size + LINK.size :]))
-    about = dict(_attributes(link.get(IFLA_LINKINFO, b"")))
+    link = dict(attributes(message[MESSAGE.size + LINK.size :]))
+    about = dict(attributes(link.get(IFLA_LINKINFO, b"")))
     mac = link.get(IFLA_ADDRESS, b"")
     return LinkDescription(
-        name=_text(link.get(IFLA_IFNAME, b"")),
-        kind=_text(about.get(IFLA_INFO_KIND, b"")),
+        name=text(link.get(IFLA_IFNAME, b"")),
+        kind=text(about.get(IFLA_INFO_KIND, b"")),
         mac=mac.hex(":") if len(mac) == _BYTES_OF_A_MAC else "",
         ethernet=hardware_type == ARPHRD_ETHER,
     )
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and payload of each attribute; one that is cut short has what there is."""
     position = 0
     while position + ATTRIBUTE.size <= len(data):
@@ -103,5 +103,6 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += aligned(length)
 
 
-def _text(payload: bytes) -> str:
+def text(payload: bytes) -> str:
+    """Return a text that ends with a zero byte."""
     return payload.partition(b"\0")[0].decode(errors="replace")

@@ -35,6 +35,21 @@ from hostcollector.protocols.netlink.messages import (
     link_counters,
     link_description,
 )
+from hostcollector.protocols.netlink.traffic_control import (
+    RTM_GETQDISC,
+    RTM_GETTCLASS,
+    RTM_GETTFILTER,
+    RTM_NEWQDISC,
+    RTM_NEWTCLASS,
+    RTM_NEWTFILTER,
+    TRAFFIC,
+    HtbClass,
+    Policer,
+    Qdisc,
+    htb_class,
+    policers,
+    qdisc,
+)
 
 _ERROR = slice(MESSAGE.size, MESSAGE.size + 4)
 # How often a dump is requested while links come and go.
@@ -117,6 +132,24 @@ class RouteSocket:
         """Yield the statistics of all links (Linux 4.7 and later), of some twice. Raises like `link`."""
         question = _Question(RTM_GETSTATS, RTM_NEWSTATS, STATISTICS.pack(0, 0, _bit(IFLA_STATS_LINK_64)))
         return self._dump(question, deadline)
+
+    def qdiscs(self, deadline: float) -> dict[tuple[int, int], Qdisc]:
+        """Return the qdiscs that limit a link, by the link's index and the parent. Raises like `link`."""
+        messages = self._dump(_traffic_question(RTM_GETQDISC, RTM_NEWQDISC), deadline)
+        return {(found.link, found.parent): found for found in filter(None, map(qdisc, messages))}
+
+    def classes(self, index: int, deadline: float) -> dict[int, HtbClass]:
+        """Return the HTB's classes of a link by handle; none for a link that has gone. Raises like `link`."""
+        messages = self._dump(_traffic_question(RTM_GETTCLASS, RTM_NEWTCLASS, index), deadline)
+        return {found.handle: found for found in filter(None, map(htb_class, messages))}
+
+    def policers(self, index: int, parent: int, deadline: float) -> dict[int, Policer]:
+        """Return the policers of a link by their number; filters may share one. Raises like `link`.
+
+        `parent` is `ON_ARRIVAL` or `ON_DEPARTURE`.
+        """
+        messages = self._dump(_traffic_question(RTM_GETTFILTER, RTM_NEWTFILTER, index, parent), deadline)
+        return {found.number: found for message in messages for found in policers(message)}
 
     def index(self, name: str) -> int | None:
         """Return the index of the link with this name; None when there is none, or can be none.
@@ -228,6 +261,10 @@ def _link_question(index: int, mask: int) -> _Question:
         + mask.to_bytes(4, sys.byteorder)
     )
     return _Question(RTM_GETLINK, RTM_NEWLINK, body)
+
+
+def _traffic_question(kind: int, answer: int, index: int = 0, parent: int = 0) -> _Question:
+    return _Question(kind, answer, TRAFFIC.pack(0, index, 0, parent, 0))
 
 
 def _bit(attribute: int) -> int:

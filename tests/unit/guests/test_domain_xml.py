@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Disk, DiskLimits, HostDevice, Nic
+from hostcollector.base.model import Bandwidth, Disk, DiskLimits, HostDevice, Nic
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.tenancy import from_own_metadata
 from tests.places import DOMAIN_XML
@@ -69,6 +69,18 @@ def test_interfaces_are_read_with_what_joins_them_to_the_host() -> None:
         mtu=9000,
     )
     assert (function.type, function.pci_address) == ("hostdev", "0000:3b:00.2")
+
+
+def test_a_bandwidth_is_in_bytes_by_the_guests_direction() -> None:
+    """Rates are in units of 1,000 bytes, bursts in units of 1,024; what is 0, odd or absurd is not set."""
+    rest = (
+        "<devices><interface><bandwidth><inbound average='1000' peak='2000' burst='64' floor='500'/>"
+        "<outbound average='128' peak='0' burst='x'/></bandwidth></interface><interface/></devices>"
+    )
+    limited, free = parse(SMALLEST.format(name="a", rest=rest)).nics
+    assert limited.inbound == Bandwidth(average=1_000_000, peak=2_000_000, burst=65536, floor=500_000)
+    assert limited.outbound == Bandwidth(average=128_000)
+    assert (free.inbound, free.outbound) == (None, None)
 
 
 def test_host_devices_are_read() -> None:

@@ -1,10 +1,12 @@
 """The definition source shows what the live XML says, and only what it says."""
 
+from dataclasses import replace
+
 import pytest
 
-from hostcollector.base.model import Disk, DiskLimits, Domain, Guest, Sample, Tenant
+from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, Guest, Nic, Sample, Tenant
 from hostcollector.base.source import Reading, Request
-from hostcollector.catalogue import block, guest, interface
+from hostcollector.catalogue import block, guest, interface, limits
 from hostcollector.guests.domain_xml import parse
 from hostcollector.sources.definition import Definition
 from tests.places import DOMAIN_XML
@@ -28,12 +30,22 @@ def test_sizes_and_limits_are_shown_in_base_units() -> None:
     assert _one(reading, guest.MAXIMUM_MEMORY.name).value == 4 * 2**30
     assert _one(reading, guest.VCPU_CURRENT.name).value == 2
     assert _one(reading, guest.VCPU_MAXIMUM.name).value == 4
-    limits = {sample.metric: sample for sample in reading.samples if sample.metric in block.LIMITS.values()}
-    assert {metric.name.rpartition("stats_")[2] for metric in limits} == {
+    found = {sample.metric: sample for sample in reading.samples if sample.metric in block.LIMITS.values()}
+    assert {metric.name.rpartition("stats_")[2] for metric in found} == {
         "limit_total_bytes",
         "limit_read_requests",
     }
-    assert limits[block.LIMITS["total_bytes_sec"]].labels == ("vdb",)
+    assert found[block.LIMITS["total_bytes_sec"]].labels == ("vdb",)
+
+
+def test_limits_of_interfaces_are_shown_by_direction() -> None:
+    """What the definition grants, and nothing for what it does not set."""
+    nic = Nic(type="bridge", target="tap7", inbound=Bandwidth(average=125_000, peak=250_000))
+    reading = _read(replace(DOMAIN, nics=(nic,)))
+    defined = {sample.metric: sample for sample in reading.samples if "_defined_" in sample.metric.name}
+    assert set(defined) == {limits.DEFINED, limits.DEFINED_PEAK}
+    assert defined[limits.DEFINED].value == 125_000
+    assert defined[limits.DEFINED].labels == ("tap7", "receive")
 
 
 def test_nova_guests_have_the_common_info_series() -> None:

@@ -25,6 +25,7 @@ from hostcollector.catalogue import interface
 from hostcollector.protocols.kernel.files import names
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
+from hostcollector.protocols.netlink.traffic_control import HtbClass, Policer, Qdisc
 from hostcollector.sources.netlink import Netlink
 from tests.fakes.link_messages import attribute, done_message, error_message, statistics_message
 
@@ -92,6 +93,18 @@ class _Links:
     def counters(self, _deadline: float) -> dict[int, LinkCounters]:
         self.asked += 1
         return dict.fromkeys(self.indexes, COUNTERS)
+
+    def qdiscs(self, _deadline: float) -> dict[tuple[int, int], Qdisc]:
+        """No link is limited."""
+        return {}
+
+    def classes(self, _index: int, _deadline: float) -> dict[int, HtbClass]:
+        """No link has classes."""
+        return {}
+
+    def policers(self, _index: int, _parent: int, _deadline: float) -> dict[int, Policer]:
+        """No link has policers."""
+        return {}
 
     def close(self) -> None:
         pass

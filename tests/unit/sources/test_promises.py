@@ -23,6 +23,7 @@ from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import RouteSocket
+from hostcollector.protocols.netlink.traffic_control import HtbClass, Policer, Qdisc
 from hostcollector.protocols.ufm import UfmAnswer, UfmClient, read_partitions
 from hostcollector.sources import NAMES
 from hostcollector.sources.cgroup import Cgroup
@@ -148,6 +149,18 @@ class _Links:
 
     def counters(self, _deadline: float) -> dict[int, LinkCounters]:
         return {7: LinkCounters(*range(8))}
+
+    def qdiscs(self, _deadline: float) -> dict[tuple[int, int], Qdisc]:
+        """No link is limited."""
+        return {}
+
+    def classes(self, _index: int, _deadline: float) -> dict[int, HtbClass]:
+        """No link has classes."""
+        return {}
+
+    def policers(self, _index: int, _parent: int, _deadline: float) -> dict[int, Policer]:
+        """No link has policers."""
+        return {}
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,19 +1,23 @@
-"""The `netlink` source: traffic of the guests' taps and macvtaps, from the guests' point of view.
+"""The `netlink` source: traffic and limits of the guests' taps and macvtaps, from the guests' point of view.
 
 It takes one dump of the counters of all links (RTM_GETSTATS), not of all properties of the links. The kind of
 each link is read once: a name alone does not make a link a guest's, and the kind gives the direction of its
 counters.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from hostcollector.base.gaps import Gaps
+from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import interface
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
+from hostcollector.protocols.netlink.traffic_control import ARRIVAL, ROOT
+from hostcollector.sources.netlink import limits
 
 # Kinds of links whose other end QEMU can hold (kernel: drivers/net/tun.c, macvtap.c, ipvlan/ipvtap.c).
 _TAP, _MACVTAPS = "tun", frozenset({"macvtap", "ipvtap"})
@@ -56,7 +60,7 @@ class _Link(NamedTuple):
     macvtap: bool
 
 
-class Route(Protocol):
+class Route(limits.Traffic, Protocol):
     """The part of `RouteSocket` that is used."""
 
     def index(self, name: str) -> int | None:
@@ -81,8 +85,11 @@ class Netlink(Source):
 
     name = "netlink"
 
-    def __init__(self, route: Route | None = None, *, macs_are_set: bool = True) -> None:
+    def __init__(
+        self, route: Route | None = None, *, macs_are_set: bool = True, clock: Clock = time.monotonic
+    ) -> None:
         self._route = route or RouteSocket()
+        self._limits = limits.Limits(self._route, clock)
         self._macs_are_set = macs_are_set
         self._links: dict[str, _Link] = {}
 
@@ -101,7 +108,21 @@ class Netlink(Source):
                 samples.extend(_samples(port, counters[link.number], macvtap=link.macvtap))
             else:
                 gaps.missing("link", port.named, "it has gone, or the kernel lists it without counters")
+        with gaps.item("the limits of the guests' links"):
+            samples += self._limit_samples(ports, request.deadline)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
+
+    def _limit_samples(self, ports: Mapping[str, _Port], deadline: float) -> list[Sample]:
+        if not self._links:
+            return []
+        found = self._limits.read((link.number for link in self._links.values()), deadline)
+        return [
+            sample
+            for target, link in self._links.items()
+            for sample in limits.samples(
+                link.nic, ports[target].uuid, _sides(macvtap=link.macvtap), found, link.number
+            )
+        ]
 
     def close(self) -> None:
         """Close the socket."""
@@ -178,3 +199,9 @@ def _samples(port: _Port, counters: LinkCounters, *, macvtap: bool) -> Iterator[
     for rx, tx, received, transmitted in figures:
         yield Sample(received, rx if macvtap else tx, label, port.uuid)
         yield Sample(transmitted, tx if macvtap else rx, label, port.uuid)
+
+
+def _sides(*, macvtap: bool) -> Mapping[str, int]:
+    """Return which side of the link limits which direction of the guest."""
+    receive, transmit = (ARRIVAL, ROOT) if macvtap else (ROOT, ARRIVAL)
+    return {"receive": receive, "transmit": transmit}

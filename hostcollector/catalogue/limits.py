@@ -1,0 +1,77 @@
+"""Rows about what a guest's network interfaces are limited to, and how often a limit was met.
+
+`direction` is the guest's: receive or transmit. Limits of VFs are rows of `vf`, those of disks of `block`.
+"""
+
+from functools import partial
+
+from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, counted, measured
+from hostcollector.catalogue.rows import counter, gauge, info
+
+_DIRECTION = ("target_device", "direction")
+_BURST = measured(0, 2**40, unknown=())
+# The kernel counts them in 32 bits.
+_HELD = counted(1e10, bits=32)
+
+_defined = partial(gauge, source="definition", labels=_DIRECTION)
+_kernel = partial(gauge, source="netlink", labels=_DIRECTION)
+_held = partial(
+    counter,
+    source="netlink",
+    labels=_DIRECTION,
+    can_be=_HELD,
+    note="Starts at 0 again when the limit is set anew. The kernel counts in 32 bits.",
+)
+_UNLIMITED = "Absent when the definition sets none."
+
+DEFINED = _defined(
+    name="libvirt_domain_interface_defined_limit_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The average rate that the interface's definition allows.",
+    note=_UNLIMITED,
+)
+DEFINED_PEAK = _defined(
+    name="libvirt_domain_interface_defined_peak_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The rate of a burst that the interface's definition allows.",
+    note=_UNLIMITED,
+)
+DEFINED_BURST = _defined(
+    name="libvirt_domain_interface_defined_burst_bytes",
+    can_be=_BURST,
+    unit="bytes",
+    help="The size of a burst that the interface's definition allows.",
+    note=_UNLIMITED,
+)
+DEFINED_GUARANTEE = _defined(
+    name="libvirt_domain_interface_defined_guarantee_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The rate that the interface's definition guarantees.",
+    note=_UNLIMITED,
+)
+LIMIT = _kernel(
+    name="libvirt_domain_interface_limit_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The rate that the kernel allows on the guest's tap or macvtap.",
+    note="At most a minute old. Absent without a limit, and where several policers each limit a part.",
+)
+LIMIT_INFO = info(
+    name="libvirt_domain_interface_limit_info",
+    source="netlink",
+    labels=(*_DIRECTION, "kind"),
+    help="How the kernel limits the interface: htb and tbf make packets wait, police drops them.",
+)
+DROPS = _held(
+    name="libvirt_domain_interface_limit_drops_total",
+    help="Packets that the kernel's limit dropped: the guest was held back.",
+)
+OVERLIMITS = _held(
+    name="libvirt_domain_interface_limit_overlimits_total",
+    help="Times that the kernel's limit made a packet wait, or dropped it.",
+)
+DRIFT = _kernel(
+    name="libvirt_domain_interface_limit_drift",
+    can_be=FLAG,
+    help="1 if the kernel has no limit, or another one, where the definition sets one.",
+    note="Only for directions with a limit in the definition.",
+)
