@@ -43,6 +43,7 @@ from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.libvirt_monitor import Memory
+from hostcollector.sources.libvirt_monitor.job_history import JobHistory
 
 logger = logging.getLogger("hostcollector")
 
@@ -93,7 +94,7 @@ class Hypervisor:
         workers = Workers(link, by_hand=by_hand, stage=stage)
         root, state = Path(settings.paths.root), Path(settings.paths.state_directory)
         processes = QemuProcesses(root)
-        counts = EventCounts()
+        counts, jobs = EventCounts(), JobHistory(time.monotonic)
         inventory = Inventory(
             workers,
             counts,
@@ -101,11 +102,12 @@ class Hypervisor:
             listing_interval=settings.libvirt.listing_interval_seconds,
             on_state=log_state,
             running=processes.named,
+            on_event=jobs.take,
         )
         return cls(
             workers=workers,
             processes=processes,
-            monitors=Memory(workers.monitors, Halts(root)),
+            monitors=Memory(workers.monitors, Halts(root), jobs),
             inventory=inventory,
             counts=counts,
             ends=ends,

@@ -120,7 +120,9 @@ class DiskLimits:
 class Disk:
     """A disk of the live domain XML. Empty text means that the XML does not say.
 
-    `pci_addresses` are NVMe controllers of the host that QEMU drives itself for this disk.
+    `pci_addresses` are NVMe controllers of the host that QEMU drives itself for this disk. `backing_images`
+    is how many images are under the disk's own. `mirror` is the block job that copies the disk (``copy`` or
+    ``active-commit``).
     """
 
     target: str
@@ -137,6 +139,8 @@ class Disk:
     discard: str = ""
     limits: DiskLimits | None = None
     pci_addresses: tuple[str, ...] = ()
+    backing_images: int | None = None
+    mirror: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from hostcollector.catalogue import (
     infiniband,
     interface,
     limits,
+    job,
     memory,
     network,
     ovs,
@@ -33,6 +34,7 @@ from hostcollector.catalogue.rows import Twin
 SUBJECTS = (
     guest,
     ends,
+    job,
     cpu,
     memory,
     block,

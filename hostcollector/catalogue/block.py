@@ -12,6 +12,7 @@ from hostcollector.catalogue.possible import (
     SUMMED_SECONDS,
     counted,
     measured,
+    number_of,
 )
 from hostcollector.catalogue.rows import counter, gauge, histogram, info
 
@@ -127,6 +128,14 @@ INFO = info(
     help="What the disk's definition says.",
 )
 
+BACKING_IMAGES = gauge(
+    name="libvirt_domain_block_backing_images",
+    can_be=number_of(10_000),
+    source="definition",
+    labels=_DISK,
+    help="Images under the disk's own: snapshots that were not merged, and the base image.",
+    note="Absent where libvirt does not know the chain to its end.",
+)
 THROTTLE_GROUP = info(
     name="libvirt_domain_block_throttle_group_info",
     source="definition",

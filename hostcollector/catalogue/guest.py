@@ -1,16 +1,6 @@
-"""Rows about a guest as a whole: identity, state, size, events, jobs."""
+"""Rows about a guest as a whole: identity, state, size, events."""
 
-from hostcollector.catalogue.possible import (
-    DISK_SIZE,
-    DURATION,
-    FLAG,
-    MEMORY,
-    ONE,
-    TIMESTAMP,
-    VCPUS,
-    code,
-    counted,
-)
+from hostcollector.catalogue.possible import FLAG, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
 from hostcollector.catalogue.rows import counter, gauge, info
 
 INFO = info(
@@ -132,89 +122,4 @@ EVENTS = counter(
     source="events",
     labels=("event", "detail"),
     help="libvirt events of the guest since the collector has known it.",
-)
-JOB_TYPE = gauge(
-    name="libvirt_domain_job_info_type",
-    can_be=code(5),
-    source="libvirt_monitor",
-    help="The guest's background job: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled.",
-    note="Looked for every 10 seconds; a running job is read in every collection.",
-)
-JOB_ELAPSED = gauge(
-    name="libvirt_domain_job_info_time_elapsed_seconds",
-    can_be=DURATION,
-    source="libvirt_monitor",
-    unit="seconds",
-    help="How long the guest's background job has been running.",
-)
-JOB_REMAINING = gauge(
-    name="libvirt_domain_job_info_time_remaining_seconds",
-    can_be=DURATION,
-    source="libvirt_monitor",
-    unit="seconds",
-    help="How long the guest's background job is expected to run on.",
-)
-
-JOB_DATA_TOTAL = gauge(
-    name="libvirt_domain_job_info_data_total_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="All data that the background job has to move.",
-)
-JOB_DATA_PROCESSED = gauge(
-    name="libvirt_domain_job_info_data_processed_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Data that the background job has moved.",
-)
-JOB_DATA_REMAINING = gauge(
-    name="libvirt_domain_job_info_data_remaining_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Data that the background job has still to move.",
-)
-JOB_MEMORY_TOTAL = gauge(
-    name="libvirt_domain_job_info_memory_total_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="All guest memory that the background job has to move.",
-)
-JOB_MEMORY_PROCESSED = gauge(
-    name="libvirt_domain_job_info_memory_processed_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Guest memory that the background job has moved.",
-)
-JOB_MEMORY_REMAINING = gauge(
-    name="libvirt_domain_job_info_memory_remaining_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Guest memory that the background job has still to move.",
-)
-JOB_FILE_TOTAL = gauge(
-    name="libvirt_domain_job_info_file_total_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="All disk data that the background job has to move.",
-)
-JOB_FILE_PROCESSED = gauge(
-    name="libvirt_domain_job_info_file_processed_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Disk data that the background job has moved.",
-)
-JOB_FILE_REMAINING = gauge(
-    name="libvirt_domain_job_info_file_remaining_bytes",
-    can_be=DISK_SIZE,
-    source="libvirt_monitor",
-    unit="bytes",
-    help="Disk data that the background job has still to move.",
 )

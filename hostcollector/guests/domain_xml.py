@@ -145,6 +145,8 @@ def _disks(root: ET.Element) -> Iterator[Disk]:
             discard=option.get("discard", ""),
             limits=_limits(element, groups),
             pci_addresses=tuple(_driven_functions(element)),
+            backing_images=_backing_images(element),
+            mirror=_attribute(element, "mirror", "job"),
         )
 
 
@@ -154,6 +156,18 @@ def _source(source: ET.Element | None) -> str:
     found = next((source.get(key, "") for key in _SOURCE_ATTRIBUTES if source.get(key)), "")
     # Volumes of different pools have the same names.
     return f"{source.get('pool')}/{found}" if source.get("pool") and source.get("volume") else found
+
+
+def _backing_images(disk: ET.Element) -> int | None:
+    """Return how many images lie under the disk's own; None where libvirt does not say.
+
+    The last `<backingStore>` of a chain that libvirt knows to its end is empty.
+    """
+    image, depth = disk.find("backingStore"), 0
+    while image is not None and (image.get("type") or image.find("source") is not None):
+        depth += 1
+        image = image.find("backingStore")
+    return None if image is None else depth
 
 
 def _driven_functions(disk: ET.Element) -> Iterator[str]:

@@ -21,7 +21,7 @@ from hostcollector.base.model import Domain
 from hostcollector.guests import domain_xml
 from hostcollector.guests.ends import Ends
 from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions
-from hostcollector.protocols.libvirt.events import DomainEvent, subscribe
+from hostcollector.protocols.libvirt.events import DomainEvent, Receiver, subscribe
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.libvirt.visit import visit
 from hostcollector.protocols.libvirt.worker import Definition, Progress, Worker
@@ -98,7 +98,8 @@ class Inventory:
     """The active domains by UUID. `on_state` is called with None when libvirt answers, else with the error.
 
     `ends` takes every event. `running` returns the UUIDs that the host's QEMU processes name: the guests to
-    look at when libvirt's listing waits for a locked guest.
+    look at when libvirt's listing waits for a locked guest. `on_event` is called with each event in libvirt's
+    event loop: it must not block.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Inventory:
         clock: Clock = time.monotonic,
         on_state: StateListener = lambda _why: None,
         running: Callable[[], Collection[str]] = tuple,
+        on_event: Receiver = lambda _event: None,
     ) -> None:
         self._workers = workers
         self._slot = Slot(workers.link, clock)
@@ -120,6 +122,7 @@ class Inventory:
         self._clock = clock
         self._on_state = on_state
         self._running = running
+        self._on_event = on_event
         self._processes = Lane("inventory-processes", clock)
         self._thread = threading.Thread(target=self._keep, name="inventory", daemon=True)
         self._arrived: SimpleQueue[DomainEvent | str] = SimpleQueue()
@@ -165,6 +168,8 @@ class Inventory:
         return None if self._verified_at is None else self._clock() - self._verified_at
 
     def _arrive(self, item: DomainEvent | str) -> None:
+        if isinstance(item, DomainEvent):
+            self._on_event(item)
         self._arrived.put(item)
         self._wake.set()
 

@@ -151,6 +151,8 @@ def _disk(uuid: str, disk: Disk) -> Iterator[Sample]:
     for key, value in (disk.limits.values if disk.limits else {}).items():
         if key in block.LIMITS:
             yield Sample(block.LIMITS[key], value, (disk.target,), uuid)
+    if disk.backing_images is not None:
+        yield Sample(block.BACKING_IMAGES, disk.backing_images, (disk.target,), uuid)
     for group in disk.limits.groups if disk.limits else ():
         yield Sample(block.THROTTLE_GROUP, 1.0, (disk.target, group), uuid)
 

@@ -7,13 +7,13 @@ over it; controlInfo returns how long the monitor has been occupied, unless the 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import libvirt
 
 CONTROL_OK, CONTROL_OCCUPIED = 0, 2
-NO_JOB = (0,) * 12
+NO_JOB = {"type": libvirt.VIR_DOMAIN_JOB_NONE}
 RUNNING, BOOTED = 1, 1
 SHUT_OFF = 2
 """How many guests are defined and not active."""
@@ -36,6 +36,10 @@ class FakeDomain:
         """Whether libvirt does not return the definition."""
         self.counts = True
         """Whether QEMU counts what the disk does."""
+        self.job: Mapping[str, Any] = NO_JOB
+        self.finished_job: Mapping[str, Any] = NO_JOB
+        self.block_jobs: dict[str, Mapping[str, int]] = {}
+        self.asked_disks: list[str] = []
         self._monitor = threading.Event()
         self._monitor.set()
         self._unlocked = threading.Event()
@@ -103,9 +107,17 @@ class FakeDomain:
             return CONTROL_OK, 0, 0
         return CONTROL_OCCUPIED, 0, int((time.monotonic() - since) * 1000)
 
-    def jobInfo(self) -> Sequence[int]:  # noqa: N802 - libvirt's name
-        """Return that there is no job."""
-        return NO_JOB
+    def jobStats(self, flags: int = 0) -> Mapping[str, Any]:  # noqa: N802 - libvirt's name
+        """Return the parameters of the running job, or of the last finished one, which must be kept."""
+        if not flags & libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED:
+            return self.job
+        assert flags & libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED, "forgotten for all other clients"
+        return self.finished_job
+
+    def blockJobInfo(self, disk: str) -> Mapping[str, int]:  # noqa: N802 - libvirt's name
+        """Return the numbers of the disk's block job, empty for none."""
+        self.asked_disks.append(disk)
+        return self.block_jobs.get(disk, {})
 
     def looked_up(self) -> "FakeDomain":
         """Return itself; needs the lock."""
@@ -240,7 +252,7 @@ class FakeLibvirt:
         """Let every call wait, as a daemon that is stopped does, until all is freed."""
         self._speaks.clear()
 
-    def happens(self, domain: FakeDomain, kind: int, *details: int) -> None:
+    def happens(self, domain: FakeDomain, kind: int, *details: object) -> None:
         """Send an event to the listeners: its kind (``VIR_DOMAIN_EVENT_ID_LIFECYCLE``) and its details."""
         for callback in self.callbacks.get(kind, ()):
             callback(None, domain, *details, None)

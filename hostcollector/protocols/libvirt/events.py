@@ -1,7 +1,7 @@
 """libvirt's domain events as values, with libvirt's words for kinds and details."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import libvirt
@@ -14,6 +14,8 @@ class DomainEvent:
     """Something that happened to a domain. `event` and `detail` are lower-case words of a closed set.
 
     `device` is the alias of the disk that an I/O error is about.
+    `job` is what libvirt reports with an event about a job. It has the typed parameters of a finished job
+    (virDomainGetJobStats), ``memory_iteration`` of a migration, and ``disk`` and ``type`` of a block job.
     """
 
     uuid: str
@@ -21,6 +23,7 @@ class DomainEvent:
     event: str
     detail: str = ""
     device: str = ""
+    job: Mapping[str, Any] = field(default_factory=dict)
 
 
 Receiver = Callable[[DomainEvent], None]
@@ -89,6 +92,16 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     def io_error(_connection: Any, domain: Any, *rest: Any) -> None:
         receive(_event(domain, "io_error", str(rest[3]) or "unknown", str(rest[1] or "")))
 
+    def block_job(_connection: Any, domain: Any, disk: str, kind: int, status: int, _opaque: Any) -> None:
+        event = _event(domain, "block_job", _BLOCK_JOB.get(status, "unknown"))
+        receive(replace(event, job={"disk": disk, "type": kind}))
+
+    def iteration(_connection: Any, domain: Any, number: int, _opaque: Any) -> None:
+        receive(replace(_event(domain, "migration_iteration"), job={"memory_iteration": number}))
+
+    def job_completed(_connection: Any, domain: Any, parameters: Mapping[str, Any], _opaque: Any) -> None:
+        receive(replace(_event(domain, "job_completed"), job=dict(parameters)))
+
     yield "LIFECYCLE", lifecycle
     yield "REBOOT", simple("reboot")
     yield "IO_ERROR_REASON", io_error
@@ -101,10 +114,10 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     yield "DEVICE_REMOVAL_FAILED", simple("device_removal_failed")
     yield "TUNABLE", simple("tunable")
     yield "BALLOON_CHANGE", simple("balloon_change")
-    yield "BLOCK_JOB_2", detailed("block_job", _BLOCK_JOB, 2)
+    yield "BLOCK_JOB_2", block_job
     yield "BLOCK_THRESHOLD", simple("block_threshold")
-    yield "MIGRATION_ITERATION", simple("migration_iteration")
-    yield "JOB_COMPLETED", simple("job_completed")
+    yield "MIGRATION_ITERATION", iteration
+    yield "JOB_COMPLETED", job_completed
     yield "MEMORY_FAILURE", detailed("memory_failure", _names("VIR_DOMAIN_EVENT_MEMORY_FAILURE_ACTION_"), 1)
     yield "AGENT_LIFECYCLE", detailed("agent_lifecycle", _AGENT, 0)
     yield "MEMORY_DEVICE_SIZE_CHANGE", simple("memory_device_size_change")

@@ -4,9 +4,10 @@ It costs a round trip for each guest, and a worker for each guest that does not 
 without an answer to a bulk call.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic
 
 from hostcollector.base.errors import SourceTimeoutError
@@ -16,6 +17,7 @@ from hostcollector.protocols.libvirt.worker import (
     CONTROL_ERROR,
     CONTROL_OCCUPIED,
     CONTROL_OK,
+    Look,
     Probe,
     Progress,
     T,
@@ -119,17 +121,17 @@ def sweep(
     deadline: float,
     clock: Clock,
     *,
-    jobs: bool = False,
+    jobs: Mapping[str, Look] = MappingProxyType({}),
     answers: bool = False,
 ) -> Sweep:
-    """Ask for the guests' control states, and with `jobs` for their jobs, until `deadline`.
+    """Ask for the guests' control states, and for the jobs of those in `jobs`, until `deadline`.
 
     `answers` is True if libvirt has just answered another call. A guest that has just answered is free and
     needs no sweep. Raises what `visit` raises.
     """
 
     def call(worker: Worker, remaining: Sequence[str], progress: Progress[Probe]) -> Future[None]:
-        return worker.submit_probes(remaining, progress, jobs=jobs)
+        return worker.submit_probes(remaining, progress, jobs)
 
     survey = visit(pool, uuids, call, deadline, clock, answers=answers)
     return Sweep(survey.found, survey.locked)

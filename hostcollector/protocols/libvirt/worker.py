@@ -1,7 +1,7 @@
 """Workers that make blocking calls to libvirt, each with a thread and a connection of its own."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,11 @@ from hostcollector.protocols.libvirt.connection import Connection, Link, Slot
 T = TypeVar("T")
 Record = dict[str, Any]
 Records = dict[str, Record]
+JobStats = Mapping[str, Any]
+BlockJob = Mapping[str, int]
+
+# The statistics of the last finished job, which libvirt forgets after they are read unless KEEP is set.
+_FINISHED = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
 
 # virDomainControlState
 CONTROL_OK, CONTROL_JOB, CONTROL_OCCUPIED, CONTROL_ERROR = range(4)
@@ -26,14 +31,18 @@ _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A guest's virDomainGetControlInfo, and its background job if that was asked for.
+    """A guest's virDomainGetControlInfo, and its jobs if those were asked for.
 
-    `seconds` is how long the present command or job has been running. `job` holds virDomainJobInfo's numbers.
+    `seconds` is how long the present command or job has been running. `job` has the parameters of
+    virDomainGetJobStats, `arrival` those of the migration by which the guest came here, `block_jobs` the
+    virDomainBlockJobInfo of disks by their targets, empty for a disk without a job.
     """
 
     state: int
     seconds: float
-    job: Sequence[int] | None = None
+    job: JobStats | None = None
+    arrival: JobStats | None = None
+    block_jobs: Mapping[str, BlockJob] = field(default_factory=dict)
 
 
 FREE = Probe(state=CONTROL_OK, seconds=0.0)
@@ -49,6 +58,13 @@ class Progress(Generic[T]):
 
     begun: bool = False
     found: dict[str, T | None] = field(default_factory=dict)
+
+
+class Look(NamedTuple):
+    """What to ask a guest about its jobs: the job, `arrival` by migration, block jobs of the `disks`."""
+
+    arrival: bool = False
+    disks: Sequence[str] = ()
 
 
 class Definition(NamedTuple):
@@ -96,8 +112,10 @@ class Worker:
         """Ask for the statistics of the guests; those that are gone are missing from the answer."""
         return self.lane.submit(lambda: self._stats(uuids, groups))
 
-    def submit_probes(self, uuids: Sequence[str], progress: Progress[Probe], *, jobs: bool) -> Future[None]:
-        """Probe the guests one after the other."""
+    def submit_probes(
+        self, uuids: Sequence[str], progress: Progress[Probe], jobs: Mapping[str, Look]
+    ) -> Future[None]:
+        """Probe the guests one after the other; those in `jobs` also for their jobs."""
         return self.lane.submit(lambda: self._visit(uuids, progress, partial(_probe, jobs=jobs)))
 
     def submit_each(self, uuids: Sequence[str], progress: Progress[Record], groups: int) -> Future[None]:
@@ -231,12 +249,24 @@ def _definition(connection: Any, handle: Any) -> Definition | None:
         return Definition(handle.name(), "", str(error))
 
 
-def _probe(_connection: Any, handle: Any, *, jobs: bool) -> Probe:
+def _probe(_connection: Any, handle: Any, *, jobs: Mapping[str, Look]) -> Probe:
     state, _details, milliseconds = handle.controlInfo(0)
-    job = None
-    if jobs and state == CONTROL_OK:
-        try:
-            job = handle.jobInfo()
-        except libvirt.libvirtError:
-            job = None  # an incoming migration refuses the question
-    return Probe(state=state, seconds=milliseconds / 1000, job=job)
+    seconds = milliseconds / 1000
+    look = jobs.get(handle.UUIDString()) if jobs and state == CONTROL_OK else None
+    if look is None:
+        return Probe(state=state, seconds=seconds)
+    return Probe(
+        state=state,
+        seconds=seconds,
+        job=_answer(handle.jobStats),  # an incoming migration refuses the question
+        arrival=_answer(handle.jobStats, _FINISHED) if look.arrival else None,
+        block_jobs={disk: _answer(handle.blockJobInfo, disk) or {} for disk in look.disks},
+    )
+
+
+def _answer(ask: Callable[..., Mapping[str, Any]], *arguments: object) -> Mapping[str, Any] | None:
+    """Return the answer to one question about a guest; None where libvirt refuses it."""
+    try:
+        return ask(*arguments)
+    except libvirt.libvirtError:
+        return None

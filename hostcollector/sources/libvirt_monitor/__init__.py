@@ -35,6 +35,7 @@ from hostcollector.protocols.libvirt.visit import Sweep, sweep
 from hostcollector.protocols.libvirt.worker import CONTROL_OCCUPIED, FREE, Records
 from hostcollector.sources.libvirt_monitor.balloons import Balloons
 from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial, promises_counters
+from hostcollector.sources.libvirt_monitor.job_history import JobHistory
 from hostcollector.sources.libvirt_monitor.jobs import Jobs
 
 # A call visits its guests one after the other. Small calls, each made by a worker that is free, spread slow
@@ -68,12 +69,13 @@ NOT_ASKED = "it was not asked: calls wait for other guests, and libvirt has no w
 class Memory:
     """What is remembered of the guests' monitors between readings and over reloads.
 
-    `pool` are the workers for monitors, `halts` the halted QEMUs, `answered` the guests that answered last
-    time. Made once for the process: stuck calls outlive a reload.
+    `pool` are the workers for monitors, `halts` the halted QEMUs, `jobs` the jobs that ended, `answered` the
+    guests that answered last time. Made once for the process: stuck calls outlive a reload.
     """
 
     pool: Pool
     halts: Halts
+    jobs: JobHistory
     answered: AbstractSet[str] = field(default_factory=frozenset)
 
 
@@ -127,7 +129,7 @@ class LibvirtMonitor(Source):
         self._stage = stage
         self._decoder = Decoder()
         self._balloons = Balloons(clock)
-        self._jobs = Jobs(self._pool, clock)
+        self._jobs = Jobs(self._pool, memory.jobs, clock)
 
     def read(self, request: Request) -> Reading:
         """Return the series of the guests that answer. Raises `SourceUnavailableError` without libvirt."""
@@ -154,7 +156,7 @@ class LibvirtMonitor(Source):
             samples = list(self._samples(reading))
         with self._stage("libvirt_monitor: jobs"):
             answered = [uuid for uuid in request.guests if uuid in self._memory.answered]
-            samples.extend(self._jobs.read(answered, deadline))
+            samples.extend(self._jobs.read(answered, request.guests, deadline))
         gaps = self._gaps(reading)
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 

@@ -344,3 +344,23 @@ def test_one_bad_device_costs_itself_only(kind: str, data: st.DataObject) -> Non
     assert "vdg" in [disk.target for disk in read.disks]
     assert "vnetg" in [nic.target for nic in read.nics]
     assert "0000:3b:00.0" in [device.pci_address for device in read.host_devices]
+
+
+BASE = "<backingStore type='file'><source file='/base'/><backingStore/></backingStore>"
+UNENDED = "<backingStore type='file'><source file='/base'/></backingStore>"
+
+
+@pytest.mark.parametrize(
+    ("chain", "images"),
+    [
+        ("", None),
+        ("<backingStore/>", 0),
+        (BASE, 1),
+        (f"<backingStore type='block'><source dev='/dev/a'/>{BASE}</backingStore>", 2),
+        (UNENDED, None),
+    ],
+)
+def test_the_backing_chain_is_counted_to_its_end(chain: str, images: int | None) -> None:
+    """The images under a disk's own; unknown where libvirt has not looked at the end of the chain."""
+    disk = f"<devices><disk type='file'>{chain}<target dev='vda'/></disk></devices>"
+    assert parse(SMALLEST.format(name="a", rest=disk)).disks[0].backing_images == images

@@ -10,13 +10,14 @@ import pytest
 
 from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
 from hostcollector.base.source import Reading, Request
-from hostcollector.catalogue import block, collection, guest
+from hostcollector.catalogue import block, collection, job
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.protocols.libvirt.budget import LIBVIRTD_WORKERS, MONITOR_CALLS, NEVER_TAKEN, SINGLE_CALLS
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.sources.libvirt_monitor import GREATEST_WIDTH, LEAST_WIDTH, LibvirtMonitor, Memory
+from hostcollector.sources.libvirt_monitor.job_history import JobHistory
 from tests.fakes.libvirt import FakeDomain, FakeLibvirt
 from tests.fakes.procfs import Procfs
 
@@ -55,7 +56,7 @@ def source(workers: Workers, procfs: Procfs) -> LibvirtMonitor:
 
 
 def _source(workers: Workers, procfs: Procfs, width: int = LEAST_WIDTH) -> LibvirtMonitor:
-    memory = Memory(workers.monitors, Halts(procfs.root))
+    memory = Memory(workers.monitors, Halts(procfs.root), JobHistory(time.monotonic))
     return LibvirtMonitor(memory, QemuProcesses(procfs.root), width=width)
 
 
@@ -210,7 +211,7 @@ def test_a_guest_that_answers_again_has_its_job_at_once(source: LibvirtMonitor, 
     _read(source, daemon)
     daemon.free()
     reading = _read_until_complete(source, daemon)
-    assert set(_values(reading, guest.JOB_TYPE)) == _all_but(daemon)
+    assert set(_values(reading, job.TYPE)) == _all_but(daemon)
 
 
 def _halt(procfs: Procfs, daemon: FakeLibvirt, *hung: FakeDomain, state: str = "T") -> None:
@@ -280,7 +281,7 @@ def test_halted_qemus_are_known_as_such_over_a_reload(
 ) -> None:
     """The successor goes on to say for how long they have been halted, and asks none of them."""
     _halt(procfs, daemon, *daemon.domains[:10])
-    memory = Memory(workers.monitors, Halts(procfs.root))
+    memory = Memory(workers.monitors, Halts(procfs.root), JobHistory(time.monotonic))
     _read(LibvirtMonitor(memory, QemuProcesses(procfs.root)), daemon)
     time.sleep(0.3)
     reading = _read(LibvirtMonitor(memory, QemuProcesses(procfs.root)), daemon)
@@ -369,7 +370,7 @@ def test_a_guest_without_counted_disks_is_asked_once_and_whole(
         assert domain.calls == asked
         assert not reading.partial
         assert _values(reading, collection.STATS_PARTIAL) == {domain.uuid: 0}
-        assert set(_values(reading, guest.JOB_TYPE)) == {domain.uuid}
+        assert set(_values(reading, job.TYPE)) == {domain.uuid}
         assert reading.notes == ("guest 'vm' has no disk that QEMU counts for: their data passes QEMU by",)
 
 
@@ -405,7 +406,7 @@ def test_two_collectors_share_the_workers_during_a_reload(
     """The old one reads its last page while the new one reads its first; each of them is complete."""
     for domain in daemon.domains[:3]:
         domain.stick()
-    memory = Memory(workers.monitors, Halts(procfs.root))
+    memory = Memory(workers.monitors, Halts(procfs.root), JobHistory(time.monotonic))
     sources = [LibvirtMonitor(memory, QemuProcesses(procfs.root)) for _ in range(2)]
     for source in sources:
         _read(source, daemon)

@@ -31,6 +31,7 @@ from hostcollector.sources.definition import Definition
 from hostcollector.sources.host import Host
 from hostcollector.sources.infiniband import Infiniband
 from hostcollector.sources.libvirt_monitor import LibvirtMonitor, Memory
+from hostcollector.sources.libvirt_monitor.job_history import JobHistory
 from hostcollector.sources.libvirt_state import LibvirtState
 from hostcollector.sources.ndfc import Ndfc
 from hostcollector.sources.netlink import Netlink
@@ -110,7 +111,9 @@ def _libvirt_monitor(trial: Trial) -> Broken:
     tree = ProcTree(trial.directory)
     for number, domain in enumerate(domains):
         tree.qemu(1000 + number, domain.uuid, domain.name)
-    source = LibvirtMonitor(Memory(workers.monitors, Halts(tree.root)), QemuProcesses(tree.root))
+    source = LibvirtMonitor(
+        Memory(workers.monitors, Halts(tree.root), JobHistory(time.monotonic)), QemuProcesses(tree.root)
+    )
     kept = _ask(source, *domains)
     daemon.domains[0].stick()
     tree.qemu(1000, domains[0].uuid, domains[0].name, state="D")
