@@ -104,6 +104,16 @@ _USE = Row(
             "{{gpu}}",
             unit="watt",
         ),
+        graph(
+            "Energy by guest",
+            "Measured energy of all GPUs of each guest, since they came to it. Its last minus its first value is the use.",
+            Query(
+                "sum without (gpu) (libvirt_domain_gpu_energy_joules_total{GUEST})", "{{domain}} ({{tenant}})"
+            ),
+            unit="joule",
+            empty="no guest has a GPU with an energy counter",
+            leads_to=Target.GUEST,
+        ),
     ),
 )
 _HEAT = Row(
@@ -224,6 +234,14 @@ _HEALTH = Row(
             "@_pci_link_degraded{ALL}",
             "{{pci_address}} {{aspect}}",
             bad=1,
+        ),
+        _both(
+            "Resets counted by the BMC",
+            "Resets in each interval, by kind. Bad: any while a guest runs; entry without exit is a GPU stuck in reset.",
+            "increase(@_gpu_resets_total{ALL}[$__rate_interval])",
+            "{{gpu}} {{kind}} {{phase}}",
+            bad=1,
+            empty="no GPU with data from a BMC",
         ),
         graph(
             "Lost GPUs",

@@ -34,6 +34,14 @@ _CPU = Row(
             leads_to=Target.GUEST,
         ),
         graph(
+            "Use: CPU time of the host by mode",
+            "CPUs in use by mode; guest time is part of user. Bad: iowait or softirq that grows; idle near 0.",
+            Query(
+                "sum by (instance, mode) (rate(hostcollector_host_cpu_seconds_total{HOST}[$__rate_interval]))",
+                "{{mode}} {{instance}}",
+            ),
+        ),
+        graph(
             "vCPUs per CPU",
             "vCPUs of the active guests for each physical CPU. Bad: above the planned ratio, with high run delay.",
             Query(

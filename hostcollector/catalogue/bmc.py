@@ -4,10 +4,22 @@ The rows that NVIDIA's driver has too are in `gpu`: at one time only one of the 
 """
 
 from hostcollector.base.model import Scope
-from hostcollector.catalogue.possible import DURATION, ERRORS, FLAG, PCIE_BYTES, RATIO, VOLTS, code
+from hostcollector.catalogue.possible import (
+    DURATION,
+    ERRORS,
+    FLAG,
+    PCIE_BYTES,
+    RATIO,
+    VOLTS,
+    code,
+    counted,
+    measured,
+)
 from hostcollector.catalogue.rows import TwinRows, gauge, info
 
 _GPU = ("gpu",)
+# A reset takes a second or more.
+_RESETS = counted(100)
 
 _rows = TwinRows(
     source="redfish",
@@ -26,6 +38,18 @@ PCIE_RECEIVED = _rows.counter(
 )
 PCIE_TRANSMITTED = _rows.counter(
     "pcie_transmit_bytes", PCIE_BYTES, "Data that the GPU sent over PCIe.", unit="bytes"
+)
+RESETS = _rows.counter(
+    "resets",
+    _RESETS,
+    "Resets of the GPU by kind: pf_flr, conventional, fundamental, irot; by phase: entry, exit.",
+    ("kind", "phase"),
+)
+LAST_RESET = _rows.gauge(
+    "last_reset_id",
+    # 0 has no meaning: a BMC without a word for it has no series.
+    measured(1, 4, unknown=()),
+    "Kind of the last reset: 1 conventional, 2 fundamental, 3 irot, 4 pf_flr.",
 )
 HEALTH = _rows.gauge("health_id", code(2), "Health: 0 OK, 1 warning, 2 critical.")
 VOLTAGE = _rows.gauge("voltage_volts", VOLTS, "Voltage of the GPU's core.", unit="volts")

@@ -3,8 +3,8 @@
 from functools import partial
 
 from hostcollector.base.model import Scope
-from hostcollector.catalogue.possible import CPUS, MEMORY, measured, number_of
-from hostcollector.catalogue.rows import gauge
+from hostcollector.catalogue.possible import CPUS, MEMORY, counted, measured, number_of
+from hostcollector.catalogue.rows import counter, gauge
 
 _host = partial(gauge, source="host", scope=Scope.HOST)
 
@@ -27,6 +27,17 @@ CPUS_ONLINE = _host(
     name="hostcollector_host_cpus_online",
     can_be=number_of(2**20, least=1),
     help="Physical CPUs (hardware threads) that are online.",
+)
+CPU_SECONDS = counter(
+    name="hostcollector_host_cpu_seconds_total",
+    # All processors of a host together, in ticks of 10 ms.
+    can_be=counted(2**16, step=0.01),
+    source="host",
+    scope=Scope.HOST,
+    labels=("mode",),
+    unit="seconds",
+    help="CPU time of all processors by mode, as in /proc/stat.",
+    note="user contains guest, nice contains guest_nice: the sum over the other eight modes is all time.",
 )
 MEMORY_TOTAL = _host(
     name="hostcollector_host_memory_bytes",

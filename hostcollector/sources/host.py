@@ -1,5 +1,6 @@
 """The `host` source: processors, memory and huge pages of the hypervisor, to compute over-commitment."""
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -18,17 +19,26 @@ _POOL = re.compile(r"hugepages-(\d{1,12})kB")
 # A node's lines begin with "Node 0 ".
 _MEMORY_LINE = re.compile(rb"^(?:Node \d+ )?(\w+): +(\d{1,20}) kB$", re.MULTILINE)
 
+# The first ten numbers of the line "cpu", in their order (proc_stat(5)); an old kernel has fewer.
+_CPU_MODES = (
+    *("user", "nice", "system", "idle", "iowait"),
+    *("irq", "softirq", "steal", "guest", "guest_nice"),
+)
+
 _HOST_MEMORY = {b"MemTotal": host.MEMORY_TOTAL, b"MemAvailable": host.MEMORY_AVAILABLE}
 _NODE_MEMORY = {b"MemTotal": host.NODE_MEMORY_TOTAL, b"MemFree": host.NODE_MEMORY_FREE}
 _POOL_FILES = {"nr_hugepages": host.HUGEPAGES, "free_hugepages": host.HUGEPAGES_FREE}
 
 
 class Host(Source):
-    """Reads processors, memory, NUMA nodes and huge pages under `root`."""
+    """Reads processors and their time, memory, NUMA nodes and huge pages under `root`."""
 
     name = "host"
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), *, ticks_per_second: int = os.sysconf("SC_CLK_TCK")) -> None:
+        self._stat = root / "proc/stat"
+        self._ticks_per_second = ticks_per_second
+        self._ticks: dict[str, int] = {}
         self._cpus = root / "sys/devices/system/cpu/online"
         self._meminfo = root / "proc/meminfo"
         self._nodes = root / "sys/devices/system/node"
@@ -39,12 +49,23 @@ class Host(Source):
         gaps = Gaps()
         samples = [
             *_cpus(self._cpus, host.CPUS_ONLINE, (), gaps, least=1),
+            *self._cpu_seconds(gaps),
             *_memory(self._meminfo, _HOST_MEMORY, (), gaps),
             *self._numa(request, gaps),
         ]
         if not samples:
             raise SourceUnavailableError("; ".join(gaps.notes))
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
+
+    def _cpu_seconds(self, gaps: Gaps) -> Iterator[Sample]:
+        """Yield the CPU time by mode. It never falls, as the kernel's idle and iowait may by some ticks."""
+        with gaps.item(str(self._stat)):
+            name, *ticks = read(str(self._stat)).partition(b"\n")[0].split()
+            if name != b"cpu":
+                raise SourceMalformedError("its first line is not that of all CPUs")
+            for mode, text in zip(_CPU_MODES, ticks, strict=False):
+                self._ticks[mode] = max(integer(text), self._ticks.get(mode, 0))
+                yield Sample(host.CPU_SECONDS, self._ticks[mode] / self._ticks_per_second, (mode,))
 
     def _numa(self, request: Request, gaps: Gaps) -> Iterator[Sample]:
         """Yield the nodes' series. A kernel without NUMA has none, and its huge pages belong to no node."""

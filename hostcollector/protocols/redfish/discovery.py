@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from hostcollector.base.errors import SourceError, SourceMalformedError
 from hostcollector.catalogue.gpu import NVLINK_RECEIVED, NVLINK_UP, POWER, TEMPERATURE
@@ -122,8 +123,18 @@ def _add_metrics(resource_map: ResourceMap, path: str, processor: Resource) -> N
         resource_map.add(metrics, Place(gpu=path, kind=Kind.METRICS))
     if environment := link(processor, "EnvironmentMetrics"):
         resource_map.add(environment, Place(gpu=path, kind=Kind.ENVIRONMENT))
+    resets = link(_nvidia(processor), "ProcessorResetMetrics")
+    # Firmware may have the report of the resets without the link; then nothing is requested.
+    unlinked = f"{path.rstrip('/')}/Oem/Nvidia/ProcessorResetMetrics"
+    resource_map.add(resets or unlinked, Place(gpu=path, kind=Kind.RESETS), asked=bool(resets))
     if ports := link(processor, "Ports"):
         resource_map.add_ports(ports, path)
+
+
+def _nvidia(document: Resource) -> Any:
+    """Return NVIDIA's part of a resource; None where there is none."""
+    oem = document.get("Oem")
+    return oem.get("Nvidia") if isinstance(oem, dict) else None
 
 
 async def _reports(walk: Walk, resource_map: ResourceMap, root: Resource) -> dict[str, list[str]]:

@@ -83,6 +83,7 @@ class Kind(StrEnum):
     PROCESSOR = "processor"
     METRICS = "metrics"
     ENVIRONMENT = "environment"
+    RESETS = "resets"
     MEMORY = "memory"
     MEMORY_METRICS = "memory metrics"
     CHASSIS = "chassis"
@@ -220,6 +221,23 @@ def _nvlink() -> dict[str, GaugeProperty | CounterProperty]:
     }
 
 
+def _resets() -> dict[str, GaugeProperty | CounterProperty]:
+    """Return NVIDIA's ProcessorResetMetrics. The root of trust (IRoT) has no count of entries."""
+    counts = {
+        "PF_FLR_ResetEntryCount": ("pf_flr", "entry"),
+        "PF_FLR_ResetExitCount": ("pf_flr", "exit"),
+        "ConventionalResetEntryCount": ("conventional", "entry"),
+        "ConventionalResetExitCount": ("conventional", "exit"),
+        "FundamentalResetEntryCount": ("fundamental", "entry"),
+        "FundamentalResetExitCount": ("fundamental", "exit"),
+        "IRoTResetExitCount": ("irot", "exit"),
+    }
+    return {
+        "/LastResetType": GaugeProperty(bmc.LAST_RESET, texts.last_reset),
+        **{f"/{name}": CounterProperty(bmc.RESETS, labels=labels) for name, labels in counts.items()},
+    }
+
+
 TABLES: Mapping[Kind, Properties] = {
     Kind.PROCESSOR: {
         "/Status/Health": GaugeProperty(bmc.HEALTH, texts.health),
@@ -253,6 +271,7 @@ TABLES: Mapping[Kind, Properties] = {
         "/PowerWatts/Reading": GaugeProperty(gpu.POWER, texts.number),
         "/EnergyJoules/Reading": CounterProperty(gpu.ENERGY, texts.milli),
     },
+    Kind.RESETS: _resets(),
     Kind.MEMORY: {
         "/Oem/Nvidia/RowRemappingFailed": GaugeProperty(gpu.ROW_REMAPPING_FAILED, texts.truth),
         "/Oem/Nvidia/RowRemappingPending": GaugeProperty(gpu.ROW_REMAPPING_PENDING, texts.truth),

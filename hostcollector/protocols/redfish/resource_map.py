@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hostcollector.base.gaps import Gaps
+from hostcollector.catalogue.bmc import RESETS
 from hostcollector.catalogue.gpu import CLOCKS_HELD, POWER, TEMPERATURE
 from hostcollector.protocols.redfish.links import canonical, last_part
 from hostcollector.protocols.redfish.properties import (
@@ -206,10 +207,12 @@ def link_resources(resource_map: ResourceMap) -> Iterator[str]:
 def slow_resources(resource_map: ResourceMap) -> Iterator[str]:
     """Yield the GPUs with their environments, metrics and memory, and the sensors that no report has."""
     quick = frozenset(quick_resources(resource_map))
+    reset = {gpu for gpu, (twin, _) in resource_map.reported if twin is RESETS}
     for gpu, resources in resource_map.resources.items():
+        paths = (path for kind, path in resources.items() if kind is not Kind.RESETS or gpu not in reset)
         sensors = (
             path
             for path, found in resource_map.sensors[gpu].items()
             if found.row not in resource_map.reported
         )
-        yield from (path for path in (*resources.values(), *sensors) if path not in quick)
+        yield from (path for path in (*paths, *sensors) if path not in quick)

@@ -19,6 +19,8 @@ _PERCENT = 100
 _MEGA = 10**6
 _MEBI = 2**20
 _HEALTH = {"ok": 0.0, "warning": 1.0, "critical": 2.0}
+# NVIDIA's enumeration LastResetTypes (nvidia bmcweb, NvidiaProcessorResetMetrics).
+_RESETS = {"conventional": 1.0, "fundamental": 2.0, "irot": 3.0, "pf_flr": 4.0}
 # LinkStatus in the words of DMTF's schema Port and of NVIDIA's reports.
 _UP = frozenset({"linkup", "up", "ok"})
 _DOWN = frozenset({"linkdown", "nolink", "down", "starting", "training", "critical"})
@@ -74,6 +76,11 @@ def truth(text: str) -> float | None:
 def health(text: str) -> float | None:
     """Return 0, 1 or 2 for OK, Warning or Critical."""
     return _HEALTH.get(text.strip().lower())
+
+
+def last_reset(text: str) -> float | None:
+    """Return 1 to 4 for a ``LastResetType``: Conventional, Fundamental, IRoT, PF_FLR."""
+    return _RESETS.get(text.strip().lower())
 
 
 def link_up(text: str) -> float | None:

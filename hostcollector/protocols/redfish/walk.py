@@ -45,6 +45,7 @@ _KEPT = frozenset(
         *("Memory", "MemorySummary", "Metrics", "EnvironmentMetrics", "PCIeDevice", "RelatedItem"),
         *("Id", "SerialNumber", "UUID", "Model", "FirmwareVersion", "Status", "State", "Description"),
         *("ProcessorType", "ChassisType", "PortProtocol", "PhysicalContext", "ReadingType", "ReadingUnits"),
+        *("Oem", "Nvidia", "ProcessorResetMetrics"),
         *("ReadingBasis", "TemperatureCelsius", "DataSourceUri"),
     }
 )

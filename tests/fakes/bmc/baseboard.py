@@ -11,13 +11,15 @@ from typing import Any
 ROOT = "/redfish/v1"
 SYSTEM = f"{ROOT}/Systems/HGX_Baseboard_0"
 REPORTS = f"{ROOT}/TelemetryService/MetricReports"
-ENVIRONMENT, PROCESSOR, GPM, MEMORY, PORTS, HEALTH = (
+ENVIRONMENT, PROCESSOR, GPM, MEMORY, PORTS, HEALTH, RESETS = (
     f"{REPORTS}/HGX_{name}_0"
     for name in (
         *("PlatformEnvironmentMetrics", "ProcessorMetrics", "ProcessorGPMMetrics"),
-        *("MemoryMetrics", "ProcessorPortMetrics", "HealthMetrics"),
+        *("MemoryMetrics", "ProcessorPortMetrics", "HealthMetrics", "ProcessorResetMetrics"),
     )
 )
+
+_RESETS = "Oem/Nvidia/ProcessorResetMetrics"
 
 Document = dict[str, Any]
 
@@ -40,6 +42,8 @@ class BmcGpu:
     pcie_bytes: int = 5 * 2**40
     link_bytes: int = 3 * 2**40
     health: str = "OK"
+    resets: int = 2
+    last_reset: str = "PF_FLR"
     reasons: str = '["SWPowerCap"]'
     stale: set[str] = field(default_factory=set)
     lost: bool = False
@@ -79,7 +83,16 @@ class Baseboard:
 
     def _fixed(self) -> dict[str, Document]:
         gpus = [f"{SYSTEM}/Processors/{gpu.name}" for gpu in self.gpus]
-        reports = [ENVIRONMENT, PROCESSOR, GPM, MEMORY, PORTS, HEALTH, f"{REPORTS}/HGX_NVSwitchMetrics_0"]
+        reports = [
+            ENVIRONMENT,
+            PROCESSOR,
+            GPM,
+            MEMORY,
+            PORTS,
+            HEALTH,
+            RESETS,
+            f"{REPORTS}/HGX_NVSwitchMetrics_0",
+        ]
         return {
             ROOT: {
                 "RedfishVersion": "1.17.0",
@@ -107,6 +120,7 @@ class Baseboard:
             GPM: _gpm,
             MEMORY: _memory,
             HEALTH: _health,
+            RESETS: _resets,
         }.get(path)
         if values is not None:
             return {"MetricValues": [value for gpu in self.gpus for value in values(gpu)]}
@@ -151,6 +165,7 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
             "Metrics": {"@odata.id": f"{path}/ProcessorMetrics"},
             "EnvironmentMetrics": {"@odata.id": f"{path}/EnvironmentMetrics"},
             "Ports": {"@odata.id": f"{path}/Ports"},
+            "Oem": {"Nvidia": {"ProcessorResetMetrics": {"@odata.id": f"{path}/{_RESETS}"}}},
             "Links": {
                 "Memory": [{"@odata.id": memory}],
                 "PCIeDevice": {"@odata.id": f"{chassis}/PCIeDevices/{gpu.name}"},
@@ -163,6 +178,7 @@ def _of_gpu(gpu: BmcGpu) -> dict[str, Document]:
         },
         f"{memory}/MemoryMetrics": _nested(_memory_texts(gpu)),
         memory: {**memory_document, **_nested(_row_texts(gpu))},
+        f"{path}/{_RESETS}": _nested(_reset_texts(gpu)),
         f"{path}/ProcessorMetrics": _nested(_processor_texts(gpu)),
         chassis: {"Id": f"HGX_{gpu.name}", "Sensors": {"@odata.id": f"{chassis}/Sensors"}},
         f"{chassis}/Sensors": members(*sensors),
@@ -284,6 +300,25 @@ def _value_of(text: str) -> Any:
 
 def _health(gpu: BmcGpu) -> Iterator[Document]:
     yield _value(f"{ROOT}/Chassis/HGX_{gpu.name}#/Status/Health", gpu.health)
+
+
+def _reset_texts(gpu: BmcGpu) -> dict[str, str]:
+    texts = {
+        "/PF_FLR_ResetEntryCount": str(gpu.resets),
+        "/PF_FLR_ResetExitCount": str(gpu.resets),
+        "/ConventionalResetEntryCount": "3",
+        "/ConventionalResetExitCount": "3",
+        "/FundamentalResetEntryCount": "1",
+        "/FundamentalResetExitCount": "1",
+        "/IRoTResetExitCount": "1",
+        "/LastResetType": gpu.last_reset,
+    }
+    return dict.fromkeys(texts, "nan") if gpu.lost else texts
+
+
+def _resets(gpu: BmcGpu) -> Iterator[Document]:
+    for pointer, text in _reset_texts(gpu).items():
+        yield _value(f"{SYSTEM}/Processors/{gpu.name}/{_RESETS}#{pointer}", text)
 
 
 def _port_texts(gpu: BmcGpu, link: int) -> dict[str, str]:

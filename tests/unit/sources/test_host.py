@@ -17,6 +17,7 @@ from hostcollector.sources.host import Host
 from tests.places import HYBRID
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)
+CPU_TIMES = "cpu  1 2 3 4 5 6 7 8 9 10\n"
 NODE_MEMORY = (
     "Node {0} MemTotal:       {1} kB\nNode {0} MemFree:        {2} kB\nNode {0} MemUsed:        1 kB\n"
 )
@@ -28,8 +29,8 @@ def series(reading: Reading, metric: Metric) -> Mapping[tuple[str, ...], float |
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
-    """Write files below a root."""
-    for path, content in files.items():
+    """Write files below a root, and the CPU times that every host has."""
+    for path, content in {"proc/stat": CPU_TIMES, **files}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
 
@@ -51,6 +52,30 @@ def test_a_captured_host_is_read_whole() -> None:
     assert series(reading, host.NODE_MEMORY_TOTAL) == {("0",): 7956684 * 1024}
     assert series(reading, host.NODE_MEMORY_FREE) == {("0",): 6668584 * 1024}
     assert series(reading, host.HUGEPAGES) == {("0", "2097152"): 0, ("0", "1073741824"): 0}
+
+
+def test_cpu_seconds_by_mode_never_fall(tmp_path: Path) -> None:
+    """Each mode is in seconds; iowait, which the kernel may lower by a tick, stays at its highest."""
+    write(tmp_path, {"proc/stat": "cpu  100 20 30 4000 55 6 7 8 90 10\ncpu0 1\n"})
+    source = Host(tmp_path, ticks_per_second=100)
+    seconds = series(source.read(REQUEST), host.CPU_SECONDS)
+    assert seconds[("user",)] == 1.0
+    assert seconds[("idle",)] == 40.0
+    assert seconds[("guest_nice",)] == 0.1
+    assert len(seconds) == 10
+    write(tmp_path, {"proc/stat": "cpu  150 20 30 4100 54 6 7 8 90 10\n"})
+    seconds = series(source.read(REQUEST), host.CPU_SECONDS)
+    assert (seconds[("user",)], seconds[("idle",)], seconds[("iowait",)]) == (1.5, 41.0, 0.55)
+
+
+@pytest.mark.parametrize("content", ["", "cpu0 1 2 3\n", "cpu  1 x 3\n", "intr 5\n"])
+def test_a_malformed_stat_costs_the_cpu_seconds(content: str, tmp_path: Path) -> None:
+    """A line that is not that of all CPUs is noted; the rest of the host is shown."""
+    write(tmp_path, {"proc/stat": content, "sys/devices/system/cpu/online": "0-3\n"})
+    reading = Host(tmp_path).read(REQUEST)
+    assert reading.partial
+    assert ("idle",) not in series(reading, host.CPU_SECONDS)
+    assert series(reading, host.CPUS_ONLINE) == {(): 4}
 
 
 def test_every_numa_node_is_shown_with_its_huge_pages(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.fakes.bmc.baseboard import (
     HEALTH,
     MEMORY,
     PROCESSOR,
+    RESETS,
     SYSTEM,
 )
 from tests.fakes.bmc.baseboard import PORTS as PORT_REPORT
@@ -33,7 +34,7 @@ def test_a_round_is_one_question_for_each_report(bmc: FakeBmc, follow: Follow) -
         wait_until(lambda: bmc.requests[ENVIRONMENT] >= seen + 3)
         asked = dict(bmc.requests)
     rounds = asked[ENVIRONMENT]
-    for report in (PROCESSOR, GPM, MEMORY, HEALTH):
+    for report in (PROCESSOR, GPM, MEMORY, HEALTH, RESETS):
         assert rounds - 1 <= asked[report] <= rounds
     assert asked[PORT_REPORT] == 2  # for what is in it, and for its values
     assert asked[FIRST] == 2
@@ -134,7 +135,7 @@ def test_a_busy_bmc_is_left_alone(bmc: FakeBmc, follow: Follow) -> None:
 def test_no_report_at_all(bmc: FakeBmc, follow: Follow) -> None:
     """A round without any report fails."""
     with polling(follow()) as client:
-        for report in (ENVIRONMENT, PROCESSOR, GPM, MEMORY, HEALTH):
+        for report in (ENVIRONMENT, PROCESSOR, GPM, MEMORY, HEALTH, RESETS):
             bmc.answers(report, 500)
         wait_until(lambda: "500" in client.current()[2])
     bmc.unplugged = True
