@@ -106,9 +106,10 @@ _USE = Row(
         ),
         graph(
             "Energy by guest",
-            "Measured energy of all GPUs of each guest, since they came to it. Its last minus its first value is the use.",
+            "Measured energy of all GPUs of each guest in the hour before. vGPUs have no meter.",
             Query(
-                "sum without (gpu) (libvirt_domain_gpu_energy_joules_total{GUEST})", "{{domain}} ({{tenant}})"
+                "sum without (gpu) (increase(libvirt_domain_gpu_energy_joules_total{GUEST}[1h]))",
+                "{{domain}} ({{tenant}})",
             ),
             unit="joule",
             empty="no guest has a GPU with an energy counter",
