@@ -106,12 +106,12 @@ _USE = Row(
         ),
         graph(
             "Energy by guest",
-            "Measured energy of all GPUs of each guest in the hour before. vGPUs have no meter.",
+            "Joules per second of all GPUs of each guest, measured. vGPUs have no meter. Bad: full draw without use.",
             Query(
-                "sum without (gpu) (increase(libvirt_domain_gpu_energy_joules_total{GUEST}[1h]))",
+                "sum without (gpu) (increase(libvirt_domain_gpu_energy_joules_total{GUEST}[$__rate_interval]))",
                 "{{domain}} ({{tenant}})",
             ),
-            unit="joule",
+            unit="watt",
             empty="no guest has a GPU with an energy counter",
             leads_to=Target.GUEST,
         ),

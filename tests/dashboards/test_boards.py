@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 UNITS = frozenset(
     {"short", "none", "percent", "percentunit", "s", "bytes", "Bps", "pps", "ops", "iops", "watt", "celsius"}
-    | {"bool_yes_no", "joule"}
+    | {"bool_yes_no"}
 )
 
 
