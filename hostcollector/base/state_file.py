@@ -34,7 +34,11 @@ _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 # Errors of the file itself. Every other error is the disk's, and the document may be whole.
 _OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV}
-_SENTENCES = {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is not a regular file"}
+_SENTENCES = {
+    errno.EWOULDBLOCK: "another process writes it now",
+    errno.ELOOP: "it is a symbolic link",
+    errno.ENXIO: "it is not a regular file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class StateFile:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            why = _sentence(error)
+            why = sentence(error)
             if error.errno in _OF_THE_FILE:
                 raise StateError(f"{self.path} cannot be read: {why}{self._set_aside()}") from error
             raise StateUnreachableError(f"{self.path} cannot be read: {why}") from error
@@ -87,13 +91,9 @@ class StateFile:
             self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             with self._opened(create=True) as directory:
                 _refuse_others(directory)
-                # The document has one writer at a time.
-                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove_left_behind(self._name, directory)
-                _write(self._name, directory, document)
-                os.fsync(directory)
+                replace_in(directory, self._name, document, 0o640)
         except OSError as error:
-            raise StateError(f"{self.path} cannot be written: {_sentence(error)}") from error
+            raise StateError(f"{self.path} cannot be written: {sentence(error)}") from error
 
     @contextmanager
     def _opened(self, *, create: bool) -> Iterator[int]:
@@ -120,8 +120,20 @@ class StateFile:
                 _refuse_others(directory)
                 os.replace(self._name, aside, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:
-            return f" (and not set aside: {_sentence(error)})"
+            return f" (and not set aside: {sentence(error)})"
         return f" (set aside as {aside})"
+
+
+def replace_in(directory: int, name: str, document: bytes, mode: int) -> None:
+    """Replace a file of the open `directory`, by one with `mode`.
+
+    Raises `OSError`; the old file is then kept.
+    """
+    # The document has one writer at a time.
+    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _remove_left_behind(name, directory)
+    _write(name, directory, document, mode)
+    os.fsync(directory)
 
 
 def _read(name: str, directory: int) -> Document:
@@ -162,10 +174,11 @@ def _remove_left_behind(name: str, directory: int) -> None:
                 os.unlink(left, dir_fd=directory)
 
 
-def _write(name: str, directory: int, document: bytes) -> None:
+def _write(name: str, directory: int, document: bytes, mode: int) -> None:
     temporary = f"{name}.{secrets.token_hex(8)}.tmp"
     try:
-        with os.fdopen(os.open(temporary, _NEW, 0o640, dir_fd=directory), "wb") as file:
+        with os.fdopen(os.open(temporary, _NEW, 0o600, dir_fd=directory), "wb") as file:
+            os.fchmod(file.fileno(), mode)  # the umask may have taken bits away
             file.write(document)
             file.flush()
             os.fsync(file.fileno())
@@ -176,5 +189,6 @@ def _write(name: str, directory: int, document: bytes) -> None:
         raise
 
 
-def _sentence(error: OSError) -> str:
+def sentence(error: OSError) -> str:
+    """Return the cause of an error in words."""
     return _SENTENCES.get(error.errno or 0) or error.strerror or str(error)

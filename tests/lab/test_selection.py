@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from tests.lab.fixtures import BootAll
 from tests.lab.guest import Guest
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.metadata import nova, own_tenant
-from tests.lab.served import Page, Served, serving
+from tests.lab.served import Page, Served, parse, serving
 
 pytestmark = pytest.mark.lab
 
@@ -36,10 +38,19 @@ def _status(served: Served) -> str:
         return str(answer.read().decode())
 
 
+def _textfile(hypervisor: PrivateHypervisor, config: Path, file: Path) -> str:
+    """Return what `collect --output` writes with a configuration."""
+    command = [sys.executable, "-m", "hostcollector", "collect", "--own", f"--config.file={config}"]
+    flags = (f"--libvirt.uri={hypervisor.uri_readonly}", f"--output={file}")
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return file.read_text()
+
+
 def test_guests_that_are_left_out_have_no_series(
     boot_all: BootAll, hypervisor: PrivateHypervisor, tmp_path: Path
 ) -> None:
-    """By name, tenant and metadata; a reload shows them again."""
+    """By name, tenant and metadata; a reload and a file for node_exporter show the others."""
     flavored = nova(project_id="p1", project_name="P", instance_name="proxy", flavor="infra.large")
     boot_all(
         [
@@ -72,3 +83,9 @@ def test_guests_that_are_left_out_have_no_series(
         served.child.send_signal(signal.SIGHUP)
         page = served.page_where(lambda page: len(_domains(page)) == 3, "the guests of the new configuration")
         assert _domains(page) == {CUSTOMER, DNS, PROXY}
+    text = _textfile(hypervisor, file, tmp_path / "host.prom")
+    assert _domains(parse(text)) == {CUSTOMER, DNS, PROXY}
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hostcollector.app.cli import textfile
 from hostcollector.app.cli.flags import overrides, settings_loader
 from hostcollector.app.cli.running import (
     DaemonSilentError,
@@ -47,7 +48,9 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write one page to standard output, or what the stages of collections take."""
+    """Write one page to standard output or to a file, or what the stages of collections take."""
+    if options.profile and options.output is not None:
+        options.wrong_use("--profile prints to standard output: leave out --output")
     settings = settings_by_hand(options)
     if options.profile:
         return _profile(settings, options.rounds)
@@ -55,7 +58,7 @@ def collect(options: argparse.Namespace) -> int:
     if daemon is not None:
         text = daemon.read("/metrics")
         page, libvirt_up = text.encode(), daemon.state().libvirt_up
-        if sys.stdout.isatty():
+        if options.output is None and sys.stdout.isatty():
             page = safe_for_terminal(text).encode()
     else:
         from hostcollector.app import collecting as app
@@ -63,8 +66,11 @@ def collect(options: argparse.Namespace) -> int:
 
         log.configure(settings.log.level, settings.log.format)
         page, libvirt_up = app.collect_once(settings)
-    sys.stdout.buffer.write(page)
-    sys.stdout.buffer.flush()
+    if options.output is not None:
+        textfile.write(options.output, page)
+    else:
+        sys.stdout.buffer.write(page)
+        sys.stdout.buffer.flush()
     return 0 if libvirt_up else 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.app.cli import commands
+from hostcollector.app.cli import commands, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.outputs.metrics_table import TableFormat
 from hostcollector.outputs.top.guests import SORTS
@@ -27,6 +27,7 @@ examples:
   hostcollector serve --config.file=/etc/hostcollector/hostcollector.yml
   hostcollector serve --no-collector.cgroup          without one of the sources
   hostcollector collect | grep libvirt_domain_vcpu   one page to standard output
+  hostcollector collect --output=/var/lib/prometheus/node-exporter/hostcollector.prom
   hostcollector diagnose                             what can and cannot be read here, and how to fix it
   hostcollector top --tenant=acme                    a live table of a tenant's guests
 
@@ -98,7 +99,22 @@ def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="collections to take the median of (default: 10)",
     )
+    parser.add_argument(
+        "--output",
+        type=_output,
+        metavar="FILE",
+        help="write the page to FILE for node_exporter's textfile collector, as a whole or not at all; "
+        "the name ends in .prom",
+    )
+    parser.set_defaults(wrong_use=parser.error)
     add_flags_by_hand(parser)
+
+
+def _output(text: str) -> Path:
+    try:
+        return textfile.named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rounds(text: str) -> int:
@@ -146,7 +162,7 @@ _COMMANDS = (
     _Command(
         "collect",
         commands.collect,
-        "write one collection to standard output; exit 1 if libvirt does not answer",
+        "write one collection to standard output or a file; exit 1 if libvirt does not answer",
         _add_collect_flags,
     ),
     _Command(

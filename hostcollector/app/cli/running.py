@@ -81,6 +81,8 @@ class RunningDaemon:
             connection.request("GET", page, headers={"Accept": "text/plain;version=0.0.4"})
             answer = connection.getresponse()
             body = answer.read(LARGEST).decode(errors="replace")
+            if answer.length:
+                raise DaemonSilentError(f"the daemon at {self.path} did not send its whole answer")
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
             raise NotRunningError(f"no daemon listens at {self.path}") from error
         except PermissionError as error:
