@@ -48,6 +48,22 @@ DISKS = Row(
             unit="iops",
         ),
         graph(
+            "Block jobs",
+            "Progress of copies and commits. At 100 % a job waits for its end. Bad: one that stands still, or waits for days.",
+            Query("libvirt_domain_block_job_progress_ratio{GUEST}", f"{_DISK} {{{{operation}}}}"),
+            unit="percentunit",
+            maximum=1,
+            empty="no block job",
+        ),
+        graph(
+            "Backing images",
+            "Images under each disk's own: snapshots that were not merged, and the base. Bad: above 8; reads are slow.",
+            Query("libvirt_domain_block_backing_images{GUEST}", _DISK),
+            warn=4,
+            bad=8,
+            empty="libvirt does not know the chains",
+        ),
+        graph(
             "Share of the disk's limits",
             "How much of each limit the disk uses. Bad: at 100 % the limit slows the guest down.",
             Query(

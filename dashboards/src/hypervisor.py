@@ -290,6 +290,51 @@ _ENDS = Row(
         ),
     ),
 )
+_JOBS = Row(
+    title="Migrations and other jobs",
+    panels=(
+        graph(
+            "Jobs that ended",
+            "Migrations, saves and backups that ended in each interval. Bad: failed or unknown.",
+            Query(
+                "increase(hostcollector_host_domain_jobs_total{HOST}[$__rate_interval]) > 0",
+                "{{instance}} {{operation}} {{result}}",
+            ),
+            Query(
+                "increase(hostcollector_host_domain_block_jobs_total{HOST}[$__rate_interval]) > 0",
+                "{{instance}} block {{operation}} {{result}}",
+            ),
+            width=8,
+            empty="none",
+        ),
+        graph(
+            "Duration of jobs",
+            "Nine of ten jobs took no longer. Bad: migrations that grow from day to day.",
+            Query(
+                "histogram_quantile(0.9, sum by (instance, operation, le)"
+                " (increase(hostcollector_host_domain_job_duration_seconds_bucket{HOST}[$__rate_interval]))) > 0",
+                "{{instance}} {{operation}}",
+            ),
+            unit="s",
+            width=8,
+            empty="none",
+        ),
+        graph(
+            "Downtime of migrations from here",
+            "Nine of ten guests stood still no longer. Bad: above 1 s.",
+            Query(
+                "histogram_quantile(0.9, sum by (instance, operation, le)"
+                " (increase(hostcollector_host_domain_job_downtime_seconds_bucket{HOST}[$__rate_interval]))) > 0",
+                "{{instance}} {{operation}}",
+            ),
+            unit="s",
+            warn=0.3,
+            bad=1,
+            width=8,
+            empty="none",
+        ),
+    ),
+)
 _ERRORS = Row(
     title="Errors",
     panels=(
@@ -322,5 +367,5 @@ BOARD = Board(
     title="Hypervisor",
     description="Use, saturation and errors of a hypervisor's resources: which one is short, and which guest uses it?",
     depth=Depth.HOST,
-    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ENDS, _ERRORS),
+    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ENDS, _JOBS, _ERRORS),
 )
