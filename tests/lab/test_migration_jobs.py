@@ -105,7 +105,7 @@ def test_migrations_are_counted_and_measured(guest_image: GuestImage, tmp_path: 
 
 
 def _one_is_cancelled(guest: RunningGuest, here: Side, there: Side) -> None:
-    """It has failed on both sides, although libvirt has no event for it on the source."""
+    """Cancel one: it has failed, although libvirt has no event for it on the source."""
     with _migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
         running = "libvirt_domain_job_operation_info"
         here.served.page_where(
@@ -120,7 +120,7 @@ def _one_is_cancelled(guest: RunningGuest, here: Side, there: Side) -> None:
 
 
 def _one_is_followed(guest: RunningGuest, here: Side, there: Side) -> None:
-    """While it runs the page has virsh's figures, and at the target the downtime that virsh reports there."""
+    """Follow one: the page has virsh's figures, and at the target the downtime that virsh reports there."""
     uuid = guest.guest.uuid
     with _migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
         pages: list[tuple[dict[str, str], Page]] = []
@@ -154,7 +154,7 @@ def _one_is_followed(guest: RunningGuest, here: Side, there: Side) -> None:
 
 
 def _one_is_short(guest: RunningGuest, here: Side, there: Side) -> None:
-    """No page is made while it runs, and both sides have counted it."""
+    """Make no page while one runs: both sides have counted it."""
     with _migrating(guest, here.hypervisor) as errors:
         pass
     assert not errors
