@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.lab.cgroups import groups_of
@@ -34,12 +35,13 @@ def main(outbox: Path) -> None:
     ip("link", "set", "lo", "up")
     hypervisor = PrivateHypervisor.start()
     collector = Collector.start(hypervisor.uri_readonly, outbox)
-    guests = [Guest.idle(name, metadata=own_tenant("acme")) for name in ("oom", KILLED)]
+    idle = [Guest.idle(name, metadata=own_tenant("acme")) for name in ("oom", KILLED)]
+    guests = [replace(guest, nics=0) for guest in idle]
     starved, killed = hypervisor.boot_all(guests)
     say("two guests run")
     served = collector.served
     until(collector.is_ready, PATIENCE, "the collector")
-    served.page_where(lambda page: len(page.all(STATE)) == len(guests), "both guests' groups", PATIENCE)
+    until(lambda: len(served.page(PATIENCE).all(STATE)) == len(guests), PATIENCE, "both guests' groups")
     say("the collector has read both guests' control groups")
 
     # A kill elsewhere on the host explains no guest's end.
@@ -57,10 +59,12 @@ def main(outbox: Path) -> None:
 
 def _end(served: Served, guest: RunningGuest, since: float) -> tuple[str, float]:
     uuid = guest.guest.uuid
-    page = served.page_where(lambda page: bool(page.all(ENDED, uuid=uuid)), "the end", PATIENCE)
-    (labels,) = page.all(ENDED, uuid=uuid)
-    say(f"{guest.guest.name} ended: {dict(labels)['reason']}")
-    return dict(labels)["reason"], time.monotonic() - since
+    while not (found := served.page(PATIENCE).all(ENDED, uuid=uuid)):
+        time.sleep(0.2)
+    (labels,) = found
+    reason = dict(labels)["reason"]
+    say(f"{guest.guest.name} ended: {reason}")
+    return reason, time.monotonic() - since
 
 
 def _starve_another(group: Path) -> None:

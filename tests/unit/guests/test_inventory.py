@@ -7,6 +7,7 @@ import libvirt
 import pytest
 
 from hostcollector.base.model import Domain
+from hostcollector.guests.ends import Ends
 from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers
@@ -38,13 +39,21 @@ def counts() -> EventCounts:
 
 
 @pytest.fixture
+def ends() -> Ends:
+    """Give the account of ends."""
+    return Ends()
+
+
+@pytest.fixture
 def states() -> list[str | None]:
     """Give what the inventory said of libvirt, the same only once in a row."""
     return []
 
 
 @pytest.fixture
-def inventory(daemon: FakeLibvirt, counts: EventCounts, states: list[str | None]) -> Iterator[Inventory]:
+def inventory(
+    daemon: FakeLibvirt, counts: EventCounts, ends: Ends, states: list[str | None]
+) -> Iterator[Inventory]:
     """Give an inventory of that daemon which knows the QEMUs of its guests, and is not started yet."""
 
     def send(why: str | None) -> None:
@@ -55,6 +64,7 @@ def inventory(daemon: FakeLibvirt, counts: EventCounts, states: list[str | None]
     kept = Inventory(
         workers,
         counts,
+        ends=ends,
         listing_interval=3600,
         on_state=send,
         running=lambda: [domain.uuid for domain in daemon.domains],
@@ -84,9 +94,9 @@ def _retitle(domain: FakeDomain, title: str) -> None:
 
 
 def test_a_guest_that_starts_appears_and_one_that_stops_goes(
-    inventory: Inventory, daemon: FakeLibvirt, counts: EventCounts
+    inventory: Inventory, daemon: FakeLibvirt, counts: EventCounts, ends: Ends
 ) -> None:
-    """Its event is counted from the moment on that it is there, and forgotten with it."""
+    """Its event is counted from the moment on that it is there, and forgotten with it; its end is kept."""
     _started(inventory)
     assert inventory.domains.keys() == {domain.uuid for domain in daemon.domains}
     new = FakeDomain("00000000-0000-4000-8000-0000000000aa")
@@ -98,6 +108,8 @@ def test_a_guest_that_starts_appears_and_one_that_stops_goes(
     daemon.happens(new, LIFECYCLE, *STOPPED)
     assert _eventually(lambda: new.uuid not in inventory.domains)
     assert new.uuid not in counts.snapshot()
+    account = ends.account(kept_seconds=60, most=10)
+    assert [(trace.uuid, trace.what) for trace in account.ended] == [(new.uuid, "shutdown_by_guest")]
 
 
 @pytest.mark.parametrize("failing", ["lookupByUUIDString", "listAllDomains"])

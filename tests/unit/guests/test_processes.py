@@ -53,6 +53,14 @@ def test_each_guest_gets_its_process(proc: Procfs, processes: QemuProcesses) -> 
     assert found.notes == ()
 
 
+def test_the_last_answer_is_kept(proc: Procfs, processes: QemuProcesses) -> None:
+    """There is none before the first look, and reading it looks at nothing."""
+    proc.qemu(50, A, "web")
+    assert processes.last == {}
+    found = processes.find(guests(a="web"))
+    assert processes.last == found.processes != {}
+
+
 @pytest.mark.parametrize("name", ["trail ", "\N{NO-BREAK SPACE}nbsp", "em\N{EM QUAD}", " ", "a\tb"])
 def test_blanks_belong_to_a_guests_name(proc: Procfs, processes: QemuProcesses, name: str) -> None:
     """The definition and the command line have the name as it is; without its blanks it is another one."""

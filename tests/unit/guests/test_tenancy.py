@@ -43,6 +43,13 @@ def test_the_first_resolver_that_knows_wins() -> None:
     assert nova_first[FIXTURE.uuid].tenant == Tenant(id="p-1", name="Globex", resolver="nova")
 
 
+def test_a_guest_that_has_ended_still_has_its_tenant() -> None:
+    """Its definition is enough: it need not be among the guests of a collection."""
+    tenancy = Tenancy([from_own_metadata])
+    assert tenancy.tenant_of(_own('id="acme"')).id == "acme"
+    assert tenancy.tenant_of(BARE) is UNASSIGNED
+
+
 def test_no_answer_is_the_unassigned_tenant() -> None:
     """An unassigned guest has the empty tenant."""
     assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED

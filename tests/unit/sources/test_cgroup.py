@@ -10,6 +10,7 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Histogram
 from hostcollector.base.source import Reading
 from hostcollector.catalogue import cgroup
+from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.files import LOOK_SECONDS, GroupFiles
@@ -108,6 +109,23 @@ def systemd_version_2(root: Path) -> Host:
             memory_max="2097152\n" if not part else "max\n",
         )
     return host
+
+
+def test_the_oom_kills_are_counted_where_the_guest_is(tmp_path: Path) -> None:
+    """The group above the guest's own one explains its end; a kill elsewhere on the host does not."""
+    host = Host(tmp_path)
+    kills = OomKills(tmp_path)
+    host.source = Cgroup(QemuProcesses(tmp_path), kills)
+    host.guest(50, A, "web", f"0::/{SCOPE}/libvirt/emulator\n")
+    host.group(SCOPE, memory_events="oom_kill 0\n")
+    host.group("machine.slice", memory_events="oom_kill 1\n")
+    host.write("proc/vmstat", "oom_kill 1\n")
+    host.read(a="web")
+    kills.note({A})
+    host.write("proc/vmstat", "oom_kill 2\n")
+    assert not kills.claim(A)
+    host.group("machine.slice", memory_events="oom_kill 2\n")
+    assert kills.claim(A)
 
 
 def test_version_2_with_systemd(tmp_path: Path) -> None:
