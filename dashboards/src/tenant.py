@@ -84,6 +84,42 @@ _GUESTS = Row(
         ),
     ),
 )
+_ENDS = Row(
+    title="Ended guests and incidents",
+    panels=(
+        graph(
+            "Incidents",
+            "Panics, watchdogs, memory failures, I/O errors and ends by failure. Bad: any.",
+            Query(
+                "sum by (incident) (increase(hostcollector_host_tenant_incidents_total{TENANT}[$__rate_interval])) > 0",
+                "{{incident}}",
+            ),
+            bad=1,
+            empty="none",
+        ),
+        Table(
+            title="Last ended guests",
+            description="The last guests that ended, and how long ago. Bad: crashed, failed and oom_kill.",
+            columns=(
+                Column("Guest", "domain"),
+                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("UUID", "uuid", hidden=True),
+                Column("Reason", "reason"),
+                Column(
+                    "Ended ago",
+                    expr="time() - max by (domain, uuid, instance, reason)"
+                    " (hostcollector_host_domain_ended_timestamp_seconds{TENANT})",
+                    unit="s",
+                ),
+            ),
+            sort="Ended ago",
+            ascending=True,
+            width=12,
+            empty="none",
+        ),
+    ),
+    folded=True,
+)
 _USE = Row(
     title="Use",
     panels=(
@@ -218,5 +254,5 @@ BOARD = Board(
     title="Tenant",
     description="A tenant's guests: is the tenant well served; if not, what is the reason?",
     depth=Depth.TENANT,
-    rows=(_SIZE, _GUESTS, _USE, _NEIGHBOURS),
+    rows=(_SIZE, _GUESTS, _USE, _NEIGHBOURS, _ENDS),
 )
