@@ -15,7 +15,10 @@ from hostcollector.base.log import Transitions
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.collection.about import About, Parts
 from hostcollector.collection.assemble import Assembler
+from hostcollector.collection.availability import Availability
+from hostcollector.collection.checks import Checks
 from hostcollector.collection.collector import Collector, Guests
+from hostcollector.collection.signs import Watch
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -65,6 +68,8 @@ class Hypervisor:
     identities: GpuIdentities
     transitions: Transitions
     implausible: Counter[str]
+    watch: Watch
+    availability: Availability
     map_lanes: dict[str, Lane] = field(default_factory=dict)
     started_at: float
 
@@ -116,6 +121,8 @@ class Hypervisor:
             identities=GpuIdentities(state, writes=not by_hand),
             transitions=transitions,
             implausible=Counter(),
+            watch=Watch(),
+            availability=Availability(),
             started_at=time.time(),
         )
 
@@ -164,7 +171,15 @@ class Hypervisor:
         )
         return Collector(
             make_sources(ingredients),
-            Assembler(series_limit=settings.collection.series_limit, implausible=self.implausible),
+            Assembler(
+                series_limit=settings.collection.series_limit,
+                implausible=self.implausible,
+                checks=Checks(
+                    self.watch,
+                    self.availability,
+                    silent_seconds=settings.collection.silent_guest_seconds,
+                ),
+            ),
             Guests(
                 lambda: tenancy.guests(self.inventory.domains),
                 lambda: self.inventory.age is not None,

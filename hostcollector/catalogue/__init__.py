@@ -23,6 +23,7 @@ from hostcollector.catalogue import (
     interface,
     job,
     limits,
+    liveness,
     memory,
     network,
     ovs,
@@ -33,6 +34,7 @@ from hostcollector.catalogue.rows import Twin
 
 SUBJECTS = (
     guest,
+    liveness,
     ends,
     job,
     cpu,

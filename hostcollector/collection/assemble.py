@@ -18,6 +18,7 @@ from typing import Any
 
 from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
 from hostcollector.catalogue import ALL, collection
+from hostcollector.collection.checks import Checks
 from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plausibility, Series
 from hostcollector.guests.selection import ALL as ALL_GUESTS
 from hostcollector.guests.selection import Selected
@@ -43,12 +44,20 @@ def clean(value: str) -> str:
 class Assembler:
     """Joins collections to snapshots. Keeps label sets and counters between them; one thread at a time.
 
-    `implausible` counts the values that are not possible, by source; it may outlive the assembler.
+    `implausible` counts the values that are not possible, by source; it may outlive the assembler. `checks`
+    judge from the guests' values whether they live; without it their series are missing.
     """
 
-    def __init__(self, *, series_limit: int = 200_000, implausible: Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        series_limit: int = 200_000,
+        implausible: Counter[str] | None = None,
+        checks: Checks | None = None,
+    ) -> None:
         self._limit = series_limit
         self._plausibility = Plausibility(Counter() if implausible is None else implausible)
+        self._checks = checks
         self._label_sets: dict[str, _LabelSets] = {}
         self._pages = 0
 
@@ -72,6 +81,10 @@ class Assembler:
             self._label_sets = {owner: each.anew() for owner, each in self._label_sets.items()}
         join = _Join(guests, judge, self._limit, self._label_sets, selected.left_out)
         judged = [join.add_report(report) for report in reports]
+        if self._checks is not None:
+            identities = join.identities()
+            shown = {uuid: guests[uuid] for uuid in identities}
+            join.add(list(self._checks.samples(taken_at, shown, identities, judge.families)))
         # The samples that explain a page which was cut off are never cut off.
         join.room = math.inf
         join.add(own)
@@ -205,6 +218,10 @@ class _Join:
             judge.check(metric),
         )
         return plan
+
+    def identities(self) -> dict[str, Labels]:
+        """Return the first labels of each guest's series, by its UUID."""
+        return {uuid: sets.identity for uuid, sets in self._guests.items()}
 
     def label_sets(self) -> dict[str, _LabelSets]:
         """Return the label sets of this page's owners."""

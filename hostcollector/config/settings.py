@@ -95,6 +95,9 @@ class CollectionSettings:
     series_limit: Annotated[int, whole(1, 10_000_000)] = 200_000
     """Series that one page may contain. Further series are dropped and counted."""
 
+    silent_guest_seconds: Annotated[int, whole(60, 86_400)] = 600
+    """Seconds without any sign of life after which the instance check of a guest fails."""
+
     ended_guests_seconds: Annotated[int, whole(0, 2_592_000)] = 86_400
     """Seconds for which the page names guests that ended, and incidents such as panics."""
 

@@ -41,6 +41,7 @@ collection:
   timeout_margin_seconds: 0.25
   maximum_age_seconds: 2.5
   series_limit: 1000
+  silent_guest_seconds: 700
   ended_guests_seconds: 3600
   ended_guests_limit: 10
 sources:

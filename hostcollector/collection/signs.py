@@ -1,0 +1,293 @@
+"""The signs of life of each guest: what a page's values say, and for how long they have not changed.
+
+A sign that is not known is None. Only what is cheap is looked up for each guest. The counters of vCPUs and
+devices are compared only for a guest without a fresh answer of its balloon driver or agent.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.catalogue import bmc, collection, cpu, guest, infiniband, interface, memory, ovs, vf
+from hostcollector.catalogue.block import READ_REQUESTS, WRITE_REQUESTS
+
+Labels = tuple[str, ...]
+Value = float | Histogram
+Families = Mapping[Metric, Mapping[Labels, Value]]
+
+UNREAD = -1
+"""libvirt's id of a guest whose definition could not be read at present."""
+
+RUNNING = (1, 2)
+"""libvirt's states of a guest whose vCPUs run: running, and blocked on a resource."""
+
+IO_ERROR_SECONDS = 60.0
+"""How long an I/O error that QEMU reported is a sign."""
+
+OVERDUE_PERIODS = 3
+"""After so many periods without a report, the answer of the balloon driver is overdue."""
+
+LEAST_OVERDUE_SECONDS = 30.0
+
+STILL_CPU_SECONDS = 0.001
+"""vCPUs that used less have not run: QEMU wakes their threads now and then."""
+
+_FREE_MONITOR = (0, 1)
+_ACTIVE_PORT = (4, 5)
+_CRITICAL = 2
+# The position of the UUID in the labels of a guest's series, and of the first label of its own.
+_UUID, _OWN = 2, 3
+
+
+class Signs(NamedTuple):
+    """What is known about one guest in one collection. Times are in seconds."""
+
+    state: int | None = None
+    """libvirt's state, as a number."""
+    reason: str = ""
+    """libvirt's reason of a state in which the vCPUs do not run."""
+    monitor_silent: float | None = None
+    """For how long QEMU has not answered its monitor; 0 for one that answers."""
+    vcpus_still: float | None = None
+    """For how long no vCPU has run, as far as was looked."""
+    vcpus_busy: float = 0.0
+    """How many vCPUs were busy on average while the devices stood still."""
+    devices_still: float | None = None
+    """For how long the guest has made no disk request and sent no packet, as far as was looked."""
+    devices_moved: bool = False
+    """Whether the guest has made a request or sent a packet lately."""
+    io_error: bool = False
+    """Whether QEMU reported an I/O error in the last minute."""
+    gpu_critical: bool = False
+    port_down: bool = False
+    agent_lost: float | None = None
+    """For how long the agent has been gone that was connected since the boot; 0 for one that is connected."""
+    balloon_age: float | None = None
+    """How old the last report of a balloon driver is that has reported since the boot."""
+    balloon_overdue: bool = False
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A value, since when it has been the same, and the vCPU time at that moment."""
+
+    value: float
+    since: float
+    vcpu_time: float = 0.0
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is remembered of a guest's run. `stay` is libvirt's id: each start has another."""
+
+    stay: int
+    reboots: float | None = None
+    booted_at: float = float("-inf")
+    answered: bool = False
+    agent_seen_at: float | None = None
+    io_errors: float | None = None
+    io_error_at: float = float("-inf")
+    moved_at: float = float("-inf")
+    marks: dict[str, _Mark] = field(default_factory=dict)
+
+    def boot(self, now: float) -> None:
+        """Forget what was known before the guest's reboot."""
+        self.booted_at, self.answered, self.agent_seen_at = now, False, None
+        self.marks.clear()
+
+
+class Watch:
+    """Remembers the guests' runs from page to page. Made once for the process."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, _Record] = {}
+
+    def look(
+        self,
+        now: float,
+        guests: Mapping[str, Guest],
+        identities: Mapping[str, Labels],
+        families: Families,
+        silent_seconds: float,
+    ) -> dict[str, Signs]:
+        """Return the signs of each guest, by UUID, and forget the guests that are gone.
+
+        `now` is the page's Unix time. A guest whose devices moved in the last `silent_seconds` has moved.
+        """
+        page = _Page(families)
+        records = {}
+        for uuid, known in guests.items():
+            record = self._records.get(uuid)
+            stay = known.domain.id
+            if record is None or stay not in (record.stay, UNREAD):
+                record = _Record(stay)
+            records[uuid] = record
+        self._records = records
+        return {
+            uuid: _signs(page, records[uuid], known.domain, identities[uuid], now, silent_seconds)
+            for uuid, known in guests.items()
+        }
+
+
+class _Page:
+    """The values of one page, with those of few guests by UUID."""
+
+    def __init__(self, families: Families) -> None:
+        self.families = families
+        self.state = _numbers(families, guest.STATE_CODE)
+        self.monitor = _numbers(families, collection.MONITOR_STATE)
+        self.blocked = _numbers(families, collection.MONITOR_BLOCKED)
+        self.age = _numbers(families, memory.AGE)
+        self.reasons = {labels[_UUID]: labels[_OWN + 1] for labels in _numbers(families, guest.STATE_REASON)}
+        self.has_events = guest.EVENTS in families
+        self.reboots: dict[str, float] = {}
+        self.io_errors: dict[str, float] = {}
+        counted = {"reboot": self.reboots, "io_error": self.io_errors}
+        for labels, value in _numbers(families, guest.EVENTS).items():
+            if (counts := counted.get(labels[_OWN])) is not None:
+                counts[labels[_UUID]] = counts.get(labels[_UUID], 0.0) + value
+        health = _numbers(families, bmc.HEALTH.guest)
+        self.critical_gpus = {labels[_UUID] for labels, value in health.items() if value == _CRITICAL}
+        self.failed_ports = {
+            *(labels[_UUID] for labels, value in _numbers(families, ovs.PORT_FAILED).items() if value),
+            *_without_fabric(families),
+        }
+
+    def vcpu_time(self, domain: Domain, identity: Labels) -> float | None:
+        """Return the CPU time of all vCPUs; None if that of one that should be online is missing."""
+        times = _numbers(self.families, cpu.VCPU_TIME)
+        found = [times.get((*identity, str(number))) for number in range(domain.vcpus_maximum or 0)]
+        values = [value for value in found if value is not None]
+        return sum(values) if values and len(values) >= (domain.vcpus or 1) else None
+
+    def requests(self, domain: Domain, identity: Labels) -> float | None:
+        """Return the requests of all disks; None if no disk has a count, though the guest has disks."""
+        reads, writes = (_numbers(self.families, row) for row in (READ_REQUESTS, WRITE_REQUESTS))
+        keys = [(*identity, disk.target) for disk in domain.disks]
+        found = [reads[key] + writes[key] for key in keys if key in reads and key in writes]
+        return sum(found) if found or not keys else None
+
+    def packets(self, domain: Domain, identity: Labels) -> float | None:
+        """Return the packets that the guest has sent; None if those of one interface are not known."""
+        total = 0.0
+        taps, ports = (
+            _numbers(self.families, row) for row in (interface.TRANSMIT_PACKETS, ovs.TRANSMIT_PACKETS)
+        )
+        virtual = {
+            labels[-1]: value
+            for labels, value in _numbers(self.families, vf.TRANSMITTED_PACKETS.guest).items()
+            if labels[_UUID] == identity[_UUID]
+        }
+        for nic in domain.nics:
+            key = (*identity, nic.target)
+            sent = taps.get(key, ports.get(key)) if nic.target else virtual.get(nic.pci_address)
+            if sent is None:
+                return None
+            total += sent
+        return total + sum(virtual.values())
+
+
+def _signs(
+    page: _Page, record: _Record, domain: Domain, identity: Labels, now: float, silent_seconds: float
+) -> Signs:
+    uuid = domain.uuid
+    if page.has_events or record.reboots is None:
+        _take_events(record, page.reboots.get(uuid, 0.0), page.io_errors.get(uuid, 0.0), now)
+    silent = page.blocked.get(identity) or None
+    if silent is None and page.monitor.get(identity) in _FREE_MONITOR:
+        silent = 0.0
+    age = page.age.get(identity) if domain.balloon_period_seconds else None
+    overdue = False
+    if age is not None:
+        due = OVERDUE_PERIODS * (domain.balloon_period_seconds or 0)
+        overdue = age > max(due, LEAST_OVERDUE_SECONDS)
+        record.answered |= not overdue and now - age > record.booted_at
+    if domain.agent_connected:
+        record.agent_seen_at = now
+    state = page.state.get(identity)
+    signs = Signs(
+        state=None if state is None else int(state),
+        reason=page.reasons.get(uuid, ""),
+        monitor_silent=silent,
+        io_error=now - record.io_error_at < IO_ERROR_SECONDS,
+        gpu_critical=uuid in page.critical_gpus,
+        port_down=uuid in page.failed_ports,
+        agent_lost=None if record.agent_seen_at is None else max(0.0, now - record.agent_seen_at),
+        balloon_age=age if record.answered else None,
+        balloon_overdue=overdue,
+    )
+    if signs.state is None:
+        return signs  # the source has not answered yet
+    answers = record.answered and not overdue and age is not None
+    if signs.state not in RUNNING or (silent == 0.0 and answers):
+        record.marks.clear()
+        return signs
+    return _with_counters(signs, page, record, domain, identity, now, silent_seconds)
+
+
+def _take_events(record: _Record, reboots: float, io_errors: float, now: float) -> None:
+    """Note a reboot or an I/O error since the last page with events."""
+    if record.reboots not in (None, reboots):
+        record.boot(now)
+    if record.io_errors is not None and io_errors > record.io_errors:
+        record.io_error_at = now
+    record.reboots, record.io_errors = reboots, io_errors
+
+
+def _with_counters(
+    signs: Signs,
+    page: _Page,
+    record: _Record,
+    domain: Domain,
+    identity: Labels,
+    now: float,
+    silent_seconds: float,
+) -> Signs:
+    """Return the signs with those that need a comparison with the counters of earlier pages."""
+    used = page.vcpu_time(domain, identity)
+    vcpus = _mark(record, "vcpus", used, now, slack=STILL_CPU_SECONDS)
+    requests, packets = page.requests(domain, identity), page.packets(domain, identity)
+    for name, value in (("disks", requests), ("network", packets)):
+        before = record.marks.get(name)
+        mark = _mark(record, name, value, now, used or 0.0)
+        if before is not None and mark is not None and mark.since == now and mark.value != before.value:
+            record.moved_at = now
+    still = [record.marks[name] for name in ("disks", "network") if name in record.marks]
+    known = requests is not None and packets is not None
+    last = max(still, key=lambda mark: mark.since, default=None) if known else None
+    elapsed = 0.0 if last is None else now - last.since
+    busy = (used - last.vcpu_time) / elapsed if last and used is not None and elapsed > 0 else 0.0
+    return signs._replace(
+        vcpus_still=None if vcpus is None or used is None else now - vcpus.since,
+        vcpus_busy=busy,
+        devices_still=None if last is None else elapsed,
+        devices_moved=now - record.moved_at < silent_seconds,
+    )
+
+
+def _mark(
+    record: _Record, name: str, value: float | None, now: float, vcpu_time: float = 0.0, slack: float = 0.0
+) -> _Mark | None:
+    """Return the mark of a counter, set anew if the counter has changed; the old one for a missing value."""
+    mark = record.marks.get(name)
+    if value is not None and (mark is None or abs(value - mark.value) > slack):
+        mark = record.marks[name] = _Mark(value, now, vcpu_time)
+    return mark
+
+
+def _without_fabric(families: Families) -> Iterator[str]:
+    """Yield the guests with a VF of a card whose InfiniBand ports are all down."""
+    up: dict[str, bool] = {}
+    for labels, value in _numbers(families, infiniband.STATE).items():
+        up[labels[0]] = up.get(labels[0], False) or value in _ACTIVE_PORT
+    down = {device for device, active in up.items() if not active}
+    if down:
+        cards = {labels[0] for labels in _numbers(families, vf.PF_INFO) if labels[-1] in down}
+        for labels in _numbers(families, vf.INFO.guest):
+            if labels[_OWN] in cards:
+                yield labels[_UUID]
+
+
+def _numbers(families: Families, metric: Metric) -> Mapping[Labels, float]:
+    return families.get(metric, {})  # type: ignore[return-value]  # no histograms among these rows
