@@ -27,6 +27,8 @@ _URI = re.compile(
 )
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,200}")
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*")
+_URL_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?")
+_LONGEST_URL_PATH = 200
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -243,6 +245,15 @@ def _https_url(value: str) -> str:
     return f"https://{address}"
 
 
+def _https_address(value: str) -> str:
+    """Return an address with a path, without a slash at its end."""
+    scheme, separator, rest = value.partition("://")
+    host, slash, path = rest.partition("/")
+    if len(path) > _LONGEST_URL_PATH or not _URL_PATH.fullmatch(slash + path):
+        raise ValueError("expected https://host/path with a path of letters, digits and . _ ~ -")
+    return f"{_https_url(scheme + separator + host)}{slash}{path}".rstrip("/")
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError(f"expected an absolute path, not the text {quoted(path)}")
@@ -280,6 +291,7 @@ LIBVIRT_URI = text(libvirt_uri, "URI", "a libvirt of this machine")
 LISTEN_ADDRESS = text(parse_address, "address", "host:port, [IPv6]:port or :port; port 0 to 65535")
 TELEMETRY_PATH = text(telemetry_path, "path of a URL", "none of the collector's own pages")
 HTTPS_URL = text(_https_url, "URL", "https://host or https://host:port")
+HTTPS_ADDRESS = text(_https_address, "URL", "https://host, https://host:port or https://host/path")
 LOCAL_REMOTE = text(_local_remote, "database server", "unix:/path or tcp:host:port")
 REMOTES = text(parse_remotes, "database servers", "unix:/path, tcp:host:port or ssl:host:port, with commas")
 PARTITION = written(infiniband.partition, "a P_Key such as 0x8001", "P_Key", "0x1 to 0x7fff")
@@ -294,6 +306,7 @@ FILE = _file()
 CERTIFICATES = _file(" with certificates in PEM")
 PRIVATE_KEY = _file(" with a private key in PEM")
 PASSWORD = _file(" with a password")
+TOKEN = _file(" with a token")
 PATTERN = pattern()
 PATTERN_OR_EMPTY = pattern(empty=True)
 NAMESPACES = mapping(_prefix_complaint, TEXT, takes="mapping", allowed="prefix: namespace URI")

@@ -13,6 +13,7 @@ from hostcollector.config.reader import fields_of
 from hostcollector.config.settings import Settings
 
 LONGEST_PASSWORD = 1024
+LONGEST_TOKEN = 8192
 
 Check = Callable[[Path], str]
 """Returns what is wrong with a file that can be read, empty if nothing is. Raises `OSError`."""
@@ -54,7 +55,7 @@ def open_secrets(settings: Settings) -> list[str]:
     """Return a sentence for each file with a secret that every account may read or write."""
     found = []
     for named in _files(settings):
-        if named.check in {_password, _secret}:
+        if named.check in {_password, _token, _secret}:
             try:
                 complaint = open_to_everybody(named.path)
             except OSError:
@@ -103,6 +104,15 @@ def _password(path: Path) -> str:
     return _secret(path)
 
 
+def _token(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(LONGEST_TOKEN + 2)
+    token = content.decode("latin-1").rstrip("\r\n")
+    if not token.isascii() or not token.isprintable() or " " in token or not 0 < len(token) <= LONGEST_TOKEN:
+        return "does not hold a token in one line"
+    return _secret(path)
+
+
 def _authorities(path: Path) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -116,4 +126,5 @@ _CONTENTS: dict[checks.Check, Check] = {
     checks.CERTIFICATES: _authorities,
     checks.PRIVATE_KEY: _secret,
     checks.PASSWORD: _password,
+    checks.TOKEN: _token,
 }

@@ -37,9 +37,14 @@ class ServiceSettings(Section):
     interval_seconds: Annotated[int, whole(60, 86400)] = 600
     """Seconds between two rounds of requests."""
 
+    @property
+    def bearer_file(self) -> str | None:
+        """The file with a bearer token; null for a service that takes none."""
+        return None
+
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield keys without an address, and an address without an account."""
         if not self.url and self != type(self)():
             yield "", f"url is missing: the address of {self.what}"
-        if self.url and not self.user:
+        if self.url and not self.user and self.bearer_file is None:
             yield "", "user is missing: an account that may only read"

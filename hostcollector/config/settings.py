@@ -304,6 +304,19 @@ class RedfishSettings(ServiceSettings):
 
     what: ClassVar[str] = "the BMC"
 
+    url: Annotated[str, checks.HTTPS_ADDRESS] = ""
+    """The address of the BMC, or of a proxy in front of it. Without it no BMC is read.
+
+    A path is put before every request, as in ``https://proxy/bmc/host17``: then links in the BMC's answers
+    (``/redfish/v1/...``) are below that path too.
+    """
+
+    token_file: Annotated[str | None, checks.TOKEN] = None
+    """The file with a bearer token for the proxy, in one line; it is read again for each round.
+
+    With a `user` as well, the collector also logs in at the BMC. Without one, the proxy does that.
+    """
+
     interval_seconds: Annotated[int, whole(5, 600)] = 15
     """Seconds between two readings of the metric reports. A reading is shown for three times as long."""
 
@@ -316,6 +329,11 @@ class RedfishSettings(ServiceSettings):
     ``"0000:1b:00.0": GPU_SXM_1``. It is read again when it changes. Not needed for GPUs that the source
     `nvml` has seen with NVIDIA's driver.
     """
+
+    @property
+    def bearer_file(self) -> str | None:
+        """The file with a bearer token for the proxy."""
+        return self.token_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ Resource = dict[str, Any]
 LONGEST_TEXT = 512
 # Characters that stay as they are in an address (RFC 3986); all others are percent-encoded.
 _OF_ADDRESSES = "%/:?#[]@!$&'()*+,;=~-._"
+_SERVICE = "/redfish/v1"
 _SLASHES = re.compile("/+")
 
 
@@ -53,12 +54,17 @@ def address(path: str) -> str:
 
 
 def canonical(path: str) -> str:
-    """Return one spelling for all that differ in slashes, case, percent-encoding or pointer."""
+    """Return one spelling for all that differ in slashes, case, percent-encoding or pointer.
+
+    The path of a proxy is left out: it may rewrite the links of an answer, and not the names in reports.
+    """
     path = path.partition("#")[0]
     _, scheme, rest = path.partition("://")
     if scheme:
         path = "/" + rest.partition("/")[2]
-    return _SLASHES.sub("/", unquote(path)).rstrip("/").casefold()
+    spelled = _SLASHES.sub("/", unquote(path)).rstrip("/").casefold()
+    _, service, rest = spelled.partition(_SERVICE)
+    return service + rest if service else spelled
 
 
 def last_part(path: str) -> str:

@@ -41,7 +41,7 @@ _UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticErr
 class SessionToken:
     """A session at the BMC: `location` is the resource to delete at its end; empty if unknown.
 
-    Without a `token` the BMC has no sessions: each request carries the password.
+    Without a `token` each request carries the password, as for a BMC without sessions, or the proxy logs in.
     """
 
     token: str = field(default="", repr=False)
@@ -103,6 +103,9 @@ class Session:
             if self.access is not None and self.access is not refused:
                 return self.access
             self.access = None
+            if not self._target.user:
+                self.access = SessionToken()
+                return self.access
             path = await self._sessions()
             creating = asyncio.ensure_future(self._created(path))
             try:
@@ -144,10 +147,12 @@ class Session:
     def _headers(self, access: SessionToken) -> dict[str, str]:
         if access.token:
             return {"X-Auth-Token": access.token}
+        if self._target.token:  # its header is that of the password
+            return {}
         return {"Authorization": f"Basic {self._target.basic}"}
 
     def _refusal(self, why: object) -> str:
-        return f"{self._target.user!r} is not let in: {why}"
+        return f"{self._target.user or 'the token'!r} is not let in: {why}"
 
 
 def _own_path(reply: Reply) -> str:

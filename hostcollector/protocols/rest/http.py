@@ -11,6 +11,7 @@ import zlib
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -75,6 +76,8 @@ class Http:
         limit_in_all: int = 2**62,
     ) -> None:
         self._url = URL(target.url)
+        self._prefix = self._url.raw_path.rstrip("/")
+        self._bearer = {"Authorization": f"Bearer {target.token}"} if target.token else {}
         self._section = target.service.section
         self._secrets = target.secrets
         self._seconds = seconds
@@ -125,7 +128,7 @@ class Http:
         url = self._address(path, where)
         try:
             for _ in range(_MOST_HOPS):
-                asked = {**self._wanted, **headers}
+                asked = {**self._wanted, **self._bearer, **headers}
                 async with self._session.request(
                     method, url, headers=asked, allow_redirects=False, json=body
                 ) as response:
@@ -151,7 +154,20 @@ class Http:
             raise SourceMalformedError(f"{where} is no path") from error
         if not own:
             raise SourceMalformedError(f"{where} leads to somewhere else and is not followed")
-        return url
+        return self._below(url, where)
+
+    def _below(self, url: URL, where: str) -> URL:
+        """Return an address of the service below the path that the proxy has for it.
+
+        A hostile link must not lead out of that path: the proxy serves other BMCs under its other paths.
+        """
+        if not self._prefix:
+            return url
+        if {".", ".."} & set(unquote(url.raw_path).replace("\\", "/").split("/")):
+            raise SourceMalformedError(f"{where} leads to somewhere else and is not followed")
+        if url.raw_path.startswith(f"{self._prefix}/"):
+            return url
+        return url.with_path(self._prefix + url.raw_path, encoded=True, keep_query=True)
 
     def _onward(self, method: str, response: aiohttp.ClientResponse) -> URL | None:
         """Return where to repeat the request; None where that is useless or would give secrets away."""
@@ -162,8 +178,8 @@ class Http:
             return None
         try:
             onward = response.url.join(URL(response.headers.get("Location", ""), encoded=True))
-            return onward if onward.origin() == self._url.origin() else None
-        except ValueError:
+            return self._below(onward, "") if onward.origin() == self._url.origin() else None
+        except (ValueError, SourceMalformedError):
             return None
 
     async def _reply(self, response: aiohttp.ClientResponse, where: str) -> Reply:

@@ -14,6 +14,7 @@ from hostcollector.config.service import ServiceSettings
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024
+_LONGEST_TOKEN = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +32,17 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A service with all that a request needs. `addresses` are families and numeric addresses."""
+    """A service with all that a request needs. `addresses` are families and numeric addresses.
+
+    `token` is for a proxy in front of the service (RFC 6750); empty for none. `user` is empty where the proxy
+    logs in.
+    """
 
     service: Service
     url: str
     user: str
     password: str = field(repr=False)
+    token: str = field(default="", repr=False)
     context: ssl.SSLContext = field(repr=False)
     addresses: tuple[tuple[int, str], ...]
 
@@ -47,8 +53,9 @@ class Target:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The password in every form in which it goes over the wire or may come back."""
-        return frozenset({self.password, self.basic, quote(self.password, safe="")})
+        """The password and the token in every form in which they go over the wire or may come back."""
+        forms = (self.password, self.basic, quote(self.password, safe="")) if self.password else ()
+        return frozenset((*forms, self.token) if self.token else forms)
 
 
 def prepare(service: Service, settings: ServiceSettings, environment: Mapping[str, str]) -> Target:
@@ -57,7 +64,8 @@ def prepare(service: Service, settings: ServiceSettings, environment: Mapping[st
         service=service,
         url=settings.url,
         user=settings.user,
-        password=_password(service, settings, environment),
+        password=_password(service, settings, environment) if settings.user else "",
+        token=_token(Path(settings.bearer_file)) if settings.bearer_file else "",
         context=_context(settings),
         addresses=_addresses(settings.url),
     )
@@ -73,21 +81,35 @@ def _password(service: Service, settings: ServiceSettings, environment: Mapping[
             f"there is no password: set {service.section}.password_file, or "
             f"LoadCredential={service.credential}:... in the unit"
         )
-    try:
-        with path.open("rb") as file:
-            password = file.read(_LONGEST_PASSWORD + 1).decode().rstrip("\r\n")
-        # systemd puts credentials into a directory that no other account can enter.
-        complaint = open_to_everybody(path) if settings.password_file is not None else None
-    except OSError as error:
-        raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        # Without the cause: it quotes the password.
-        raise SourceUnavailableError(f"{path} is not UTF-8") from None
-    if complaint is not None:
-        raise SourceUnavailableError(f"{path} {complaint}")
+    # systemd puts credentials into a directory that no other account can enter.
+    password = _secret(path, _LONGEST_PASSWORD, checked=settings.password_file is not None)
     if not password or len(password) > _LONGEST_PASSWORD or not password.isprintable():
         raise SourceUnavailableError(f"{path} does not hold a password in one line")
     return password
+
+
+def _token(path: Path) -> str:
+    token = _secret(path, _LONGEST_TOKEN, checked=True)
+    sound = token.isascii() and token.isprintable() and " " not in token
+    if not sound or not 0 < len(token) <= _LONGEST_TOKEN:
+        raise SourceUnavailableError(f"{path} does not hold a token in one line")
+    return token
+
+
+def _secret(path: Path, longest: int, *, checked: bool) -> str:
+    """Return a file's text, cut after `longest` bytes and one. A `checked` one must be private."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(longest + 1).decode().rstrip("\r\n")
+        complaint = open_to_everybody(path) if checked else None
+    except OSError as error:
+        raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # Without the cause: it quotes the secret.
+        raise SourceUnavailableError(f"{path} is not UTF-8") from None
+    if complaint is not None:
+        raise SourceUnavailableError(f"{path} {complaint}")
+    return text
 
 
 def _context(settings: ServiceSettings) -> ssl.SSLContext:

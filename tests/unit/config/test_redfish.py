@@ -47,6 +47,10 @@ def test_off_unless_configured() -> None:
         ("url: http://bmc", "expected https://host"),
         ("password: secret", "unknown key"),
         ("interval_seconds: 1", "expected 5 to 600"),
+        ("url: https://bmc/a/../b", "expected https://host/path"),
+        ("url: https://bmc/a?b", "expected https://host/path"),
+        ("url: https://u:secret@bmc/a", "without user"),
+        ("token_file: /t", "url is missing"),
         ("gpu_map_file: gpus.yml", "expected an absolute path"),
     ],
 )
@@ -55,3 +59,17 @@ def test_mistakes(section: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as caught:
         read_bytes(f"redfish:\n  {section}\n".encode(), "test", Settings)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://proxy/bmc/host17/", "https://proxy:443/bmc/host17"),
+        ("https://[2001:db8::1]:8443/a", "https://[2001:db8::1]:8443/a"),
+        ("https://proxy/", "https://proxy:443"),
+    ],
+)
+def test_a_proxy_with_a_token(url: str, address: str) -> None:
+    """A proxy has a path, and a token in place of an account."""
+    settings = read_bytes(f"redfish:\n  url: {url}\n  token_file: /t\n".encode(), "test", Settings).redfish
+    assert settings == RedfishSettings(url=address, token_file="/t")

@@ -89,7 +89,8 @@ ufm:
   insecure_skip_verify: true
   interval_seconds: 300
 redfish:
-  url: https://bmc.example:8443
+  url: https://bmc.example:8443/bmc/host17
+  token_file: /etc/hostcollector/bmc-token
   user: reader
   password_file: /etc/hostcollector/bmc-password
   ca_file: /etc/hostcollector/bmc.pem
