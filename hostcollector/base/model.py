@@ -199,6 +199,20 @@ class HostDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryBacking:
+    """How the live domain XML backs the guest's memory. Empty text means that the XML does not say.
+
+    `huge_page_sizes` are the page sizes in bytes, 0 for the host's default size, empty for normal pages.
+    `source` is ``file``, ``memfd`` or ``anonymous``, `access` is ``shared`` or ``private``.
+    """
+
+    huge_page_sizes: tuple[int, ...] = ()
+    source: str = ""
+    access: str = ""
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataElement:
     """One child of the domain's `<metadata>`, as serialised XML with its namespace."""
 
@@ -215,6 +229,8 @@ class Domain:
     `remarks` say why, or what was left out. `name` is as libvirt has it, blanks around it included.
     `iothreads` are the ids of QEMU's I/O threads. `agent_connected` is whether an agent in the guest holds
     the guest agent's channel open; None without such a channel.
+    `iothreads` are the ids of QEMU's I/O threads. `vcpu_cpus` are the host's CPUs for vCPUs without an entry
+    in `vcpu_pins`; `numa_mode` and `numa_nodes` bind the memory.
     """
 
     uuid: str
@@ -233,7 +249,10 @@ class Domain:
     nics: tuple[Nic, ...] = ()
     host_devices: tuple[HostDevice, ...] = ()
     vcpu_pins: Mapping[int, str] = field(default_factory=dict)
+    vcpu_cpus: str = ""
     numa_nodes: str = ""
+    numa_mode: str = ""
+    memory_backing: MemoryBacking = MemoryBacking()
     balloon_model: str = ""
     balloon_period_seconds: int | None = None
     iothreads: tuple[int, ...] = ()

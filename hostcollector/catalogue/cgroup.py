@@ -1,10 +1,20 @@
-"""Rows about a guest's control group: CPU time, throttling, memory, pressure."""
+"""Rows about a guest's control group: CPU time, throttling, memory and where it is, storage, pressure."""
 
 from functools import partial
 
+from hostcollector.base.model import Scope
 from hostcollector.catalogue.host import HOST_SHARE
-from hostcollector.catalogue.possible import DISK_SIZE, ERRORS, GUEST_CPU_SECONDS, SECONDS, counted, measured
-from hostcollector.catalogue.rows import counter, gauge
+from hostcollector.catalogue.possible import (
+    DISK_BYTES,
+    DISK_SIZE,
+    ERRORS,
+    GUEST_CPU_SECONDS,
+    REQUESTS,
+    SECONDS,
+    counted,
+    measured,
+)
+from hostcollector.catalogue.rows import counter, gauge, info
 
 _cgroup_counter = partial(counter, source="cgroup")
 _seconds = partial(counter, source="cgroup", unit="seconds")
@@ -72,6 +82,59 @@ MEMORY_OOM_KILLS = _cgroup_counter(
     can_be=ERRORS,
     help="Processes of the control group that the kernel killed for want of memory.",
 )
+_ONCE_A_MINUTE = "The kernel's file is read once a minute."
+
+MEMORY_TRANSPARENT_HUGE = _bytes(
+    name="libvirt_domain_cgroup_memory_thp_bytes",
+    can_be=HOST_SHARE,
+    labels=("kind",),
+    help="Guest memory in transparent huge pages: anonymous (anon), or shared as with vhost-user (shmem).",
+    note=f"{_ONCE_A_MINUTE} Version 1 counts only anon. Reserved huge pages are not in it.",
+)
+MEMORY_BY_NODE = _bytes(
+    name="libvirt_domain_cgroup_memory_numa_bytes",
+    can_be=HOST_SHARE,
+    labels=("node",),
+    help="The guest's memory by NUMA node, anonymous and shared; page cache is not in it.",
+    note=f"{_ONCE_A_MINUTE} The kernel does not count reserved huge pages by guest and node.",
+)
+
+_DEVICE = ("device",)
+_STACKED = (
+    "By block device of the host, as the kernel counts it for the control group. A request to an LVM volume "
+    "counts there and at the disk below: never sum over devices. Network file systems and RBD have none."
+)
+_io = partial(_cgroup_counter, labels=_DEVICE, note=_STACKED)
+IO_READ_BYTES = _io(
+    name="libvirt_domain_cgroup_io_read_bytes_total",
+    can_be=DISK_BYTES,
+    unit="bytes",
+    help="Data that the guest's QEMU read from the device; known also while the guest's monitor hangs.",
+)
+IO_WRITE_BYTES = _io(
+    name="libvirt_domain_cgroup_io_write_bytes_total",
+    can_be=DISK_BYTES,
+    unit="bytes",
+    help="Data that the guest's QEMU wrote to the device; known also while the guest's monitor hangs.",
+)
+IO_READ_REQUESTS = _io(
+    name="libvirt_domain_cgroup_io_read_requests_total",
+    can_be=REQUESTS,
+    help="Reads that the guest's QEMU sent to the device.",
+)
+IO_WRITE_REQUESTS = _io(
+    name="libvirt_domain_cgroup_io_write_requests_total",
+    can_be=REQUESTS,
+    help="Writes that the guest's QEMU sent to the device.",
+)
+BLOCK_DEVICE_INFO = info(
+    name="hostcollector_host_block_device_info",
+    source="cgroup",
+    scope=Scope.HOST,
+    labels=("device", "device_number", "mapped_name"),
+    help="A block device that guests use: the kernel's name and number, and device mapper's name (LVM).",
+)
+
 PRESSURE_CPU_WAITING = _seconds(
     name="libvirt_domain_pressure_cpu_waiting_seconds_total",
     can_be=SECONDS,

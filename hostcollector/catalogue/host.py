@@ -3,8 +3,8 @@
 from functools import partial
 
 from hostcollector.base.model import Scope
-from hostcollector.catalogue.possible import CPUS, MEMORY, counted, measured, number_of
-from hostcollector.catalogue.rows import counter, gauge
+from hostcollector.catalogue.possible import CPUS, FLAG, MEMORY, counted, measured, number_of
+from hostcollector.catalogue.rows import counter, gauge, info
 
 _host = partial(gauge, source="host", scope=Scope.HOST)
 
@@ -85,4 +85,35 @@ HUGEPAGES_FREE = _host(
     can_be=number_of(2**40, within=HUGEPAGES),
     labels=("node", "page_size_bytes"),
     help="Unused huge pages of the NUMA node.",
+)
+HUGEPAGES_BYTES = _host(
+    name="hostcollector_host_memory_hugepages_bytes",
+    can_be=HOST_SHARE,
+    unit="bytes",
+    help="The host's memory that is reserved as huge pages of all sizes; the rest is for normal pages.",
+)
+HUGEPAGES_FREE_BYTES = _host(
+    name="hostcollector_host_memory_hugepages_free_bytes",
+    can_be=measured(0, 2**50, unknown=(), within=HUGEPAGES_BYTES),
+    unit="bytes",
+    help="Reserved huge pages that are unused, all sizes together.",
+)
+KSM_ENABLED = _host(
+    name="hostcollector_host_ksm_enabled",
+    can_be=FLAG,
+    help="1 while the kernel merges equal pages of guests (KSM).",
+)
+KSM_SAVED = _host(
+    name="hostcollector_host_ksm_saved_bytes",
+    can_be=HOST_SHARE,
+    unit="bytes",
+    help="Memory that merging equal pages saves (pages_sharing).",
+    note="Merged pages stay merged after KSM is stopped, until they are written to.",
+)
+NUMA_INFO = info(
+    name="libvirt_domain_numa_info",
+    source="host",
+    labels=("node", "resource"),
+    help="A NUMA node to which the definition binds the guest's vCPUs (vcpu) or memory (memory).",
+    note="Absent for vCPUs that are not pinned, and for memory without a node set.",
 )

@@ -12,7 +12,7 @@ from hostcollector.catalogue.possible import (
     PERCENT,
     TIMESTAMP,
 )
-from hostcollector.catalogue.rows import counter, gauge
+from hostcollector.catalogue.rows import counter, gauge, info
 
 _balloon_gauge = partial(gauge, source="libvirt_monitor", unit="bytes")
 _balloon_counter = partial(counter, source="libvirt_monitor")
@@ -127,4 +127,34 @@ RSS = gauge(
     source="procfs",
     unit="bytes",
     help="Resident memory of the guest's QEMU process on the host.",
+)
+_ONCE_A_MINUTE = "The kernel's file is read once a minute."
+HUGEPAGES = gauge(
+    name="libvirt_domain_memory_hugepages_bytes",
+    can_be=HOST_SHARE,
+    source="procfs",
+    unit="bytes",
+    help="Reserved huge pages of the guest's QEMU process. Resident memory does not include them.",
+    note=_ONCE_A_MINUTE,
+)
+SWAPPED = gauge(
+    name="libvirt_domain_memory_swapped_bytes",
+    can_be=DISK_SIZE,
+    source="procfs",
+    unit="bytes",
+    help="Memory of the guest's QEMU process that the host has swapped out.",
+    note=f"{_ONCE_A_MINUTE} Shared memory is not in it.",
+)
+HOST_MAJOR_FAULTS = counter(
+    name="libvirt_domain_memory_host_major_faults_total",
+    can_be=EVENTS,
+    source="procfs",
+    help="Page faults of the guest's QEMU process for which the host had to read from disk or swap.",
+)
+BACKING_INFO = info(
+    name="libvirt_domain_memory_backing_info",
+    source="definition",
+    labels=("page_size_bytes", "memory_source", "access", "locked", "numa_mode", "numa_nodes"),
+    help="How the definition backs the guest's memory: huge pages, source, sharing, lock, NUMA nodes.",
+    note='Only for guests whose definition says so. page_size_bytes is "default" for the host\'s default.',
 )

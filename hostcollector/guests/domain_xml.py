@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, HostDevice, Nic
+from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, HostDevice, MemoryBacking, Nic
 from hostcollector.guests import metadata as domain_metadata
 
 # libvirt stores such numbers in 64 bits; anything larger is not a number that we could show as a fact.
@@ -76,7 +76,10 @@ def parse(text: str) -> Domain:
         nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
         host_devices=tuple(_host_devices(root)),
         vcpu_pins=_pins(root),
+        vcpu_cpus=_attribute(root, "vcpu", "cpuset"),
         numa_nodes=_attribute(root, "numatune/memory", "nodeset"),
+        numa_mode=_attribute(root, "numatune/memory", "mode"),
+        memory_backing=_memory_backing(root),
         balloon_model=_attribute(root, "devices/memballoon", "model"),
         balloon_period_seconds=_number(_attribute(root, "devices/memballoon/stats", "period")),
         iothreads=_iothreads(root),
@@ -111,6 +114,20 @@ def _agent_connected(root: ET.Element) -> bool | None:
     """Return the state of the guest agent's channel; None without one, or where libvirt does not say."""
     state = _attribute(root, f"devices/channel/target[@name='{_AGENT_CHANNEL}']", "state")
     return {"connected": True, "disconnected": False}.get(state)
+
+
+def _memory_backing(root: ET.Element) -> MemoryBacking:
+    backing = root.find("memoryBacking")
+    if backing is None:
+        return MemoryBacking()
+    pages = [_scaled(page.get("size"), page.get("unit")) for page in backing.iterfind("hugepages/page")]
+    sizes = dict.fromkeys(size for size in pages if size)
+    return MemoryBacking(
+        huge_page_sizes=() if backing.find("hugepages") is None else tuple(sizes) or (0,),
+        source=_attribute(backing, "source", "type"),
+        access=_attribute(backing, "access", "mode"),
+        locked=backing.find("locked") is not None,
+    )
 
 
 def _pins(root: ET.Element) -> dict[int, str]:
@@ -294,7 +311,11 @@ def _number(text: str | None) -> int | None:
 
 
 def _memory(element: ET.Element | None) -> int | None:
-    if element is None or (amount := _number((element.text or "").strip())) is None:
-        return None
-    size = amount * _MEMORY_UNITS.get(element.get("unit", "KiB"), 0)
+    return None if element is None else _scaled((element.text or "").strip(), element.get("unit"))
+
+
+def _scaled(amount: str | None, unit: str | None) -> int | None:
+    """Return the bytes of an amount in libvirt's `unit`, KiB where there is none."""
+    number = _number(amount)
+    size = (number or 0) * _MEMORY_UNITS.get(unit or "KiB", 0)
     return size if 0 < size <= LARGEST_NUMBER else None

@@ -10,7 +10,7 @@ from hostcollector.base.gaps import MOST_NAMED, Gaps
 from hostcollector.base.model import Bandwidth, Disk, Domain, Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, named
-from hostcollector.catalogue import block, guest, interface, limits
+from hostcollector.catalogue import block, guest, interface, limits, memory
 from hostcollector.guests import nova
 
 
@@ -82,11 +82,26 @@ def _samples(known: Guest) -> Iterator[Sample]:
         yield Sample(guest.VCPU_MAXIMUM, domain.vcpus_maximum, (), uuid)
     if domain.agent_connected is not None:
         yield Sample(guest.AGENT_CONNECTED, float(domain.agent_connected), (), uuid)
+    yield from _memory_backing(domain)
     yield from _nova(domain)
     for disk in {disk.target: disk for disk in domain.disks}.values():
         yield from _disk(uuid, disk)
     for nic in domain.nics:
         yield from _nic(uuid, nic)
+
+
+def _memory_backing(domain: Domain) -> Iterator[Sample]:
+    backing = domain.memory_backing
+    labels = (
+        ",".join(str(size) if size else "default" for size in backing.huge_page_sizes),
+        backing.source,
+        backing.access,
+        "yes" if backing.locked else "",
+        domain.numa_mode,
+        domain.numa_nodes,
+    )
+    if any(labels):
+        yield Sample(memory.BACKING_INFO, 1.0, labels, domain.uuid)
 
 
 def _nova(domain: Domain) -> Iterator[Sample]:

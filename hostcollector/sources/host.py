@@ -1,14 +1,15 @@
-"""The `host` source: processors, memory and huge pages of the hypervisor, to compute over-commitment."""
+"""The `host` source: processors, memory, huge pages and NUMA nodes, to compute over-commitment."""
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.base.gaps import Gaps
-from hostcollector.base.model import Guest, Metric, Sample
+from hostcollector.base.model import Domain, Guest, Metric, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.units import bytes_from_kib
 from hostcollector.catalogue import host
@@ -30,19 +31,36 @@ _NODE_MEMORY = {b"MemTotal": host.NODE_MEMORY_TOTAL, b"MemFree": host.NODE_MEMOR
 _POOL_FILES = {"nr_hugepages": host.HUGEPAGES, "free_hugepages": host.HUGEPAGES_FREE}
 
 
+class _Placed(NamedTuple):
+    """The nodes of one guest, and what they were computed from: its definition, the nodes' lists of CPUs."""
+
+    domain: Domain
+    lists: Mapping[str, bytes]
+    samples: tuple[Sample, ...]
+
+
 class Host(Source):
     """Reads processors and their time, memory, NUMA nodes and huge pages under `root`."""
 
     name = "host"
 
-    def __init__(self, root: Path = Path("/"), *, ticks_per_second: int = os.sysconf("SC_CLK_TCK")) -> None:
+    def __init__(
+        self,
+        root: Path = Path("/"),
+        *,
+        ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
+        page_size: int = os.sysconf("SC_PAGE_SIZE"),
+    ) -> None:
         self._stat = root / "proc/stat"
         self._ticks_per_second = ticks_per_second
         self._ticks: dict[str, int] = {}
+        self._page_size = page_size
         self._cpus = root / "sys/devices/system/cpu/online"
         self._meminfo = root / "proc/meminfo"
         self._nodes = root / "sys/devices/system/node"
         self._pools = root / "sys/kernel/mm/hugepages"
+        self._ksm = root / "sys/kernel/mm/ksm"
+        self._placed: dict[str, _Placed] = {}
 
     def read(self, request: Request) -> Reading:
         """Return all series that can be read. Raises `SourceUnavailableError` when there are none."""
@@ -52,6 +70,7 @@ class Host(Source):
             *self._cpu_seconds(gaps),
             *_memory(self._meminfo, _HOST_MEMORY, (), gaps),
             *self._numa(request, gaps),
+            *self._merging(gaps),
         ]
         if not samples:
             raise SourceUnavailableError("; ".join(gaps.notes))
@@ -70,14 +89,52 @@ class Host(Source):
     def _numa(self, request: Request, gaps: Gaps) -> Iterator[Sample]:
         """Yield the nodes' series. A kernel without NUMA has none, and its huge pages belong to no node."""
         nodes = dict(_numbered(self._nodes, _NODE, gaps))
+        pools: list[Sample] = []
         for number, directory in nodes.items():
             yield from _cpus(directory / "cpulist", host.NODE_CPUS, (number,), gaps)
             yield from _memory(directory / "meminfo", _NODE_MEMORY, (number,), gaps)
-            yield from _hugepages(directory / "hugepages", number, gaps)
+        before = gaps.count
+        for number, directory in nodes.items():
+            pools += _hugepages(directory / "hugepages", number, gaps)
         if not nodes:
-            yield from _hugepages(self._pools, "", gaps)
+            pools += _hugepages(self._pools, "", gaps)
+        yield from pools
+        if pools and gaps.count == before:  # a sum without one pool would be too small
+            yield from _all_pools(pools)
+        yield from self._bound_guests(request.guests, nodes, gaps)
         if nodes or self._nodes.is_dir():
             self._miss(request, nodes, gaps)
+
+    def _bound_guests(
+        self, guests: Mapping[str, Guest], nodes: Mapping[str, Path], gaps: Gaps
+    ) -> Iterator[Sample]:
+        """Yield the nodes to which the definitions bind vCPUs and memory, computed anew when one changes."""
+        lists: dict[str, bytes] = {}
+        for number, directory in nodes.items():
+            with suppress(OSError):  # noted by `_cpus`
+                lists[number] = read(str(directory / "cpulist"))
+        before, self._placed = self._placed, {}
+        for uuid, guest in guests.items():
+            placed = before.get(uuid)
+            if placed is None or placed.domain is not guest.domain or placed.lists != lists:
+                with gaps.item(f"the CPU pins of guest {guest.domain.name!r}"):
+                    placed = _Placed(guest.domain, lists, tuple(_nodes_of(guest, lists)))
+                if placed is None:
+                    continue
+            self._placed[uuid] = placed
+            yield from placed.samples
+
+    def _merging(self, gaps: Gaps) -> Iterator[Sample]:
+        """Yield what KSM does; a kernel without it has no such files. Source: admin-guide/mm/ksm.rst."""
+        for name, metric, unit in (
+            ("run", host.KSM_ENABLED, 1),
+            ("pages_sharing", host.KSM_SAVED, self._page_size),
+        ):
+            path = str(self._ksm / name)
+            with gaps.item(path), suppress(FileNotFoundError):
+                number = integer(read(path))
+                # 1 merges; 0 has stopped, and 2 takes all merged pages apart.
+                yield Sample(metric, number * unit if metric is host.KSM_SAVED else number == 1)
 
     def _miss(self, request: Request, nodes: Collection[str], gaps: Gaps) -> None:
         """Note missing nodes: those that are online, or that guests are bound to."""
@@ -90,6 +147,31 @@ class Host(Source):
                 for number in _bound(guest):
                     if str(number) not in nodes:
                         gaps.missing("NUMA node", f"{number} of guest {guest.domain.name!r}")
+
+
+def _nodes_of(guest: Guest, lists: Mapping[str, bytes]) -> Iterator[Sample]:
+    """Yield the nodes of a guest's vCPUs and memory. Raises `SourceMalformedError` for odd CPU pins."""
+    domain = guest.domain
+    vcpus = range(domain.vcpus or 0)
+    pins = {domain.vcpu_pins.get(vcpu) or domain.vcpu_cpus for vcpu in vcpus}
+    if pins and all(pin and "^" not in pin for pin in pins):  # all vCPUs are pinned
+        cpus = {cpu for pin in pins for cpu in members(pin.encode())}
+        for number, cpulist in lists.items():
+            if not cpus.isdisjoint(members(cpulist)):
+                yield Sample(host.NUMA_INFO, 1.0, (number, "vcpu"), domain.uuid)
+    with suppress(SourceMalformedError):  # noted by `_miss`
+        for node in _bound(guest):
+            yield Sample(host.NUMA_INFO, 1.0, (str(node), "memory"), domain.uuid)
+
+
+def _all_pools(pools: Iterable[Sample]) -> Iterator[Sample]:
+    """Yield the bytes of all pools together."""
+    for metric, in_all in (
+        (host.HUGEPAGES, host.HUGEPAGES_BYTES),
+        (host.HUGEPAGES_FREE, host.HUGEPAGES_FREE_BYTES),
+    ):
+        values = ((int(each.labels[1]), each.value) for each in pools if each.metric is metric)
+        yield Sample(in_all, sum(size * pages for size, pages in values if isinstance(pages, int)))
 
 
 def _bound(guest: Guest) -> list[int]:

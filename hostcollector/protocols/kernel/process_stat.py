@@ -6,7 +6,7 @@ from hostcollector.base.errors import SourceMalformedError
 
 _PF_KTHREAD = 0x00200000
 # Positions after the name: the state, field 3 of the manual, is the first.
-_FLAGS, _UTIME, _STIME, _THREADS, _START, _VSIZE, _RSS, _PROCESSOR = 6, 11, 12, 17, 19, 20, 21, 36
+_FLAGS, _MAJFLT, _UTIME, _STIME, _THREADS, _START, _VSIZE, _RSS, _PROCESSOR = 6, 9, 11, 12, 17, 19, 20, 21, 36
 
 
 class ProcessStat(NamedTuple):
@@ -15,6 +15,7 @@ class ProcessStat(NamedTuple):
     comm: bytes
     state: bytes
     flags: int
+    major_faults: int
     cpu_ticks: int
     threads: int
     start_ticks: int
@@ -33,6 +34,7 @@ class ProcessStat(NamedTuple):
                 head[head.index(b"(") + 1 :],
                 fields[0],
                 int(fields[_FLAGS]),
+                int(fields[_MAJFLT]),
                 int(fields[_UTIME]) + int(fields[_STIME]),
                 int(fields[_THREADS]),
                 int(fields[_START]),

@@ -1,4 +1,4 @@
-"""The `cgroup` source: CPU time, throttling, memory and pressure of each guest's control group.
+"""The `cgroup` source: CPU time, throttling, memory, storage and pressure of each guest's control group.
 
 It reads only the kernel's files, so it goes on while libvirt or a guest's monitor hangs. It reads version 1,
 version 2 and both at once, in the layouts with and without systemd.
@@ -30,6 +30,8 @@ from hostcollector.sources.cgroup.groups import (
     guest_groups,
     mounts_of,
 )
+from hostcollector.sources.cgroup.placement import Placements
+from hostcollector.sources.cgroup.storage import BlockDevices, traffic
 
 __all__ = ["Cgroup"]
 
@@ -52,6 +54,7 @@ class Cgroup(Source):
         oom_kills: OomKills | None = None,
         *,
         ticks_per_second: int = os.sysconf("SC_CLK_TCK"),
+        page_size: int = os.sysconf("SC_PAGE_SIZE"),
         clock: Clock = time.monotonic,
     ) -> None:
         self._processes = processes
@@ -62,6 +65,8 @@ class Cgroup(Source):
         self._mounts: Mapping[str, Mount] = {}
         self._parts = Parts()
         self._files = GroupFiles(clock)
+        self._placements = Placements(page_size, clock)
+        self._devices = BlockDevices(self._root)
         self._quotas: dict[str, _Divided] = {}
         self._quotas_before: dict[str, _Divided] = {}
         self._memberships: dict[bytes, Groups] = {}
@@ -74,7 +79,10 @@ class Cgroup(Source):
         Raises `SourceUnavailableError` where no control groups are mounted, and what `QemuProcesses.find`
         raises.
         """
-        if self._files.begin() or not self._mounts:
+        look = self._files.begin()
+        self._placements.begin()
+        self._devices.begin(look=look)
+        if look or not self._mounts:
             self._look_at_mounts()
             self._parts.begin()
             self._quotas_before, self._quotas = self._quotas, {}
@@ -90,6 +98,7 @@ class Cgroup(Source):
                 samples += of_guest
                 if not of_guest and gaps.count == before:
                     gaps.missing("files of the control group", f"guest {domain.name!r}")
+        samples += self._devices.samples()
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
@@ -148,6 +157,8 @@ class Cgroup(Source):
     def _samples(self, domain: Domain, groups: Groups, gaps: Gaps) -> list[Sample]:
         uuid = domain.uuid
         samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups, gaps)]
+        samples += self._placements.of(groups, uuid, gaps)
+        samples += traffic(groups, self._files, self._devices, uuid, gaps)
         version, controller = (version1, "cpu") if "cpu" in groups else (version2, UNIFIED)
         if controller in groups:
             parts = self._parts_of(groups[controller], version.quota_file)

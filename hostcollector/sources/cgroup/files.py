@@ -45,7 +45,7 @@ class GroupFiles:
     def number(self, path: str, gaps: Gaps) -> int | None:
         """Return the only number in a file."""
         try:
-            content = self._optional(path)
+            content = self.optional(path)
             return None if content is None else integer(content)
         except EXPECTED as error:
             gaps.unread(path, error)
@@ -58,7 +58,7 @@ class GroupFiles:
         """
         found: dict[bytes, int] = {}
         try:
-            content = self._optional(path)
+            content = self.optional(path)
         except EXPECTED as error:
             gaps.unread(path, error)
             return found
@@ -77,7 +77,7 @@ class GroupFiles:
         Not all kernels have the line. An empty file is noted: no kernel writes one.
         """
         try:
-            content = self._optional(path)
+            content = self.optional(path)
             if content is None:
                 return None
             if not content:
@@ -95,7 +95,7 @@ class GroupFiles:
         """
         found: dict[bytes, int] = {}
         try:
-            content = self._optional(path)
+            content = self.optional(path)
             if content == b"":
                 raise SourceMalformedError("the file is empty")
         except EXPECTED as error:
@@ -123,7 +123,8 @@ class GroupFiles:
         """Return the lowest of several limits, None where none is set. Raises as `limit` does."""
         return min((limit for limit in map(self.limit, paths) if limit is not None), default=None)
 
-    def _optional(self, path: str) -> bytes | None:
+    def optional(self, path: str) -> bytes | None:
+        """Return a file's content, None where the kernel or the group has no such file. Raises `OSError`."""
         try:
             return self.read(path)
         except OSError as error:

@@ -17,6 +17,7 @@ from hostcollector.catalogue import cpu, guest, memory
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, KeptFiles, boot_time
 from hostcollector.protocols.kernel.process_stat import ProcessStat
+from hostcollector.sources.procfs.backing import BackingReader
 from hostcollector.sources.procfs.roles import lacking
 from hostcollector.sources.procfs.threads import Seen, ThreadReader
 
@@ -42,6 +43,7 @@ class Procfs(Source):
         self._proc = str(processes.root / "proc")
         self._files = KeptFiles()
         self._threads = ThreadReader(self._proc, self._files, clock)
+        self._backing = BackingReader(self._proc, clock)
         self._starts = _StartTimes(self._proc, ticks_per_second)
 
     def read(self, request: Request) -> Reading:
@@ -49,6 +51,7 @@ class Procfs(Source):
         found = self._processes.find(request.guests, request.taken_at)
         self._files.begin()
         self._threads.begin(found.processes.values())
+        self._backing.begin(found.processes.values())
         self._starts.begin(found.processes.values())
         samples: list[Sample] = []
         gaps = Gaps()
@@ -70,6 +73,8 @@ class Procfs(Source):
         self, process: QemuProcess, vhost_threads: tuple[int, ...], domain: Domain, gaps: Gaps
     ) -> list[Sample]:
         seen = self._threads.read(process, vhost_threads, domain)
+        promised = bool(domain.memory_backing.huge_page_sizes)
+        backing = self._backing.of(process, promised=promised)
         # Read last: if the start time is still the same, all files read before were this guest's too.
         stat = ProcessStat.parse(self._files.read(f"{self._proc}/{process.pid}/stat"))
         if stat.start_ticks != process.start_ticks or stat.is_dead:
@@ -82,6 +87,13 @@ class Procfs(Source):
         samples.append(Sample(cpu.DOMAIN_CPU_TIME, stat.cpu_ticks / self._ticks_per_second, (), uuid))
         samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))
         samples.append(Sample(memory.RSS, stat.resident_pages * self._page_size, (), uuid))
+        samples.append(Sample(memory.HOST_MAJOR_FAULTS, stat.major_faults, (), uuid))
+        if backing.huge is not None:
+            samples.append(Sample(memory.HUGEPAGES, backing.huge, (), uuid))
+        if backing.swapped is not None:
+            samples.append(Sample(memory.SWAPPED, backing.swapped, (), uuid))
+        if promised and not backing.huge:
+            gaps.missing("reserved huge pages", f"those of guest {domain.name!r}")
         started = self._starts.of(process)
         if started is not None:
             samples.append(Sample(guest.START_TIME, started, (), uuid))

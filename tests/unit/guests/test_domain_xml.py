@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Bandwidth, Disk, DiskLimits, HostDevice, Nic
+from hostcollector.base.model import Bandwidth, Disk, DiskLimits, HostDevice, MemoryBacking, Nic
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.tenancy import from_own_metadata
 from tests.places import DOMAIN_XML
@@ -29,7 +29,8 @@ def test_a_whole_domain_is_read() -> None:
     assert (domain.vcpus, domain.vcpus_maximum) == (2, 4)
     assert (domain.memory_bytes, domain.current_memory_bytes) == (4 * 2**30, 2 * 2**30)
     assert domain.vcpu_pins == {0: "2-3", 1: "4,6"}
-    assert domain.numa_nodes == "1"
+    assert (domain.numa_mode, domain.numa_nodes) == ("strict", "1")
+    assert (domain.vcpu_cpus, domain.memory_backing) == ("", MemoryBacking())
     assert (domain.balloon_model, domain.balloon_period_seconds) == ("virtio", 10)
     assert domain.complete
 
@@ -364,3 +365,23 @@ def test_the_backing_chain_is_counted_to_its_end(chain: str, images: int | None)
     """The images under a disk's own; unknown where libvirt has not looked at the end of the chain."""
     disk = f"<devices><disk type='file'>{chain}<target dev='vda'/></disk></devices>"
     assert parse(SMALLEST.format(name="a", rest=disk)).disks[0].backing_images == images
+
+
+@pytest.mark.parametrize(
+    ("inside", "backing"),
+    [
+        ("<hugepages/>", MemoryBacking(huge_page_sizes=(0,))),
+        (
+            """<hugepages><page size='2048' unit='KiB' nodeset='0'/><page size='1' unit='G'/>
+            <page size='2' unit='M'/></hugepages><source type='memfd'/><access mode='shared'/><locked/>""",
+            MemoryBacking(huge_page_sizes=(2**21, 2**30), source="memfd", access="shared", locked=True),
+        ),
+        ("<hugepages><page size='many'/></hugepages>", MemoryBacking(huge_page_sizes=(0,))),
+    ],
+)
+def test_the_backing_of_memory_is_read(inside: str, backing: MemoryBacking) -> None:
+    """Sizes of huge pages in bytes, each once; a size that is no number is as good as none."""
+    rest = f"<memoryBacking>{inside}</memoryBacking><vcpu cpuset='0-3'>2</vcpu>"
+    domain = parse(SMALLEST.format(name="a", rest=rest))
+    assert domain.memory_backing == backing
+    assert domain.vcpu_cpus == "0-3"

@@ -14,6 +14,7 @@ from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.cgroup import Cgroup
 from hostcollector.sources.cgroup.files import LOOK_SECONDS, GroupFiles
+from hostcollector.sources.cgroup.placement import PLACEMENT_SECONDS
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import Procfs as ProcTree
 from tests.places import HYBRID
@@ -446,3 +447,118 @@ def test_a_guest_whose_group_cannot_be_found_costs_the_others_nothing(tmp_path: 
     assert not values(reading, B)
     assert reading.partial
     assert "the membership of guest 'db' in control groups cannot be read: Is a dir" in reading.notes[0]
+
+
+IO_STAT = (
+    "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"
+    "7:0 253:1 rbytes=512 wbytes=0 rios=1 wios=0 dbytes=0 dios=0 cost.usage=7\n"
+    "11:0 \n"
+)
+NUMA_STAT = "anon N0=4096 N1=8192\nfile N0=7 N1=7\nshmem N0=0 N1=100\nunevictable N0=1 N1=1\n"
+
+
+def test_storage_is_counted_by_device_and_named_as_the_kernel_names_it(tmp_path: Path) -> None:
+    """A disk, an LVM volume on a line that begins with another device, and a device without figures."""
+    host = systemd_version_2(tmp_path)
+    host.group(SCOPE, io_stat=IO_STAT)
+    blocks = tmp_path / "sys/dev/block"
+    host.write("sys/devices/virtual/block/dm-1/dm/name", "vg-guests\n")
+    blocks.mkdir(parents=True)
+    (blocks / "253:1").symlink_to("../../devices/virtual/block/dm-1")
+    reading = host.read(a="web")
+    assert reading.notes == ()
+    assert series(reading, cgroup.IO_READ_BYTES) == {("8:0",): 4096, ("dm-1",): 512}
+    assert series(reading, cgroup.IO_WRITE_BYTES) == {("8:0",): 8192, ("dm-1",): 0}
+    assert series(reading, cgroup.IO_READ_REQUESTS) == {("8:0",): 1, ("dm-1",): 1}
+    assert series(reading, cgroup.IO_WRITE_REQUESTS) == {("8:0",): 2, ("dm-1",): 0}
+    devices = {sample.labels for sample in reading.samples if sample.metric is cgroup.BLOCK_DEVICE_INFO}
+    assert devices == {("8:0", "8:0", ""), ("dm-1", "253:1", "vg-guests")}
+
+
+def test_storage_of_version_1_is_that_of_the_blkio_controller(tmp_path: Path) -> None:
+    """Bytes and requests are in two files, with sums that are left out."""
+    mounts = VERSION_1_MOUNTS + "34 30 0:9 / /sys/fs/cgroup/blkio rw shared:12 - cgroup cgroup rw,blkio\n"
+    host = Host(tmp_path, mounts)
+    host.guest(50, A, "web", "7:blkio:/machine/qemu-1-web.libvirt-qemu\n")
+    lines = "8:0 Read {0}\n8:0 Write {1}\n8:0 Sync 9\n8:0 Async 9\n8:0 Total 9\nTotal 9\n"
+    group = "sys/fs/cgroup/blkio/machine/qemu-1-web.libvirt-qemu"
+    host.write(f"{group}/blkio.throttle.io_service_bytes", lines.format(512, 1024))
+    host.write(f"{group}/blkio.throttle.io_serviced", lines.format(1, 2))
+    reading = host.read(a="web")
+    assert series(reading, cgroup.IO_READ_BYTES) == {("8:0",): 512}
+    assert series(reading, cgroup.IO_WRITE_BYTES) == {("8:0",): 1024}
+    assert series(reading, cgroup.IO_READ_REQUESTS) == {("8:0",): 1}
+    assert series(reading, cgroup.IO_WRITE_REQUESTS) == {("8:0",): 2}
+
+
+@pytest.mark.parametrize("content", ["rbytes=1\n", "8:0 rbytes=-1\n", "8:0 rbytes=\n"])
+def test_a_malformed_file_of_storage_costs_itself(content: str, tmp_path: Path) -> None:
+    """The file is named; the other figures of the guest are there."""
+    host = systemd_version_2(tmp_path)
+    host.group(SCOPE, io_stat=content)
+    reading = host.read(a="web")
+    assert (reading.partial, reading.missing) == (True, 1)
+    assert "io.stat" in reading.notes[0]
+    assert series(reading, cgroup.IO_READ_BYTES) == {}
+    assert values(reading)["memory_usage_bytes"] == 1048576
+
+
+def test_a_guest_with_too_many_devices_shows_the_first_ones(tmp_path: Path) -> None:
+    """64 of 70 are shown, and the note says that there are more."""
+    host = systemd_version_2(tmp_path)
+    host.group(
+        SCOPE, io_stat="".join(f"8:{minor:02} rbytes=1 wbytes=1 rios=1 wios=1\n" for minor in range(70))
+    )
+    reading = host.read(a="web")
+    assert len(series(reading, cgroup.IO_READ_BYTES)) == 64
+    assert "more than 64 devices" in reading.notes[0]
+
+
+def test_memory_is_shown_by_node_and_by_kind_of_huge_page(tmp_path: Path) -> None:
+    """Anonymous and shared memory are the guest's; page cache is not."""
+    host = systemd_version_2(tmp_path)
+    stat = "anon 12288\nanon_thp 2097152\nfile_thp 7\nshmem_thp 0\n"
+    host.group(SCOPE, memory_stat=stat, memory_numa_stat=NUMA_STAT)
+    reading = host.read(a="web")
+    assert reading.notes == ()
+    assert series(reading, cgroup.MEMORY_TRANSPARENT_HUGE) == {("anon",): 2097152, ("shmem",): 0}
+    assert series(reading, cgroup.MEMORY_BY_NODE) == {("0",): 4096, ("1",): 8292}
+
+
+def test_memory_by_node_of_version_1_is_in_pages(tmp_path: Path) -> None:
+    """Locked memory is unevictable there, and the guest's too; other lines are without its parts."""
+    host = Host(tmp_path, VERSION_1_MOUNTS)
+    host.guest(50, A, "web", "4:memory:/machine/qemu-1-web.libvirt-qemu\n")
+    group = "sys/fs/cgroup/memory/machine/qemu-1-web.libvirt-qemu"
+    numa = "anon=1 N0=1\nhierarchical_anon=3 N0=2 N1=1\nhierarchical_unevictable=4 N0=0 N1=4\n"
+    host.write(f"{group}/memory.stat", "rss_huge 1\ntotal_swap 0\ntotal_rss_huge 4194304\n")
+    host.write(f"{group}/memory.numa_stat", numa)
+    host.source = Cgroup(QemuProcesses(tmp_path), page_size=4096)
+    reading = host.read(a="web")
+    assert series(reading, cgroup.MEMORY_BY_NODE) == {("0",): 8192, ("1",): 20480}
+    assert series(reading, cgroup.MEMORY_TRANSPARENT_HUGE) == {("anon",): 4194304}
+
+
+@pytest.mark.parametrize("content", ["anon N0=1\n", "anon N0=1\nshmem X=1\n", "anon N0=1\nshmem N0=x\n"])
+def test_a_placement_that_cannot_be_read_is_noted_each_time(content: str, tmp_path: Path) -> None:
+    """Also between two looks at the file."""
+    host = systemd_version_2(tmp_path)
+    host.group(SCOPE, memory_numa_stat=content)
+    for _ in range(3):
+        reading = host.read(a="web")
+        assert series(reading, cgroup.MEMORY_BY_NODE) == {}
+        assert "memory.numa_stat" in reading.notes[0]
+
+
+def test_placement_is_read_once_a_minute(tmp_path: Path) -> None:
+    """Between two looks the last figures are shown; a guest that is new is looked at when it comes."""
+    host = systemd_version_2(tmp_path)
+    host.group(SCOPE, memory_numa_stat=NUMA_STAT)
+    now = [0.0]
+    host.source = Cgroup(QemuProcesses(tmp_path), clock=lambda: now[0])
+    assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 4096
+    host.group(SCOPE, memory_numa_stat=NUMA_STAT.replace("4096", "0"))
+    now[0] = PLACEMENT_SECONDS - 1
+    assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 4096
+    now[0] = PLACEMENT_SECONDS
+    assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 0

@@ -4,9 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, Guest, Nic, Sample, Tenant
+from hostcollector.base.model import (
+    Bandwidth,
+    Disk,
+    DiskLimits,
+    Domain,
+    Guest,
+    MemoryBacking,
+    Nic,
+    Sample,
+    Tenant,
+)
 from hostcollector.base.source import Reading, Request
-from hostcollector.catalogue import block, guest, interface, limits
+from hostcollector.catalogue import block, guest, interface, limits, memory
 from hostcollector.guests.domain_xml import parse
 from hostcollector.sources.definition import Definition
 from tests.places import DOMAIN_XML
@@ -155,3 +165,14 @@ def test_the_agents_channel_is_shown_where_there_is_one(connected: bool | None, 
     """A guest without the channel has no such series: the host cannot know whether it has an agent."""
     samples = _read(Domain(uuid="u", name="a", agent_connected=connected)).samples
     assert [sample.value for sample in samples if sample.metric is guest.AGENT_CONNECTED] == shown
+
+
+def test_how_memory_is_backed_is_shown_where_the_definition_says_so() -> None:
+    """Huge pages and NUMA nodes as labels; a guest with ordinary memory has no such series."""
+    backing = MemoryBacking(huge_page_sizes=(0, 2**30), source="memfd", access="shared", locked=True)
+    backed = Domain(uuid="a", name="a", memory_backing=backing, numa_mode="strict", numa_nodes="0-1")
+    sample = _one(_read(backed, Domain(uuid="b", name="b")), memory.BACKING_INFO.name)
+    assert (sample.uuid, sample.labels) == (
+        "a",
+        ("default,1073741824", "memfd", "shared", "yes", "strict", "0-1"),
+    )

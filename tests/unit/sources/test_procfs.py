@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.base.errors import SourceDeniedError
-from hostcollector.base.model import Domain, Guest
+from hostcollector.base.model import Domain, Guest, MemoryBacking
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cpu, guest, memory
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
+from hostcollector.sources.procfs.backing import BACKING_SECONDS
 from hostcollector.sources.procfs.threads import LISTED_SECONDS, SETTLED_SECONDS
 from tests.fakes.guests import A, B, request, series
 from tests.fakes.procfs import BOOT_TIME
@@ -71,6 +72,9 @@ def test_the_process_as_a_whole_is_read() -> None:
     assert series(reading, cpu.DOMAIN_CPU_TIME) == {(): 0.29}
     assert series(reading, cpu.THREADS) == {(): 7}
     assert series(reading, memory.RSS) == {(): 11395 * 4096}
+    assert series(reading, memory.HUGEPAGES) == {(): 0}
+    assert series(reading, memory.SWAPPED) == {(): 0}
+    assert series(reading, memory.HOST_MAJOR_FAULTS).keys() == {()}
     assert series(reading, guest.START_TIME) == {(): 1795463815 + 4514.43}
 
 
@@ -430,3 +434,38 @@ def test_a_denied_read_is_the_sources_error(proc: ProcTree) -> None:
     proc.end(1)
     with pytest.raises(SourceDeniedError, match="ProtectProc="):
         Reader(proc.root).read(a="web")
+
+
+STATUS = "Name:\tqemu\\nVmSwap:\t9 kB\nVmSwap:\t      4 kB\nHugetlbPages:\t{0} kB\nThreads:\t1\n"
+
+
+def test_what_a_process_holds_beyond_its_resident_memory_is_read_once_a_minute(proc: ProcTree) -> None:
+    """Reserved huge pages and swap; a name with a line break in it is no line of its own."""
+    proc.qemu(100, A, "web")
+    status = "proc/100/task/100/status"
+    now = [0.0]
+    source = Procfs(QemuProcesses(proc.root), clock=lambda: now[0])
+    proc.write(status, STATUS.format(2048))
+    reading = source.read(request(a="web"))
+    assert series(reading, memory.HUGEPAGES) == {(): 2097152}
+    assert series(reading, memory.SWAPPED) == {(): 4096}
+    proc.write(status, STATUS.format(4096))
+    now[0] = BACKING_SECONDS - 1
+    assert series(source.read(request(a="web")), memory.HUGEPAGES) == {(): 2097152}
+    now[0] = BACKING_SECONDS
+    assert series(source.read(request(a="web")), memory.HUGEPAGES) == {(): 4194304}
+
+
+def test_promised_huge_pages_that_are_not_there_are_missed(proc: ProcTree) -> None:
+    """Until the process has them, also between two looks; the kernel's 0 is shown."""
+    proc.qemu(100, A, "web")
+    proc.write("proc/100/task/100/status", STATUS.format(0))
+    domain = Domain(uuid=A, name="web", memory_backing=MemoryBacking(huge_page_sizes=(0,)))
+    asked = Request(guests={A: Guest(domain=domain)}, deadline=0.0, taken_at=0.0)
+    source = Procfs(QemuProcesses(proc.root), clock=lambda: 0.0)
+    reading = source.read(asked)
+    assert series(reading, memory.HUGEPAGES) == {(): 0}
+    assert reading.missing == 1
+    assert "reserved huge pages not found: those of guest 'web'" in reading.notes
+    proc.write("proc/100/task/100/status", STATUS.format(2048))
+    assert source.read(asked).missing == 0

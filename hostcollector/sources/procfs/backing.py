@@ -1,0 +1,61 @@
+"""What a QEMU process holds beyond its resident memory: reserved huge pages, and what is swapped out.
+
+The file, status of the main thread, is long, and QEMU gets its huge pages when it starts: it is read once a
+minute. Source: proc_pid_status(5).
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hostcollector.base.lanes import Clock
+from hostcollector.base.units import bytes_from_kib
+from hostcollector.guests.processes import QemuProcess
+from hostcollector.protocols.kernel.files import read
+
+BACKING_SECONDS = 60.0
+"""How long the figures of a process are shown before they are read again."""
+
+_LINES = re.compile(rb"^(VmSwap|HugetlbPages):\s+(\d{1,18}) kB$", re.MULTILINE)
+
+
+class Backing(NamedTuple):
+    """Bytes of one process; None where the kernel has no such line."""
+
+    huge: int | None
+    swapped: int | None
+
+
+class BackingReader:
+    """Reads /proc/PID/task/PID/status below `proc`, once a minute for each process. `clock` is monotonic."""
+
+    def __init__(self, proc: str, clock: Clock) -> None:
+        self._proc = proc
+        self._clock = clock
+        self._look_at = float("-inf")
+        self._known: dict[QemuProcess, Backing] = {}
+
+    def begin(self, processes: Iterable[QemuProcess]) -> None:
+        """Begin a reading of these processes: forget the others, and after a minute all."""
+        if self._clock() >= self._look_at:
+            self._look_at = self._clock() + BACKING_SECONDS
+            self._known = {}
+        else:
+            self._known = {each: self._known[each] for each in processes if each in self._known}
+
+    def of(self, process: QemuProcess, *, promised: bool) -> Backing:
+        """Return what the process holds. Raises `OSError`.
+
+        A process without the huge pages that its definition promises is read again each time: it may have
+        started just now.
+        """
+        known = self._known.get(process)
+        if known is None or (promised and not known.huge):
+            path = f"{self._proc}/{process.pid}/task/{process.pid}/status"
+            known = self._known[process] = _parsed(read(path))
+        return known
+
+
+def _parsed(status: bytes) -> Backing:
+    sizes = {name: bytes_from_kib(int(number)) for name, number in _LINES.findall(status)}
+    return Backing(sizes.get(b"HugetlbPages"), sizes.get(b"VmSwap"))
