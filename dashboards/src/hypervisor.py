@@ -295,7 +295,7 @@ _JOBS = Row(
     panels=(
         graph(
             "Jobs that ended",
-            "Migrations, saves and backups that ended in each interval. Bad: failed or unknown.",
+            "Migrations, saves and backups that ended in each interval. Bad: failed.",
             Query(
                 "increase(hostcollector_host_domain_jobs_total{HOST}[$__rate_interval]) > 0",
                 "{{instance}} {{operation}} {{result}}",

@@ -199,8 +199,11 @@ JOBS = counter(
     source="libvirt_monitor",
     scope=Scope.HOST,
     labels=("operation", "result"),
-    help="Background jobs of guests on this host that have ended, by result: completed, failed, unknown.",
-    note="A cancelled job has failed. Completed: migrations, save and backup, whose end libvirt reports.",
+    help="Background jobs of guests on this host that have ended, by result: completed or failed.",
+    note=(
+        "A cancelled job has failed. The operation is unknown if a job failed between two scrapes. "
+        "Memory-only dumps and internal snapshots are not counted: libvirt does not report their end."
+    ),
 )
 DURATIONS = histogram(
     name="hostcollector_host_domain_job_duration_seconds",

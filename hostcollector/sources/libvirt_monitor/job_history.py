@@ -1,16 +1,16 @@
 """What became of the guests' jobs: counted for the host, so that a job counts also when its guest is gone.
 
-libvirt reports the end of a job differently for each operation (qemu_migration.c, qemu_backup.c):
+libvirt reports the end of a job differently for each operation (tried with libvirt 9.0; qemu_migration.c,
+qemu_backup.c):
 
-- A migration from here, a save and a backup that completed: an event with the job's statistics. A backup that
-  failed has the event too, with ``success`` false.
-- A failed or cancelled migration from here: no event. It was seen to run, it runs no more, and no event says
-  that it completed.
+- A job by QEMU's migration that completed: an event with the job's statistics. These are a migration from
+  here, a save, a snapshot with memory, and a dump other than a memory-only one. QEMU sends an event for each
+  iteration of theirs.
+- A backup: the same event, with ``success`` false if it failed.
+- A migration from here that failed or was cancelled: no event. It was seen to run or to iterate, it runs no
+  more, and no event says that it completed. If no look met it, its operation is unknown.
 - A migration to here: the guest starts, and then either runs or stops.
-- All other operations: no event. They are not counted.
-
-A migration that QEMU has begun sends an event per iteration. If no look meets it before it ends without a
-report, its operation and its result are unknown.
+- All others (memory-only dumps, internal snapshots): no event. They are not counted.
 """
 
 import logging
@@ -27,7 +27,7 @@ from hostcollector.base.model import Histogram, Metric, Sample
 from hostcollector.base.units import seconds_from_ms
 from hostcollector.catalogue import job
 from hostcollector.protocols.libvirt.events import DomainEvent
-from hostcollector.protocols.libvirt.job_words import BLOCK_OPERATIONS, OPERATIONS, block_operation, operation
+from hostcollector.protocols.libvirt.job_words import BLOCK_OPERATIONS, block_operation, operation
 
 logger = logging.getLogger("hostcollector")
 
@@ -39,11 +39,12 @@ REMEMBERED_SECONDS = 600.0
 
 MIGRATION_IN, MIGRATION_OUT, UNKNOWN = "migration_in", "migration_out", "unknown"
 COMPLETED, FAILED = "completed", "failed"
-RESULTS = (COMPLETED, FAILED, UNKNOWN)
+RESULTS = (COMPLETED, FAILED)
 BLOCK_RESULTS = (COMPLETED, FAILED, "canceled")
 
-# Those whose end libvirt reports with an event.
-_REPORTED = frozenset({MIGRATION_OUT, "save", "backup"})
+# Those whose completion libvirt always reports with an event; a snapshot and a dump only if they iterate.
+_REPORTED = (MIGRATION_OUT, "save", "backup")
+_COUNTED = (MIGRATION_IN, *_REPORTED, "snapshot", "dump", UNKNOWN)
 _DURATIONS = (1.0, 3.0, 10.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, inf)
 _DOWNTIMES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, inf)
 
@@ -97,10 +98,10 @@ class JobHistory:
         self._open: dict[str, _Open] = {}
         self._closed_at: dict[str, float] = {}
         self._arriving: set[str] = set()
-        self._ended = Counter({(what, result): 0 for what in OPERATIONS for result in RESULTS})
+        self._ended = Counter({(what, result): 0 for what in _COUNTED for result in RESULTS})
         self._blocks = Counter({(what, result): 0 for what in BLOCK_OPERATIONS for result in BLOCK_RESULTS})
         self._durations = _Observed(job.DURATIONS, _DURATIONS)
-        self._durations.expect(*sorted(_REPORTED))
+        self._durations.expect(*_REPORTED)
         self._downtimes = _Observed(job.DOWNTIMES, _DOWNTIMES)
         self._downtimes.expect(MIGRATION_OUT)
 
@@ -193,10 +194,9 @@ class JobHistory:
 
     def _unreported(self, uuid: str) -> None:
         begun = self._open.pop(uuid)
-        if begun.operation == UNKNOWN or begun.operation in _REPORTED:
-            result = UNKNOWN if begun.operation == UNKNOWN else FAILED
-            self._ended[begun.operation, result] += 1
-            _log(begun.name, uuid, begun.operation, result, {"memory_iteration": begun.iteration})
+        if begun.iteration or begun.operation in _REPORTED:
+            self._ended[begun.operation, FAILED] += 1
+            _log(begun.name, uuid, begun.operation, FAILED, {"memory_iteration": begun.iteration})
 
     def _end(self, uuid: str, name: str, what: str, result: str) -> None:
         self._arriving.discard(uuid)

@@ -78,7 +78,7 @@ class Jobs:
         self._history = history
         self._clock = clock
         self._known: dict[str, _Known] = {}
-        self._arrivals: dict[str, JobStats | None] = {}
+        self._arrivals: dict[str, tuple[int, JobStats | None]] = {}
         self._ended: dict[str, tuple[Domain, frozenset[str]]] = {}
         self.unasked = 0
         """How many guests of the last reading neither its look nor an earlier one has reached."""
@@ -88,7 +88,11 @@ class Jobs:
     ) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor, and of the host."""
         now = self._clock()
-        self._arrivals = {uuid: stats for uuid, stats in self._arrivals.items() if uuid in guests}
+        self._arrivals = {
+            uuid: arrival
+            for uuid, arrival in self._arrivals.items()
+            if uuid in guests and guests[uuid].domain.id == arrival[0]  # each start has another id
+        }
         self._ended = {
             uuid: ended
             for uuid, ended in self._ended.items()
@@ -125,8 +129,9 @@ class Jobs:
         self._history.settle(guests)
         for uuid, seen in self._known.items():
             yield from _job(uuid, seen.job)
+        for uuid, seen in fresh.items():
             yield from _block_jobs(uuid, seen.block_jobs)
-        for uuid, arrival in self._arrivals.items():
+        for uuid, (_, arrival) in self._arrivals.items():
             yield from _arrival(uuid, arrival)
         yield from self._history.samples()
 
@@ -142,7 +147,7 @@ class Jobs:
             self._history.saw(uuid, domain.name, seen.job, seen.asked_at)
         else:
             self._history.saw_none(uuid, seen.asked_at)
-        self._arrivals.setdefault(uuid, seen.arrival)
+        self._arrivals.setdefault(uuid, (domain.id, seen.arrival))
         if ended := {disk for disk, answer in seen.block_jobs.items() if not answer}:
             _, before = self._ended.get(uuid, (domain, frozenset()))
             self._ended[uuid] = (domain, before | ended)

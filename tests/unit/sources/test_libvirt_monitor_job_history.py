@@ -58,10 +58,12 @@ def _observed(history: JobHistory, metric: object) -> Iterator[tuple[str, int]]:
 
 
 def test_everything_is_counted_from_0_on(history: JobHistory) -> None:
-    """Each operation with each result has a counter before its first job, and so have the histograms."""
+    """Each operation that libvirt reports has its counters before its first job; histograms too."""
     samples = list(history.samples())
     assert {sample.labels for sample in samples if sample.metric is job.JOBS} == {
-        (what, result) for what in OPERATIONS for result in ("completed", "failed", "unknown")
+        (what, result)
+        for what in ("migration_in", "migration_out", "save", "backup", "snapshot", "dump", "unknown")
+        for result in ("completed", "failed")
     }
     assert {sample.labels for sample in samples if sample.metric is job.BLOCK_JOBS} == {
         (what, result) for what in BLOCK_OPERATIONS for result in ("completed", "failed", "canceled")
@@ -124,22 +126,25 @@ def test_a_look_at_a_job_whose_end_was_reported_does_not_reopen_it(history: JobH
     assert history.begun() == {UUID}
 
 
-def test_an_end_between_two_looks_without_a_report_is_unknown(history: JobHistory, clock: Clock) -> None:
-    """An iteration shows that QEMU moved memory; neither operation nor result is known."""
+def test_a_job_that_iterated_and_ended_without_a_report_has_failed(history: JobHistory, clock: Clock) -> None:
+    """Each completion of a job that iterates is reported; no look met the operation of this one."""
     _happens(history, "migration_iteration", about={"memory_iteration": 7})
     history.saw_none(UUID, clock.now)
     clock.now += GRACE_SECONDS
     history.settle([UUID])
-    assert _counts(history) == {("unknown", "unknown"): 1}
+    assert _counts(history) == {("unknown", "failed"): 1}
 
 
-def test_an_operation_without_reports_is_not_counted(history: JobHistory, clock: Clock) -> None:
-    """A dump ends without an event, whether it completed or not."""
-    history.saw(UUID, "vm", DUMP, clock.now)
+@pytest.mark.parametrize(("iteration", "counted"), [(0, {}), (2, {("dump", "failed"): 1})])
+def test_a_dump_that_ends_without_a_report_has_failed_only_if_it_iterated(
+    history: JobHistory, clock: Clock, iteration: int, counted: Mapping[tuple[str, str], int]
+) -> None:
+    """A memory-only dump does not iterate, and ends without an event also when it completes."""
+    history.saw(UUID, "vm", DUMP | {"memory_iteration": iteration}, clock.now)
     history.saw_none(UUID, clock.now)
     clock.now += GRACE_SECONDS
     history.settle([UUID])
-    assert _counts(history) == {}
+    assert _counts(history) == counted
 
 
 def test_a_guest_that_crashes_in_its_migration_fails_it(history: JobHistory, clock: Clock) -> None:

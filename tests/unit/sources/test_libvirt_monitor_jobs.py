@@ -79,8 +79,8 @@ def jobs(daemon: FakeLibvirt, clock: Clock) -> Iterator[Jobs]:
     workers.close()
 
 
-def _guest(daemon: FakeLibvirt, *disks: Disk) -> Guest:
-    return Guest(domain=Domain(uuid=daemon.domains[0].uuid, name="vm", disks=disks))
+def _guest(daemon: FakeLibvirt, *disks: Disk, start: int = 1) -> Guest:
+    return Guest(domain=Domain(uuid=daemon.domains[0].uuid, name="vm", id=start, disks=disks))
 
 
 def _read(jobs: Jobs, daemon: FakeLibvirt) -> list[float | Histogram]:
@@ -174,6 +174,9 @@ def test_a_guest_that_came_by_migration_has_its_downtime(
     clock.now += LOOK_SECONDS
     page = _page(jobs, known)
     assert (page[job.LAST_DOWNTIME, ()], page[job.LAST_DURATION, ()]) == (0.125, 28.34)
+    daemon.domains[0].finished_job = ARRIVED | {"downtime": 95}
+    clock.now += LOOK_SECONDS
+    assert _page(jobs, _guest(daemon, start=2))[job.LAST_DOWNTIME, ()] == 0.095
 
 
 def test_only_a_disk_with_a_mirror_is_asked_for_its_job(jobs: Jobs, daemon: FakeLibvirt) -> None:
@@ -189,3 +192,14 @@ def test_only_a_disk_with_a_mirror_is_asked_for_its_job(jobs: Jobs, daemon: Fake
     for _ in range(2):
         assert (job.BLOCK_PROGRESS, ("vda", "copy")) not in _page(jobs, known)
     assert daemon.domains[0].asked_disks == ["vda"] * 3
+
+
+def test_a_block_job_is_shown_only_as_just_read(jobs: Jobs, daemon: FakeLibvirt) -> None:
+    """Once the guest's XML has no mirror any more, the last progress is not repeated."""
+    daemon.domains[0].block_jobs["vda"] = {"type": 2, "bandwidth": 0, "cur": 25, "end": 100}
+    assert (job.BLOCK_PROGRESS, ("vda", "copy")) in _page(
+        jobs, _guest(daemon, Disk(target="vda", mirror="copy"))
+    )
+    page = _page(jobs, _guest(daemon, Disk(target="vda")))
+    assert (job.TYPE, ()) in page
+    assert (job.BLOCK_PROGRESS, ("vda", "copy")) not in page
