@@ -63,6 +63,12 @@ ACTIVITY = _rows.gauge(
     ("unit",),
     unit="ratio",
 )
+SLOT_INFO = _rows.info(
+    "slot_info",
+    "Which GPU of the BMC this is, for joins with metrics that another exporter reads from the BMC.",
+    ("pci_address", "bmc_gpu", "bmc_system", "serial", "gpu_uuid"),
+    note="From the BMC, the map file, or what NVIDIA's driver reported; also without a BMC.",
+)
 
 REDFISH_UP = gauge(
     name="hostcollector_host_redfish_up",

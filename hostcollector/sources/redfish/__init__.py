@@ -40,6 +40,7 @@ from hostcollector.sources.redfish.series import (
     nothing_recent,
     observable,
     only_bmc,
+    slot_samples,
 )
 
 __all__ = ["Redfish"]
@@ -92,11 +93,13 @@ class Redfish(Source):
         if self._client is None:
             lacking = host.lacking()
             samples = [observable(address, address, owner, seen=False) for address, owner in lacking]
+            samples.extend(slot_samples(host, (), self._names(), self._identities.known))
             return Reading(samples=samples, notes=not_configured(len(lacking)))
         now = self._clock()
         self._watch(host, now)
         answer, failure = _last_answer(self._client)
         gaps = Gaps()
+        joined: list[MappedGpu] = []
         if answer is None or not _is_recent(answer.parts[0], now):
             samples = self._nothing(host)
             gaps.note(nothing_recent(answer, failure, now))
@@ -107,6 +110,7 @@ class Redfish(Source):
                 gaps.note(doubt)
             for fact in (found(answer, joined), *answer.facts):
                 gaps.fact(fact)
+        samples.extend(slot_samples(host, joined, self._names(), self._identities.known))
         if answer is not None:
             samples.extend(bmc_samples(answer, now))
         self._baselines.flush()
@@ -138,14 +142,19 @@ class Redfish(Source):
             self._baselines.relative(DEVICE + address, owner.stay, {})
 
     def _joined(self, answer: BmcAnswer, host: HostGpus) -> list[MappedGpu]:
-        if self._map is not None:
-            self._map.changed()
-        mapped = self._map.current if self._map is not None else {}
-        joined = map_gpus(list(answer.gpus.values()), host.functions, mapped, self._identities.known)
+        gpus = list(answer.gpus.values())
+        joined = map_gpus(gpus, host.functions, self._names(), self._identities.known)
         for one in joined:
             if one.by is MappedBy.IDENTITY:
                 self._identities.confirm(one.address, one.gpu.baseboard, one.gpu.path)
         return joined
+
+    def _names(self) -> GpuMap:
+        """Return the map file's names by PCI address."""
+        if self._map is None:
+            return {}
+        self._map.changed()
+        return self._map.current
 
     def _nothing(self, host: HostGpus) -> list[Sample]:
         """Return that no GPU is reported."""

@@ -1,15 +1,17 @@
 """Turns a BMC's answer into samples and notes: a guest's rows where the GPU has an owner, else the host's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hostcollector.base.model import Sample
 from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import bmc, gpu
 from hostcollector.catalogue.rows import Twin
+from hostcollector.devices.gpu_identities import GpuIdentity
 from hostcollector.devices.owners import Owner
 from hostcollector.devices.pci import Function
 from hostcollector.protocols.redfish.properties import SCALES
 from hostcollector.protocols.redfish.values import BmcAnswer, GpuReadings, Key
+from hostcollector.sources.redfish.host_gpus import HostGpus
 from hostcollector.sources.redfish.mapping import MappedGpu
 
 SOURCE = "redfish"
@@ -51,6 +53,31 @@ def info_sample(joined: MappedGpu) -> Sample:
         *(found.model, found.serial, found.uuid, found.firmware),
     )
     return Sample(bmc.GPU_INFO, 1.0, labels)
+
+
+def slot_samples(
+    host: HostGpus,
+    joined: Iterable[MappedGpu],
+    names: Mapping[str, str],
+    identities: Mapping[str, GpuIdentity],
+) -> Iterator[Sample]:
+    """Yield where each GPU with a known owner is at the BMC, by whatever is known of it.
+
+    `names` are the map file's; a GPU without a name, serial number and UUID has no series. Where the BMC
+    reports GPUs, only those that were mapped have one: map and identities may be refused.
+    """
+    reported = list(joined)
+    by_address = {one.address: one.gpu for one in reported if one.address}
+    for address, owner in host.concerned():
+        if reported and address not in by_address:
+            continue
+        found, identity = by_address.get(address), identities.get(address, GpuIdentity())
+        name, system = (found.name, found.system) if found else (names.get(address, ""), "")
+        serial = (found.serial if found else "") or identity.serial
+        uuid = ((found.uuid if found else "") or identity.uuid).lower().removeprefix("gpu-")
+        if name or serial or uuid:
+            labels = (address, address, name, system, serial, uuid)
+            yield Sample(bmc.SLOT_INFO.of(owner.uuid), 1.0, labels, owner.uuid)
 
 
 def bmc_samples(answer: BmcAnswer, now: float) -> Iterator[Sample]:

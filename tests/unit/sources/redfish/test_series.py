@@ -221,3 +221,36 @@ def test_a_guests_gpu_that_the_bmc_is_silent_about(mapped: Host) -> None:
     reading = mapped.reading(guest(A, ONE))
     assert [note for note in reading.notes if note.startswith(f"GPU not found: {ONE} ")]
     assert reading.missing == 1
+
+
+def test_the_place_of_a_guests_gpu(mapped: Host) -> None:
+    """A mapped GPU is shown with its place, serial number and UUID at the BMC; an unmapped one is not."""
+    mapped.says((gpu(FIRST, serial="1653224030001", uuid="GPU-AB-1"), gpu(SECOND)))
+    found = mapped.read(guest(A, ONE), guest(B, TWO))
+    assert set(found[f"{GUEST}_slot_info"]) == {(A, ONE, ONE, "GPU_SXM_1", "A", "1653224030001", "ab-1")}
+    assert f"{OURS}_slot_info" not in found
+
+
+def test_the_place_without_a_bmc(host: Host) -> None:
+    """Where the BMC cannot be reached, the map and what NVIDIA's driver reported are shown."""
+    for address in (ONE, TWO):
+        host.tree.add(address)
+    host.identities.learn(TWO, "1653224030002", "GPU-AB-2")
+    host.source = host.restarted(mapped=MAP, client=False)
+    found = host.read(guest(A, ONE))
+    assert set(found[f"{GUEST}_slot_info"]) == {(A, ONE, ONE, "GPU_SXM_1", "", "", "")}
+    assert set(found[f"{OURS}_slot_info"]) == {(TWO, TWO, "", "", "1653224030002", "ab-2")}
+
+
+def test_a_refused_map_is_not_shown_as_a_place(host: Host) -> None:
+    """A map that the UUIDs contradict gives no place: the UUID does."""
+    host.tree.add(ONE)
+    host.identities.learn(ONE, "1653224030002", "0000000a-1111-4222-8333-444455556666")
+    host.source = host.restarted(mapped=MAP)
+    host.says(
+        (
+            gpu(FIRST, uuid="0000000b-1111-4222-8333-444455556666"),
+            gpu(SECOND, uuid="0000000a-1111-4222-8333-444455556666"),
+        )
+    )
+    assert [labels[3] for labels in host.read(guest(A, ONE))[f"{GUEST}_slot_info"]] == ["GPU_SXM_2"]
