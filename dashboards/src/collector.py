@@ -50,6 +50,11 @@ _SOURCES = Row(
             "Series of each source. Bad: a source that grows without more guests.",
             Query("topk(20, hostcollector_source_samples{HOST})", "{{instance}} {{source}}"),
         ),
+        graph(
+            "Guests left out",
+            "Guests without series, as the section `guests` of the configuration says. Bad: more than you mean.",
+            Query("hostcollector_domains_left_out{HOST}", "{{instance}}"),
+        ),
     ),
 )
 _PAGE = Row(

@@ -214,7 +214,7 @@ class Daemon:
     def _warn(self, server: Server) -> None:
         """Log which clients can read the page, if that is more than there should be."""
         if warning := exposure(server.addresses, self.access.config):
-            logger.warning("%s; the cure is a web-config file", warning)
+            logger.warning("%s; the fix is a web-config file", warning)
 
     def _ready(self, server: Server) -> None:
         self.notifier.ready(f"serving {', '.join(server.urls)}")

@@ -67,7 +67,7 @@ class StateUnreachableError(StateError):
 
 
 class SourceError(HostcollectorError):
-    """A source could not be read; the message names the cause and, where known, the cure."""
+    """A source could not be read; the message names the cause and, where known, the fix."""
 
     reason = Reason.INTERNAL
 

@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a source found. `notes` name what is missing and the cure, for the status page and `diagnose`.
+    """What a source found. `notes` name what is missing and the fix, for the status page and `diagnose`.
 
     `partial` says that guests or devices are missing which should be there, `missing` how many items that is:
     those that the guests' definitions promise, and those that were found and could not be read.
@@ -58,7 +58,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, request: Request) -> Reading:
-        """Read once, blocking. Raises `SourceError` with the cause and the cure when nothing can be read."""
+        """Read once, blocking. Raises `SourceError` with the cause and the fix when nothing can be read."""
 
     def settle(self, seconds: float) -> None:  # noqa: ARG002 - as sources with a background have it
         """Wait for the first answer or failure of the background's requests; before a single `read`."""

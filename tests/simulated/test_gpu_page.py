@@ -81,8 +81,8 @@ def test_who_sees_what_is_said(host: GpuHost) -> None:
     of_host = values(snapshot, "hostcollector_host_gpu_observable", source="redfish")
     assert of_host["", WAITING] == 0.0
     lines = {line.name: line for line in gpu_lines(snapshot)}
-    assert lines[PASSED[0]].cures == ()
-    assert [cure for cure in lines[WAITING].cures if "redfish.gpu_map_file" in cure]
+    assert lines[PASSED[0]].fixes == ()
+    assert [fix for fix in lines[WAITING].fixes if "redfish.gpu_map_file" in fix]
     report = report_of(snapshot, "redfish")
     assert report.state is SourceState.PARTIAL
     assert f"which of {WAITING} is GPU_SXM_8 of the BMC" in report.notes[0]

@@ -28,7 +28,7 @@ class GpuLine:
     driver: str
     owner: str
     seen_by: tuple[str, ...]
-    cures: tuple[str, ...]
+    fixes: tuple[str, ...]
 
 
 def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
@@ -48,9 +48,9 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
     for labels, _, owner in _described(series, gpu.INFO):
         name, mode = labels["gpu"], labels["mode"]
         sources = tuple(sorted(seen_by.get(name, ())))
-        cures = [*_lacking(labels["vendor"], mode, sources, bmc_reason(name))]
+        fixes = [*_lacking(labels["vendor"], mode, sources, bmc_reason(name))]
         if name in drivers and name not in counted:
-            cures.append(_NO_AER)
+            fixes.append(_NO_AER)
         found.append(
             GpuLine(
                 name=name,
@@ -59,7 +59,7 @@ def gpu_lines(snapshot: Snapshot) -> list[GpuLine]:
                 driver=drivers.get(name, ""),
                 owner=owner,
                 seen_by=sources,
-                cures=tuple(cures),
+                fixes=tuple(fixes),
             )
         )
     return sorted(found, key=lambda line: line.name)
@@ -72,8 +72,8 @@ def written(lines: list[GpuLine]) -> Iterator[str]:
         owner = line.owner or "no guest"
         sources = ", ".join(line.seen_by) or "no source"
         yield one_line(f"  {line.name}  {line.model} ({line.mode}{driver})  {owner}  seen by {sources}")
-        for cure in line.cures:
-            yield f"    - {cure}"
+        for fix in line.fixes:
+            yield f"    - {fix}"
 
 
 def _lacking(vendor: str, mode: str, sources: tuple[str, ...], reason: str) -> Iterator[str]:

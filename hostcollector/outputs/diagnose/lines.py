@@ -8,7 +8,7 @@ from hostcollector.outputs.diagnose.gpus import gpu_lines, written
 from hostcollector.outputs.diagnose.networks import network_lines
 from hostcollector.outputs.overview import GuestLine, Overview, overview
 
-TENANT_CURE = (
+TENANT_FIX = (
     "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hc --live --config "
     "--set '<tenant id=\"TENANT\"/>'"
 )
@@ -71,7 +71,7 @@ def _guests(gist: Overview) -> Iterator[str]:
         yield f"  {one_line(group.id) + name if group.id else 'no tenant'}:"
         yield from map(_guest, group.guests)
     if gist.unassigned:
-        yield f"  To give a guest a tenant: {TENANT_CURE}"
+        yield f"  To give a guest a tenant: {TENANT_FIX}"
 
 
 def _guest(line: GuestLine) -> str:

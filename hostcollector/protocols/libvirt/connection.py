@@ -87,7 +87,7 @@ class Link:
         self.connects = 0
 
     def open_read_only(self) -> Connection:
-        """Open a connection. Raises `SourceUnavailableError` or `SourceDeniedError` with the cure.
+        """Open a connection. Raises `SourceUnavailableError` or `SourceDeniedError` with the fix.
 
         A libvirt of another host is refused.
         """

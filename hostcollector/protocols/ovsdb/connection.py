@@ -74,7 +74,7 @@ def prepare(remote: Remote, tls: TlsFiles | None) -> ResolvedRemote:
 
 
 async def connect(target: ResolvedRemote) -> Streams:
-    """Open the connection. Raises `SourceError` with the cause and, where known, the cure."""
+    """Open the connection. Raises `SourceError` with the cause and, where known, the fix."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             if target.remote.transport is Transport.UNIX:

@@ -148,8 +148,8 @@ def seconds_of(text: str) -> float:
 
 
 def _bad_question(where: str, status: int, section: str, said: Complaint) -> SourceError:
-    cure = f"; set {section}.url to the name that it goes by" if _HOST.search(said.text) else ""
-    return NoSuchPathError(f"{where} is refused as a bad question ({status}){cure}{said}", status)
+    fix = f"; set {section}.url to the name that it goes by" if _HOST.search(said.text) else ""
+    return NoSuchPathError(f"{where} is refused as a bad question ({status}){fix}{said}", status)
 
 
 def _no_login(where: str, status: int, _: str, said: Complaint) -> SourceError:
@@ -158,8 +158,8 @@ def _no_login(where: str, status: int, _: str, said: Complaint) -> SourceError:
 
 def _not_allowed(where: str, status: int, _: str, said: Complaint) -> SourceError:
     if said.has("PasswordChangeRequired"):
-        cure = "log in once by hand and change it"
-        return LoginRefusedError(f"the password of the account has expired ({status}): {cure}{said}")
+        fix = "log in once by hand and change it"
+        return LoginRefusedError(f"the password of the account has expired ({status}): {fix}{said}")
     return NotAllowedError(f"{where} is not for this account ({status}); it needs a role that may read{said}")
 
 

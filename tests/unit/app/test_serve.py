@@ -153,7 +153,7 @@ def test_what_others_lent_is_given_back(tmp_path: Path) -> None:
 
 
 def test_an_open_secret_is_warned_about_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
-    """A password that every account on the machine may read is a line in the log each time, with the cure."""
+    """A password that every account on the machine may read is a line in the log each time, with the fix."""
     file, password = tmp_path / "config.yml", tmp_path / "password"
     password.write_text("secret")
     password.chmod(0o644)

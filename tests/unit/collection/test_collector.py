@@ -93,7 +93,7 @@ def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> N
     collector.close()
 
 
-def test_an_error_is_reported_with_its_reason_and_cure() -> None:
+def test_an_error_is_reported_with_its_reason_and_fix() -> None:
     """A typed error's text reaches the report; anything else is an internal error."""
 
     def deny(_request: Request) -> Reading:

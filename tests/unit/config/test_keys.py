@@ -188,8 +188,8 @@ def test_every_key_is_in_the_list_with_its_meaning() -> None:
 def test_written_list_is_current() -> None:
     """CONFIG.md in the package is what `hostcollector config --format markdown` prints."""
     written = importlib.resources.files("hostcollector").joinpath("CONFIG.md").read_text(encoding="utf-8")
-    cure = "run: hostcollector config --format markdown > hostcollector/CONFIG.md"
-    assert written == render(TableFormat.MARKDOWN), cure
+    fix = "run: hostcollector config --format markdown > hostcollector/CONFIG.md"
+    assert written == render(TableFormat.MARKDOWN), fix
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,9 @@ OUT = {
     "mends": "say fixes",
     "mended": "say fixed",
     "asking": "say querying, requesting, polling",
+    "cure": "say fix, or what to do",
+    "cures": "say fixes",
+    "cured": "say fixed",
     "in order": "say OK, or sorted, or in sequence",
 }
 """What is out, and what to say instead."""
@@ -58,7 +61,7 @@ def test_words_that_are_out_are_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["Whoever asks is told.", "the note stands there", "All is in order.", "of nobody"]
+    "line", ["Whoever asks is told.", "the note stands there", "All is in order.", "of nobody", "the cure"]
 )
 def test_a_word_that_is_out_is_found(line: str) -> None:
     """In any case of its letters."""

@@ -232,7 +232,7 @@ def test_vhost_threads_of_the_kernel_are_found_by_their_owner(
     assert processes.find(guests(a="web")).vhost_threads == {50: (52,)}
 
 
-def test_a_proc_that_hides_other_accounts_processes_is_said_with_the_cure(proc: Procfs) -> None:
+def test_a_proc_that_hides_other_accounts_processes_is_said_with_the_fix(proc: Procfs) -> None:
     """With hidepid there is nothing to find, which must not look like guests without a process."""
     proc.end(1)
     with pytest.raises(SourceDeniedError, match="hidepid"):

@@ -12,7 +12,7 @@ from tests.fakes import snapshots
 
 
 def test_the_report_names_sources_notes_and_guests() -> None:
-    """Libvirt, each source's state with the cure, and the guests by tenant are all there."""
+    """Libvirt, each source's state with the fix, and the guests by tenant are all there."""
     report = list(lines(snapshots.hypervisor()))
     assert report[0] == (
         "libvirt at qemu:///system is up (QEMU 10.0.2, libvirt daemon 11.3.0, libvirt library 11.3.1)"

@@ -60,12 +60,12 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
         Sample(gpu.OBSERVABLE.host, 1.0, (OURS, OURS, "nvml")),
     ]
     by_name = {line.name: line for line in gpu_lines(page(tmp_path, *seen))}
-    assert (by_name[GPU].cures, by_name[GPU].seen_by) == ((), ("redfish", "vfio"))
-    assert (by_name[OURS].cures, by_name[OURS].seen_by) == ((), ("nvml", "vfio"))
+    assert (by_name[GPU].fixes, by_name[GPU].seen_by) == ((), ("redfish", "vfio"))
+    assert (by_name[OURS].fixes, by_name[OURS].seen_by) == ((), ("nvml", "vfio"))
 
 
 @pytest.mark.parametrize(
-    ("shown", "cure"),
+    ("shown", "fix"),
     [
         ((), "set redfish.url"),
         ((Sample(bmc.REDFISH_UP, 0.0),), "does not answer"),
@@ -73,11 +73,11 @@ def test_nothing_is_missing(tmp_path: Path) -> None:
         ((Sample(bmc.REDFISH_UP, 1.0), KNOWN), "may need a reset"),
     ],
 )
-def test_what_the_bmc_lacks(tmp_path: Path, shown: tuple[Sample, ...], cure: str) -> None:
+def test_what_the_bmc_lacks(tmp_path: Path, shown: tuple[Sample, ...], fix: str) -> None:
     """A passed-through GPU that the BMC does not report has the advice that fits."""
     by_name = {line.name: line for line in gpu_lines(page(tmp_path, *shown))}
-    (said,) = by_name[GPU].cures
-    assert cure in said
+    (said,) = by_name[GPU].fixes
+    assert fix in said
 
 
 def test_diagnose_has_them(tmp_path: Path) -> None:

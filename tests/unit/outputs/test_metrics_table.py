@@ -71,5 +71,5 @@ def test_text_ends_with_one_line_break(form: TableFormat) -> None:
 def test_metrics_md_is_up_to_date() -> None:
     """METRICS.md in the package is what `hostcollector metrics --format markdown` prints."""
     written = importlib.resources.files("hostcollector").joinpath("METRICS.md").read_text(encoding="utf-8")
-    cure = "run: hostcollector metrics --format markdown > hostcollector/METRICS.md"
-    assert written == render(TableFormat.MARKDOWN), cure
+    fix = "run: hostcollector metrics --format markdown > hostcollector/METRICS.md"
+    assert written == render(TableFormat.MARKDOWN), fix

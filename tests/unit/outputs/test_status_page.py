@@ -67,7 +67,7 @@ def test_it_says_what_runs_and_how_it_is() -> None:
 
 
 def test_it_says_what_is_missing_and_what_to_do() -> None:
-    """A failed source shows its reason and the cure; the notes come above the sources and the guests."""
+    """A failed source shows its reason and the fix; the notes come above the sources and the guests."""
     text = read(snapshots.hypervisor()).text
     assert "failed: denied" in text
     assert (

@@ -98,7 +98,7 @@ except SourceDeniedError as error:
 
 @pytest.mark.lab
 @pytest.mark.parametrize("hidepid", ["1", "2"])
-def test_a_real_proc_that_hides_processes_is_said_with_the_cure(hidepid: str) -> None:
+def test_a_real_proc_that_hides_processes_is_said_with_the_fix(hidepid: str) -> None:
     """Both ways to hide them look alike: nothing is found and process 1 cannot be read."""
     command = ["unshare", "--mount", sys.executable, "-c", HIDDEN.replace("HIDEPID", hidepid)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -37,7 +37,7 @@ def test_relative_paths_start_at_the_file(tls: dict[str, Any], tmp_path: Path) -
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o666])
 def test_a_key_for_everybody_is_refused(mode: int, tls: dict[str, Any], tmp_path: Path) -> None:
-    """A key file that every account may read or write is not used, with the cure in the message."""
+    """A key file that every account may read or write is not used, with the fix in the message."""
     (tmp_path / "tls.key").chmod(mode)
     (problem,) = problems(tmp_path, tls_server_config=tls)
     assert problem == (

@@ -235,7 +235,7 @@ async def test_who_waits_gets_the_answer_of_the_site_that_was_asked() -> None:
 def test_a_list_of_hashes_for_everybody_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A web-config with users that every account may read is served, and the log names it with the cure."""
+    """A web-config with users that every account may read is served, and the log names it with the fix."""
     file = web_config(tmp_path, basic_auth_users=HASHES)
     for mode, warned in ((0o640, False), (0o644, True)):
         file.chmod(mode)

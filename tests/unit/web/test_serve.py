@@ -49,7 +49,7 @@ def test_an_open_page_is_warned_about_at_each_start(tmp_path: Path) -> None:
 
 
 def test_a_key_for_everybody_keeps_the_daemon_from_starting(tls: dict[str, Any], tmp_path: Path) -> None:
-    """The end is status 2, after which systemd does not try again, with the file and the cure."""
+    """The end is status 2, after which systemd does not try again, with the file and the fix."""
     (tmp_path / "tls.key").chmod(0o644)
     file = web_config(tmp_path, tls_server_config=tls)
     command = [sys.executable, "-m", "hostcollector", "serve", f"--web.config.file={file}"]

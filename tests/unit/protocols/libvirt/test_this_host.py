@@ -48,7 +48,7 @@ def test_the_same_cpu_times_are_this_hosts(proc_stat: Path, iowait: int) -> None
 
 @pytest.mark.parametrize("key", ["user", "kernel", "idle"])
 @pytest.mark.parametrize("away", [-250, 250])
-def test_another_hosts_libvirt_is_refused_with_the_cure(proc_stat: Path, key: str, away: int) -> None:
+def test_another_hosts_libvirt_is_refused_with_the_fix(proc_stat: Path, key: str, away: int) -> None:
     """Already one time that cannot be this host's is enough."""
     with pytest.raises(SourceUnavailableError, match=r"another host.*Set libvirt\.uri to "):
         ensure_this_host(_Node(HERE | {key: HERE[key] + away}), proc_stat)

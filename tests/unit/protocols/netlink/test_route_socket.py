@@ -100,7 +100,7 @@ def test_the_late_answer_to_an_older_question_is_not_taken() -> None:
 
 
 def test_refusals_are_distinguished() -> None:
-    """Too long, gone and forbidden are different errors, each with its cure."""
+    """Too long, gone and forbidden are different errors, each with its fix."""
     with LinkKernel({}) as kernel:
         kernel.too_long = {(2, True)}
         with pytest.raises(MessageTooLongError):

@@ -159,7 +159,7 @@ def test_a_wrong_password_without_sessions_is_tried_once(
 def test_why_a_login_is_refused(
     bmc: FakeBmc, follow: Follow, status: int, error: dict[str, str], said: str
 ) -> None:
-    """The BMC's own words are in what the operator reads, with the cure where there is one."""
+    """The BMC's own words are in what the operator reads, with the fix where there is one."""
     bmc.answers(SESSIONS, status, text=json.dumps({"error": {"@Message.ExtendedInfo": [error]}}))
     assert said in str(failure_of(follow(replace(LIMITS, login_pause=60.0))))
     assert bmc.requests[SESSIONS] == 1

@@ -66,7 +66,7 @@ def test_the_password_is_never_shown(
 def test_a_password_that_every_account_may_read_is_refused(
     settings: Settings, mode: int, *, refused: bool
 ) -> None:
-    """A file that is open to all on the machine is named with its mode and the cure, as key files are."""
+    """A file that is open to all on the machine is named with its mode and the fix, as key files are."""
     assert settings.password_file is not None
     Path(settings.password_file).chmod(mode)
     if refused:
