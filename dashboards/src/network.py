@@ -358,10 +358,66 @@ _INFINIBAND = Row(
     ),
 )
 
+_LINK = "{{instance}} {{device}}"
+_UPLINKS = Row(
+    title="Uplinks (links of the host, all tenants together)",
+    panels=(
+        Table(
+            title="Links",
+            description="Network cards and bonds. Bad: a link with guests that is down.",
+            columns=(
+                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("Link", "device"),
+                Column("Kind", "kind"),
+                Column("In", "master"),
+                Column("Driver", "driver"),
+                Column("Address", "pci_address"),
+                Column("Is", expr="hostcollector_host_link_info{HOST}", hidden=True),
+            ),
+            width=12,
+            empty="no network card",
+        ),
+        graph(
+            "Links that are down",
+            "Links without a carrier, with the guests that depend on them. Bad: any with guests.",
+            Query("hostcollector_host_link_guests{HOST} and hostcollector_host_link_up{HOST} == 0", _LINK),
+            warn=1,
+            bad=1,
+            empty="none",
+        ),
+        graph(
+            "Changes of carrier",
+            "Carriers lost in each interval, and failures of bonds' members. Bad: any that repeats.",
+            Query(
+                'increase(hostcollector_host_link_carrier_changes_total{HOST, to="down"}[$__rate_interval])',
+                f"{_LINK} lost",
+            ),
+            Query(
+                "increase(hostcollector_host_bond_member_failures_total{HOST}[$__rate_interval])",
+                f"{_LINK} failed in {{{{bond}}}}",
+            ),
+            warn=1,
+            empty="no network card",
+        ),
+        graph(
+            "Speed",
+            "Speed of each link. Bad: a lower one than before.",
+            Query("hostcollector_host_link_speed_bytes_per_second{HOST}", _LINK),
+            unit="Bps",
+            empty="no driver says",
+        ),
+        graph(
+            "Members of bonds",
+            "1 if the bond can use the member. Bad: 0.",
+            Query("hostcollector_host_bond_member_up{HOST}", f"{_LINK} in {{{{bond}}}}"),
+            empty="no bond",
+        ),
+    ),
+)
 BOARD = Board(
     name="network",
     title="Network and VFs",
     description="Traffic, drops and isolation of guests' interfaces: VFs, taps, switch ports, RDMA ports.",
     depth=Depth.GUESTS,
-    rows=(_POLICY, _VFS, _TAPS, _LIMITS, _SWITCH, _INFINIBAND),
+    rows=(_POLICY, _VFS, _TAPS, _LIMITS, _SWITCH, _UPLINKS, _INFINIBAND),
 )

@@ -175,6 +175,12 @@ def _redfish(ingredients: Ingredients) -> Source:
     )
 
 
+def _uplinks(ingredients: Ingredients) -> Source:
+    from hostcollector.sources.uplinks import Uplinks
+
+    return Uplinks(Path(ingredients.settings.paths.root))
+
+
 def _infiniband(ingredients: Ingredients) -> Source:
     from hostcollector.sources.infiniband import Infiniband
 
@@ -233,6 +239,7 @@ MAKERS: Mapping[str, Make] = {
     "vfio": _vfio,
     "nvml": _nvml,
     "redfish": _redfish,
+    "uplinks": _uplinks,
     "infiniband": _infiniband,
     "ndfc": _ndfc,
     "ufm": _ufm,

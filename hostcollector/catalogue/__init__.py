@@ -28,6 +28,7 @@ from hostcollector.catalogue import (
     network,
     ovs,
     pci,
+    uplinks,
     vf,
 )
 from hostcollector.catalogue.rows import Twin
@@ -50,6 +51,7 @@ SUBJECTS = (
     network,
     cgroup,
     host,
+    uplinks,
     infiniband,
     collection,
 )

@@ -31,6 +31,7 @@ NAMES = (
     SourceName(
         name="redfish", help="GPUs, passed-through ones too, as their BMC knows them, where it is configured"
     ),
+    SourceName(name="uplinks", help="the host's network cards and bonds, and which guests depend on them"),
     SourceName(name="infiniband", help="the host's InfiniBand and RoCE ports"),
     SourceName(name="ovs", help="the guests' ports on this machine's Open vSwitch"),
     SourceName(name="ovn", help="the guests' logical ports and networks in OVN, where it is configured"),

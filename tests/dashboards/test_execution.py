@@ -81,6 +81,7 @@ def test_recorded_faults_fire(recorded_url: str) -> None:
     expected = {
         ("VFPolicyDrift", "globex", "router"),
         ("VFDrops", "acme", "edge"),
+        ("BondMemberDown", "", ""),
         ("PCIeUncorrectedErrors", "acme", "train"),
         ("NVLinkErrors", "globex", "render"),
         ("GPUXid", "", ""),

@@ -1,6 +1,7 @@
 """A host whose guests' network is all hardware, read by the real sources.
 
 - An Ethernet card with three VFs: two have guests, one is free; one VF breaks a rule of isolation.
+- Two more cards in a bond, one of them without a carrier.
 - An InfiniBand card with two VFs, whose partitions UFM reports.
 - An Open vSwitch with a vhost-user port for each guest; one port's link is down.
 - OVN's southbound database with the ports' networks, and NDFC with the VLANs' networks.
@@ -24,6 +25,7 @@ from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.protocols.ndfc.client import NdfcClient
+from hostcollector.protocols.netlink.messages import BondMember
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.host import Host
@@ -33,6 +35,7 @@ from hostcollector.sources.ovn import Ovn
 from hostcollector.sources.ovs import OpenVswitch
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm
+from hostcollector.sources.uplinks import Uplinks
 from tests.fakes.authority import Authority
 from tests.fakes.database import FakeDatabase, good_switch, numbers, texts, uuids
 from tests.fakes.link_kernel import LinkKernel, Question
@@ -42,10 +45,12 @@ from tests.fakes.rest import USER, keep_password
 from tests.fakes.southbound import Cloud
 from tests.fakes.sysfs import INFINIBAND_CLASS, Sysfs
 from tests.fakes.ufm import FIRST, SECOND, FakeUfm
+from tests.fakes.uplinks import Kernel, links, state
 from tests.places import HYBRID
 
 PF, VFS, FREE = "0000:3b:00.0", ("0000:3b:00.2", "0000:3b:00.3"), "0000:3b:00.4"
 IB_PF, IB_VFS = "0000:5e:00.0", ("0000:5e:00.1", "0000:5e:00.2")
+BONDED = {"ens2": (11, "0000:86:00.0"), "ens3": (12, "0000:86:00.1")}
 VLANS = (2301, 2302)
 """Networks of the fabric that `FakeNdfc` describes."""
 HOST = HYBRID
@@ -140,6 +145,24 @@ def _cards(root: Path) -> None:
     sysfs.pf(IB_PF, netdev="ib0", index=3, pci_class=INFINIBAND_CLASS, ib_device="mlx5_1")
     for number, address in enumerate(IB_VFS):
         sysfs.vf(IB_PF, number, address)
+    for name, (index, address) in BONDED.items():
+        sysfs.function(address, "ice")
+        sysfs.netdev(name, index, address, None, speed="25000", duplex="full")
+
+
+def _links() -> Kernel:
+    up, down = (BondMember(up=works, active=works, failures=int(not works)) for works in (True, False))
+    return Kernel(
+        dict(
+            links(
+                state(2, "ens1"),
+                state(3, "ib0", "ipoib"),
+                state(10, "bond0", "bond"),
+                state(11, "ens2", master=10)._replace(member=up),
+                state(12, "ens3", master=10)._replace(member=down, carrier=False, downs=2),
+            )
+        )
+    )
 
 
 def _sources(stack: ExitStack, directory: Path, root: Path, kernel: LinkKernel) -> list[Source]:
@@ -166,6 +189,7 @@ def _sources(stack: ExitStack, directory: Path, root: Path, kernel: LinkKernel) 
         OpenVswitch(switch, root),
         Ovn(OvnPorts(OvnSettings(remote=(southbound.remote,)), switch), switch),
         Infiniband(root),
+        Uplinks(root, _links()),
         Ndfc(NdfcClient(NdfcSettings(url=ndfc.url, fabrics=("dc1",), **account))),
         Ufm(ufm),
         Host(HOST),

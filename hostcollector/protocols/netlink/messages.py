@@ -4,7 +4,8 @@ Kernel: include/uapi/linux/{netlink,rtnetlink,if_link}.h.
 """
 
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import NamedTuple
 
@@ -23,8 +24,12 @@ RTM_NEWSTATS, RTM_GETSTATS = 92, 94
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
 NLA_TYPE_MASK = 0x3FFF
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_EXT_MASK = 1, 3, 18, 29
-IFLA_INFO_KIND = 1
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_EXT_MASK = 1, 3, 5, 10, 18, 29
+IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT = 33, 37, 47, 48
+IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 4, 5
+IFLA_BOND_SLAVE_STATE, IFLA_BOND_SLAVE_MII_STATUS, IFLA_BOND_SLAVE_LINK_FAILURE_COUNT = 1, 2, 3
+BOND_STATE_ACTIVE, BOND_LINK_UP = 0, 0
+IFF_UP = 1
 RTEXT_FILTER_SKIP_STATS = 8
 ARPHRD_ETHER = 1
 IFLA_STATS_LINK_64 = 1
@@ -92,6 +97,71 @@ def link_description(message: bytes) -> LinkDescription:
     )
 
 
+class BondMember(NamedTuple):
+    """What a bond knows of its member; `failures` are how often it found the member unusable."""
+
+    up: bool
+    active: bool
+    failures: int | None
+
+
+class LinkState(NamedTuple):
+    """What a link is on top of and in, and whether it works. 0 for no link, None for what is not known.
+
+    `number` is the link's index, as in `master` and `lower`.
+    `lower` is the link below a macvtap or VLAN, and the other end of a veth pair; 0 if that is in another
+    network namespace. `ups` and `downs` are how often the carrier came and went (Linux 4.16 and later).
+    """
+
+    number: int
+    name: str
+    kind: str
+    master: int
+    lower: int
+    enabled: bool
+    carrier: bool | None
+    ups: int | None
+    downs: int | None
+    member: BondMember | None
+
+
+def link_state(message: bytes) -> LinkState:
+    """Return the state of the link of an RTM_NEWLINK message."""
+    _, _, index, flags, _ = LINK.unpack_from(message, MESSAGE.size)
+    link = dict(attributes(message[MESSAGE.size + LINK.size :]))
+    about = dict(attributes(link.get(IFLA_LINKINFO, b"")))
+    below = _number(link.get(IFLA_LINK)) or 0
+    carrier = _number(link.get(IFLA_CARRIER), 1)
+    return LinkState(
+        number=index,
+        name=text(link.get(IFLA_IFNAME, b"")),
+        kind=text(about.get(IFLA_INFO_KIND, b"")),
+        master=_number(link.get(IFLA_MASTER)) or 0,
+        lower=0 if IFLA_LINK_NETNSID in link or below == index else below,
+        enabled=bool(flags & IFF_UP),
+        carrier=None if carrier is None else bool(carrier),
+        ups=_number(link.get(IFLA_CARRIER_UP_COUNT)),
+        downs=_number(link.get(IFLA_CARRIER_DOWN_COUNT)),
+        member=_bond_member(about),
+    )
+
+
+def _bond_member(about: Mapping[int, bytes]) -> BondMember | None:
+    """Return what a bond says of its member (kernel: drivers/net/bonding/bond_netlink.c)."""
+    if text(about.get(IFLA_INFO_SLAVE_KIND, b"")) != "bond":
+        return None
+    said = dict(attributes(about.get(IFLA_INFO_SLAVE_DATA, b"")))
+    state = _number(said.get(IFLA_BOND_SLAVE_STATE), 1)
+    link = _number(said.get(IFLA_BOND_SLAVE_MII_STATUS), 1)
+    if state is None or link is None:
+        return None
+    return BondMember(
+        up=link == BOND_LINK_UP,
+        active=state == BOND_STATE_ACTIVE,
+        failures=_number(said.get(IFLA_BOND_SLAVE_LINK_FAILURE_COUNT)),
+    )
+
+
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and payload of each attribute; one that is cut short has what there is."""
     position = 0
@@ -106,3 +176,7 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 def text(payload: bytes) -> str:
     """Return a text that ends with a zero byte."""
     return payload.partition(b"\0")[0].decode(errors="replace")
+
+
+def _number(payload: bytes | None, size: int = 4) -> int | None:
+    return int.from_bytes(payload, sys.byteorder) if payload is not None and len(payload) == size else None

@@ -31,9 +31,11 @@ from hostcollector.protocols.netlink.messages import (
     STATISTICS,
     LinkCounters,
     LinkDescription,
+    LinkState,
     aligned,
     link_counters,
     link_description,
+    link_state,
 )
 from hostcollector.protocols.netlink.traffic_control import (
     RTM_GETQDISC,
@@ -123,6 +125,15 @@ class RouteSocket:
         """Return the messages about all links by index. Raises like `link`."""
         messages = self._dump(_link_question(0, mask), deadline)
         return {LINK.unpack_from(message, MESSAGE.size)[2]: message for message in messages}
+
+    def state(self, index: int, deadline: float) -> LinkState:
+        """Return the state of the link with this index. Raises like `link`."""
+        return link_state(self.link(index, RTEXT_FILTER_SKIP_STATS, deadline))
+
+    def states(self, deadline: float) -> dict[int, LinkState]:
+        """Return the states of all links by index. Raises like `link`."""
+        messages = self.links(RTEXT_FILTER_SKIP_STATS, deadline)
+        return {index: link_state(message) for index, message in messages.items()}
 
     def counters(self, deadline: float) -> dict[int, LinkCounters]:
         """Return the counters of all links by index. Raises like `link`."""

@@ -41,6 +41,7 @@ from hostcollector.sources.process import Process
 from hostcollector.sources.procfs import Procfs
 from hostcollector.sources.sriov import Sriov
 from hostcollector.sources.ufm import Ufm
+from hostcollector.sources.uplinks import Uplinks
 from hostcollector.sources.vfio import Vfio
 from tests.fakes.guests import A
 from tests.fakes.libvirt import FakeLibvirt
@@ -50,6 +51,8 @@ from tests.fakes.pci import PciTree
 from tests.fakes.procfs import Procfs as ProcTree
 from tests.fakes.southbound import Cloud
 from tests.fakes.sysfs import Sysfs
+from tests.fakes.uplinks import Kernel as UplinkKernel
+from tests.fakes.uplinks import state as link_state_of
 from tests.unit.devices.test_logical_ports import PORT, following
 from tests.unit.sources.redfish.conftest import FIRST, gpu
 from tests.unit.sources.redfish.conftest import Host as RedfishHost
@@ -175,6 +178,16 @@ def _netlink(_trial: Trial) -> Broken:
     domains = (Domain(uuid=A, name="web", nics=nics) for nics in ((tap,), (tap, lost)))
     kept, broken = (_ask(source, domain) for domain in domains)
     return kept, broken, "tap8"
+
+
+def _uplinks(trial: Trial) -> Broken:
+    Sysfs(trial.directory).pf(PF, netdev="ens1", index=2)
+    kernel = UplinkKernel({2: link_state_of(2, "ens1")})
+    source = Uplinks(trial.directory, kernel)
+    domain = Domain(uuid=A, name="web")
+    kept = _ask(source, domain)
+    kernel.present.clear()
+    return kept, _ask(source, domain), "ens1"
 
 
 def _sriov(trial: Trial) -> Broken:
@@ -316,6 +329,7 @@ PROMISES: Mapping[str, Promise] = {
     "procfs": _procfs,
     "cgroup": _cgroup,
     "netlink": _netlink,
+    "uplinks": _uplinks,
     "sriov": _sriov,
     "vfio": _vfio,
     "nvml": _nvml,
