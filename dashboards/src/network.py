@@ -219,6 +219,39 @@ _LIMITS = Row(
             leads_to=Target.GUEST,
         ),
         graph(
+            "Share of the switch's limit",
+            "Share of its limit in Open vSwitch that a port uses. Bad: at 100 % the limit slows the guest down.",
+            Query(
+                "topk(20, rate(libvirt_domain_ovs_receive_bytes_total{GUEST}[$__rate_interval])"
+                ' / ignoring (direction) libvirt_domain_ovs_limit_bytes_per_second{GUEST, direction="receive"})',
+                f"{_TAP} received",
+            ),
+            Query(
+                "topk(20, rate(libvirt_domain_ovs_transmit_bytes_total{GUEST}[$__rate_interval])"
+                ' / ignoring (direction) libvirt_domain_ovs_limit_bytes_per_second{GUEST, direction="transmit"})',
+                f"{_TAP} sent",
+                below=True,
+            ),
+            unit="percentunit",
+            warn=0.9,
+            bad=1,
+            empty="the switch limits no port",
+            leads_to=Target.GUEST,
+        ),
+        Table(
+            title="Limits of logical ports",
+            description="What OVN allows guests to send. Bad: a limit below the flavour's.",
+            columns=(
+                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("Logical port", "logical_port"),
+                Column("UUID", "uuid", hidden=True),
+                Column("Limit", unit="Bps", expr="libvirt_domain_ovn_limit_bytes_per_second{GUEST}"),
+            ),
+            width=12,
+            empty="OVN limits no port",
+        ),
+        graph(
             "Held back",
             "Packets that a limit dropped, and times that one had to wait. Bad: drops that stay.",
             Query(

@@ -49,6 +49,50 @@ DEFINED_GUARANTEE = _defined(
     help="The rate that the interface's definition guarantees.",
     note=_UNLIMITED,
 )
+_OVS = "What the switch is set to; its own policers and meters do not show what they dropped."
+
+OVS_LIMIT = gauge(
+    name="libvirt_domain_ovs_limit_bytes_per_second",
+    source="ovs",
+    labels=_DIRECTION,
+    can_be=BYTES_PER_SECOND,
+    help="The rate that Open vSwitch allows on the guest's port: policing (transmit) or QoS (receive).",
+    note=_OVS,
+)
+OVS_BURST = gauge(
+    name="libvirt_domain_ovs_limit_burst_bytes",
+    source="ovs",
+    labels=_DIRECTION,
+    can_be=_BURST,
+    unit="bytes",
+    help="The burst that Open vSwitch's policing allows on the guest's port.",
+    note="Absent for the switch's default, 1 MB.",
+)
+OVS_QUEUE_LIMIT = gauge(
+    name="libvirt_domain_ovs_queue_limit_bytes_per_second",
+    source="ovs",
+    labels=("target_device", "queue"),
+    can_be=BYTES_PER_SECOND,
+    help="The rate that Open vSwitch allows in a QoS queue to the guest.",
+    note="The first 64 queues of a port.",
+)
+_ovn = partial(gauge, source="ovn", labels=("logical_port", "direction"))
+OVN_LIMIT = _ovn(
+    name="libvirt_domain_ovn_limit_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The rate that OVN allows the guest's logical port (option qos_max_rate).",
+)
+OVN_GUARANTEE = _ovn(
+    name="libvirt_domain_ovn_guarantee_bytes_per_second",
+    can_be=BYTES_PER_SECOND,
+    help="The rate that OVN guarantees the guest's logical port (option qos_min_rate).",
+)
+OVN_BURST = _ovn(
+    name="libvirt_domain_ovn_limit_burst_bytes",
+    can_be=_BURST,
+    unit="bytes",
+    help="The burst that OVN allows the guest's logical port (option qos_burst).",
+)
 LIMIT = _kernel(
     name="libvirt_domain_interface_limit_bytes_per_second",
     can_be=BYTES_PER_SECOND,

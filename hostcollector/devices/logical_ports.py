@@ -24,7 +24,7 @@ DATABASE = "OVN_Southbound"
 COLUMNS = {
     "Chassis": ("name", "hostname"),
     "Port_Binding": (
-        *("logical_port", "type", "mac", "up", "datapath", "external_ids"),
+        *("logical_port", "type", "mac", "up", "datapath", "external_ids", "options"),
         *("chassis", "additional_chassis", "requested_chassis"),
     ),
     "Datapath_Binding": ("tunnel_key", "external_ids"),
@@ -38,7 +38,10 @@ _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogicalPort:
-    """A port of a logical switch. `up` is None where OVN has no value; `vni` is the network's tunnel key."""
+    """A port of a logical switch. `up` is None where OVN has no value; `vni` is the network's tunnel key.
+
+    `limit`, `guarantee` (bytes per second) and `burst` (bytes) are of what the guest sends; None for none.
+    """
 
     name: str
     type: str = ""
@@ -49,6 +52,9 @@ class LogicalPort:
     network: str = ""
     network_id: str = ""
     vni: int | None = None
+    limit: int | None = None
+    guarantee: int | None = None
+    burst: int | None = None
 
 
 class OvnPorts:
@@ -176,6 +182,7 @@ def read_ports(replica: Replica) -> Mapping[str, LogicalPort]:
 def _port(row: Row, network: Row, ours: frozenset[str]) -> LogicalPort:
     ids, network_ids = row.texts("external_ids"), network.texts("external_ids")
     name = network_ids.get("name", "")
+    options = row.texts("options")
     return LogicalPort(
         name=row.text("logical_port"),
         type=row.text("type"),
@@ -186,7 +193,15 @@ def _port(row: Row, network: Row, ours: frozenset[str]) -> LogicalPort:
         network=network_ids.get("name2") or name,
         network_id=name.removeprefix(_NETWORK_PREFIX) if name.startswith(_NETWORK_PREFIX) else "",
         vni=network.number("tunnel_key"),
+        limit=_bytes(options.get("qos_max_rate", "")),
+        guarantee=_bytes(options.get("qos_min_rate", "")),
+        burst=_bytes(options.get("qos_burst", "")),
     )
+
+
+def _bytes(bits: str) -> int | None:
+    """Return bytes for a positive number of bits."""
+    return int(bits) // 8 or None if bits.isascii() and bits.isdigit() and len(bits) <= 18 else None
 
 
 def _mac(addresses: Iterable[str]) -> str:

@@ -18,10 +18,13 @@ WATCH = Watch(
     columns={
         "Open_vSwitch": ("external_ids", "other_config", "ovs_version", "dpdk_version"),
         "Bridge": ("name", "ports"),
-        "Port": ("name", "interfaces", "tag"),
+        "Port": ("name", "interfaces", "tag", "qos"),
+        "QoS": ("type", "other_config", "queues"),
+        "Queue": ("other_config",),
         "Interface": (
             *("name", "type", "ofport", "mtu", "error", "options", "external_ids"),
             *("admin_state", "link_state", "link_resets", "statistics", "status"),
+            *("ingress_policing_rate", "ingress_policing_burst"),
         ),
     },
 )
@@ -29,6 +32,25 @@ INTEGRATION_BRIDGE = "br-int"
 """OVN's bridge where external_ids:ovn-bridge names no other (ovn-controller(8))."""
 VHOST_USER_TYPES = frozenset({"dpdkvhostuser", "dpdkvhostuserclient"})
 SHORTEST_INTERVAL_SECONDS = 5.0
+MOST_QUEUES = 64
+"""More queues than a guest's port is given."""
+# Policing is set in 1,000 bits per second and 1,000 bits (ovs-vswitchd.conf.db(5), Interface).
+_POLICED_BYTES = 125
+# Qdiscs with a rate in bits per second, and those of the user-space datapath with one in bytes.
+_IN_BITS, _IN_BYTES = frozenset({"linux-htb", "linux-hfsc"}), frozenset({"egress-policer", "trtcm-policer"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortLimits:
+    """What the switch is set to limit a port to, in bytes per second and bytes; None for what is not set.
+
+    `arriving` comes from the guest, `leaving` goes to it. `queues` are rates of leaving queues by number.
+    """
+
+    arriving: int | None = None
+    arriving_burst: int | None = None
+    leaving: int | None = None
+    queues: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +77,7 @@ class SwitchPort:
     error: str = ""
     statistics: Mapping[str, int] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
+    limits: PortLimits = field(default_factory=PortLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +160,7 @@ def read_switch(replica: Replica) -> Switch:
     }
     return Switch(
         ports=tuple(
-            _port(row, *places.get(uuid, ("", Row({}))))
+            _port(row, *places.get(uuid, ("", Row({}))), replica)
             for uuid, row in replica.rows("Interface").items()
             if row.text("name")
         ),
@@ -152,7 +175,7 @@ def read_switch(replica: Replica) -> Switch:
     )
 
 
-def _port(row: Row, bridge: str, port: Row) -> SwitchPort:
+def _port(row: Row, bridge: str, port: Row, replica: Replica) -> SwitchPort:
     ids, options, status = row.texts("external_ids"), row.texts("options"), row.texts("status")
     return SwitchPort(
         name=row.text("name"),
@@ -173,7 +196,40 @@ def _port(row: Row, bridge: str, port: Row) -> SwitchPort:
         error=row.text("error"),
         statistics=row.numbers("statistics"),
         status=status,
+        limits=_limits(row, port, replica),
     )
+
+
+def _limits(row: Row, port: Row, replica: Replica) -> PortLimits:
+    """Return what a port is limited to; a rate of 0 is none."""
+    policed, burst = row.number("ingress_policing_rate"), row.number("ingress_policing_burst")
+    quality = replica.rows("QoS").get(port.text("qos"), Row({}))
+    kind, settings = quality.text("type"), quality.texts("other_config")
+    leaving = _bytes(settings.get("max-rate", "")) if kind in _IN_BITS else None
+    if kind in _IN_BYTES:
+        leaving = _number(settings.get("cir", ""))
+    queues = sorted(quality.numbered("queues").items())[:MOST_QUEUES] if kind in _IN_BITS else []
+    known = replica.rows("Queue")
+    rates = {
+        number: _bytes(known.get(uuid, Row({})).texts("other_config").get("max-rate", ""))
+        for number, uuid in queues
+    }
+    return PortLimits(
+        arriving=policed * _POLICED_BYTES if policed else None,
+        arriving_burst=burst * _POLICED_BYTES if policed and burst else None,
+        leaving=leaving,
+        queues={number: rate for number, rate in rates.items() if rate},
+    )
+
+
+def _bytes(bits: str) -> int | None:
+    rate = _number(bits)
+    return rate // 8 if rate else None
+
+
+def _number(text: str) -> int | None:
+    """Return a positive number of at most 18 digits."""
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _path(text: str) -> str:

@@ -9,7 +9,7 @@ from hostcollector.base.errors import SourceError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Domain, Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.catalogue import ovs
+from hostcollector.catalogue import limits, ovs
 from hostcollector.devices.logical_ports import LogicalPort, OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 
@@ -84,5 +84,12 @@ def _samples(port: LogicalPort, device: str, uuid: str) -> Iterator[Sample]:
     described = (device, port.mac, port.type, port.network, port.network_id, vni, port.project_id)
     yield Sample(ovs.OVN_PORT_INFO, 1.0, (port.name, *described), uuid)
     yield Sample(ovs.OVN_PORT_BOUND, float(port.bound), (port.name,), uuid)
+    for row, value in (
+        (limits.OVN_LIMIT, port.limit),
+        (limits.OVN_GUARANTEE, port.guarantee),
+        (limits.OVN_BURST, port.burst),
+    ):
+        if value is not None:
+            yield Sample(row, value, (port.name, "transmit"), uuid)
     if port.up is not None:
         yield Sample(ovs.OVN_PORT_UP, float(port.up), (port.name,), uuid)

@@ -16,6 +16,8 @@ Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 TEXTS = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
 NUMBERS = {"type": {"key": "string", "value": "integer", "min": 0, "max": "unlimited"}}
 REFERENCES = {"type": {"key": {"type": "uuid"}, "min": 0, "max": "unlimited"}}
+OPTIONAL_REFERENCE = {"type": {"key": {"type": "uuid"}, "min": 0}}
+NUMBERED = {"type": {"key": "integer", "value": {"type": "uuid"}, "min": 0, "max": "unlimited"}}
 OPTIONAL_NUMBER = {"type": {"key": "integer", "min": 0}}
 OPTIONAL_TEXT = {"type": {"key": "string", "min": 0}}
 TEXT = {"type": "string"}
@@ -29,7 +31,9 @@ SWITCH_SCHEMA = {
         "dpdk_version": OPTIONAL_TEXT,
     },
     "Bridge": {"name": TEXT, "ports": REFERENCES},
-    "Port": {"name": TEXT, "interfaces": REFERENCES, "tag": OPTIONAL_NUMBER},
+    "Port": {"name": TEXT, "interfaces": REFERENCES, "tag": OPTIONAL_NUMBER, "qos": OPTIONAL_REFERENCE},
+    "QoS": {"type": TEXT, "other_config": TEXTS, "queues": NUMBERED},
+    "Queue": {"other_config": TEXTS},
     "Interface": {
         "name": TEXT,
         "type": TEXT,
@@ -43,6 +47,8 @@ SWITCH_SCHEMA = {
         "link_resets": OPTIONAL_NUMBER,
         "statistics": NUMBERS,
         "status": TEXTS,
+        "ingress_policing_rate": {"type": "integer"},
+        "ingress_policing_burst": {"type": "integer"},
     },
 }
 

@@ -17,6 +17,7 @@ SCHEMA = {
         "up": BOOLEAN,
         "datapath": TEXT,
         "external_ids": TEXTS,
+        "options": TEXTS,
         "chassis": OPTIONAL_TEXT,
         "requested_chassis": OPTIONAL_TEXT,
     },

@@ -223,14 +223,20 @@ def _switch() -> dict[str, dict[str, dict[str, Any]]]:
             "statistics": statistics,
             "link_state": "up" if number == 1 else "down",
             "admin_state": "up",
+            "ingress_policing_rate": 8000,
         }
         for number in (1, 2)
     }
     ports = uuids(*(f"port-{name}" for name in interfaces))
+    quality = {"type": "egress-policer", "other_config": texts(cir="2000000", cbs="4096")}
     return {
+        "QoS": {"quality": quality},
         "Open_vSwitch": {"root": {"ovs_version": "3.1.0", "external_ids": texts(system_id="chassis-1")}},
         "Bridge": {"bridge": {"name": "br-int", "ports": ports}},
-        "Port": {f"port-{name}": {"name": name, "interfaces": ["uuid", name]} for name in interfaces},
+        "Port": {
+            f"port-{name}": {"name": name, "interfaces": ["uuid", name], "qos": ["uuid", "quality"]}
+            for name in interfaces
+        },
         "Interface": interfaces,
     }
 
@@ -246,6 +252,7 @@ def _logical_ports() -> Cloud:
                 "datapath": ["uuid", "net"],
                 "chassis": ["uuid", "ch"],
                 "external_ids": ["map", [["neutron:project_id", f"project-{number}"]]],
+                "options": ["map", [["qos_max_rate", "80000000"]]],
             }
             for number in (1, 2)
         )

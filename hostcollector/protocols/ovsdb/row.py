@@ -67,6 +67,16 @@ class Row:
         """Return a map's entries of text to text."""
         return {key: value for key, value in self._entries(column) if isinstance(value, str)}
 
+    def numbered(self, column: str) -> dict[int, str]:
+        """Return a map's entries of whole number to text or UUID."""
+        value = self.columns.get(column)
+        entries = value.items() if isinstance(value, Mapping) else ()
+        return {
+            key: entry
+            for key, entry in entries
+            if isinstance(key, int) and not isinstance(key, bool) and isinstance(entry, str)
+        }
+
     def numbers(self, column: str) -> dict[str, int]:
         """Return a map's entries of text to whole number."""
         return {

@@ -12,7 +12,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.catalogue import ovs
+from hostcollector.catalogue import limits, ovs
 from hostcollector.devices.owners import OwnerFinder
 from hostcollector.devices.sriov import TopologyReader
 from hostcollector.devices.switch import VHOST_USER_TYPES, LocalSwitch, Switch, SwitchPort
@@ -89,9 +89,23 @@ def _port_samples(owned_port: OwnedPort) -> Iterator[Sample]:
         yield Sample(ovs.LINK_RESETS, port.link_resets, target, uuid)
     if port.mtu is not None:
         yield Sample(ovs.MTU, port.mtu, target, uuid)
+    yield from _limits(port, uuid)
     if port.type in VHOST_USER_TYPES:
         yield from common_samples(port.statistics, port.name, uuid)
         yield from _vhost_user(port, uuid)
+
+
+def _limits(port: SwitchPort, uuid: str) -> Iterator[Sample]:
+    """Yield what the port is limited to: what arrives at the switch, the guest transmits."""
+    set_to = port.limits
+    if set_to.arriving is not None:
+        yield Sample(limits.OVS_LIMIT, set_to.arriving, (port.name, "transmit"), uuid)
+    if set_to.arriving_burst is not None:
+        yield Sample(limits.OVS_BURST, set_to.arriving_burst, (port.name, "transmit"), uuid)
+    if set_to.leaving is not None:
+        yield Sample(limits.OVS_LIMIT, set_to.leaving, (port.name, "receive"), uuid)
+    for queue, rate in set_to.queues.items():
+        yield Sample(limits.OVS_QUEUE_LIMIT, rate, (port.name, str(queue)), uuid)
 
 
 def _description(port: SwitchPort) -> tuple[str, ...]:
