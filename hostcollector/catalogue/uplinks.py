@@ -41,13 +41,13 @@ SPEED = _gauge(
     name="hostcollector_host_link_speed_bytes_per_second",
     can_be=BYTES_PER_SECOND,
     help="The speed that the link runs at; of a bond, what its active members can do together.",
-    note="At most half a minute old. Absent while the link is down or its driver does not say.",
+    note="At most a minute old. Absent while the link is down or its driver does not say.",
 )
 FULL_DUPLEX = _gauge(
     name="hostcollector_host_link_full_duplex",
     can_be=FLAG,
     help="1 if both ends can send at once, 0 for half duplex.",
-    note="At most half a minute old.",
+    note="At most a minute old.",
 )
 GUESTS = _gauge(
     name="hostcollector_host_link_guests",

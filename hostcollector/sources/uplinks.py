@@ -1,6 +1,6 @@
 """The `uplinks` source: carrier, speed and duplex of the host's links, and which guests depend on them.
 
-Which links there are, and what leads where, is read twice a minute and whenever a guest's interface is new:
+Which links there are, and what leads where, is read once a minute and whenever a guest's interface is new:
 one dump of all links, and a few files of sysfs. In between each of the few uplinks is read by its number.
 """
 
@@ -19,7 +19,7 @@ from hostcollector.devices.uplinks import HostLink, Interface, UplinkMap, Uplink
 from hostcollector.protocols.netlink.messages import LinkState
 from hostcollector.protocols.netlink.route_socket import LinkGoneError, RouteSocket
 
-KEPT_SECONDS = 30.0
+KEPT_SECONDS = 60.0
 """For how long the map of the links is kept."""
 MOST_LINKS = 256
 """More links than a host has ports."""

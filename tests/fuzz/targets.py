@@ -22,8 +22,9 @@ from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
 from hostcollector.protocols.kernel.process_stat import ProcessStat
-from hostcollector.protocols.netlink.messages import LINK, MESSAGE, link_description
+from hostcollector.protocols.netlink.messages import LINK, MESSAGE, link_description, link_state
 from hostcollector.protocols.netlink.route_socket import _messages
+from hostcollector.protocols.netlink.traffic_control import ROOT, htb_class, policers, qdisc
 from hostcollector.protocols.netlink.vf_list import parse
 from hostcollector.protocols.ovsdb.framing import Framer
 from hostcollector.protocols.ovsdb.row import ColumnKind, changed_row, read_row
@@ -37,6 +38,7 @@ from hostcollector.sources.nvml import binding
 from hostcollector.sources.nvml.binding import NvmlCallError
 from hostcollector.web.access import credentials
 from tests.fakes.link_messages import Vf, link_message
+from tests.fakes.traffic_messages import action_filter, old_filter, police, qdisc_message, rates
 from tests.lab.guest import Guest
 from tests.lab.guest import domain_xml as xml_of
 from tests.lab.metadata import nova as nova_metadata
@@ -82,6 +84,10 @@ def _netlink(data: bytes) -> None:
         parse(message)
         if len(message) >= MESSAGE.size + LINK.size:
             link_description(message)
+            link_state(message)
+        qdisc(message)
+        htb_class(message)
+        tuple(policers(message))
 
 
 def _ovsdb_stream(data: bytes) -> None:
@@ -188,7 +194,15 @@ TARGETS: Mapping[str, Target] = {
             b"names:\n  - {pattern: 'i-2-*-VM', tenant: globex}\n",
         ),
     ),
-    "netlink": Target(_netlink, (link_message([Vf(number=n, counters=tuple(range(8))) for n in range(3)]),)),
+    "netlink": Target(
+        _netlink,
+        (
+            link_message([Vf(number=n, counters=tuple(range(8))) for n in range(3)]),
+            qdisc_message(7, ROOT, "tbf", rates(125_000), held=(1, 2)),
+            action_filter(7, "u32", "police", police(1, 125_000), held=(1, 2)),
+            old_filter(7, "u32", police(1, 125_000), held=(1, 2)),
+        ),
+    ),
     "ovsdb_stream": Target(
         _ovsdb_stream, (b'{"id":"echo","method":"echo","params":[]}', b'{"result":{"a":["set",[]]}}{')
     ),

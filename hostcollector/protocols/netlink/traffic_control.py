@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import NamedTuple
 
-from hostcollector.protocols.netlink.messages import MESSAGE, attributes, text
+from hostcollector.protocols.netlink.messages import ATTRIBUTE, MESSAGE, attributes, text
 
 # struct tcmsg: family, (pads), link, handle, parent, info
 TRAFFIC = Struct("=BxxxiIII")
@@ -28,6 +28,7 @@ _WITH_A_LIMIT = frozenset({HTB, TBF, INGRESS, CLSACT})
 
 _TCA_KIND, _TCA_OPTIONS, _TCA_STATS, _TCA_STATS2 = 1, 2, 3, 7
 _TCA_STATS_QUEUE = 3
+_FIRST = MESSAGE.size + TRAFFIC.size
 # struct gnet_stats_queue: packets and bytes in the queue, drops, requeues, overlimits
 _QUEUE = Struct("=5I")
 # struct tc_stats: bytes, packets, drops, overlimits
@@ -80,15 +81,17 @@ class Policer(NamedTuple):
 
 def qdisc(message: bytes) -> Qdisc | None:
     """Return the qdisc of an RTM_NEWQDISC message; None for a kind that limits nothing, or below another."""
-    if len(message) < MESSAGE.size + TRAFFIC.size:
+    if len(message) < _FIRST + ATTRIBUTE.size:
         return None
     _, link, _, parent, _ = TRAFFIC.unpack_from(message, MESSAGE.size)
     if parent not in (ROOT, ARRIVAL):
         return None
-    found = _found(message)
-    kind = text(found.get(_TCA_KIND, b""))
-    if kind not in _WITH_A_LIMIT:
+    # The kernel writes the kind first. Most links have a qdisc that limits nothing: no more is read of it.
+    length, first = ATTRIBUTE.unpack_from(message, _FIRST)
+    kind = text(message[_FIRST + ATTRIBUTE.size : _FIRST + length])
+    if first != _TCA_KIND or kind not in _WITH_A_LIMIT:
         return None
+    found = _found(message)
     options = dict(attributes(found.get(_TCA_OPTIONS, b"")))
     rate = _rate(options, 0, _TBF_RATE64) if kind == TBF else None
     return Qdisc(link, parent, kind, rate, _held(found.get(_TCA_STATS2, b"")))
@@ -96,7 +99,7 @@ def qdisc(message: bytes) -> Qdisc | None:
 
 def htb_class(message: bytes) -> HtbClass | None:
     """Return the class of an RTM_NEWTCLASS message; None for one of another kind."""
-    if len(message) < MESSAGE.size + TRAFFIC.size:
+    if len(message) < _FIRST:
         return None
     _, _, handle, parent, _ = TRAFFIC.unpack_from(message, MESSAGE.size)
     found = _found(message)
@@ -107,7 +110,7 @@ def htb_class(message: bytes) -> HtbClass | None:
 
 def policers(message: bytes) -> Iterator[Policer]:
     """Yield the policers of an RTM_NEWTFILTER message, in the form of old and of new."""
-    if len(message) < MESSAGE.size + TRAFFIC.size:
+    if len(message) < _FIRST:
         return
     found = _found(message)
     kind = text(found.get(_TCA_KIND, b""))
@@ -132,7 +135,7 @@ def _policer(payload: bytes, held: Held | None) -> Iterator[Policer]:
 
 
 def _found(message: bytes) -> dict[int, bytes]:
-    return dict(attributes(message[MESSAGE.size + TRAFFIC.size :]))
+    return dict(attributes(message[_FIRST:]))
 
 
 def _held(statistics: bytes) -> Held | None:

@@ -63,7 +63,7 @@ def gather(inside: str, cache: Path = CACHE / "sriov") -> Parts:
 def _settings(modules: Path, inside: str) -> str:
     """Return the settings of init.sh, in the shell's language; `modules` is the kernel's folder of them."""
     values = {
-        "MODULES": modules,
+        "MODULES": modules.resolve(),
         "RELEASE": modules.name,
         "REPOSITORY": CACHE.parent,
         "PYTHON": sys.executable,
