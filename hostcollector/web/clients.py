@@ -1,9 +1,12 @@
 """Connected clients and requests in progress: their limits, and which one is cut off to make room."""
 
 import asyncio
+import fcntl
 import ipaddress
 import math
 import socket
+import termios
+from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -115,6 +118,16 @@ class AcceptedClient:
         return min(since for since in (blocked, self.closing_since, math.inf) if since is not None)
 
     @property
+    def unread(self) -> bool:
+        """Whether bytes of it have arrived that the server has not read."""
+        count = array("i", [0])
+        try:
+            fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, count)
+        except (OSError, ValueError):  # closed meanwhile
+            return False
+        return count[0] > 0
+
+    @property
     def moved(self) -> float:
         """When it made its last progress, on the loop's clock."""
         return self.since if self.handshake is not None or self.connection is None else self.connection.since
@@ -196,15 +209,19 @@ class Clients:
     def _displace(self, candidates: list[AcceptedClient]) -> bool:
         """Cut off the one with the lowest need for the longest time; False if all wait for an answer.
 
-        A client that does not take its reply goes first: a new one has had no time for its request.
+        A client that does not take its reply goes first: a new one has had no time for its request. A client
+        whose request has arrived and is not read yet waits for an answer too: under an attack the server may
+        accept many others before it reads.
         """
         latest = asyncio.get_running_loop().time() - self._limits.crowded_seconds
         late = [client for client in candidates if client.blocked_since < latest]
-        client = min(late or candidates, key=lambda client: (client.need, client.moved))
-        if client.need is Need.ANSWER:
-            return False
-        self.cut(client)
-        return True
+        for client in sorted(late or candidates, key=lambda client: (client.need, client.moved)):
+            if client.need is Need.ANSWER:
+                return False
+            if client.need is Need.READ or not client.unread:
+                self.cut(client)
+                return True
+        return False
 
 
 class RequestSlots:
