@@ -67,6 +67,43 @@ _CPU = Row(
         ),
     ),
 )
+_CHASSIS = Row(
+    title="Chassis (from the BMC)",
+    panels=(
+        graph(
+            "Power",
+            "Power of the whole chassis, and what its power supplies take in. Bad: one supply at 0.",
+            Query("hostcollector_host_chassis_power_watts{HOST}", "{{chassis}} {{instance}}"),
+            Query("hostcollector_host_power_supply_power_watts{HOST}", "{{supply}} {{instance}}"),
+            unit="watt",
+            empty="no BMC with chassis data",
+        ),
+        graph(
+            "Air temperature",
+            "Air at the inlet and at the exhaust. Bad: an inlet above 35 °C.",
+            Query("hostcollector_host_air_temperature_celsius{HOST}", "{{place}} {{sensor}} {{instance}}"),
+            unit="celsius",
+            warn=30,
+            bad=35,
+            empty="no BMC with chassis data",
+        ),
+        graph(
+            "Power supplies and leak detectors",
+            "0 is OK, 1 a warning, 2 critical. Bad: above 0.",
+            Query("hostcollector_host_power_supply_health_id{HOST}", "{{supply}} {{instance}}"),
+            Query("hostcollector_host_leak_detector_state_id{HOST}", "{{detector}} {{instance}}"),
+            warn=1,
+            bad=2,
+            empty="no BMC with chassis data",
+        ),
+        graph(
+            "Entries of the BMC's logs",
+            "Warnings and critical entries in the BMC's event logs. Bad: a number that grows.",
+            Query("hostcollector_host_bmc_log_entries{HOST}", "{{log}} {{severity}} {{instance}}"),
+            empty="no BMC with event logs",
+        ),
+    ),
+)
 _MEMORY = Row(
     title="Memory",
     panels=(
@@ -367,5 +404,5 @@ BOARD = Board(
     title="Hypervisor",
     description="Use, saturation and errors of a hypervisor's resources: which one is short, and which guest uses it?",
     depth=Depth.HOST,
-    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _ENDS, _JOBS, _ERRORS),
+    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _CHASSIS, _ENDS, _JOBS, _ERRORS),
 )

@@ -3,8 +3,11 @@
 The rows that NVIDIA's driver has too are in `gpu`: at one time only one of the two reports a GPU.
 """
 
+from functools import partial
+
 from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import (
+    CELSIUS,
     DURATION,
     ERRORS,
     FLAG,
@@ -14,6 +17,7 @@ from hostcollector.catalogue.possible import (
     code,
     counted,
     measured,
+    number_of,
 )
 from hostcollector.catalogue.rows import TwinRows, gauge, info
 
@@ -69,6 +73,47 @@ SLOT_INFO = _rows.info(
     ("pci_address", "bmc_gpu", "bmc_system", "serial", "gpu_uuid"),
     note="From the BMC, the map file, or what NVIDIA's driver reported; also without a BMC.",
 )
+_host = partial(gauge, source="redfish", scope=Scope.HOST)
+
+AIR_TEMPERATURE = _host(
+    name="hostcollector_host_air_temperature_celsius",
+    can_be=CELSIUS,
+    labels=("chassis", "place", "sensor"),
+    unit="celsius",
+    help="Temperature of the air that comes in (inlet) or goes out (exhaust), from the BMC.",
+)
+LEAK = _host(
+    name="hostcollector_host_leak_detector_state_id",
+    can_be=code(2),
+    labels=("chassis", "detector"),
+    help="Leak detector of the liquid cooling: 0 OK, 1 warning, 2 critical.",
+)
+CHASSIS_POWER = _host(
+    name="hostcollector_host_chassis_power_watts",
+    can_be=measured(0, 10**6, unknown=(65.535, 65535)),
+    labels=("chassis",),
+    unit="watts",
+    help="Power that the whole chassis draws, from the BMC.",
+)
+SUPPLY_HEALTH = _host(
+    name="hostcollector_host_power_supply_health_id",
+    can_be=code(2),
+    labels=("chassis", "supply"),
+    help="Health of the power supply: 0 OK, 1 warning, 2 critical.",
+)
+SUPPLY_POWER = _host(
+    name="hostcollector_host_power_supply_power_watts",
+    can_be=measured(0, 10**6, unknown=(65.535, 65535)),
+    labels=("chassis", "supply"),
+    unit="watts",
+    help="Power that the power supply takes in.",
+)
+LOG_ENTRIES = _host(
+    name="hostcollector_host_bmc_log_entries",
+    can_be=number_of(10**7),
+    labels=("log", "severity"),
+    help="Entries of the BMC's event log by severity: warning, critical. Falls when the log is cleared.",
+)
 
 REDFISH_UP = gauge(
     name="hostcollector_host_redfish_up",
@@ -91,7 +136,7 @@ REDFISH_AGE = gauge(
     scope=Scope.HOST,
     labels=("part",),
     unit="seconds",
-    help="How long ago the BMC was polled: for its reports, for the NVLinks' ports, for the GPUs' resources.",
+    help="How long ago the BMC was polled: for its reports, NVLink ports, GPUs' resources, and chassis.",
 )
 GPU_INFO = info(
     name="hostcollector_host_gpu_bmc_info",

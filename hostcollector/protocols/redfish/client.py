@@ -13,8 +13,10 @@ from typing import Any, Protocol
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Metric
 from hostcollector.base.wording import counted, duration
 from hostcollector.config.settings import RedfishSettings
+from hostcollector.protocols.redfish.chassis import ChassisResource, discover_chassis, values_of
 from hostcollector.protocols.redfish.discovery import discover, identified
 from hostcollector.protocols.redfish.links import Resource, resource
 from hostcollector.protocols.redfish.readings import Readings
@@ -25,7 +27,15 @@ from hostcollector.protocols.redfish.resource_map import (
     slow_resources,
 )
 from hostcollector.protocols.redfish.session import Session, SessionToken, gathered, noted
-from hostcollector.protocols.redfish.values import PORTS, REPORTS, RESOURCES, BmcAnswer, Part, WalkCounts
+from hostcollector.protocols.redfish.values import (
+    PORTS,
+    REPORTS,
+    RESOURCES,
+    BmcAnswer,
+    ChassisPart,
+    Part,
+    WalkCounts,
+)
 from hostcollector.protocols.redfish.walk import Walk
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
@@ -36,7 +46,7 @@ SERVICE = Service(name="BMC", section="redfish")
 
 DEFAULT_LIMITS = Limits(
     request_seconds=10.0,
-    visit_seconds=240.0,
+    visit_seconds=336.0,
     answer_bytes=4 * 1024 * 1024,
     visit_bytes=24 * 1024 * 1024,
     connections=2,
@@ -46,8 +56,10 @@ DEFAULT_LIMITS = Limits(
 )
 """A BMC is a small computer: few requests at once, with time to answer. Its largest report has 1 MB."""
 
-# A walk over the resources, the reports, the ports, the GPUs, and the requests in flight when time is up.
-_PARTS_OF_A_ROUND = 5
+# A walk over the resources, the reports, the ports, the GPUs, a walk over the chassis, the chassis, and the
+# requests in flight when time is up.
+_PARTS_OF_A_ROUND = 7
+_MOST_CHASSIS_FACTS = 8
 # A part may be shown for this many of its intervals, so that one failed request leaves no gap; at least for
 # this many seconds, which a slow BMC needs for a round.
 _PATIENCE, _LEAST_SECONDS = 3, 30.0
@@ -170,6 +182,10 @@ class Rounds:
         self._slow: tuple[Part, ...] = ()
         self._slow_at: float | None = None
         self._slow_gaps = Gaps()
+        self._root: Resource = {}
+        self._chassis: tuple[ChassisResource, ...] | None = None
+        self._chassis_part: ChassisPart | None = None
+        self._chassis_facts: tuple[str, ...] = ()
         self._made: dict[str, tuple[float, float]] = {}
         self._malformed: dict[str, dict[str, str]] = {}
 
@@ -191,6 +207,7 @@ class Rounds:
                 ),
                 await self._part(RESOURCES, resource_map, bmc, slow_resources(resource_map), self._slow_gaps),
             )
+            self._chassis_part = await self._read_chassis(bmc, resource_map)
         self._note_malformed(gaps)
         return self._answer(resource_map, (reports, *self._slow), gaps)
 
@@ -207,8 +224,9 @@ class Rounds:
             version=resource_map.version,
             gpus=dict(resource_map.gpus),
             parts=parts,
+            chassis=self._chassis_part,
             problems=problems,
-            facts=tuple(fact for one in every for fact in one.facts),
+            facts=(*(fact for one in every for fact in one.facts), *self._chassis_facts),
             counts=WalkCounts(
                 others=dict(Counter(resource_map.others).most_common(8)),
                 empty=resource_map.empty,
@@ -238,7 +256,9 @@ class Rounds:
 
     async def _discovered(self, bmc: Bmc) -> ResourceMap:
         walk = Walk(bmc.get, Gaps(), clock=self._clock, seconds=self._pace.patience, known=self._resources)
-        resource_map = await discover(walk, await bmc.root())
+        self._root = await bmc.root()
+        resource_map = await discover(walk, self._root)
+        self._chassis = None
         self._resources = walk.documents
         if resource_map.gaps or resource_map.unfinished:
             # Missing resources are looked for again, each time later: they may never come.
@@ -279,6 +299,28 @@ class Rounds:
         self._malformed[name] = collected.malformed
         self._note_unchanged(collected.made_at, gaps)
         return Part(name=name, asked_at=started - age, good_for=good_for, readings=collected.readings())
+
+    async def _read_chassis(self, bmc: Bmc, resource_map: ResourceMap) -> ChassisPart:
+        """Request the machine around the GPUs. A resource that fails is a fact, and costs only itself."""
+        gaps = Gaps()
+        if self._chassis is None:
+            walk = Walk(bmc.get, gaps, clock=self._clock, seconds=self._pace.patience)
+            self._chassis = await discover_chassis(walk, self._root, resource_map.own_chassis())
+        started = self._clock()
+        values: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        bmc.age()
+
+        async def one(wanted: ChassisResource) -> None:
+            if self._clock() - started > self._pace.patience:
+                gaps.unread(wanted.path, "there was no time left for it: the BMC is slow")
+                return
+            with noted(gaps, wanted.path):
+                values.update(values_of(wanted, resource(await bmc.get(wanted.path), wanted.path)))
+
+        await gathered(one(wanted) for wanted in self._chassis)
+        self._chassis_facts = tuple(gaps.troubles[:_MOST_CHASSIS_FACTS])
+        good_for = max(_PATIENCE * self._pace.ports, _LEAST_SECONDS)
+        return ChassisPart(asked_at=started - bmc.age(), good_for=good_for, values=values)
 
     def _add(self, resource_map: ResourceMap, collected: Readings, path: str, document: Any) -> None:
         if path in resource_map.reports or path in resource_map.port_reports:

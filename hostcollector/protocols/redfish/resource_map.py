@@ -137,6 +137,10 @@ class ResourceMap:
             for gpu, ports in known.counting.items():
                 self.counting[gpu] |= ports
 
+    def own_chassis(self) -> list[str]:
+        """Return the spellings of the chassis that hold a single GPU and nothing else."""
+        return [path for path, place in self._places.items() if place and place.kind is Kind.CHASSIS]
+
     def place(self, path: str) -> Place | None:
         """Return what the resource at a path is; None also where two GPUs link to it."""
         spelling = canonical(path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hostcollector.base.model import Metric
 from hostcollector.catalogue.rows import Twin
 
 Key = tuple[Twin, tuple[str, ...]]
@@ -53,6 +54,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChassisPart:
+    """The readings of the machine around the GPUs, by row and labels; times as in `Part`."""
+
+    asked_at: float
+    good_for: float
+    values: Mapping[tuple[Metric, tuple[str, ...]], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WalkCounts:
     """How many things the walk over the BMC's links found.
 
@@ -76,6 +86,7 @@ class BmcAnswer:
     version: str = ""
     gpus: Mapping[str, Gpu] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    chassis: ChassisPart | None = None
     problems: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     counts: WalkCounts = field(default_factory=WalkCounts)

@@ -45,6 +45,8 @@ _KEPT = frozenset(
         *("Memory", "MemorySummary", "Metrics", "EnvironmentMetrics", "PCIeDevice", "RelatedItem"),
         *("Id", "SerialNumber", "UUID", "Model", "FirmwareVersion", "Status", "State", "Description"),
         *("ProcessorType", "ChassisType", "PortProtocol", "PhysicalContext", "ReadingType", "ReadingUnits"),
+        *("ThermalSubsystem", "ThermalMetrics", "Thermal", "LeakDetection", "LeakDetectors"),
+        *("PowerSubsystem", "PowerSupplies", "Power", "LogServices", "Entries"),
         *("Oem", "Nvidia", "ProcessorResetMetrics"),
         *("ReadingBasis", "TemperatureCelsius", "DataSourceUri"),
     }

@@ -85,6 +85,12 @@ def bmc_samples(answer: BmcAnswer, now: float) -> Iterator[Sample]:
     yield Sample(bmc.REDFISH_INFO, 1.0, (answer.product, answer.version))
     for part in answer.parts:
         yield Sample(bmc.REDFISH_AGE, now - part.asked_at, (part.name,))
+    chassis = answer.chassis
+    if chassis is not None:
+        yield Sample(bmc.REDFISH_AGE, now - chassis.asked_at, ("chassis",))
+        if now - chassis.asked_at <= chassis.good_for:
+            for (row, labels), value in chassis.values.items():
+                yield Sample(row, value, labels)
 
 
 def not_configured(lacking: int) -> tuple[str, ...]:

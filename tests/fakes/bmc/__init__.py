@@ -65,7 +65,7 @@ class FakeBmc(FakeService):
         if request.method == "DELETE":
             gone = self.sessions.pop(path, None)
             return web.Response(status=404 if gone is None else 204)
-        document = (self.tree or self.baseboard).document(request.path)
+        document = (self.tree or self.baseboard).document(_path_of(request))
         return web.Response(status=404) if document is None else web.json_response(document)
 
     async def _with_password(self, request: web.Request) -> web.StreamResponse:
@@ -74,7 +74,7 @@ class FakeBmc(FakeService):
             return web.json_response({"error": {"code": "Base.1.8.OperationNotAllowed"}}, status=405)
         if path != ROOT and request.headers.get("Authorization") != BASIC:
             return web.Response(status=401)
-        document = (self.tree or self.baseboard).document(request.path)
+        document = (self.tree or self.baseboard).document(_path_of(request))
         return web.Response(status=404) if document is None else web.json_response(document)
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
@@ -90,3 +90,8 @@ class FakeBmc(FakeService):
         self.most_sessions = max(self.most_sessions, len(self.sessions))
         headers = {"X-Auth-Token": token, "Location": f"{self.url}{path}"}
         return web.json_response({"@odata.id": path}, status=201, headers=headers)
+
+
+def _path_of(request: web.Request) -> str:
+    """Return the path with its query where it filters; of other queries the fakes know nothing."""
+    return request.path_qs if "$filter" in request.query else request.path

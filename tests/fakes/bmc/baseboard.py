@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes.bmc.machine import CHASSIS, Machine, members
+
 ROOT = "/redfish/v1"
 SYSTEM = f"{ROOT}/Systems/HGX_Baseboard_0"
 REPORTS = f"{ROOT}/TelemetryService/MetricReports"
@@ -56,6 +58,7 @@ class Baseboard:
     def __init__(self, *, count: int = 8, prefix: str = "GPU_SXM_", first: int = 1, links: int = 18) -> None:
         self.serial = "1320224000123"
         self.links = links
+        self.machine = Machine()
         self.gpus = [
             BmcGpu(
                 name=f"{prefix}{first + number}",
@@ -71,7 +74,7 @@ class Baseboard:
         return None if found is None else {"@odata.id": path, **found}
 
     def _found(self, path: str) -> Document | None:
-        fixed = self._fixed().get(path)
+        fixed = self._fixed().get(path) or self.machine.document(path)
         if fixed is not None:
             return fixed
         for gpu in self.gpus:
@@ -99,9 +102,13 @@ class Baseboard:
                 "Product": "HGX B200",
                 "Systems": {"@odata.id": f"{ROOT}/Systems"},
                 "TelemetryService": {"@odata.id": f"{ROOT}/TelemetryService"},
+                "Chassis": {"@odata.id": f"{ROOT}/Chassis"},
+                "Managers": {"@odata.id": f"{ROOT}/Managers"},
+                "ProtocolFeaturesSupported": self.machine.features,
                 "Links": {"Sessions": {"@odata.id": f"{ROOT}/SessionService/Sessions"}},
             },
             f"{ROOT}/Systems": members(SYSTEM),
+            f"{ROOT}/Chassis": members(CHASSIS, *(f"{ROOT}/Chassis/HGX_{gpu.name}" for gpu in self.gpus)),
             SYSTEM: {
                 "Id": "HGX_Baseboard_0",
                 "SerialNumber": self.serial,
@@ -131,11 +138,6 @@ class Baseboard:
             switch = f"{ROOT}/Fabrics/HGX_NVLinkFabric_0/Switches/NVSwitch_0/SwitchMetrics#/PCIeErrors"
             return {"MetricValues": [_value(f"{switch}/FatalErrorCount", "0")]}
         return None
-
-
-def members(*paths: str) -> Document:
-    """Return a collection."""
-    return {"Members": [{"@odata.id": path} for path in paths], "Members@odata.count": len(paths)}
 
 
 def _value(name: str, text: str) -> Document:

@@ -14,8 +14,8 @@ from tests.fakes.bmc.baseboard import (
     SYSTEM,
     Baseboard,
     Document,
-    members,
 )
+from tests.fakes.bmc.machine import members
 
 HOST_SYSTEM = f"{ROOT}/Systems/System_0"
 _LEFT_OUT = (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fakes.bmc.baseboard import REPORTS, RESETS, SYSTEM, Baseboard, Document, members
+from tests.fakes.bmc.baseboard import REPORTS, RESETS, SYSTEM, Baseboard, Document
+from tests.fakes.bmc.machine import members
 from tests.unit.protocols.redfish.answering import Answered, answer_to, series
 
 FIRST = f"{SYSTEM}/Processors/GPU_SXM_1"
