@@ -33,6 +33,7 @@ _MOST_LISTED, _MOST_CHASSIS, _MOST_OF_A_KIND = 64, 8, 16
 _MOST_LOGS, _MOST_LOGS_IN_FULL = 6, 2
 # DSP0268, PhysicalContext of the air that comes in and goes out.
 _PLACES = {"Intake": "inlet", "Exhaust": "exhaust"}
+_CELSIUS = frozenset({"", "Cel", "C", "Celsius", "degC"})
 _AIR = ("inlet", "intake", "exhaust", "outlet", "ambient")
 # Parts of the names of logs of events; the others are of dumps, of POST codes and of the BMC itself.
 _EVENTS = ("sel", "event")
@@ -197,7 +198,7 @@ def _of_sensor(resource: ChassisResource, sensor: Resource) -> Iterator[Value]:
     if resource.part is Part.LEAK_DETECTOR:
         state = health(text(sensor, "DetectorState"))
         yield (bmc.LEAK, (resource.chassis, resource.name)), state
-    elif place := _PLACES.get(text(sensor, "PhysicalContext")):
+    elif (place := _PLACES.get(text(sensor, "PhysicalContext"))) and text(sensor, "ReadingUnits") in _CELSIUS:
         labels = (resource.chassis, place, resource.name)
         yield (bmc.AIR_TEMPERATURE, labels), _number(sensor, "Reading")
 

@@ -156,3 +156,12 @@ def test_rows_are_of_the_host() -> None:
     answer = answer_to(Baseboard(count=1, links=1))
     assert answer.chassis is not None
     assert {row.scope for row, _ in answer.chassis.values} == {rows.REDFISH_UP.scope}
+
+
+def test_an_unknown_unit_has_no_value() -> None:
+    """An inlet in degrees Fahrenheit is not shown as one in degrees Celsius."""
+    board = Baseboard(count=1, links=1)
+    inlet = board.document(f"{CHASSIS}/Sensors/Inlet_0_Temp")
+    assert inlet is not None
+    changed = {f"{CHASSIS}/Sensors/Inlet_0_Temp": {**inlet, "ReadingUnits": "[degF]"}}
+    assert [key for key in shown(answer_to(board, changed)) if "inlet" in key[1]] == []
