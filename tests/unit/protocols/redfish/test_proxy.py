@@ -129,7 +129,7 @@ def test_a_redirect_stays_below_the_path(behind: Behind, bmc: FakeBmc, location:
 
     bmc.misbehave["/redfish/v1/Systems"] = answer
     assert len(answer_of(client).gpus) == 8
-    assert proxy.requests[f"{PREFIX}/redfish/v1/Systems"] == 2
+    assert proxy.requests[f"{PREFIX}/redfish/v1/Systems"] >= 2
     assert proxy.strayed == []
 
 
