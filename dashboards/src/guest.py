@@ -137,6 +137,55 @@ _STATE = Row(
         ),
     ),
 )
+_LIFE = Row(
+    title="Signs of life",
+    panels=(
+        states(
+            "Checks",
+            "System: the host serves the guest. Instance: the guest does something. Bad: failed. A gap is unknown.",
+            Query("libvirt_domain_check{GUEST}", "{{check}} {{instance}}"),
+            states={"0": ("failed", "red"), "1": ("passed", "green")},
+            unit="none",
+            width=8,
+            empty="unknown: see the reasons",
+        ),
+        graph(
+            "Reasons",
+            "Why a check failed or is unknown (docs/liveness.md). Bad: a reason of a failed check.",
+            Query("libvirt_domain_check_info{GUEST}", "{{check}} {{result}}: {{reason}}"),
+            width=8,
+            empty="both checks pass",
+        ),
+        states(
+            "Guest agent",
+            "Whether an agent in the guest holds its channel open. Bad: lost after it was connected.",
+            Query("libvirt_domain_agent_connected{GUEST}", "{{instance}}"),
+            states={"0": ("disconnected", "orange"), "1": ("connected", "green")},
+            unit="none",
+            width=8,
+            empty="the guest has no agent channel",
+        ),
+        graph(
+            "Service level",
+            "Share of the last hour in which the host served the guest, without planned and unknown time. Bad: below 99.9 %.",
+            Query("uuid:libvirt_domain_availability:ratio_rate1h{GUEST}", "{{instance}}"),
+            unit="percentunit",
+            maximum=1,
+            warn=0.999,
+            bad=0.99,
+            low_is_bad=True,
+            empty="less than an hour known, or not available as planned",
+        ),
+        graph(
+            "Time by state",
+            "Share of time available, and unavailable as planned or unplanned. Bad: unplanned.",
+            Query("rate(libvirt_domain_availability_seconds_total{GUEST}[$__rate_interval])", "{{state}}"),
+            unit="percentunit",
+            maximum=1,
+            stacked=True,
+        ),
+    ),
+)
 _CPU = Row(
     title="CPU",
     panels=(
@@ -264,5 +313,5 @@ BOARD = Board(
     title="Guest",
     description="One guest: what it does, what it waits for, which events it had.",
     depth=Depth.ONE_GUEST,
-    rows=(_STATE, _CPU, _MEMORY, DISKS, NETWORK, *DEVICES),
+    rows=(_STATE, _LIFE, _CPU, _MEMORY, DISKS, NETWORK, *DEVICES),
 )
