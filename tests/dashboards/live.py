@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.dashboards import server
 from tests.dashboards.execution import result
-from tests.lab.guest import MIB, Disk, Guest
+from tests.lab.guest import AGENT_CHANNEL, MIB, Disk, Guest
 from tests.lab.hypervisor import Hypervisor
 from tests.lab.image import GuestImage
 from tests.lab.metadata import nova, own_tenant
@@ -40,6 +40,7 @@ def guests() -> list[Guest]:
             vcpus=2,
             disks=(Disk(iotune=_TOTAL),),
             elements="<iothreads>1</iothreads>",
+            devices=AGENT_CHANNEL,
             workload=_WORK,
         ),
         Guest(
