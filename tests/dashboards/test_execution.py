@@ -15,6 +15,9 @@ from tests.lab.process import eventually, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
+OF_MIGRATED_GUESTS = {"uuid:libvirt_domain_migrated_start_timestamp_seconds:max"}
+"""Recordings that promtool's tests execute: no guest of the laboratory came by migration."""
+
 
 @pytest.fixture(scope="module")
 def live_url(
@@ -59,9 +62,10 @@ def test_every_rule_runs(live_url: str, recorded_url: str) -> None:
 
 
 def test_recordings_have_series(live_url: str) -> None:
-    """Every recording makes series from real guests."""
+    """Every recording makes series from real guests, but for those of migrated guests."""
+    names = {rule.name for rule in recordings()} - OF_MIGRATED_GUESTS
     assert eventually(
-        lambda: all(result(live_url, rule.name) for rule in recordings()), 60.0, "a series of every recording"
+        lambda: all(result(live_url, name) for name in names), 60.0, "a series of every recording"
     )
 
 
