@@ -15,7 +15,7 @@ from hostcollector.base.errors import (
 )
 from hostcollector.config.address import Remote, parse_remote
 from hostcollector.config.settings import OvsSettings
-from hostcollector.devices.switch import WATCH, LocalSwitch, Switch
+from hostcollector.devices.switch import WATCH, LocalSwitch, PortLimits, Switch
 from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import TlsFiles
 from tests.lab.certificates import Authority
@@ -102,6 +102,35 @@ def test_a_real_switchs_database_is_read_and_followed(database: DatabaseServer) 
     database.vsctl("del-port", "vnet0")
     until(lambda: len(switch.current().ports) == 1, 10, "the end of the port")
     assert packets(first) is None
+    switch.close()
+
+
+def test_limits_are_what_ovs_vsctl_sets(database: DatabaseServer) -> None:
+    """Policing of what arrives, QoS of what leaves, and a queue; then none of it."""
+    switch = LocalSwitch(OvsSettings(remote=database.remote))
+    switch.start()
+
+    def limits() -> PortLimits:
+        return next(port for port in switch.current().ports if port.name == "vnet0").limits
+
+    assert limits() == PortLimits()
+    policing = ("ingress_policing_rate=8000", "ingress_policing_burst=800")
+    database.vsctl("set", "interface", "vnet0", *policing)
+    quality = (
+        "--id=@qos",
+        "create",
+        "qos",
+        "type=linux-htb",
+        "other-config:max-rate=16000000",
+        "queues:3=@q",
+    )
+    queue = ("--id=@q", "create", "queue", "other-config:max-rate=4000000")
+    database.vsctl("set", "port", "vnet0", "qos=@qos", "--", *quality, "--", *queue)
+    wanted = PortLimits(arriving=1_000_000, arriving_burst=100_000, leaving=2_000_000, queues={3: 500_000})
+    until(lambda: limits() == wanted, 10, "the limits")
+    database.vsctl("clear", "port", "vnet0", "qos")
+    database.vsctl("set", "interface", "vnet0", "ingress_policing_rate=0")
+    until(lambda: limits() == PortLimits(), 10, "the end of the limits")
     switch.close()
 
 
