@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hostcollector.base.model import Domain, Guest, Histogram, Metric
-from hostcollector.catalogue import bmc, collection, cpu, guest, infiniband, interface, memory, ovs, vf
+from hostcollector.catalogue import (
+    bmc,
+    collection,
+    cpu,
+    guest,
+    infiniband,
+    interface,
+    memory,
+    ovs,
+    uplinks,
+    vf,
+)
 from hostcollector.catalogue.block import READ_REQUESTS, WRITE_REQUESTS
 
 Labels = tuple[str, ...]
@@ -152,6 +163,7 @@ class _Page:
         self.failed_ports = {
             *(labels[_UUID] for labels, value in _numbers(families, ovs.PORT_FAILED).items() if value),
             *_without_fabric(families),
+            *_without_uplink(families),
         }
 
     def vcpu_time(self, domain: Domain, identity: Labels) -> float | None:
@@ -287,6 +299,18 @@ def _without_fabric(families: Families) -> Iterator[str]:
         for labels in _numbers(families, vf.INFO.guest):
             if labels[_OWN] in cards:
                 yield labels[_UUID]
+
+
+def _without_uplink(families: Families) -> Iterator[str]:
+    """Yield the guests with an interface whose uplinks are all down: links by which it leaves the host."""
+    down = {labels[0] for labels, up in _numbers(families, uplinks.UP).items() if not up}
+    if not down:
+        return
+    is_down: dict[Labels, bool] = {}
+    for labels in _numbers(families, uplinks.UPLINK_INFO):
+        nic, uplink = labels[:-1], labels[-1]
+        is_down[nic] = is_down.get(nic, True) and uplink in down
+    yield from (nic[_UUID] for nic, every in is_down.items() if every)
 
 
 def _numbers(families: Families, metric: Metric) -> Mapping[Labels, float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.base.model import HostDevice, Nic, Sample
-from hostcollector.catalogue import bmc, infiniband, ovs, vf
+from hostcollector.catalogue import bmc, infiniband, ovs, uplinks, vf
 from hostcollector.collection.checks import RULES
 from tests.places import REPOSITORY
 from tests.unit.collection.living_guest import CRASHED, PAUSED, SHUTTING_DOWN, UUID, LivingGuest
@@ -87,17 +87,28 @@ def _infiniband(*states: int) -> tuple[Sample, ...]:
     )
 
 
+def _uplink(up: int) -> tuple[Sample, ...]:
+    return (
+        Sample(uplinks.UP, up, ("bond0",)),
+        Sample(uplinks.UP, 0, ("eth7",)),
+        Sample(uplinks.UPLINK_INFO, 1.0, ("tap0", "bond0"), UUID),
+        Sample(uplinks.UPLINK_INFO, 1.0, ("tap0", "eth7"), UUID),
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "result"),
     [
         ((Sample(ovs.PORT_FAILED, 1, ("vhu0",), UUID),), ("failed", "port_down")),
         ((Sample(ovs.PORT_FAILED, 0, ("vhu0",), UUID),), ("passed", "")),
+        (_uplink(0), ("failed", "port_down")),
+        (_uplink(1), ("passed", "")),
         (_infiniband(1), ("failed", "port_down")),
         (_infiniband(1, 4), ("passed", "")),
     ],
 )
 def test_system_port_down(more: tuple[Sample, ...], result: tuple[str, str]) -> None:
-    """The switch failed the guest's port, or all ports of its InfiniBand card are down."""
+    """The switch failed the guest's port, or all uplinks or InfiniBand ports that it has are down."""
     assert LivingGuest(more=more).page()["system"] == result
 
 
