@@ -297,6 +297,30 @@ _MEMORY = Row(
             empty="the guest's balloon driver does not report",
         ),
         graph(
+            "Memory by NUMA node",
+            "The guest's memory on each node of the host. Bad: memory on nodes where its vCPUs do not run.",
+            Query("libvirt_domain_cgroup_memory_numa_bytes{GUEST}", "node {{node}}"),
+            Query("libvirt_domain_memory_hugepages_bytes{GUEST}", "reserved huge pages"),
+            unit="bytes",
+            stacked=True,
+        ),
+        graph(
+            "Transparent huge pages",
+            "Guest memory in transparent huge pages. Bad: a small share of the memory; address translation is slow.",
+            Query("libvirt_domain_cgroup_memory_thp_bytes{GUEST}", "{{kind}}"),
+            unit="bytes",
+        ),
+        graph(
+            "Swapped out by the host, and read back",
+            "Memory of QEMU that the host has swapped out, and faults that read from disk. Bad: hundreds of faults per second.",
+            Query("libvirt_domain_memory_swapped_bytes{GUEST}", "swapped out (bytes)"),
+            Query(
+                "rate(libvirt_domain_memory_host_major_faults_total{GUEST}[$__rate_interval])",
+                "faults per second",
+            ),
+            unit="none",
+        ),
+        graph(
             "Age of balloon statistics",
             "Age of the balloon driver's statistics. Bad: above a minute; the graphs above are then outdated.",
             Query("libvirt_domain_memory_stats_age_seconds{GUEST}", "{{instance}}"),

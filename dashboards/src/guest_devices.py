@@ -48,6 +48,35 @@ DISKS = Row(
             unit="iops",
         ),
         graph(
+            "Data by the host's device",
+            "What QEMU reads (up) and writes (down) by the kernel's count. It goes on while the guest's monitor hangs.",
+            Query(
+                "rate(libvirt_domain_cgroup_io_read_bytes_total{GUEST}[$__rate_interval])", "{{device}} read"
+            ),
+            Query(
+                "rate(libvirt_domain_cgroup_io_write_bytes_total{GUEST}[$__rate_interval])",
+                "{{device}} written",
+                below=True,
+            ),
+            unit="Bps",
+            empty="the control groups have no I/O controller, or the storage is no block device",
+        ),
+        graph(
+            "Requests by the host's device",
+            "Reads (up) and writes (down) that QEMU sends. Bad: far more than the guest's own requests.",
+            Query(
+                "rate(libvirt_domain_cgroup_io_read_requests_total{GUEST}[$__rate_interval])",
+                "{{device}} reads",
+            ),
+            Query(
+                "rate(libvirt_domain_cgroup_io_write_requests_total{GUEST}[$__rate_interval])",
+                "{{device}} writes",
+                below=True,
+            ),
+            unit="iops",
+            empty="the control groups have no I/O controller, or the storage is no block device",
+        ),
+        graph(
             "Block jobs",
             "Progress of copies and commits. At 100 % a job waits for its end. Bad: one that stands still, or waits for days.",
             Query("libvirt_domain_block_job_progress_ratio{GUEST}", f"{_DISK} {{{{operation}}}}"),

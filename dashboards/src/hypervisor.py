@@ -146,6 +146,36 @@ _MEMORY = Row(
             leads_to=Target.GUEST,
         ),
         graph(
+            "Memory on remote NUMA nodes",
+            "Share of memory on nodes without the guest's vCPUs, of guests with pinned vCPUs. Bad: above 20 %.",
+            Query("topk(20, uuid:libvirt_domain_memory_remote:ratio{HOST})", _GUEST),
+            unit="percentunit",
+            warn=0.05,
+            bad=0.2,
+            empty="no guest has pinned vCPUs",
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Read back from disk",
+            "Pages of guests that the host reads from swap or disk. Bad: above 100 per second.",
+            Query(
+                "topk(20, rate(libvirt_domain_memory_host_major_faults_total{HOST}[$__rate_interval]))",
+                _GUEST,
+            ),
+            unit="ops",
+            warn=10,
+            bad=100,
+            leads_to=Target.GUEST,
+        ),
+        graph(
+            "Normal and huge pages, merged pages",
+            "Memory reserved as huge pages, its free part, and what merging saves (KSM). Bad: KSM with several tenants.",
+            Query("hostcollector_host_memory_hugepages_bytes{HOST}", "{{instance}} reserved"),
+            Query("hostcollector_host_memory_hugepages_free_bytes{HOST}", "{{instance}} reserved and free"),
+            Query("hostcollector_host_ksm_saved_bytes{HOST}", "{{instance}} saved by KSM"),
+            unit="bytes",
+        ),
+        graph(
             "Free huge pages",
             "Unused huge pages. Bad: fewer than the next guest needs; it cannot start.",
             Query(

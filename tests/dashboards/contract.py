@@ -43,8 +43,8 @@ def known() -> dict[str, Series]:
 
 
 def _recorded(query: Query, found: dict[str, Series]) -> frozenset[str]:
-    """Return the labels of what a recording makes: those of its first selector that are not summed away."""
-    labels = found[query.selectors[0].metric].labels
+    """Return the labels of what a recording makes: of its first selector or its own, and not summed away."""
+    labels = found[query.selectors[0].metric].labels | query.made
     for aggregation in reversed(query.aggregations):
         labels = aggregation.labels & labels if aggregation.keeps else labels - aggregation.labels
     return labels
