@@ -15,8 +15,10 @@ from tests.lab.kernel import archive, modules, run, unpack_kernel, unpack_packag
 
 INIT = Path(__file__).with_name("init.sh")
 # vfio asks for its IOMMU driver at run time: the module's own list of needs does not name it.
-DRIVERS = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay")
-DRIVERS += ("igb", "igbvf", "vfio_iommu_type1", "vfio_pci")
+DRIVERS = (
+    *("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "overlay"),
+    *("igb", "igbvf", "vfio_iommu_type1", "vfio_pci"),
+)
 SOURCES = """Types: deb
 URIs: {mirror}
 Suites: {release} {release}-backports
