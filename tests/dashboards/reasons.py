@@ -36,8 +36,17 @@ REASONS: Mapping[str, str] = {
     "libvirt_domain_vf_transmit_multicast": "the card counts received ones only",
     "hostcollector_ovs_statistics_age_seconds": "the recorded switch's statistics never change",
     'spares=~"low|none"': "the recorded BMC has no such banks",
+    "uuid:libvirt_domain_memory_remote:ratio": "no guest has pinned vCPUs",
 }
 """A part of the query to the reason; the first that is in it counts."""
+
+RECORDINGS: Mapping[str, str] = {
+    "target_device:libvirt_domain_block_rbd:info": "no disk is an RBD image",
+    "storage:hostcollector_slow_guests:count": "no disk is slow",
+    "device:hostcollector_stalled_guests:count": "no guest waits for storage",
+    "uuid:libvirt_domain_memory_remote:ratio": "no guest has pinned vCPUs",
+}
+"""Recordings without series in the laboratory."""
 
 
 def reason(question: Question) -> str:

@@ -31,7 +31,7 @@ from hostcollector.sources.cgroup.groups import (
     mounts_of,
 )
 from hostcollector.sources.cgroup.placement import Placements
-from hostcollector.sources.cgroup.storage import BlockDevices, traffic
+from hostcollector.sources.cgroup.storage import Traffic
 
 __all__ = ["Cgroup"]
 
@@ -66,7 +66,7 @@ class Cgroup(Source):
         self._parts = Parts()
         self._files = GroupFiles(clock)
         self._placements = Placements(page_size, clock)
-        self._devices = BlockDevices(self._root)
+        self._traffic = Traffic(self._root, self._files)
         self._quotas: dict[str, _Divided] = {}
         self._quotas_before: dict[str, _Divided] = {}
         self._memberships: dict[bytes, Groups] = {}
@@ -81,7 +81,7 @@ class Cgroup(Source):
         """
         look = self._files.begin()
         self._placements.begin()
-        self._devices.begin(look=look)
+        self._traffic.begin(look=look)
         if look or not self._mounts:
             self._look_at_mounts()
             self._parts.begin()
@@ -98,7 +98,7 @@ class Cgroup(Source):
                 samples += of_guest
                 if not of_guest and gaps.count == before:
                     gaps.missing("files of the control group", f"guest {domain.name!r}")
-        samples += self._devices.samples()
+        samples += self._traffic.devices()
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ class Cgroup(Source):
         uuid = domain.uuid
         samples = [Sample(metric, value, (), uuid) for metric, value in self._whole(groups, gaps)]
         samples += self._placements.of(groups, uuid, gaps)
-        samples += traffic(groups, self._files, self._devices, uuid, gaps)
+        samples += self._traffic.of(groups, uuid, gaps)
         version, controller = (version1, "cpu") if "cpu" in groups else (version2, UNIFIED)
         if controller in groups:
             parts = self._parts_of(groups[controller], version.quota_file)

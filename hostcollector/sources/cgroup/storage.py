@@ -6,7 +6,8 @@ Documentation/ABI/stable/sysfs-dev.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import EXPECTED, Gaps
@@ -52,11 +53,14 @@ class BlockDevices:
         """Return the kernel's name of a device such as ``8:0``; the number itself where sysfs has none."""
         if number not in self._names:
             self._names[number] = self._looked_up(number)
-        self._used.add(number)
         return self._names[number][0]
 
+    def used(self, numbers: Iterable[str]) -> None:
+        """Note devices that a guest uses in this reading."""
+        self._used.update(numbers)
+
     def samples(self) -> Iterator[Sample]:
-        """Yield the description of each device that was asked for in this reading."""
+        """Yield the description of each device that a guest uses in this reading."""
         for number in sorted(self._used):
             device, mapped = self._names[number]
             yield Sample(cgroup.BLOCK_DEVICE_INFO, 1.0, (device, number, mapped))
@@ -74,30 +78,70 @@ class BlockDevices:
         return name, mapped
 
 
-def traffic(
-    groups: Mapping[str, GuestGroup], files: GroupFiles, devices: BlockDevices, uuid: str, gaps: Gaps
-) -> Iterator[Sample]:
-    """Yield the traffic of a guest's groups by device, from version 1 where it has the controller."""
-    if group := groups.get("blkio"):
-        paths = [(f"{group.process_directory}/{name}", rows) for name, rows in _FILES_OF_VERSION_1.items()]
-    elif group := groups.get(UNIFIED):
-        paths = [(f"{group.directory}/io.stat", _FIGURES)]
-    else:
-        return
-    for path, rows in paths:
-        try:
-            content = files.optional(path)
-            found = _lines(content, rows) if content else {}
-        except EXPECTED as error:
-            gaps.unread(path, error)
-            continue
-        numbers = sorted({number for number, _ in found})
-        if len(numbers) > _MOST_DEVICES:
+class _Kept(NamedTuple):
+    """The series of a file with this content, and the numbers of the devices in it."""
+
+    content: bytes
+    samples: tuple[Sample, ...]
+    numbers: tuple[str, ...]
+
+
+class Traffic:
+    """Reads what groups read and wrote, by device. A file that has not changed is not parsed again."""
+
+    def __init__(self, root: str, files: GroupFiles) -> None:
+        self._files = files
+        self._devices = BlockDevices(root)
+        self._kept: dict[str, _Kept] = {}
+
+    def begin(self, *, look: bool) -> None:
+        """Begin a reading; with `look` the names of devices are read again."""
+        self._devices.begin(look=look)
+        if look:
+            self._kept.clear()
+
+    def devices(self) -> Iterator[Sample]:
+        """Yield the description of each device that was seen in this reading."""
+        return self._devices.samples()
+
+    def of(self, groups: Mapping[str, GuestGroup], uuid: str, gaps: Gaps) -> list[Sample]:
+        """Return the traffic of a guest's groups, from version 1 where it has the controller."""
+        if group := groups.get("blkio"):
+            paths = [
+                (f"{group.process_directory}/{name}", rows) for name, rows in _FILES_OF_VERSION_1.items()
+            ]
+        elif group := groups.get(UNIFIED):
+            paths = [(f"{group.directory}/io.stat", _FIGURES)]
+        else:
+            return []
+        samples: list[Sample] = []
+        for path, rows in paths:
+            try:
+                content = self._files.optional(path)
+                if content:
+                    samples += self._parsed(path, content, rows, uuid, gaps)
+            except EXPECTED as error:
+                gaps.unread(path, error)
+        return samples
+
+    def _parsed(
+        self, path: str, content: bytes, rows: Mapping[bytes, Metric], uuid: str, gaps: Gaps
+    ) -> tuple[Sample, ...]:
+        kept = self._kept.get(path)
+        if kept is None or kept.content != content:
+            found = _lines(content, rows)
+            numbers = tuple(sorted({number.decode() for number, _ in found}))
+            shown = {number: self._devices.name(number) for number in numbers[:_MOST_DEVICES]}
+            samples = tuple(
+                Sample(metric, value, (name,), uuid)
+                for (number, metric), value in found.items()
+                if (name := shown.get(number.decode())) is not None
+            )
+            kept = self._kept[path] = _Kept(content, samples, numbers)
+        if len(kept.numbers) > _MOST_DEVICES:
             gaps.unread(path, f"more than {_MOST_DEVICES} devices: the others are left out")
-        shown = {number: devices.name(number.decode()) for number in numbers[:_MOST_DEVICES]}
-        for (number, metric), value in found.items():
-            if number in shown:
-                yield Sample(metric, value, (shown[number],), uuid)
+        self._devices.used(kept.numbers[:_MOST_DEVICES])
+        return kept.samples
 
 
 def _lines(content: bytes, rows: Mapping[bytes, Metric]) -> Figures:

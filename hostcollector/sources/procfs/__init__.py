@@ -88,11 +88,8 @@ class Procfs(Source):
         samples.append(Sample(cpu.THREADS, stat.threads, (), uuid))
         samples.append(Sample(memory.RSS, stat.resident_pages * self._page_size, (), uuid))
         samples.append(Sample(memory.HOST_MAJOR_FAULTS, stat.major_faults, (), uuid))
-        if backing.huge is not None:
-            samples.append(Sample(memory.HUGEPAGES, backing.huge, (), uuid))
-        if backing.swapped is not None:
-            samples.append(Sample(memory.SWAPPED, backing.swapped, (), uuid))
-        if promised and not backing.huge:
+        samples += backing.samples
+        if promised and not backing.has_huge:
             gaps.missing("reserved huge pages", f"those of guest {domain.name!r}")
         started = self._starts.of(process)
         if started is not None:

@@ -9,21 +9,24 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hostcollector.base.lanes import Clock
+from hostcollector.base.model import Sample
 from hostcollector.base.units import bytes_from_kib
+from hostcollector.catalogue import memory
 from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.kernel.files import read
 
 BACKING_SECONDS = 60.0
 """How long the figures of a process are shown before they are read again."""
 
+_ROWS = {b"VmSwap": memory.SWAPPED, b"HugetlbPages": memory.HUGEPAGES}
 _LINES = re.compile(rb"^(VmSwap|HugetlbPages):\s+(\d{1,18}) kB$", re.MULTILINE)
 
 
 class Backing(NamedTuple):
-    """Bytes of one process; None where the kernel has no such line."""
+    """What one process holds, as series; `has_huge` is whether it has reserved huge pages."""
 
-    huge: int | None
-    swapped: int | None
+    samples: tuple[Sample, ...]
+    has_huge: bool
 
 
 class BackingReader:
@@ -50,12 +53,14 @@ class BackingReader:
         started just now.
         """
         known = self._known.get(process)
-        if known is None or (promised and not known.huge):
+        if known is None or (promised and not known.has_huge):
             path = f"{self._proc}/{process.pid}/task/{process.pid}/status"
-            known = self._known[process] = _parsed(read(path))
+            known = self._known[process] = _parsed(read(path), process.uuid)
         return known
 
 
-def _parsed(status: bytes) -> Backing:
+def _parsed(status: bytes, uuid: str) -> Backing:
+    """Return the series of a process; a kernel without such a line has none of it."""
     sizes = {name: bytes_from_kib(int(number)) for name, number in _LINES.findall(status)}
-    return Backing(sizes.get(b"HugetlbPages"), sizes.get(b"VmSwap"))
+    samples = (Sample(_ROWS[name], size, (), uuid) for name, size in sizes.items())
+    return Backing(tuple(samples), bool(sizes.get(b"HugetlbPages")))
