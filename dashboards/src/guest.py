@@ -152,7 +152,7 @@ _LIFE = Row(
         graph(
             "Reasons",
             "Why a check failed or is unknown (docs/liveness.md). Bad: a reason of a failed check.",
-            Query("libvirt_domain_check_info{GUEST}", "{{check}} {{result}}: {{reason}}"),
+            Query("libvirt_domain_check_reason_info{GUEST}", "{{check}} {{result}}: {{reason}}"),
             width=8,
             empty="both checks pass",
         ),

@@ -78,7 +78,7 @@ DISKS = Row(
         ),
         graph(
             "Block jobs",
-            "Progress of copies and commits. At 100 % a job waits for its end. Bad: one that stands still, or waits for days.",
+            "Progress of copies and commits. At 100 % a job waits for its end. Bad: one without progress, or that waits for days.",
             Query("libvirt_domain_block_job_progress_ratio{GUEST}", f"{_DISK} {{{{operation}}}}"),
             unit="percentunit",
             maximum=1,

@@ -388,7 +388,7 @@ _JOBS = Row(
         ),
         graph(
             "Downtime of migrations from here",
-            "Nine of ten guests stood still no longer. Bad: above 1 s.",
+            "Nine of ten guests were paused no longer. Bad: above 1 s.",
             Query(
                 "histogram_quantile(0.9, sum by (instance, operation, le)"
                 " (increase(hostcollector_host_domain_job_downtime_seconds_bucket{HOST}[$__rate_interval]))) > 0",

@@ -113,7 +113,7 @@ DOWNTIME_EXPECTED = _job(
     name="libvirt_domain_job_info_downtime_expected_seconds",
     can_be=DURATION,
     unit="seconds",
-    help="How long QEMU expects the guest to stand still at the end of its migration.",
+    help="How long QEMU expects the guest to be paused at the end of its migration.",
     note="In the post-copy phase it is the real downtime.",
 )
 SETUP = _job(
@@ -167,7 +167,7 @@ LAST_DOWNTIME = _job(
     name="libvirt_domain_last_migration_downtime_seconds",
     can_be=DURATION,
     unit="seconds",
-    help="How long the guest stood still in the migration by which it came here.",
+    help="How long the guest was paused in the migration by which it came here.",
     note="Read once, when the guest is new to the collector. Absent for a guest that booted here.",
 )
 LAST_DURATION = _job(
@@ -221,7 +221,7 @@ DOWNTIMES = histogram(
     scope=Scope.HOST,
     labels=("operation",),
     unit="seconds",
-    help="How long guests stood still in completed migrations from this host.",
+    help="How long guests were paused in completed migrations from this host.",
 )
 BLOCK_JOBS = counter(
     name="hostcollector_host_domain_block_jobs_total",

@@ -15,7 +15,7 @@ CHECK = gauge(
     note="Absent while the signs do not suffice. docs/liveness.md has the rules.",
 )
 CHECK_INFO = info(
-    name="libvirt_domain_check_info",
+    name="libvirt_domain_check_reason_info",
     source="collector",
     labels=("check", "result", "reason"),
     help="Why the check failed, or why its result is unknown; absent for a check that passed.",

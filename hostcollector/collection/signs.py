@@ -63,7 +63,7 @@ class Signs(NamedTuple):
     vcpus_still: float | None = None
     """For how long no vCPU has run, as far as was looked."""
     vcpus_busy: float = 0.0
-    """How many vCPUs were busy on average while the devices stood still."""
+    """How many vCPUs were busy on average while the devices were silent."""
     devices_still: float | None = None
     """For how long the guest has made no disk request and sent no packet, as far as was looked."""
     devices_moved: bool = False

@@ -81,8 +81,8 @@ def _copy(domain: Any, guest: RunningGuest, served: Served, hypervisor: PrivateH
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "copied", None, None, 0)
     page = served.page_where(lambda page: bool(page.all(PROGRESS, uuid=uuid)), "the progress of the copy")
     command = ("virsh", "--readonly", "-c", hypervisor.uri_readonly, "blockjob", guest.guest.name, "vda")
-    told = subprocess.run([*command, "--raw"], capture_output=True, text=True, check=True).stdout
-    done, end = (int(re.findall(rf"{word}=(\d+)", told)[0]) for word in ("cur", "end"))
+    reported = subprocess.run([*command, "--raw"], capture_output=True, text=True, check=True).stdout
+    done, end = (int(re.findall(rf"{word}=(\d+)", reported)[0]) for word in ("cur", "end"))
     shown = page.one(PROGRESS, uuid=uuid, target_device="vda", operation="copy")
     assert 0 < end == SIZE
     assert shown <= done / end <= shown + 0.3

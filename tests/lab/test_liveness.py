@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 CONNECTED = "libvirt_domain_agent_connected"
 EVENTS = "libvirt_domain_events_total"
-CHECK, INFO = "libvirt_domain_check", "libvirt_domain_check_info"
+CHECK, INFO = "libvirt_domain_check", "libvirt_domain_check_reason_info"
 SECONDS = "libvirt_domain_availability_seconds_total"
 STATES = ("available", "planned", "unplanned")
 SILENT_SECONDS = 60

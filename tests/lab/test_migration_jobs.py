@@ -136,13 +136,13 @@ def _one_is_followed(guest: RunningGuest, here: Side, there: Side) -> None:
             )
 
         until(between_equal_figures, 60, "an iteration that lasts as long as a page")
-        told, page = pages[0]
+        reported, page = pages[0]
         with guest.domain() as domain:
             domain.migrateSetMaxSpeed(10_000)
     assert not errors
-    dirty_pages = int(told["Dirty rate"].split()[0])
+    dirty_pages = int(reported["Dirty rate"].split()[0])
     assert page.one(f"{JOB}dirty_bytes_per_second", uuid=uuid) == dirty_pages * PAGE_BYTES
-    assert page.one(f"{JOB}iteration", uuid=uuid) == int(told["Iteration"])
+    assert page.one(f"{JOB}iteration", uuid=uuid) == int(reported["Iteration"])
     assert page.one("libvirt_domain_job_operation_info", uuid=uuid, operation="migration_out") == 1
     until(lambda: here.ended().get(("migration_out", "completed")) == 1, 10, "the migration's end")
     arrived = there.served.page_where(lambda seen: bool(seen.all(LAST_DOWNTIME)), "the guest's downtime")

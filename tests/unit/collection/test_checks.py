@@ -113,7 +113,7 @@ def test_system_port_down(more: tuple[Sample, ...], result: tuple[str, str]) -> 
 
 
 def test_system_qemu_hangs() -> None:
-    """A silent monitor and vCPUs that stand still, both for a minute."""
+    """A silent monitor and vCPUs that do not advance, both for a minute."""
     living = LivingGuest(monitor=None, blocked=1.0)
     assert living.page()["system"] == ("unknown", "monitor_silent")
     living.blocked = 61.0
@@ -195,7 +195,7 @@ def test_an_agent_that_never_came_is_not_lost() -> None:
 
 
 def test_instance_silent() -> None:
-    """Balloon, vCPUs, disks and packets all stand still for the configured time."""
+    """Balloon, vCPUs, disks and packets are all silent for the configured time."""
     living = _dying()
     assert _wait(living, 600)["instance"] == ("unknown", "no_sign")
     assert _wait(living, 15)["instance"] == ("failed", "silent")
