@@ -28,6 +28,7 @@ REASONS: Mapping[str, str] = {
     "hostcollector_host_domain_ended_timestamp_seconds": "no guest ends meanwhile",
     "libvirt_domain_vhost_": "guests of the laboratory have no vhost threads",
     "libvirt_domain_cgroup_cpu_": "no guest has a CPU quota",
+    "libvirt_domain_cgroup_io_": "the laboratory's groups of version 1 count no I/O of its guests",
     "libvirt_domain_cgroup_memory_swap_bytes": "the laboratory's control groups do not count swap",
     "libvirt_domain_pressure_": "the laboratory's control groups tell no pressure",
     ',direction="transmit"}': "the laboratory's kernel has no policers",
