@@ -96,7 +96,7 @@ MEMORY_BY_NODE = _bytes(
     can_be=HOST_SHARE,
     labels=("node",),
     help="The guest's memory by NUMA node, anonymous and shared; page cache is not in it.",
-    note=f"{_ONCE_A_MINUTE} The kernel does not count reserved huge pages by guest and node.",
+    note=f"{_ONCE_A_MINUTE} Without reserved huge pages and pages that KSM has merged.",
 )
 
 _DEVICE = ("device",)
