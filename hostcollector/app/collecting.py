@@ -10,7 +10,6 @@ from hostcollector.app.daemon import (
     FAREWELL_SECONDS,
     Daemon,
     LoadSettings,
-    collect_garbage_seldom,
     share_one_arena,
 )
 from hostcollector.app.systemd import listening_sockets
@@ -52,7 +51,6 @@ def serve(load_settings: LoadSettings) -> int:
     _warn_of_open_secrets(settings)
     access = read_access_rules(settings.web.config_path)
     share_one_arena()
-    collect_garbage_seldom()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
         asyncio.run(Daemon(load_again, settings, access, sockets).run())

@@ -6,7 +6,6 @@ lane.
 
 import asyncio
 import ctypes
-import gc
 import json
 import logging
 import os
@@ -49,9 +48,6 @@ FIXED_WEB_KEYS = ("listen_address", "systemd_socket")
 # mallopt(3): the parameters' numbers in malloc.h, and from which size on pieces of memory are mapped.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGE = 64 * 1024
-
-NEW_OBJECTS = 10_000
-"""How many objects are made, less those freed, before Python looks for reference cycles among them."""
 
 FAREWELL_SECONDS = 4.0
 """How long the end waits for sources that return something in the background, such as a BMC's session."""
@@ -283,15 +279,6 @@ def share_one_arena() -> bool:
         return False
     settings = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, _LARGE), (_MMAP_THRESHOLD, _LARGE))
     return all(mallopt(option, value) == 1 for option, value in settings)
-
-
-def collect_garbage_seldom() -> None:
-    """Let Python look for reference cycles after 10,000 new objects instead of 700.
-
-    A collection makes more than 10,000 samples, which are no cycles. Looking through them a dozen times took
-    a tenth of a scrape's processor time.
-    """
-    gc.set_threshold(NEW_OBJECTS, 10, 10)
 
 
 async def _closed(collector: Collector) -> None:

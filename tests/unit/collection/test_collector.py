@@ -1,5 +1,6 @@
 """A collection takes what every source has at the deadline, and one source costs no other."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from hostcollector.base.model import Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import collection, host
 from hostcollector.collection.assemble import Assembler
-from hostcollector.collection.collector import Collector, Guests
+from hostcollector.collection.collector import IN_COLLECTION, USUALLY, Collector, Guests
 
 
 class _Scripted(Source):
@@ -289,3 +290,16 @@ def test_the_end_waits_for_what_is_closed_in_the_background() -> None:
     collector.close()
     collector.wait_closed(20.0)
     assert source.closed.is_set()
+
+
+def test_cycles_are_looked_for_seldom_in_a_collection_only() -> None:
+    """Samples are no cycles; what hostile clients leave between collections is found at the usual pace."""
+    during: list[tuple[int, int, int]] = []
+
+    def read(_request: Request) -> Reading:
+        during.append(gc.get_threshold())
+        return Reading(samples=[])
+
+    _collector(_Scripted("curious", read)).snapshot().result(10)
+    assert during == [IN_COLLECTION]
+    assert gc.get_threshold() == USUALLY
