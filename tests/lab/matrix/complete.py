@@ -6,6 +6,7 @@ from functools import reduce
 from operator import and_
 
 from hostcollector.base.model import Kind
+from hostcollector.catalogue import liveness
 from tests.lab.matrix.harm import ROWS
 from tests.lab.served import Labels, Page
 
@@ -21,6 +22,8 @@ _PAST = frozenset(
         "hostcollector_host_domain_incident_timestamp_seconds",
     }
 )
+# A check has a result, or the reason why it is unknown: one of the two is there.
+_CHECK = frozenset({liveness.CHECK.name, liveness.CHECK_INFO.name})
 _IDENTITY = frozenset({"tenant", "domain", "uuid"})
 
 
@@ -32,7 +35,9 @@ def keys(page: Page) -> Iterator[Key]:
             continue
         shown = dict(labels)
         uuid = shown.get("uuid", "")
-        if row.kind is Kind.COUNTER and name not in _CHANGING:
+        if name in _CHECK:
+            yield liveness.CHECK.name, uuid, frozenset({("check", shown["check"])})
+        elif row.kind is Kind.COUNTER and name not in _CHANGING:
             yield name, uuid, frozenset(_lasting(label) for label in labels if label[0] not in _IDENTITY)
         else:
             yield name, uuid, frozenset()

@@ -133,3 +133,18 @@ def test_growth_beyond_the_bound_is_a_leak() -> None:
     before = Footprint(threads=10, descriptors=10, memory=50 * MIB)
     assert Footprint(12, 12, 51 * MIB).growth_over(before, bound) == []
     assert len(Footprint(13, 13, 52 * MIB).growth_over(before, bound)) == 3
+
+
+@pytest.mark.parametrize(
+    ("now", "lacking"),
+    [
+        ('libvirt_domain_check{{uuid="{a}",check="system"}} 0\n', 0),
+        ('libvirt_domain_check_reason_info{{uuid="{a}",check="system",result="unknown",reason="x"}} 1\n', 0),
+        ('libvirt_domain_check{{uuid="{a}",check="instance"}} 1\n', 1),
+        ("", 1),
+    ],
+)
+def test_a_check_has_a_result_or_the_reason_why_it_is_unknown(now: str, lacking: int) -> None:
+    """A page with neither lacks the check."""
+    healthy = Complete.of([parse('libvirt_domain_check{{uuid="{a}",check="system"}} 1\n'.format(a=A))])
+    assert len(healthy.lacking_on(parse(now.format(a=A)))) == lacking
