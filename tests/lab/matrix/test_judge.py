@@ -146,5 +146,5 @@ def test_growth_beyond_the_bound_is_a_leak() -> None:
 )
 def test_a_check_has_a_result_or_the_reason_why_it_is_unknown(now: str, lacking: int) -> None:
     """A page with neither lacks the check."""
-    healthy = Complete.of([parse('libvirt_domain_check{{uuid="{a}",check="system"}} 1\n'.format(a=A))])
+    healthy = Complete.of([parse(f'libvirt_domain_check{{uuid="{A}",check="system"}} 1\n')])
     assert len(healthy.lacking_on(parse(now.format(a=A)))) == lacking
