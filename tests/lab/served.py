@@ -18,6 +18,15 @@ from tests.ports import reserved_port
 Labels = frozenset[tuple[str, str]]
 
 
+# They name guests of the past, until the collector restarts.
+PAST = frozenset(
+    {
+        "hostcollector_host_domain_ended_timestamp_seconds",
+        "hostcollector_host_domain_incident_timestamp_seconds",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One scrape: every series by its name and labels, and how long the answer took in seconds."""
@@ -40,6 +49,10 @@ class Page:
         found = self.all(name, **labels)
         assert len(found) == 1, f"{len(found)} series of {name} with {labels}"
         return next(iter(found.values()))
+
+    def guests(self) -> set[str]:
+        """Return the UUIDs of the guests that run by the page: series about past guests do not count."""
+        return {dict(labels).get("uuid", "") for name, labels in self.series if name not in PAST}
 
     def names(self, **labels: str) -> set[str]:
         """Return the metrics that have a series with `labels`."""

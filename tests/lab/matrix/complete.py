@@ -8,20 +8,13 @@ from operator import and_
 from hostcollector.base.model import Kind
 from hostcollector.catalogue import liveness
 from tests.lab.matrix.harm import ROWS
-from tests.lab.served import Labels, Page
+from tests.lab.served import PAST, Labels, Page
 
 Key = tuple[str, str, Labels]
 """Name, the guest's UUID or nothing, and the labels that distinguish a counter's series."""
 
 # Their labels say what was, not which one it is.
 _CHANGING = frozenset({"libvirt_domain_events_total", "hostcollector_source_errors_total"})
-# They name guests of the past, until the collector restarts.
-_PAST = frozenset(
-    {
-        "hostcollector_host_domain_ended_timestamp_seconds",
-        "hostcollector_host_domain_incident_timestamp_seconds",
-    }
-)
 # A check has a result, or the reason why it is unknown: one of the two is there.
 _CHECK = frozenset({liveness.CHECK.name, liveness.CHECK_INFO.name})
 _IDENTITY = frozenset({"tenant", "domain", "uuid"})
@@ -31,7 +24,7 @@ def keys(page: Page) -> Iterator[Key]:
     """Yield what a page shows: counters series by series, of the rest the names."""
     for name, labels in page.series:
         row = ROWS.get(name)
-        if row is None or name in _PAST:
+        if row is None or name in PAST:
             continue
         shown = dict(labels)
         uuid = shown.get("uuid", "")

@@ -112,13 +112,13 @@ class Judge:
         """Find guests that had ended before two collections and are still on the page."""
         collection = page.one(DURATION)  # to the microsecond: no two of them take the same
         self._haunted = {uuid: seen for uuid, seen in self._haunted.items() if uuid in dead}
-        present = {dict(labels).get("uuid", "") for _, labels in page.series}
+        present = page.guests()
         for uuid in dead & present:
             if self._haunted.setdefault(uuid, collection) != collection:
                 yield f"{uuid} has ended and is still there"
 
     def _missing(self, page: Page, harm: Harm) -> Iterator[str]:
-        present = {dict(labels).get("uuid", "") for _, labels in page.series}
+        present = page.guests()
         slow = set()
         for name, uuid, labels in self._complete.lacking_on(page):
             source = ROWS[name].source

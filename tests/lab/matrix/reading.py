@@ -9,9 +9,9 @@ Condition = Callable[[Page], bool]
 
 
 def gone(*guests: RunningGuest) -> Condition:
-    """Return whether no series is left of the guests."""
+    """Return whether no series of the guests is left but those about their ends."""
     uuids = {guest.guest.uuid for guest in guests}
-    return lambda page: not any(dict(labels).get("uuid") in uuids for _, labels in page.series)
+    return lambda page: uuids.isdisjoint(page.guests())
 
 
 def in_state(guest: RunningGuest, state: str, reason: str) -> Condition:
