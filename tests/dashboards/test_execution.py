@@ -16,9 +16,6 @@ from tests.lab.process import eventually, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
-OF_MIGRATED_GUESTS = {"uuid:libvirt_domain_migrated_start_timestamp_seconds:max"}
-"""Recordings that promtool's tests execute: no guest of the laboratory came by migration."""
-
 
 @pytest.fixture(scope="module")
 def live_url(
@@ -64,7 +61,7 @@ def test_every_rule_runs(live_url: str, recorded_url: str) -> None:
 
 def test_recordings_have_series(live_url: str) -> None:
     """Every recording makes series from real guests, except those with a reason."""
-    names = {rule.name for rule in recordings()} - OF_MIGRATED_GUESTS - RECORDINGS.keys()
+    names = {rule.name for rule in recordings()} - RECORDINGS.keys()
     assert eventually(
         lambda: all(result(live_url, name) for name in names), 60.0, "a series of every recording"
     )

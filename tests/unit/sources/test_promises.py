@@ -305,6 +305,7 @@ def _host(trial: Trial) -> Broken:
         "sys/devices/system/cpu/online": "0\n",
         "sys/devices/system/node/online": "0\n",
         "proc/meminfo": "MemTotal: 4 kB\nMemAvailable: 2 kB\n",
+        "proc/stat": "cpu  10 0 10 100 0 0 0 0 0 0\n",
         f"{node}/cpulist": "0\n",
         f"{node}/meminfo": memory,
     }
