@@ -24,7 +24,7 @@ check: venv ## lint, types, architecture, unit tests: while you work
 	@$(python) .ci/targets.py 2 lint unit
 
 test: setup ## what CI runs: check, the roles' lint, laboratory, fleet
-	@$(python) .ci/targets.py 2 lab lint fleet unit lint-ansible
+	@$(python) .ci/targets.py 1 lint lint-ansible unit lab fleet
 
 nightly: setup ## faults at full size, soak, scale, fuzz, attacks, hung guests: about five hours
 	@$(python) .ci/targets.py 1 matrix soak bench-scale fuzz attacks hung
