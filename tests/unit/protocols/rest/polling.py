@@ -13,7 +13,7 @@ from hostcollector.protocols.rest.poller import Limits, Poller
 Answer = TypeVar("Answer")
 
 LIMITS = Limits(request_seconds=20, first_pause=0.05, longest_pause=0.1, login_pause=0.1)
-PATIENCE = 20
+PATIENCE = 40
 
 
 @contextmanager
