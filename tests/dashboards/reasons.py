@@ -38,9 +38,6 @@ REASONS: Mapping[str, str] = {
     "hostcollector_ovs_statistics_age_seconds": "the recorded switch's statistics never change",
     'spares=~"low|none"': "the recorded BMC has no such banks",
     "uuid:libvirt_domain_memory_remote:ratio": "no guest has pinned vCPUs",
-    "uuid:libvirt_domain_gpu_energy_joules:sum_rate5m": "no guest has a GPU",
-    "tenant:libvirt_domain_gpu_energy_joules:sum_rate5m": "no guest has a GPU",
-    "uuid:libvirt_domain_migrated_start_timestamp_seconds:max": "no guest came by migration",
 }
 """A part of the query to the reason; the first that is in it counts."""
 
