@@ -24,10 +24,10 @@ _PAUSED, _SHUTTING_DOWN, _CRASHED, _SUSPENDED = 3, 4, 6, 7
 """libvirt's states in which a guest is not available."""
 
 _FAULTS = frozenset({"ioerror", "watchdog", "crashed", "postcopy_failed", "api_error"})
-"""libvirt's reasons of a pause that no one has planned."""
-
+"""libvirt's reasons of a pause that is a fault."""
 
 LATE_SECONDS = 60.0
+"""How long libvirt may still list a guest whose QEMU has ended."""
 
 
 class State(StrEnum):

@@ -20,6 +20,9 @@ from hostcollector.protocols.kernel.files import integer, read
 # QEMU frees its memory after it was killed: on a large guest its end comes some seconds later.
 CLAIMED_WITHIN_SECONDS = 60.0
 
+# Kills kept of one group; more are dropped, the oldest first.
+_MOST_UNCLAIMED = 1000
+
 _KEY = b"\noom_kill "
 
 
@@ -73,6 +76,3 @@ class OomKills:
         if kills > 0:
             kept = self._unclaimed.get(path, [])[-_MOST_UNCLAIMED:]
             self._unclaimed[path] = kept + [self._clock()] * min(kills, _MOST_UNCLAIMED)
-
-
-_MOST_UNCLAIMED = 1000
