@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics config dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics config dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -27,7 +27,7 @@ test: setup ## what CI runs: check, the roles' lint, laboratory, fleet
 	@$(python) .ci/targets.py 1 lint lint-ansible unit lab fleet
 
 nightly: setup ## faults at full size, soak, scale, fuzz, attacks, hung guests: about five hours
-	@$(python) .ci/targets.py 1 matrix soak bench-scale fuzz attacks hung
+	@$(python) .ci/targets.py 1 matrix long soak bench-scale fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -49,6 +49,9 @@ fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in
 
 matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for a part of it
 	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)
+
+long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent
+	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab
 
 soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors
 	$(python) -m tests.bench.soak $(or $(SOAK_MINUTES),60)
