@@ -39,10 +39,10 @@ lint-ansible: venv ## yamllint and ansible-lint, with its strictest profile
 	cd ansible && ../.venv/bin/yamllint . && PATH="$(CURDIR)/.venv/bin:$$PATH" ../.venv/bin/ansible-lint --nocolor
 
 unit: venv ## the tests that need neither root nor QEMU
-	$(python) -m pytest -n 4 --durations=15 -m 'not lab and not fleet'
+	$(python) .ci/twice.py -n 4 --durations=15 -m 'not lab and not fleet'
 
 lab: setup ## the tests on a real libvirtd with real guests
-	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full'
+	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full'
 
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from twice import ALONE
+
 REPOSITORY = Path(__file__).parents[1]
 LOGS = REPOSITORY / ".lab/targets"
 RULE = "=" * 100
@@ -27,10 +29,12 @@ class Ended:
     target: str
     status: int
     seconds: float
+    remark: str = ""
 
     def __str__(self) -> str:
         """Return it as a line of the table."""
-        return f"{self.target:14} {self.seconds:6.0f} s   {'FAILED' if self.status else 'passed'}"
+        result = "FAILED" if self.status else "passed"
+        return f"{self.target:14} {self.seconds:6.0f} s   {result}{self.remark}"
 
 
 def main(at_once: int, targets: list[str]) -> int:
@@ -46,14 +50,16 @@ def main(at_once: int, targets: list[str]) -> int:
 def _run(target: str) -> Ended:
     log = LOGS / f"{target}.log"
     began = time.monotonic()
-    with log.open("wb") as output:
+    with log.open("wb") as file:
         command = [os.environ.get("MAKE", "make"), "--no-print-directory", target]
         done = subprocess.run(
-            command, check=False, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command, check=False, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
-    ended = Ended(target, done.returncode, time.monotonic() - began)
+    output = log.read_text(errors="replace")
+    remarks = [f", {line}" for line in output.splitlines() if line.startswith(ALONE)]
+    ended = Ended(target, done.returncode, time.monotonic() - began, "".join(remarks))
     with _printing:
-        print(RULE, f"make {ended}", log.read_text(errors="replace"), sep="\n", flush=True)
+        print(RULE, f"make {ended}", output, sep="\n", flush=True)
     return ended
 
 
