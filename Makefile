@@ -87,8 +87,9 @@ golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pa
 screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 	@$(python) -m tests.simulated.screenshot docs/status-page.png
 
-metrics: venv ## writes hostcollector/METRICS.md anew from the catalogue
+metrics: venv ## writes hostcollector/METRICS.md and TENANT_METRICS.md anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
+	.venv/bin/hostcollector metrics --tenant --format markdown >hostcollector/TENANT_METRICS.md
 
 config: venv ## writes hostcollector/CONFIG.md anew from the settings
 	.venv/bin/hostcollector config --format markdown >hostcollector/CONFIG.md

@@ -22,13 +22,33 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a metric describes, a guest or the host: which labels `assemble` puts before its own."""
+    """What a metric describes: which labels come before its own.
+
+    VM is a guest as its tenant sees it, on the tenant page only.
+    """
 
     DOMAIN = "domain"
     HOST = "host"
+    VM = "vm"
 
 
 IDENTITY_LABELS = ("tenant", "domain", "uuid")
+TENANT_LABELS = ("tenant", "vm")
+"""The identity labels on the tenant page; `vm` is the guest's UUID."""
+
+_IDENTITY = {Scope.DOMAIN: IDENTITY_LABELS, Scope.HOST: (), Scope.VM: TENANT_LABELS}
+
+
+class Neighbours(StrEnum):
+    """How strongly a value moves with what other guests of the host do.
+
+    NONE: equal work of the guest gives equal values. WEAK: other guests change it a little, as they change
+    how long a disk takes. STRONG: it measures the competition itself.
+    """
+
+    NONE = "none"
+    WEAK = "weak"
+    STRONG = "strong"
 
 
 class Given(StrEnum):
@@ -58,12 +78,36 @@ class Possible:
     within: "Metric | None" = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantView:
+    """What a tenant sees of a row of guests. A row without a view is private.
+
+    `family` is the row of the tenant page. `labels` has the row's label for each label of the family:
+    ``disk``, ``nic`` and ``gpu`` become the device's number, the others are kept as they are. `fixed` are
+    labels with one value. `where` limits the view to series with these values of a label; a counter has a
+    series for each of them from the start. Series that are the same for the tenant are added up if `summed`.
+
+    A `STRONG` value is shown once a minute, in whole steps of `step` in the base unit. A `whole` one is of
+    the physical device: it is shown only to a guest that has the device to itself.
+    """
+
+    family: "Metric"
+    neighbours: Neighbours
+    labels: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    summed: bool = False
+    step: float = 0.0
+    whole: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One row of the catalogue. Rows are compared by identity: a sample points at its row.
 
     `can_be` says what the values of its series can be.
     `labels` are the row's own dimensions; `label_names` are all labels of its series in page order.
+    `tenant` is what the guest's tenant sees of the row: nothing, until somebody decides.
     """
 
     name: str
@@ -76,11 +120,12 @@ class Metric:
     unit: str = ""
     stability: str = "stable"
     note: str = ""
+    tenant: TenantView | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """All label names of the family's series, identity first."""
-        return IDENTITY_LABELS + self.labels if self.scope is Scope.DOMAIN else self.labels
+        return _IDENTITY[self.scope] + self.labels
 
 
 @dataclass(frozen=True, slots=True)

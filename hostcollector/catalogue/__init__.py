@@ -1,6 +1,7 @@
 """THE table of metrics: every series on the page points at one of these rows.
 
-One file per subject; a new metric is one row in the file of its subject. What libvirt or another exporter
+One file per subject; a new metric is one row in the file of its subject. What tenants see of it is its column
+`tenant`, which points at a row of `vm`: a row without it is private. What libvirt or another exporter
 offers and this page leaves out is in `left_out`, with the reason.
 """
 
@@ -30,6 +31,7 @@ from hostcollector.catalogue import (
     pci,
     uplinks,
     vf,
+    vm,
 )
 from hostcollector.catalogue.rows import Twin
 
@@ -76,4 +78,7 @@ def rows_of(subject: ModuleType) -> Iterator[Metric]:
 
 
 ALL: tuple[Metric, ...] = tuple(row for subject in SUBJECTS for row in rows_of(subject))
+OF_TENANTS: tuple[Metric, ...] = tuple(rows_of(vm))
+"""The rows of the tenant page. No operator's page has them."""
+
 BY_NAME: dict[str, Metric] = {row.name: row for row in ALL}

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from hostcollector.base.model import Metric
+from hostcollector.base.model import Metric, Neighbours, TenantView
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import (
     DISK_BYTES,
     DISK_SIZE,
@@ -14,7 +15,7 @@ from hostcollector.catalogue.possible import (
     measured,
     number_of,
 )
-from hostcollector.catalogue.rows import counter, gauge, histogram, info
+from hostcollector.catalogue.rows import counter, gauge, histogram, info, view
 
 _DISK = ("target_device",)
 _disk_counter = partial(counter, source="libvirt_monitor", labels=_DISK)
@@ -25,45 +26,53 @@ READ_BYTES = _disk_counter(
     can_be=DISK_BYTES,
     unit="bytes",
     help="Data that the guest read from the disk.",
+    tenant=view(vm.DISK_READ_BYTES, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 READ_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_read_requests_total",
     can_be=REQUESTS,
     help="Read requests of the guest.",
+    tenant=view(vm.DISK_READS, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 READ_TIME = _disk_counter(
     name="libvirt_domain_block_stats_read_time_seconds_total",
     can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that read requests took, summed; divide by the requests for the mean latency.",
+    tenant=view(vm.DISK_READ_TIME, Neighbours.WEAK, labels={"disk": "target_device"}),
 )
 WRITE_BYTES = _disk_counter(
     name="libvirt_domain_block_stats_write_bytes_total",
     can_be=DISK_BYTES,
     unit="bytes",
     help="Data that the guest wrote to the disk.",
+    tenant=view(vm.DISK_WRITE_BYTES, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 WRITE_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_write_requests_total",
     can_be=REQUESTS,
     help="Write requests of the guest.",
+    tenant=view(vm.DISK_WRITES, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 WRITE_TIME = _disk_counter(
     name="libvirt_domain_block_stats_write_time_seconds_total",
     can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that write requests took, summed; divide by the requests for the mean latency.",
+    tenant=view(vm.DISK_WRITE_TIME, Neighbours.WEAK, labels={"disk": "target_device"}),
 )
 FLUSH_REQUESTS = _disk_counter(
     name="libvirt_domain_block_stats_flush_requests_total",
     can_be=REQUESTS,
     help="Flush requests of the guest.",
+    tenant=view(vm.DISK_FLUSHES, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 FLUSH_TIME = _disk_counter(
     name="libvirt_domain_block_stats_flush_time_seconds_total",
     can_be=SUMMED_SECONDS,
     unit="seconds",
     help="Time that flush requests took, summed.",
+    tenant=view(vm.DISK_FLUSH_TIME, Neighbours.WEAK, labels={"disk": "target_device"}),
 )
 IO_ERRORS = counter(
     name="libvirt_domain_block_io_errors_total",
@@ -71,6 +80,7 @@ IO_ERRORS = counter(
     source="events",
     labels=("target_device",),
     help="I/O errors of the disk that QEMU reported since the collector has known the guest.",
+    tenant=view(vm.DISK_ERRORS, Neighbours.WEAK, labels={"disk": "target_device"}),
 )
 ALLOCATION = _disk_gauge(
     name="libvirt_domain_block_stats_allocation",
@@ -82,6 +92,7 @@ CAPACITY = _disk_gauge(
     name="libvirt_domain_block_stats_capacity_bytes",
     can_be=DISK_SIZE,
     help="The disk's size as the guest sees it.",
+    tenant=view(vm.DISK_CAPACITY, Neighbours.NONE, labels={"disk": "target_device"}),
 )
 PHYSICAL_SIZE = _disk_gauge(
     name="libvirt_domain_block_stats_physicalsize_bytes",
@@ -149,7 +160,7 @@ THROTTLE_GROUP = info(
 _LIMIT = measured(0, 1e15, unknown=())
 
 
-def _limit(suffix: str, text: str, unit: str = "") -> Metric:
+def _limit(suffix: str, text: str, unit: str = "", tenant: TenantView | None = None) -> Metric:
     return gauge(
         name=f"libvirt_domain_block_stats_{suffix}",
         source="definition",
@@ -158,16 +169,45 @@ def _limit(suffix: str, text: str, unit: str = "") -> Metric:
         unit=unit,
         help=text,
         note="Absent when the disk has no such limit.",
+        tenant=tenant,
     )
 
 
+def _shown(family: Metric, direction: str) -> TenantView:
+    return view(family, Neighbours.NONE, labels={"disk": "target_device"}, fixed={"direction": direction})
+
+
 LIMITS = {
-    "total_bytes_sec": _limit("limit_total_bytes", "The disk's limit in bytes per second."),
-    "read_bytes_sec": _limit("limit_read_bytes", "The disk's limit in bytes read per second."),
-    "write_bytes_sec": _limit("limit_write_bytes", "The disk's limit in bytes written per second."),
-    "total_iops_sec": _limit("limit_total_requests", "The disk's limit in requests per second."),
-    "read_iops_sec": _limit("limit_read_requests", "The disk's limit in reads per second."),
-    "write_iops_sec": _limit("limit_write_requests", "The disk's limit in writes per second."),
+    "total_bytes_sec": _limit(
+        "limit_total_bytes",
+        "The disk's limit in bytes per second.",
+        tenant=_shown(vm.DISK_BYTES_LIMIT, "total"),
+    ),
+    "read_bytes_sec": _limit(
+        "limit_read_bytes",
+        "The disk's limit in bytes read per second.",
+        tenant=_shown(vm.DISK_BYTES_LIMIT, "read"),
+    ),
+    "write_bytes_sec": _limit(
+        "limit_write_bytes",
+        "The disk's limit in bytes written per second.",
+        tenant=_shown(vm.DISK_BYTES_LIMIT, "write"),
+    ),
+    "total_iops_sec": _limit(
+        "limit_total_requests",
+        "The disk's limit in requests per second.",
+        tenant=_shown(vm.DISK_OPERATIONS_LIMIT, "total"),
+    ),
+    "read_iops_sec": _limit(
+        "limit_read_requests",
+        "The disk's limit in reads per second.",
+        tenant=_shown(vm.DISK_OPERATIONS_LIMIT, "read"),
+    ),
+    "write_iops_sec": _limit(
+        "limit_write_requests",
+        "The disk's limit in writes per second.",
+        tenant=_shown(vm.DISK_OPERATIONS_LIMIT, "write"),
+    ),
     "total_bytes_sec_max": _limit("limit_burst_total_bytes", "Burst limit in bytes per second."),
     "read_bytes_sec_max": _limit("limit_burst_read_bytes", "Burst limit in bytes read per second."),
     "write_bytes_sec_max": _limit("limit_burst_write_bytes", "Burst limit in bytes written per second."),

@@ -5,7 +5,8 @@ The rows that NVIDIA's driver has too are in `gpu`: at one time only one of the 
 
 from functools import partial
 
-from hostcollector.base.model import Scope
+from hostcollector.base.model import Neighbours, Scope
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import (
     CELSIUS,
     DURATION,
@@ -19,7 +20,7 @@ from hostcollector.catalogue.possible import (
     measured,
     number_of,
 )
-from hostcollector.catalogue.rows import TwinRows, gauge, info
+from hostcollector.catalogue.rows import TwinRows, gauge, info, view
 
 _GPU = ("gpu",)
 # A reset takes a second or more.
@@ -58,7 +59,11 @@ LAST_RESET = _rows.gauge(
 HEALTH = _rows.gauge("health_id", code(2), "Health: 0 OK, 1 warning, 2 critical.")
 VOLTAGE = _rows.gauge("voltage_volts", VOLTS, "Voltage of the GPU's core.", unit="volts")
 MEMORY_USED_RATIO = _rows.gauge(
-    "memory_used_ratio", RATIO, "Share of the device memory in use.", unit="ratio"
+    "memory_used_ratio",
+    RATIO,
+    "Share of the device memory in use.",
+    unit="ratio",
+    tenant=view(vm.GPU_MEMORY_USED_RATIO, Neighbours.NONE, labels={"gpu": "gpu"}, whole=True),
 )
 ACTIVITY = _rows.gauge(
     "activity_ratio",
@@ -72,6 +77,7 @@ SLOT_INFO = _rows.info(
     "Which GPU of the BMC this is, for joins with metrics that another exporter reads from the BMC.",
     ("pci_address", "bmc_gpu", "bmc_system", "serial", "gpu_uuid"),
     note="From the BMC, the map file, or what NVIDIA's driver reported; also without a BMC.",
+    tenant=view(vm.GPU_INFO, Neighbours.NONE, labels={"gpu": "gpu", "gpu_uuid": "gpu_uuid"}, whole=True),
 )
 _host = partial(gauge, source="redfish", scope=Scope.HOST)
 

@@ -1,6 +1,7 @@
 """Rows about a guest's processors: vCPU threads, emulator, I/O and vhost threads, KVM's extras."""
 
-from hostcollector.base.model import Given
+from hostcollector.base.model import Given, Neighbours
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import (
     CPUS,
     EVENTS,
@@ -10,7 +11,10 @@ from hostcollector.catalogue.possible import (
     counted,
     number_of,
 )
-from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info
+from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info, view
+
+WAIT_STEP_SECONDS = 0.6
+"""The step of a vCPU's waiting time on the tenant page: 1 % of a minute."""
 
 # In nanoseconds, over all vCPUs.
 _POLLED = counted(1, step=1e-9, bits=63, given=Given.VCPUS)
@@ -30,6 +34,7 @@ VCPU_TIME = counter(
     labels=("vcpu",),
     unit="seconds",
     help="Time that the vCPU's thread ran on a physical CPU.",
+    tenant=view(vm.CPU_SECONDS, Neighbours.WEAK, labels={"vcpu": "vcpu"}),
 )
 VCPU_DELAY = counter(
     name="libvirt_domain_vcpu_delay_seconds_total",
@@ -38,6 +43,7 @@ VCPU_DELAY = counter(
     labels=("vcpu",),
     unit="seconds",
     help="Run delay: time that the vCPU's thread was runnable but waited for a physical CPU (guest steal).",
+    tenant=view(vm.CPU_WAIT, Neighbours.STRONG, labels={"vcpu": "vcpu"}, step=WAIT_STEP_SECONDS),
 )
 VCPU_WAIT = counter(
     name="libvirt_domain_vcpu_wait_seconds_total",

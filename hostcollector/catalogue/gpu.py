@@ -9,8 +9,9 @@ NVIDIA's driver reports its own GPUs, the BMC all others (see `bmc` for the rows
 from dataclasses import replace
 from functools import partial
 
-from hostcollector.base.model import Metric, Possible, Scope
+from hostcollector.base.model import Metric, Neighbours, Possible, Scope, TenantView
 from hostcollector.base.units import BYTES_PER_KIB
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import (
     CELSIUS,
     ERRORS,
@@ -27,7 +28,10 @@ from hostcollector.catalogue.possible import (
     measured,
     number_of,
 )
-from hostcollector.catalogue.rows import Twin, TwinRows, counter, gauge, info
+from hostcollector.catalogue.rows import Twin, TwinRows, counter, gauge, info, view
+
+NVLINK_STEP_BYTES = 2**30
+"""The step of NVLink traffic on the tenant page."""
 
 _GPU = ("gpu",)
 # A GPU or an instance of one has some memory; up to 16 TiB.
@@ -46,8 +50,8 @@ def _part_of(whole: Metric) -> Possible:
     return measured(0, whole.can_be.most, unknown=whole.can_be.unknown, within=whole)
 
 
-def _used(memory: Metric, name: str) -> Metric:
-    return replace(memory, name=name, can_be=_part_of(memory), help="Device memory in use.")
+def _used(memory: Metric, name: str, tenant: TenantView | None = None) -> Metric:
+    return replace(memory, name=name, can_be=_part_of(memory), help="Device memory in use.", tenant=tenant)
 
 
 _rows = TwinRows(
@@ -59,13 +63,20 @@ _rows = TwinRows(
     host_note="Starts at 0 whenever the GPU comes to the host.",
 )
 
-ENERGY = _rows.counter("energy_joules", JOULES, "Energy that the GPU used.", unit="joules")
+ENERGY = _rows.counter(
+    "energy_joules",
+    JOULES,
+    "Energy that the GPU used.",
+    unit="joules",
+    tenant=view(vm.GPU_ENERGY, Neighbours.WEAK, labels={"gpu": "gpu"}, whole=True),
+)
 THROTTLED = _rows.counter(
     "throttle_seconds",
     SECONDS,
     "Time in which the clocks were held down, by reason.",
     ("reason",),
     "seconds",
+    tenant=view(vm.GPU_THROTTLED, Neighbours.WEAK, labels={"gpu": "gpu", "reason": "reason"}, whole=True),
 )
 ECC_ERRORS = _rows.counter("ecc_errors", ERRORS, "ECC errors, corrected or uncorrected.", ("severity",))
 MEMORY_ECC_ERRORS = _rows.counter(
@@ -73,29 +84,75 @@ MEMORY_ECC_ERRORS = _rows.counter(
     ERRORS,
     "ECC errors by memory: dram is the device memory.",
     ("memory", "severity"),
+    tenant=view(
+        vm.GPU_ECC_ERRORS,
+        Neighbours.NONE,
+        labels={"gpu": "gpu", "memory": "memory", "severity": "severity"},
+        whole=True,
+    ),
 )
 REMAPPED_ROWS = _rows.counter(
-    "remapped_rows", _PARTS, "Rows of device memory replaced by spares, by their errors.", ("severity",)
+    "remapped_rows",
+    _PARTS,
+    "Rows of device memory replaced by spares, by their errors.",
+    ("severity",),
+    tenant=view(
+        vm.GPU_REMAPPED_ROWS, Neighbours.NONE, labels={"gpu": "gpu", "severity": "severity"}, whole=True
+    ),
 )
 RETIRED_PAGES = _rows.counter(
     "retired_pages", _PARTS, "Pages of device memory taken out of use, by cause.", ("cause",)
 )
-PCIE_REPLAYS = _rows.counter("pcie_replays", ERRORS, "PCIe packets that had to be sent again.")
+PCIE_REPLAYS = _rows.counter(
+    "pcie_replays",
+    ERRORS,
+    "PCIe packets that had to be sent again.",
+    tenant=view(vm.GPU_PCIE_REPLAYS, Neighbours.WEAK, labels={"gpu": "gpu"}, whole=True),
+)
 NVLINK_RECEIVED = _rows.counter(
-    "nvlink_receive_bytes", NVLINK_BYTES, "Data that the GPU received over all its NVLinks.", unit="bytes"
+    "nvlink_receive_bytes",
+    NVLINK_BYTES,
+    "Data that the GPU received over all its NVLinks.",
+    unit="bytes",
+    tenant=view(
+        vm.GPU_NVLINK_RECEIVED, Neighbours.STRONG, labels={"gpu": "gpu"}, step=NVLINK_STEP_BYTES, whole=True
+    ),
 )
 NVLINK_TRANSMITTED = _rows.counter(
-    "nvlink_transmit_bytes", NVLINK_BYTES, "Data that the GPU sent over all its NVLinks.", unit="bytes"
+    "nvlink_transmit_bytes",
+    NVLINK_BYTES,
+    "Data that the GPU sent over all its NVLinks.",
+    unit="bytes",
+    tenant=view(
+        vm.GPU_NVLINK_TRANSMITTED,
+        Neighbours.STRONG,
+        labels={"gpu": "gpu"},
+        step=NVLINK_STEP_BYTES,
+        whole=True,
+    ),
 )
 NVLINK_ERRORS = _rows.counter(
     "nvlink_errors",
     EVENTS,
     "NVLink errors by kind: crc_flit, crc_data, replay, recovery, and from the BMC some more.",
     ("kind",),
+    tenant=view(vm.GPU_NVLINK_ERRORS, Neighbours.WEAK, labels={"gpu": "gpu", "kind": "kind"}, whole=True),
 )
-POWER = _rows.gauge("power_watts", WATTS, "Power that the GPU draws.", unit="watts")
+POWER = _rows.gauge(
+    "power_watts",
+    WATTS,
+    "Power that the GPU draws.",
+    unit="watts",
+    tenant=view(vm.GPU_POWER, Neighbours.WEAK, labels={"gpu": "gpu"}, whole=True),
+)
 POWER_LIMIT = _rows.gauge("power_limit_watts", WATTS, "Power that the GPU may draw.", unit="watts")
-TEMPERATURE = _rows.gauge("temperature_celsius", CELSIUS, "Temperature of the GPU.", unit="celsius")
+TEMPERATURE = _rows.gauge(
+    "temperature_celsius",
+    CELSIUS,
+    "Temperature of the GPU.",
+    unit="celsius",
+    tenant=view(vm.GPU_TEMPERATURE, Neighbours.WEAK, labels={"gpu": "gpu"}, whole=True),
+)
 MEMORY_TEMPERATURE = _rows.gauge(
     "memory_temperature_celsius", CELSIUS, "Temperature of the GPU's memory.", unit="celsius"
 )
@@ -105,14 +162,32 @@ UTILIZATION = _rows.gauge(
     "Share of the last interval in which the engine was busy.",
     ("engine",),
     unit="ratio",
+    tenant=view(vm.GPU_UTILIZATION, Neighbours.WEAK, labels={"gpu": "gpu", "engine": "engine"}),
 )
-MEMORY = _rows.gauge("memory_bytes", _MEMORY, "Device memory (frame buffer).", unit="bytes")
+MEMORY = _rows.gauge(
+    "memory_bytes",
+    _MEMORY,
+    "Device memory (frame buffer).",
+    unit="bytes",
+    tenant=view(vm.GPU_MEMORY, Neighbours.NONE, labels={"gpu": "gpu"}),
+)
 MEMORY_USED = Twin(
     key="memory_used_bytes",
-    guest=_used(MEMORY.guest, "libvirt_domain_gpu_memory_used_bytes"),
+    guest=_used(
+        MEMORY.guest,
+        "libvirt_domain_gpu_memory_used_bytes",
+        view(vm.GPU_MEMORY_USED, Neighbours.NONE, labels={"gpu": "gpu"}),
+    ),
     host=_used(MEMORY.host, "hostcollector_host_gpu_memory_used_bytes"),
 )
-CLOCK = _rows.gauge("clock_hertz", HERTZ, "Clocks at present.", ("clock",), unit="hertz")
+CLOCK = _rows.gauge(
+    "clock_hertz",
+    HERTZ,
+    "Clocks at present.",
+    ("clock",),
+    unit="hertz",
+    tenant=view(vm.GPU_CLOCK, Neighbours.WEAK, labels={"gpu": "gpu", "clock": "clock"}, whole=True),
+)
 CLOCKS_HELD = _rows.gauge(
     "clocks_held", FLAG, "1 for each reason for which the clocks are below their maximum now.", ("reason",)
 )
@@ -134,6 +209,7 @@ TEMPERATURE_HEADROOM = _rows.gauge(
     HEADROOM,
     "How much warmer the GPU may get before its clocks are lowered; no temperature.",
     unit="celsius",
+    tenant=view(vm.GPU_HEADROOM, Neighbours.WEAK, labels={"gpu": "gpu"}, whole=True),
 )
 MEMORY_POWER = _rows.gauge("memory_power_watts", WATTS, "Power that the GPU's memory draws.", unit="watts")
 SRAM_ECC_THRESHOLD_EXCEEDED = _rows.gauge(
@@ -157,6 +233,7 @@ INFO = _rows.info(
     "A GPU, its model, and how it is used: passthrough, vgpu, mig-vgpu or host.",
     ("pci_address", "vendor", "model", "numa_node", "mode"),
     source="vfio",
+    tenant=view(vm.GPU_INFO, Neighbours.NONE, labels={"gpu": "gpu", "model": "model"}),
 )
 OBSERVABLE = _rows.gauge(
     "observable",
@@ -176,6 +253,7 @@ VGPU_INFO = info(
     source="nvml",
     labels=(*_GPU, "pci_address", "vgpu_type", "vgpu_uuid", "gpu_instance", "guest_driver_version"),
     help="A vGPU as the host's driver knows it; gpu_instance is set if it has a MIG instance of its own.",
+    tenant=view(vm.GPU_INFO, Neighbours.NONE, labels={"gpu": "gpu", "gpu_uuid": "vgpu_uuid"}),
 )
 VGPU_LICENSED = _guest(
     name="libvirt_domain_gpu_vgpu_licensed",

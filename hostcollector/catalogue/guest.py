@@ -1,13 +1,16 @@
 """Rows about a guest as a whole: identity, state, size, events."""
 
+from hostcollector.base.model import Neighbours
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import FLAG, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import counter, gauge, info, view
 
 INFO = info(
     name="libvirt_domain_info",
     source="definition",
     labels=("os_type", "os_type_arch", "os_type_machine"),
     help="The guest's firmware type, architecture and machine type.",
+    tenant=view(vm.INFO, Neighbours.NONE, labels={"arch": "os_type_arch"}),
 )
 INFO_META = gauge(
     name="libvirt_domain_info_meta",
@@ -59,12 +62,14 @@ MAXIMUM_MEMORY = gauge(
     source="definition",
     unit="bytes",
     help="Memory that the guest may use at most.",
+    tenant=view(vm.MEMORY_MAXIMUM, Neighbours.NONE),
 )
 VIRTUAL_CPUS = gauge(
     name="libvirt_domain_info_virtual_cpus",
     can_be=VCPUS,
     source="definition",
     help="vCPUs that are online in the guest's definition.",
+    tenant=view(vm.VCPU_COUNT, Neighbours.NONE),
 )
 VCPU_CURRENT = gauge(
     name="libvirt_domain_vcpu_current",
@@ -102,6 +107,7 @@ STATE_REASON = gauge(
     source="libvirt_state",
     labels=("state", "reason"),
     help="The guest's state and why it is in it; 1 for the pair that holds, the others are absent.",
+    tenant=view(vm.STATE, Neighbours.NONE, labels={"state": "state"}),
 )
 START_TIME = gauge(
     name="libvirt_domain_start_timestamp_seconds",
@@ -109,6 +115,7 @@ START_TIME = gauge(
     source="procfs",
     unit="seconds",
     help="When the guest's QEMU process started, as a Unix time.",
+    tenant=view(vm.START_TIME, Neighbours.NONE),
 )
 AGENT_CONNECTED = gauge(
     name="libvirt_domain_agent_connected",
@@ -122,4 +129,11 @@ EVENTS = counter(
     source="events",
     labels=("event", "detail"),
     help="libvirt events of the guest since the collector has known it.",
+    tenant=view(
+        vm.EVENTS_TOTAL,
+        Neighbours.NONE,
+        labels={"event": "event"},
+        where={"event": vm.EVENT_WORDS},
+        summed=True,
+    ),
 )

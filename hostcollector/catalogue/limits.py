@@ -5,8 +5,10 @@
 
 from functools import partial
 
+from hostcollector.base.model import Neighbours
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, counted, measured
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import counter, gauge, info, view
 
 _DIRECTION = ("target_device", "direction")
 _BURST = measured(0, 2**40, unknown=())
@@ -58,6 +60,7 @@ OVS_LIMIT = gauge(
     can_be=BYTES_PER_SECOND,
     help="The rate that Open vSwitch allows on the guest's port: policing (transmit) or QoS (receive).",
     note=_OVS,
+    tenant=view(vm.NETWORK_LIMIT, Neighbours.NONE, labels={"nic": "target_device", "direction": "direction"}),
 )
 OVS_BURST = gauge(
     name="libvirt_domain_ovs_limit_burst_bytes",
@@ -98,6 +101,7 @@ LIMIT = _kernel(
     can_be=BYTES_PER_SECOND,
     help="The rate that the kernel allows on the guest's tap or macvtap.",
     note="At most a minute old. Absent without a limit, and where several policers each limit a part.",
+    tenant=view(vm.NETWORK_LIMIT, Neighbours.NONE, labels={"nic": "target_device", "direction": "direction"}),
 )
 LIMIT_INFO = info(
     name="libvirt_domain_interface_limit_info",
@@ -108,10 +112,16 @@ LIMIT_INFO = info(
 DROPS = _held(
     name="libvirt_domain_interface_limit_drops_total",
     help="Packets that the kernel's limit dropped: the guest was held back.",
+    tenant=view(
+        vm.NETWORK_LIMIT_DROPS, Neighbours.NONE, labels={"nic": "target_device", "direction": "direction"}
+    ),
 )
 OVERLIMITS = _held(
     name="libvirt_domain_interface_limit_overlimits_total",
     help="Times that the kernel's limit made a packet wait, or dropped it.",
+    tenant=view(
+        vm.NETWORK_LIMIT_HITS, Neighbours.NONE, labels={"nic": "target_device", "direction": "direction"}
+    ),
 )
 DRIFT = _kernel(
     name="libvirt_domain_interface_limit_drift",

@@ -1,7 +1,9 @@
 """Rows about whether a guest lives: two checks by the rules of docs/liveness.md, and the time available."""
 
+from hostcollector.base.model import Neighbours
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import FLAG, counted
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import counter, gauge, info, view
 
 CHECK = gauge(
     name="libvirt_domain_check",
@@ -13,6 +15,7 @@ CHECK = gauge(
         "guest itself."
     ),
     note="Absent while the signs do not suffice. docs/liveness.md has the rules.",
+    tenant=view(vm.STATUS_CHECK, Neighbours.WEAK, labels={"check": "check"}),
 )
 CHECK_INFO = info(
     name="libvirt_domain_check_reason_info",

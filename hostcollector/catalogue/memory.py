@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from hostcollector.base.model import Neighbours
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.host import HOST_SHARE
 from hostcollector.catalogue.possible import (
     DISK_SIZE,
@@ -12,7 +14,7 @@ from hostcollector.catalogue.possible import (
     PERCENT,
     TIMESTAMP,
 )
-from hostcollector.catalogue.rows import counter, gauge, info
+from hostcollector.catalogue.rows import counter, gauge, info, view
 
 _balloon_gauge = partial(gauge, source="libvirt_monitor", unit="bytes")
 _balloon_counter = partial(counter, source="libvirt_monitor")
@@ -21,6 +23,7 @@ USAGE = _balloon_gauge(
     name="libvirt_domain_info_memory_usage_bytes",
     can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present (the balloon's size), not what the guest uses.",
+    tenant=view(vm.MEMORY_GRANTED, Neighbours.NONE),
 )
 ACTUAL_BALLOON = _balloon_gauge(
     name="libvirt_domain_memory_stats_actual_balloon_bytes",
@@ -43,6 +46,7 @@ AVAILABLE = _balloon_gauge(
     name="libvirt_domain_memory_stats_available_bytes",
     can_be=GUEST_MEMORY,
     help="All memory that the guest's kernel sees (MemTotal).",
+    tenant=view(vm.MEMORY_TOTAL, Neighbours.NONE),
 )
 UNUSED = _balloon_gauge(
     name="libvirt_domain_memory_stats_unused_bytes",
@@ -53,6 +57,7 @@ USABLE = _balloon_gauge(
     name="libvirt_domain_memory_stats_usable_bytes",
     can_be=GUEST_MEMORY,
     help="Memory that the guest could still hand out without swapping (MemAvailable).",
+    tenant=view(vm.MEMORY_AVAILABLE, Neighbours.NONE),
 )
 DISK_CACHE = _balloon_gauge(
     name="libvirt_domain_memory_stats_disk_cache_bytes",
@@ -65,6 +70,7 @@ DISK_CACHES = _balloon_gauge(
     can_be=GUEST_MEMORY,
     help="Guest memory that caches files and can be reclaimed.",
     note="The inovex exporter's name.",
+    tenant=view(vm.MEMORY_CACHE, Neighbours.NONE),
 )
 USED_PERCENT = gauge(
     name="libvirt_domain_memory_stats_used_percent",
@@ -78,17 +84,20 @@ SWAP_IN = _balloon_gauge(
     can_be=DISK_SIZE,
     help="Memory that the guest has read back from swap since it booted.",
     note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
+    tenant=view(vm.SWAP_IN, Neighbours.NONE),
 )
 SWAP_OUT = _balloon_gauge(
     name="libvirt_domain_memory_stats_swap_out_bytes",
     can_be=DISK_SIZE,
     help="Memory that the guest has written to swap since it booted.",
     note="A counter of the guest that restarts when it reboots; typed gauge as in the inovex exporter.",
+    tenant=view(vm.SWAP_OUT, Neighbours.NONE),
 )
 MAJOR_FAULTS = _balloon_counter(
     name="libvirt_domain_memory_stats_major_fault_total",
     can_be=EVENTS,
     help="Page faults in the guest that needed disk I/O, since it booted.",
+    tenant=view(vm.MAJOR_FAULTS, Neighbours.NONE),
 )
 MINOR_FAULTS = _balloon_counter(
     name="libvirt_domain_memory_stats_minor_fault_total",
@@ -120,6 +129,7 @@ AGE = gauge(
     unit="seconds",
     help="How old the balloon driver's figures are.",
     note="Grows without end when no statistics period is set or the guest's driver is gone.",
+    tenant=view(vm.MEMORY_REPORT_AGE, Neighbours.NONE),
 )
 RSS = gauge(
     name="libvirt_domain_memory_stats_rss_bytes",

@@ -18,8 +18,9 @@ in the note of the source that gave it. How to choose:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from hostcollector.base.model import Kind, Metric, Possible, Scope
+from hostcollector.base.model import Kind, Metric, Neighbours, Possible, Scope, TenantView
 from hostcollector.catalogue.possible import ONE
 
 counter = partial(Metric, kind=Kind.COUNTER)
@@ -28,6 +29,11 @@ info = partial(Metric, kind=Kind.INFO, can_be=ONE)
 histogram = partial(Metric, kind=Kind.HISTOGRAM)
 
 EXPERIMENTAL = "experimental"
+
+
+def view(family: Metric, neighbours: Neighbours, **columns: Any) -> TenantView:
+    """Return what a tenant sees of a row; `columns` are the other fields of `TenantView`."""
+    return TenantView(family=family, neighbours=neighbours, **columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -62,9 +68,19 @@ class TwinRows:
     host_note: str
 
     def counter(
-        self, key: str, can_be: Possible, text: str, labels: tuple[str, ...] = (), unit: str = ""
+        self,
+        key: str,
+        can_be: Possible,
+        text: str,
+        labels: tuple[str, ...] = (),
+        unit: str = "",
+        *,
+        tenant: TenantView | None = None,
     ) -> Twin:
-        """Return a counter; `labels` are those after the device's own, `text` is the help."""
+        """Return a counter; `labels` are those after the device's own, `text` is the help.
+
+        `tenant` is what the guest's tenant sees of it.
+        """
         row = partial(
             counter,
             can_be=can_be,
@@ -75,17 +91,33 @@ class TwinRows:
         )
         return Twin(
             key=key,
-            guest=row(name=f"{self.guest_prefix}_{key}_total", scope=Scope.DOMAIN, note=self.guest_note),
+            guest=row(
+                name=f"{self.guest_prefix}_{key}_total",
+                scope=Scope.DOMAIN,
+                note=self.guest_note,
+                tenant=tenant,
+            ),
             host=row(name=f"{self.host_prefix}_{key}_total", scope=Scope.HOST, note=self.host_note),
         )
 
-    def gauge(self, key: str, can_be: Possible, text: str, labels: tuple[str, ...] = (), **more: str) -> Twin:
+    def gauge(
+        self,
+        key: str,
+        can_be: Possible,
+        text: str,
+        labels: tuple[str, ...] = (),
+        *,
+        tenant: TenantView | None = None,
+        **more: str,
+    ) -> Twin:
         """Return a gauge; `more` are further columns: unit, note, another source."""
-        return self._twin(partial(gauge, can_be=can_be), key, text, labels, more)
+        return self._twin(partial(gauge, can_be=can_be), key, text, labels, more, tenant)
 
-    def info(self, key: str, text: str, labels: tuple[str, ...], **more: str) -> Twin:
+    def info(
+        self, key: str, text: str, labels: tuple[str, ...], *, tenant: TenantView | None = None, **more: str
+    ) -> Twin:
         """Return a description of value 1; `more` are further columns: note, another source."""
-        return self._twin(info, key, text, labels, more)
+        return self._twin(info, key, text, labels, more, tenant)
 
     def _twin(
         self,
@@ -94,11 +126,12 @@ class TwinRows:
         text: str,
         labels: tuple[str, ...],
         more: Mapping[str, str],
+        tenant: TenantView | None,
     ) -> Twin:
         columns = {"source": self.source, **more}
         row = partial(make, help=text, labels=(*self.labels, *labels), **columns)
         return Twin(
             key=key,
-            guest=row(name=f"{self.guest_prefix}_{key}", scope=Scope.DOMAIN),
+            guest=row(name=f"{self.guest_prefix}_{key}", scope=Scope.DOMAIN, tenant=tenant),
             host=row(name=f"{self.host_prefix}_{key}", scope=Scope.HOST),
         )

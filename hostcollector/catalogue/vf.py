@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from hostcollector.base.model import Scope
+from hostcollector.base.model import Neighbours, Scope
+from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import BYTES_PER_SECOND, FLAG, NETWORK_BYTES, PACKETS, code, number_of
-from hostcollector.catalogue.rows import TwinRows, gauge, info
+from hostcollector.catalogue.rows import TwinRows, gauge, info, view
 
 _VF = ("pf", "vf", "pci_address")
 _PF = ("pf", "pci_address")
@@ -19,18 +20,50 @@ _rows = TwinRows(
     host_note="Of a VF that no guest owns; starts at 0 whenever it becomes free.",
 )
 
-RECEIVED = _rows.counter("receive_bytes", NETWORK_BYTES, "Data that the VF received.", unit="bytes")
-RECEIVED_PACKETS = _rows.counter("receive_packets", PACKETS, "Packets that the VF received.")
-RECEIVE_DROPPED = _rows.counter("receive_dropped", PACKETS, "Packets to the VF that the card dropped.")
+RECEIVED = _rows.counter(
+    "receive_bytes",
+    NETWORK_BYTES,
+    "Data that the VF received.",
+    unit="bytes",
+    tenant=view(vm.NETWORK_RECEIVE_BYTES, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+RECEIVED_PACKETS = _rows.counter(
+    "receive_packets",
+    PACKETS,
+    "Packets that the VF received.",
+    tenant=view(vm.NETWORK_RECEIVE_PACKETS, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+RECEIVE_DROPPED = _rows.counter(
+    "receive_dropped",
+    PACKETS,
+    "Packets to the VF that the card dropped.",
+    tenant=view(vm.NETWORK_RECEIVE_DROPS, Neighbours.WEAK, labels={"nic": "pci_address"}),
+)
 RECEIVED_BROADCAST = _rows.counter(
     "receive_broadcast_packets", PACKETS, "Broadcast packets that the VF received."
 )
 RECEIVED_MULTICAST = _rows.counter(
     "receive_multicast_packets", PACKETS, "Multicast packets that the VF received."
 )
-TRANSMITTED = _rows.counter("transmit_bytes", NETWORK_BYTES, "Data that the VF sent.", unit="bytes")
-TRANSMITTED_PACKETS = _rows.counter("transmit_packets", PACKETS, "Packets that the VF sent.")
-TRANSMIT_DROPPED = _rows.counter("transmit_dropped", PACKETS, "Packets from the VF that the card dropped.")
+TRANSMITTED = _rows.counter(
+    "transmit_bytes",
+    NETWORK_BYTES,
+    "Data that the VF sent.",
+    unit="bytes",
+    tenant=view(vm.NETWORK_TRANSMIT_BYTES, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+TRANSMITTED_PACKETS = _rows.counter(
+    "transmit_packets",
+    PACKETS,
+    "Packets that the VF sent.",
+    tenant=view(vm.NETWORK_TRANSMIT_PACKETS, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+TRANSMIT_DROPPED = _rows.counter(
+    "transmit_dropped",
+    PACKETS,
+    "Packets from the VF that the card dropped.",
+    tenant=view(vm.NETWORK_TRANSMIT_DROPS, Neighbours.WEAK, labels={"nic": "pci_address"}),
+)
 TRANSMITTED_BROADCAST = _rows.counter(
     "transmit_broadcast_packets", PACKETS, "Broadcast packets that the VF sent."
 )
@@ -52,6 +85,9 @@ TRANSMIT_LIMIT = _rows.gauge(
     "transmit_limit_bytes_per_second",
     BYTES_PER_SECOND,
     "What the VF may send at most; absent when there is no limit.",
+    tenant=view(
+        vm.NETWORK_LIMIT, Neighbours.NONE, labels={"nic": "pci_address"}, fixed={"direction": "transmit"}
+    ),
 )
 TRANSMIT_GUARANTEE = _rows.gauge(
     "transmit_guarantee_bytes_per_second",

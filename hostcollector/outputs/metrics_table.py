@@ -67,6 +67,7 @@ def _fields(row: Metric, subject: ModuleType) -> dict[str, object]:
         "labels": list(row.label_names),
         "range": row.can_be.text,
         "source": row.source,
+        "tenants_see": row.tenant.family.name if row.tenant else "",
         "stability": row.stability,
         "help": row.help,
         "note": row.note,
@@ -77,16 +78,19 @@ def _markdown() -> Iterator[str]:
     yield from _PREFACE
     for subject in SUBJECTS:
         rows = [_cells(row) for row in rows_of(subject)]
-        yield from _section(
-            _title(subject), ("Name", "Type", "Unit", "Labels", "Range", "Source", "Meaning"), rows
+        yield from section(
+            _title(subject),
+            ("Name", "Type", "Unit", "Labels", "Range", "Source", "Tenants see", "Meaning"),
+            rows,
         )
     peers = [(f"`{name}`", reason) for name, reason in PEER_METRICS.items()]
-    yield from _section("Left out: names of other exporters", ("Name", "Reason"), peers)
+    yield from section("Left out: names of other exporters", ("Name", "Reason"), peers)
     fields = [(f"`{field.pattern}`", field.reason) for field in FIELDS if field.metric is None]
-    yield from _section("Left out: statistics fields of libvirt", ("Field", "Reason"), fields)
+    yield from section("Left out: statistics fields of libvirt", ("Field", "Reason"), fields)
 
 
-def _section(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def section(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown under its title."""
     yield from ("", f"## {title}", "")
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
@@ -99,4 +103,5 @@ def _cells(row: Metric) -> Sequence[str]:
     if row.stability != "stable":
         meaning += f" ({row.stability})"
     labels = ", ".join(f"`{label}`" for label in row.label_names)
-    return f"`{row.name}`", str(row.kind), row.unit, labels, row.can_be.text, row.source, meaning
+    seen = f"`{row.tenant.family.name}`" if row.tenant else ""
+    return f"`{row.name}`", str(row.kind), row.unit, labels, row.can_be.text, row.source, seen, meaning

@@ -24,6 +24,7 @@ from hostcollector.config.reader import changed
 from hostcollector.config.settings import PathSettings, Settings, read_settings
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
+from hostcollector.outputs import tenant_table
 from hostcollector.outputs.metrics_table import TableFormat, render
 from hostcollector.sources import NAMES
 
@@ -123,8 +124,12 @@ def check_config(options: argparse.Namespace) -> int:
 
 
 def metrics(options: argparse.Namespace) -> int:
-    """Print the catalogue."""
-    print(render(TableFormat(options.format)), end="", flush=True)
+    """Print the catalogue, or what tenants see of it."""
+    form = tenant_table.TenantFormat(options.format)
+    if form is tenant_table.TenantFormat.RELABEL and not options.tenant:
+        options.wrong_use("--format=relabel is the allow-list of tenants: add --tenant")
+    text = tenant_table.render(form) if options.tenant else render(TableFormat(form))
+    print(text, end="", flush=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from hostcollector import __version__
 from hostcollector.app.cli import commands, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.outputs.metrics_table import TableFormat
+from hostcollector.outputs.tenant_table import TenantFormat
 from hostcollector.outputs.top.guests import SORTS
 
 _DESCRIPTION = (
@@ -85,6 +86,22 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
         default=str(TableFormat.TABLE),
         help="how the list is written (default: table)",
     )
+
+
+def _add_metrics_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tenant",
+        action="store_true",
+        help="list what tenants see, on the page /tenants/metrics",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[str(form) for form in TenantFormat],
+        default=str(TenantFormat.TABLE),
+        help="how the list is written (default: table); relabel, with --tenant, is the allow-list of the "
+        "tenant store as rules for vmagent",
+    )
+    parser.set_defaults(wrong_use=parser.error)
 
 
 def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
@@ -180,8 +197,8 @@ _COMMANDS = (
     _Command(
         "metrics",
         commands.metrics,
-        "list every metric with its type, labels, source and meaning",
-        _add_format,
+        "list every metric with its type, labels, source and meaning; --tenant: those of the tenant page",
+        _add_metrics_flags,
     ),
     _Command(
         "config",

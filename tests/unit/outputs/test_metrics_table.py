@@ -44,12 +44,13 @@ def test_markdown_has_a_table_per_subject() -> None:
     """Each subject's table has all its rows, with every label, unit, range, source, help and note."""
     tables = list(sections().values())
     for subject, table in zip(catalogue.SUBJECTS, tables, strict=False):
-        assert table[0] == ["Name", "Type", "Unit", "Labels", "Range", "Source", "Meaning"]
+        assert table[0] == ["Name", "Type", "Unit", "Labels", "Range", "Source", "Tenants see", "Meaning"]
         for row, cells in zip(catalogue.rows_of(subject), table[1:], strict=True):
             labels = ", ".join(f"`{label}`" for label in row.label_names)
             assert cells[:4] == [f"`{row.name}`", row.kind.value, row.unit, labels]
             assert cells[4:6] == [row.can_be.text, row.source]
-            assert cells[6].replace("\\|", "|").startswith(f"{row.help} {row.note}".rstrip())
+            assert cells[6] == (f"`{row.tenant.family.name}`" if row.tenant else "")
+            assert cells[7].replace("\\|", "|").startswith(f"{row.help} {row.note}".rstrip())
 
 
 def test_markdown_names_what_is_left_out() -> None:
