@@ -107,7 +107,7 @@ class Metric:
 
     `can_be` says what the values of its series can be.
     `labels` are the row's own dimensions; `label_names` are all labels of its series in page order.
-    `tenant` is what the guest's tenant sees of the row: nothing, until somebody decides.
+    `tenant` is what the guest's tenant sees of the row: nothing by default.
     """
 
     name: str

@@ -17,7 +17,7 @@ BY_DEFINITION = {"vm_disk_info", "vm_network_info"}
 OF_OPERATORS = {"domain", "uuid", "host", "instance", "target_device", "mac", "serial", "pci_address", "vlan"}
 
 
-def test_a_row_is_private_until_somebody_decides() -> None:
+def test_a_row_is_private_by_default() -> None:
     """A new row has no tenant view; neither has any row of the host."""
     row = Metric(name="libvirt_domain_new", kind=Kind.GAUGE, can_be=FLAG, help="New.", source="procfs")
     assert row.tenant is None
