@@ -1,0 +1,170 @@
+"""What Grafana asks when a board is opened: its variables first, then its panels at their default values."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.simulator.prometheus import SCRAPE_SECONDS, Answer, Server
+from tests.dashboards.boards import asked_by, boards
+
+Json = dict[str, Any]
+RANGE_SECONDS = 3600
+"""What the boards show when they are opened."""
+_ALL = "$__all"
+_SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|]")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one query of a board cost: at the present time, or over a window."""
+
+    board: str
+    panel: str
+    target: str
+    expr: str
+    """The query as it was sent."""
+    instant: bool
+    answer: Answer
+
+
+class Visitor:
+    """Opens boards like a browser does, but asks for the last `window` seconds of the range.
+
+    A fresh Prometheus has no hour of samples; what an hour costs grows with its steps.
+    """
+
+    def __init__(self, server: Server, window: int) -> None:
+        self._server, self._window = server, window
+
+    def visits(self) -> Iterator[Cost]:
+        """Open every board, and yield what its queries cost."""
+        for name, board in boards().items():
+            values: dict[str, str] = {
+                "__rate_interval": f"{4 * SCRAPE_SECONDS}s",
+                "__interval": f"{SCRAPE_SECONDS}s",
+                "__range": f"{RANGE_SECONDS}s",
+                "__range_s": str(RANGE_SECONDS),
+            }
+            for variable in board["templating"]["list"]:
+                yield from self._variable(name, variable, values)
+            for title, panel in _panels(board):
+                for target in panel.get("targets", ()):
+                    expr = filled(target["expr"], values)
+                    instant = bool(target.get("instant"))
+                    answer = self.instant(expr) if instant else self.over_window(expr)
+                    yield Cost(name, title, target["refId"], expr, instant, answer)
+            for annotation in board["annotations"]["list"]:
+                if annotation.get("enable") and "expr" in annotation:
+                    expr = filled(annotation["expr"], values)
+                    title = f"annotation: {annotation['name']}"
+                    yield Cost(name, title, "A", expr, False, self.over_window(expr))
+
+    def instant(self, expr: str) -> Answer:
+        """Ask for the present value."""
+        return self._asked("query", query=expr, stats="all")
+
+    def over_window(self, expr: str) -> Answer:
+        """Ask for the values of the window, a scrape interval apart."""
+        now = time.time()
+        times = {"start": f"{now - self._window:.3f}", "end": f"{now:.3f}", "step": str(SCRAPE_SECONDS)}
+        return self._asked("query_range", query=expr, stats="all", **times)
+
+    def _asked(self, path: str, **parameters: str) -> Answer:
+        began = time.perf_counter()
+        body = self._server.get(path, **parameters)
+        seconds = time.perf_counter() - began
+        # Answers have up to hundreds of megabytes: what is wanted of them is at the end.
+        _, found, statistics = body.rpartition(b'"stats":')
+        if not found:
+            return Answer(seconds, 0, error=body[-300:].decode(errors="replace"))
+        samples = json.JSONDecoder().raw_decode(statistics.decode())[0]["samples"]
+        return Answer(seconds, body.count(b'"metric":'), samples["totalQueryableSamples"], samples["peakSamples"])
+
+    def _variable(self, board: str, variable: Json, values: dict[str, str]) -> Iterator[Cost]:
+        """Ask for a variable's options, and keep the value that the board opens with."""
+        name = variable["name"]
+        if variable["type"] == "datasource":
+            return
+        if variable["type"] != "query":
+            values[name] = str((variable.get("current") or {}).get("value") or variable.get("query") or "")
+            return
+        expr = filled(asked_by(variable), values)
+        options, answer = self._options(variable, values)
+        values[name] = chosen(variable, options)
+        yield Cost(board, f"variable: {name}", "A", expr, True, answer)
+
+    def _options(self, variable: Json, values: Mapping[str, str]) -> tuple[list[str], Answer]:
+        """Return a variable's options in their order, and what asking for them cost."""
+        definition = variable["definition"]
+        if definition.startswith("query_result("):
+            expr = filled(asked_by(variable), values)
+            answer = self.instant(expr)
+            found = json.loads(self._server.get("query", query=expr))["data"]["result"]
+            texts = [_as_text(series) for series in found]
+        else:
+            series, _, label = definition.removeprefix("label_values(").removesuffix(")").rpartition(",")
+            now = time.time()
+            times = {"start": f"{now - RANGE_SECONDS:.3f}", "end": f"{now:.3f}"}
+            match = {"match[]": filled(series, values)} if series else {}
+            began = time.perf_counter()
+            body = self._server.get(f"label/{label.strip()}/values", **match, **times)
+            texts = json.loads(body).get("data", [])
+            answer = Answer(time.perf_counter() - began, len(texts))
+        return _filtered(variable, texts), answer
+
+
+def _panels(board: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the panels with their titles after that of their row, those of folded rows too."""
+    row = ""
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            row = panel["title"].partition(" (")[0]
+            yield from ((f"{row}: {folded['title']} (folded)", folded) for folded in panel.get("panels") or ())
+        else:
+            yield f"{row}: {panel['title']}", panel
+
+
+def _as_text(series: Json) -> str:
+    """Return a series of a `query_result` as Grafana writes it for the variable's expression."""
+    labels = dict(series["metric"])
+    name = labels.pop("__name__", "")
+    written = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{name}{{{written}}} {series['value'][1]} {series['value'][0] * 1000:.0f}"
+
+
+def _filtered(variable: Json, texts: list[str]) -> list[str]:
+    """Return the values that the variable's expression finds in the texts, without repetition, sorted."""
+    expression = (variable.get("regex") or "").strip("/")
+    if not expression:
+        return sorted(texts) if variable.get("sort") else texts
+    pattern = re.compile(re.sub(r"\(\?<(\w+)>", r"(?P<\1>", expression))
+    found = {}
+    for text in texts:
+        if match := pattern.search(text):
+            groups = match.groupdict()
+            value = groups.get("value") or (match[1] if match.lastindex else match[0])
+            found.setdefault(value, groups.get("text") or value)
+    return sorted(found, key=lambda value: found[value])
+
+
+def chosen(variable: Json, options: list[str]) -> str:
+    """Return a variable's value as it opens, written as Grafana writes it into a query."""
+    current = (variable.get("current") or {}).get("value") or ""
+    values = current if isinstance(current, list) else [current]
+    if _ALL in values or (variable.get("includeAll") and not set(values) & set(options)):
+        if variable.get("allValue"):
+            return str(variable["allValue"])
+        values = options
+    elif not set(values) & set(options):
+        values = options[:1]
+    written = [_SPECIAL.sub(r"\\\\\g<0>", value) for value in values]
+    return written[0] if len(written) == 1 else f"({'|'.join(written)})"
+
+
+def filled(expr: str, values: Mapping[str, str]) -> str:
+    """Return a query with the values of its variables. Raises `KeyError` for a variable that the board lacks."""
+    return _VARIABLE.sub(lambda place: values[place[1] or place[2]], expr)

@@ -1,0 +1,94 @@
+"""What goes wrong in a fleet at one time for many: each storm with what its pages look like, and its cause."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.simulator.fleet import SimulatedFleet
+from tests.bench.simulator.host import CALM, Effect, SimulatedHost
+
+# Requests take seconds, QEMU's monitors wait for the disk that does not answer, the guests' processes wait too.
+STALLED = Effect(
+    values={"libvirt_domain_monitor_blocked_seconds": 45.0},
+    rates={
+        "libvirt_domain_block_stats_read_time_seconds_total": 8.0,
+        "libvirt_domain_block_stats_write_time_seconds_total": 8.0,
+        "libvirt_domain_pressure_io_waiting_seconds_total": 0.95,
+        "libvirt_domain_pressure_io_stalled_seconds_total": 0.9,
+    },
+)
+_LIBVIRT = ("libvirt_state", "libvirt_monitor", "events", "definition")
+# What needs libvirt is not on the page; the kernel's figures are.
+WITHOUT_LIBVIRT = Effect(
+    values={"libvirt_up": 0.0, **{f'hostcollector_source_up{{source="{source}"': 0.0 for source in _LIBVIRT}},
+    missing=(
+        "libvirt_versions_info",
+        "libvirt_domain_block_stats_",
+        "libvirt_domain_block_io_errors",
+        "libvirt_domain_memory_stats_",
+        "libvirt_domain_monitor_",
+        "libvirt_domain_job_info",
+        "libvirt_domain_info_state",
+        "libvirt_domain_state_reason",
+    ),
+)
+WITHOUT_TENANTS = Effect(
+    missing=("libvirt_domain_tenant_info", "libvirt_domain_openstack_info", "libvirt_domain_info_meta"),
+    tenants=False,
+)
+
+Step = Callable[[SimulatedFleet], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """A storm: steps that last so many minutes each, and the alerts of which one must be in the first notification."""
+
+    name: str
+    steps: Sequence[Step]
+    minutes: float
+    causes: frozenset[str]
+
+
+def _have(effect: Effect, hosts: Callable[[SimulatedFleet], Sequence[SimulatedHost]]) -> Step:
+    """Return the step in which these hosts have the effect, and no other host has."""
+
+    def step(fleet: SimulatedFleet) -> None:
+        for host in fleet.hosts:
+            host.effect = CALM
+        for host in hosts(fleet):
+            host.effect = effect
+
+    return step
+
+
+def _without_power(fleet: SimulatedFleet) -> None:
+    for host in fleet.rack(0):
+        host.answers = False
+
+
+def _wave(number: int) -> Step:
+    return _have(WITHOUT_LIBVIRT, lambda fleet: fleet.rack(number))
+
+
+def calm(fleet: SimulatedFleet) -> None:
+    """End every storm."""
+    for host in fleet.hosts:
+        host.effect, host.answers = CALM, True
+
+
+STORMS = (
+    Storm(
+        "a storage stalls for a tenth of the hosts",
+        [_have(STALLED, lambda fleet: fleet.pool(0))],
+        15,
+        frozenset({"StorageStalled", "ManyGuestsSlowOnStorage"}),
+    ),
+    Storm("a rack is without power", [_without_power], 15, frozenset({"HostcollectorDown"})),
+    Storm(
+        "the tenants are unknown",
+        [_have(WITHOUT_TENANTS, lambda fleet: fleet.hosts)],
+        30,
+        frozenset({"GuestUnassigned"}),
+    ),
+    Storm("libvirt is upgraded in waves", [_wave(0), _wave(1), _wave(2)], 6, frozenset({"LibvirtDown"})),
+)

@@ -1,0 +1,99 @@
+"""Sends storms over a fleet whose time runs faster, and counts what Alertmanager sends."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.simulator.fleet import SimulatedFleet
+from tests.bench.simulator.pace import hurried_rules
+from tests.bench.simulator.paging import Inbox, Notification, alertmanager, inbox
+from tests.bench.simulator.prometheus import Server
+from tests.bench.simulator.simulation import simulation
+from tests.bench.simulator.storms import Storm, calm
+
+NOTIFICATIONS_TARGET = 5
+_RECOVERY_MINUTES = 12.0
+# Until the rates over five minutes, and what alerts for a time because it was unknown before.
+_SETTLING_MINUTES = 10.0
+# Sent all the time: its absence is the alarm.
+_WATCHDOG = "Watchdog"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What people got during a storm, until some minutes after its end."""
+
+    storm: Storm
+    notifications: tuple[Notification, ...]
+
+    @property
+    def cause_first(self) -> bool:
+        """Whether the first notification names the cause."""
+        return bool(self.notifications) and bool(self.storm.causes & self.notifications[0].names)
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """A fleet under a Prometheus and an Alertmanager whose minutes are `pace` times as short."""
+
+    fleet: SimulatedFleet
+    server: Server
+    inbox: Inbox
+    pace: float
+
+    def wait(self, minutes: float) -> None:
+        """Let so many minutes of the fleet's time pass."""
+        time.sleep(minutes * 60 / self.pace)
+
+    def settle(self) -> tuple[Notification, ...]:
+        """Wait until a fleet that just started is calm, and return what was sent meanwhile."""
+        began = time.time()
+        self.wait(_SETTLING_MINUTES)
+        return self._since(began)
+
+    def send(self, storm: Storm) -> Outcome:
+        """Let a storm pass over the fleet."""
+        began = time.time()
+        for step in storm.steps:
+            step(self.fleet)
+            self.wait(storm.minutes)
+        calm(self.fleet)
+        self.wait(_RECOVERY_MINUTES)
+        return Outcome(storm, self._since(began))
+
+    def _since(self, began: float) -> tuple[Notification, ...]:
+        return tuple(one for one in self.inbox.firing(began) if one.names != {_WATCHDOG})
+
+
+@contextmanager
+def weather(
+    fleet: SimulatedFleet, directory: Path, rules: Sequence[Path], configuration: Mapping[str, Any], pace: float
+) -> Iterator[Weather]:
+    """Run everything for the block; `configuration` is Alertmanager's."""
+    with (
+        inbox() as received,
+        alertmanager(directory, configuration, received, pace) as address,
+        simulation(
+            fleet, directory, hurried_rules(rules, pace, directory), pace=pace, alertmanager=address
+        ) as server,
+    ):
+        yield Weather(fleet, server, received, pace)
+
+
+HEADINGS = ("storm", "notifications", "first", "cause in the first", "alerts in all")
+
+
+def row(outcome: Outcome) -> tuple[str, ...]:
+    """Return the line of a table."""
+    sent = outcome.notifications
+    missed = " MISSED" if len(sent) > NOTIFICATIONS_TARGET else ""
+    return (
+        outcome.storm.name,
+        f"{len(sent)}{missed}",
+        ", ".join(sorted(sent[0].names)) if sent else "",
+        "yes" if outcome.cause_first else "NO",
+        ", ".join(sorted(frozenset().union(*(one.names for one in sent)))),
+    )
