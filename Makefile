@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale gpu-page golden screenshot metrics config dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards format dist lock clean
 
 python := .venv/bin/python
 
@@ -26,8 +26,8 @@ check: venv ## lint, types, architecture, unit tests: while you work
 test: setup ## what CI runs: check, the roles' lint, laboratory, fleet
 	@$(python) .ci/targets.py 1 lint lint-ansible unit lab fleet
 
-nightly: setup ## faults at full size, soak, scale, fuzz, attacks, hung guests: about five hours
-	@$(python) .ci/targets.py 1 matrix long soak bench-scale fuzz attacks hung
+nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
+	@$(python) .ci/targets.py 1 matrix long soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -77,6 +77,9 @@ bench-pairs: setup ## this checkout's collector against that of BASE=revision, i
 
 bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into docs/benchmarks.md
 	$(python) -m tests.bench.scale
+
+bench-fleet: setup ## boards, rules and storms on 200 simulated hosts under a real Prometheus (1 h); PART=costs for one part
+	$(python) -m tests.bench.simulator $(PART)
 
 gpu-page: venv ## the page of a simulated host with eight GPUs (GPU_PAGE=file to write it)
 	@$(python) -m tests.simulated.gpus $(GPU_PAGE)

@@ -1,60 +1,43 @@
-"""`make bench-fleet`: what the boards and rules cost on a fleet of SIMULATED_HOSTS=200 with SIMULATED_GUESTS=30."""
+"""A simulated fleet under a real Prometheus: `make bench-fleet`, or `python -m tests.bench.simulator PART`.
 
+- `costs`: what every panel and variable of every board costs, and every group of rules. Half an hour.
+- `storms`: what Alertmanager sends when much goes wrong at one time. Half an hour.
+- `sizing`: bytes and CPU for each series, of Prometheus and of a store behind it. Ten minutes.
+
+FLEET_HOSTS (200) and FLEET_GUESTS (30) are the size for `costs`; the others are smaller. Tables are printed,
+and written into docs/benchmarks.md and docs/boards-cost.md.
+"""
+
+import argparse
 import os
-import pickle
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.simulator import laboratory, neighbours, prometheus
-from tests.bench.simulator.fleet import SimulatedFleet, Size, hardware_of
-from tests.bench.simulator.grafana import Visitor
-from tests.bench.simulator.pages import served
-from tests.bench.simulator.pattern import hardware, pattern
-from tests.bench.simulator.prometheus import Target
-from tests.bench.simulator.queries import HEADINGS, rows, scaled
-from tests.dashboards.rule_files import RULES
-from tests.places import FIXTURES
-from tests.ports import reserved_port
+from tests.bench.simulator import costs, laboratory, sizing, weather
+from tests.bench.simulator.fleet import Size
+from tests.bench.simulator.pattern import pattern
+from tests.lab import laboratory as lab
 
-WINDOW = 300
+SIZE = Size(int(os.environ.get("FLEET_HOSTS", "200")), int(os.environ.get("FLEET_GUESTS", "30")))
+PARTS = {"costs": costs.part, "storms": weather.part, "sizing": sizing.part}
 
 
-def main() -> int:
-    size = Size(int(os.environ.get("SIMULATED_HOSTS", "200")), int(os.environ.get("SIMULATED_GUESTS", "30")))
-    wait = int(os.environ.get("SIMULATED_WAIT", "400"))
-    f = Path("/tmp/hc/simwork/cap.pickle")
-    p = pattern(pickle.loads(f.read_bytes()))
-    kinds = [hardware((FIXTURES / "pages" / f"{name}.prom").read_text(), p) for name in ("gpu", "network")]
-    fleet = SimulatedFleet(size, p, time.time(), list(hardware_of(20, kinds)))
-    pages = {f"/hostcollector/{h.name}": h.page for h in fleet.hosts} | dict(neighbours.pages(fleet))
-    targets = []
-    for path in pages:
-        _, job, name = path.split("/")
-        host = next(h for h in fleet.hosts if h.name == name)
-        targets.append(Target(job, name, path, {"host": name, **host.labels}))
-    with tempfile.TemporaryDirectory(prefix="hostcollector-simulator-", dir="/var/tmp") as directory, reserved_port() as port:
-        with served(pages, port), prometheus.running(Path(directory), f"127.0.0.1:{port}", targets, RULES) as server:
-            end = time.time() + wait
-            while time.time() < end:
-                time.sleep(15)
-                fleet.pass_time(time.time())
-                print(int(end - time.time()), fleet.series, os.getloadavg(), sum(g["evaluationTime"] for g in server.rule_groups()), flush=True)
-            print("series", fleet.series, "head", server.value("prometheus_tsdb_head_series"), Path(f"/proc/{server.pid}/status").read_text().split("VmRSS:")[1].split("\n")[0])
-            for g in server.rule_groups():
-                print(f'{g["name"]:30} {g["interval"]} {g["evaluationTime"]:.3f}')
-            worst = sorted((r for g in server.rule_groups() for r in g["rules"]), key=lambda r: -r["evaluationTime"])[:20]
-            for r in worst:
-                print(f'   {r["evaluationTime"]:.3f} {r["name"]}')
-            found = [scaled(cost, 2000 / size.hosts, WINDOW) for cost in Visitor(server, WINDOW).visits()]
-            print("| " + " | ".join(HEADINGS) + " |")
-            for row in rows(found):
-                print("| " + " | ".join(row) + " |")
-            print(os.getloadavg())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts, and write what they found."""
+    parser = argparse.ArgumentParser(prog="make bench-fleet", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="without any: all")
+    chosen = parser.parse_args(arguments).parts or PARTS
+    if reason := lab.missing():
+        print(reason, file=sys.stderr)
+        return 1
+    print("capturing a page of a real guest ...", flush=True)
+    captured = pattern(laboratory.captured())
+    for part in chosen:
+        with tempfile.TemporaryDirectory(prefix="hostcollector-fleet-", dir="/var/tmp") as directory:
+            print(f"{part} ...", flush=True)
+            PARTS[part](captured, SIZE, Path(directory))
     return 0
 
 

@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.simulator.host import SimulatedGuest, SimulatedHost, Tenant
 from tests.bench.simulator.pattern import Hardware, Pattern
@@ -31,7 +31,12 @@ class SimulatedFleet:
     """The hosts. `pass_time` lets guests end, start and migrate, and collectors restart."""
 
     def __init__(
-        self, size: Size, pattern: Pattern, now: float, added: Sequence[Sequence[Hardware]] = (), seed: int = 1
+        self,
+        size: Size,
+        pattern: Pattern,
+        now: float,
+        added: Sequence[Sequence[Hardware]] = (),
+        seed: int = 1,
     ) -> None:
         self._random = random.Random(seed)
         tenants = max(2, int(size.hosts * _TENANTS_PER_HOST))
@@ -76,13 +81,17 @@ class SimulatedFleet:
                 host.restart(now)
 
     def _leaves(self, guest: SimulatedGuest, host: SimulatedHost, now: float) -> None:
-        """Let two hosts exchange guests by migration; in one case in so many hosts a new guest starts instead."""
+        """Let two hosts exchange guests by migration; once for each host a new guest starts instead.
+
+        A migrated guest has a new QEMU, which counts from 0.
+        """
         other = self._random.choice(self.hosts)
         if other is host:
             host.guests = _with(host.guests, guest, self._guest(now))
         elif other.guests:
             comes = self._random.choice(other.guests)
-            host.guests, other.guests = _with(host.guests, guest, comes), _with(other.guests, comes, guest)
+            host.guests = _with(host.guests, guest, replace(comes, started=now))
+            other.guests = _with(other.guests, comes, replace(guest, started=now))
 
     def _guest(self, started: float) -> SimulatedGuest:
         identity = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
@@ -107,7 +116,11 @@ def _place(number: int, hosts: int) -> dict[str, str]:
     """Return where a host is, as the labels of its target."""
     rack = number * RACKS // hosts
     region = f"region-{rack % _REGIONS}"
-    return {"rack": f"r{rack}", "region": region, "availability_zone": f"{region}-{rack // _REGIONS % _ZONES}"}
+    return {
+        "rack": f"r{rack}",
+        "region": region,
+        "availability_zone": f"{region}-{rack // _REGIONS % _ZONES}",
+    }
 
 
 def hardware_of(share: int, hardware: Sequence[Hardware]) -> Iterator[Sequence[Hardware]]:

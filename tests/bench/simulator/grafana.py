@@ -82,7 +82,9 @@ class Visitor:
         if not found:
             return Answer(seconds, 0, error=body[-300:].decode(errors="replace"))
         samples = json.JSONDecoder().raw_decode(statistics.decode())[0]["samples"]
-        return Answer(seconds, body.count(b'"metric":'), samples["totalQueryableSamples"], samples["peakSamples"])
+        return Answer(
+            seconds, body.count(b'"metric":'), samples["totalQueryableSamples"], samples["peakSamples"]
+        )
 
     def _variable(self, board: str, variable: Json, values: dict[str, str]) -> Iterator[Cost]:
         """Ask for a variable's options, and keep the value that the board opens with."""
@@ -98,7 +100,7 @@ class Visitor:
         yield Cost(board, f"variable: {name}", "A", expr, True, answer)
 
     def _options(self, variable: Json, values: Mapping[str, str]) -> tuple[list[str], Answer]:
-        """Return a variable's options in their order, and what asking for them cost."""
+        """Return a variable's options in their order, and what the request cost."""
         definition = variable["definition"]
         if definition.startswith("query_result("):
             expr = filled(asked_by(variable), values)
@@ -123,7 +125,9 @@ def _panels(board: Json) -> Iterator[tuple[str, Json]]:
     for panel in board["panels"]:
         if panel["type"] == "row":
             row = panel["title"].partition(" (")[0]
-            yield from ((f"{row}: {folded['title']} (folded)", folded) for folded in panel.get("panels") or ())
+            yield from (
+                (f"{row}: {folded['title']} (folded)", folded) for folded in panel.get("panels") or ()
+            )
         else:
             yield f"{row}: {panel['title']}", panel
 
@@ -142,7 +146,7 @@ def _filtered(variable: Json, texts: list[str]) -> list[str]:
     if not expression:
         return sorted(texts) if variable.get("sort") else texts
     pattern = re.compile(re.sub(r"\(\?<(\w+)>", r"(?P<\1>", expression))
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         if match := pattern.search(text):
             groups = match.groupdict()
@@ -166,5 +170,5 @@ def chosen(variable: Json, options: list[str]) -> str:
 
 
 def filled(expr: str, values: Mapping[str, str]) -> str:
-    """Return a query with the values of its variables. Raises `KeyError` for a variable that the board lacks."""
+    """Return a query with the values of its variables. Raises `KeyError` for one that the board lacks."""
     return _VARIABLE.sub(lambda place: values[place[1] or place[2]], expr)

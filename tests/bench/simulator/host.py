@@ -34,7 +34,7 @@ class Effect:
     """What a storm does to the page of a host; series are named by their beginnings, up to any label.
 
     A value or a rate replaces that of the line, a `missing` series is not on the page. Without `tenants`
-    nobody's guest has one.
+    the guests are unassigned.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Moving:
 
 
 class SimulatedHost:
-    """The hypervisor. Its page is written anew when its guests or a storm change, else only the numbers are."""
+    """The hypervisor. Its page is written anew when its guests or a storm change; else only numbers are."""
 
     def __init__(
         self,
@@ -123,13 +123,13 @@ class SimulatedHost:
         """Return the page at this time, which is not before the last page's."""
         state = (self.started, self.effect, self.guests)
         if state != self._written:
-            self._write(now, self.effect, self.guests)
+            self._write(self.effect, self.guests)
             self._written = state
         passed, self._paged = now - self._paged, now
         return self._text % tuple([moving.at(now, passed) for moving in self._moving])
 
-    def _write(self, now: float, effect: Effect, guests: Sequence[SimulatedGuest]) -> None:
-        """Write the text with a place for each moving value; what was counted stays."""
+    def _write(self, effect: Effect, guests: Sequence[SimulatedGuest]) -> None:
+        """Write the text with a place for each moving value. What was counted until the last page stays."""
         counted = {(moving.key, moving.line.series): moving.value for moving in self._moving}
         self._moving, self.series = [], 0
         text = [self._pattern.types]
@@ -139,7 +139,7 @@ class SimulatedHost:
                 value = repr(owner.started if line.kind is Kind.START else line.value)
                 if line.kind not in {Kind.CONSTANT, Kind.START}:
                     value, rate = "%r", line.rate * owner.pace
-                    begun = line.value + max(0.0, now - owner.started) * rate
+                    begun = line.value + max(0.0, self._paged - owner.started) * rate
                     before = counted.get((owner.key, line.series), begun)
                     phase = float(hash(owner.key) % 7)
                     self._moving.append(Moving(line, owner.key, rate, phase, before))
@@ -157,7 +157,9 @@ class SimulatedHost:
         """Yield the parts of the page."""
         count = float(len(guests))
         numbers = {"libvirt_domains": count, 'hostcollector_host_domains{state="running"': count}
-        own = Effect(values=numbers if effect.tenants else {**numbers, "hostcollector_domains_unassigned": count})
+        own = Effect(
+            values=numbers if effect.tenants else {**numbers, "hostcollector_domains_unassigned": count}
+        )
         here = Owner("", {}, self.started, 1.0)
         yield here, [line for line in map(own.on, self._pattern.host) if line]
         for added in self._added:

@@ -18,15 +18,22 @@ VCPUS = 4
 _APART_SECONDS = 5.0
 _LIMITS = {"total_bytes_sec": 1 << 30, "total_iops_sec": 100_000}
 _WORK = Workload(
-    read_bytes=MIB, write_bytes=MIB, flushes=2, cpu_seconds=0.1, memory_bytes=8 * MIB, packets=20, period_seconds=1
+    read_bytes=MIB,
+    write_bytes=MIB,
+    flushes=2,
+    cpu_seconds=0.1,
+    memory_bytes=8 * MIB,
+    packets=20,
+    period_seconds=1,
 )
-
-
 
 
 def captured() -> Capture:
     """Boot a guest of Nova's kind on a private hypervisor, and scrape its collector twice."""
-    with tempfile.TemporaryDirectory(prefix="hostcollector-simulator-") as directory, PrivateHypervisor.start() as host:
+    with (
+        tempfile.TemporaryDirectory(prefix="hostcollector-simulator-") as directory,
+        PrivateHypervisor.start() as host,
+    ):
         guest = host.boot_all([_guest()], GuestImage.build())[0]
         try:
             with serving(host.uri_readonly, Path(directory)) as served:
@@ -36,7 +43,7 @@ def captured() -> Capture:
 
 
 def _guest() -> Guest:
-    """Return the guest. What differs from guest to guest is named by tokens, which are replaced on each page."""
+    """Return the guest. Tokens name what differs from guest to guest, and are replaced on each page."""
     return Guest(
         name=Token.DOMAIN,
         uuid=Token.UUID,

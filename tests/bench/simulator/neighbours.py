@@ -18,7 +18,9 @@ _CPUS, _MODES = 16, ("user", "system", "iowait", "idle")
 
 def pages(fleet: SimulatedFleet) -> Mapping[str, Page]:
     """Return their pages by path."""
-    found: dict[str, Page] = {f"/node/{host.name}": _node(host, number) for number, host in enumerate(fleet.hosts)}
+    found: dict[str, Page] = {
+        f"/node/{host.name}": _node(host, number) for number, host in enumerate(fleet.hosts)
+    }
     for host in fleet.hosts[::_SHARE]:
         found[f"/libvirt/{host.name}"] = _old_exporter(host)
     return found
@@ -30,7 +32,9 @@ def _old_exporter(host: SimulatedHost) -> Page:
     def page(now: float) -> str | None:
         text = host.page(now) if host.answers else None
         return text and "".join(
-            f"{_NOT_THEIRS.sub('', line)}\n".replace("{,", "{") for line in text.splitlines() if _SHARED.match(line)
+            f"{_NOT_THEIRS.sub('', line)}\n".replace("{,", "{")
+            for line in text.splitlines()
+            if _SHARED.match(line)
         )
 
     return page

@@ -1,4 +1,4 @@
-"""Rules and Alertmanager's configuration in a hurry: every duration divided, so that an hour takes minutes."""
+"""Rules and Alertmanager's configuration in a hurry: an hour takes minutes, every duration is divided."""
 
 import re
 from collections.abc import Iterable
@@ -49,5 +49,7 @@ def hurried_rules(rules: Iterable[Path], pace: float, directory: Path) -> list[P
     written = []
     for path in rules:
         written.append(directory / path.name)
-        written[-1].write_text(yaml.safe_dump(hurried(yaml.safe_load(path.read_text()), pace), sort_keys=False))
+        written[-1].write_text(
+            yaml.safe_dump(hurried(yaml.safe_load(path.read_text()), pace), sort_keys=False)
+        )
     return written

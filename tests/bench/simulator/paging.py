@@ -77,8 +77,10 @@ def _notification(message: Mapping[str, Any]) -> Notification:
 
 
 @contextmanager
-def alertmanager(directory: Path, configuration: Mapping[str, Any], target: Inbox, pace: float) -> Iterator[str]:
-    """Run Alertmanager for the block, every receiver of the configuration being the inbox; yield HOST:PORT."""
+def alertmanager(
+    directory: Path, configuration: Mapping[str, Any], target: Inbox, pace: float
+) -> Iterator[str]:
+    """Run Alertmanager for the block and yield HOST:PORT; each receiver of the configuration is the inbox."""
     receivers = [
         {"name": receiver["name"], "webhook_configs": [{"url": target.address, "max_alerts": 0}]}
         for receiver in configuration["receivers"]

@@ -1,7 +1,7 @@
 """The pattern of a page: every line of a captured page with how its value moves.
 
-Lines belong to the host, to each tenant on it, or to each guest. A line that moved between the two captured pages
-moves on the simulated ones as well, at the same rate; one that did not stays as it is.
+Lines belong to the host, to each tenant on it, or to each guest. A line that moved between the two captured
+pages moves on the simulated ones as well, at the same rate; one that did not stays as it is.
 """
 
 import re
@@ -101,13 +101,13 @@ def _moved(capture: Capture) -> Iterator[Line]:
 
 def _on_ceph(page: str) -> Iterator[tuple[str, float]]:
     """Yield the series of a page with the guest's disk as an RBD image, as most clouds have it."""
+    image = f"{Token.POOL.value}/volume-{Token.UUID.value}"
     for series, value in samples(page):
-        if "source_file=" in series:
-            series = series.replace('disk_type="file"', 'disk_type="network"')
-            series = series.replace('source_protocol=""', 'source_protocol="rbd"')
-            image = f"{Token.POOL.value}/volume-{Token.UUID.value}"
-            series = re.sub('source_file="[^"]*"', f'source_file="{image}"', series)
-        yield series, value
+        on_ceph = re.sub('source_file="[^"]*"', f'source_file="{image}"', series)
+        if on_ceph != series:
+            on_ceph = on_ceph.replace('disk_type="file"', 'disk_type="network"')
+            on_ceph = on_ceph.replace('source_protocol=""', 'source_protocol="rbd"')
+        yield on_ceph, value
 
 
 def samples(page: str) -> Iterator[tuple[str, float]]:
@@ -124,7 +124,9 @@ def counter_names(page: str) -> frozenset[str]:
     for line in page.splitlines():
         if line.startswith("# TYPE"):
             name, kind = line.split()[2:]
-            found |= {name} if kind == "counter" else {f"{name}{end}" for end in ("_bucket", "_count", "_sum")}
+            found |= (
+                {name} if kind == "counter" else {f"{name}{end}" for end in ("_bucket", "_count", "_sum")}
+            )
     return frozenset(found)
 
 

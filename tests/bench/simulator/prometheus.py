@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.simulator.pace import shorter
-from tests.lab.process import Process, end, spawn, until
+from tests.lab.process import end, spawn, until
 from tests.lab.prometheus import answers
 from tests.ports import reserved_port
 
@@ -50,6 +50,7 @@ class Server:
 
     url: str
     pid: int
+    data: Path
 
     def get(self, path: str, **parameters: str) -> bytes:
         """Return what the API answers, an error's body too."""
@@ -70,9 +71,29 @@ class Server:
         groups: list[dict[str, Any]] = json.loads(self.get("rules"))["data"]["groups"]
         return groups
 
-    def process(self) -> Process:
-        """Return its process."""
-        return Process.of(self.pid)
+    def head(self) -> dict[str, Any]:
+        """Return what it says of its head block: `numSeries` and others."""
+        head: dict[str, Any] = json.loads(self.get("status/tsdb"))["data"]["headStats"]
+        return head
+
+    def resident(self) -> int:
+        """Return its resident memory in bytes."""
+        return resident_memory(self.pid)
+
+    def snapshot(self) -> Path:
+        """Write all that it has as blocks, and return their directory."""
+        request = urllib.request.Request(f"{self.url}/api/v1/admin/tsdb/snapshot", method="POST")
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+            name: str = json.load(answer)["data"]["name"]
+        return self.data / "snapshots" / name
+
+
+def resident_memory(pid: int) -> int:
+    """Return the resident memory of a process in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(pid)
 
 
 class _Errors(urllib.request.HTTPErrorProcessor):
@@ -91,33 +112,38 @@ def running(
     *,
     pace: float = 1.0,
     alertmanager: str = "",
+    store: str = "",
 ) -> Iterator[Server]:
-    """Run the server for the block. `address` is where the pages are."""
-    scrape = shorter(f"{SCRAPE_SECONDS}s", pace)
+    """Run the server for the block.
+
+    `address` is where the pages are. With a `pace` it scrapes and evaluates so many times as often.
+    `alertmanager` is HOST:PORT, `store` the address to which it writes every sample as well.
+    """
     configuration = directory / "prometheus.yml"
-    configuration.write_text(json.dumps(_configuration(address, targets, rules, scrape, alertmanager)))
-    log = directory / "prometheus.log"
+    configuration.write_text(json.dumps(_configuration(address, targets, rules, pace, alertmanager, store)))
+    log, data = directory / "prometheus.log", directory / "data"
     with reserved_port() as port:
         command = [
             "prometheus",
             f"--config.file={configuration}",
-            f"--storage.tsdb.path={directory / 'data'}",
+            f"--storage.tsdb.path={data}",
             f"--web.listen-address=127.0.0.1:{port}",
             f"--query.lookback-delta={shorter('5m', pace)}",
             f"--rules.alert.resend-delay={shorter('1m', pace)}",
+            "--web.enable-admin-api",
             "--log.level=warn",
         ]
         child = spawn(command, log)
         try:
             url = f"http://127.0.0.1:{port}"
             until(lambda: answers(f"{url}/-/ready"), _READY_SECONDS, f"Prometheus, see {log}")
-            yield Server(url, child.pid)
+            yield Server(url, child.pid, data)
         finally:
             end(child, grace=60.0)
 
 
 def _configuration(
-    address: str, targets: Iterable[Target], rules: Sequence[Path], scrape: str, alertmanager: str
+    address: str, targets: Iterable[Target], rules: Sequence[Path], pace: float, alertmanager: str, store: str
 ) -> dict[str, Any]:
     """Return the configuration. JSON is YAML."""
     jobs: dict[str, list[dict[str, Any]]] = {}
@@ -125,9 +151,11 @@ def _configuration(
         labels = {"__metrics_path__": target.path, "instance": target.instance, **target.labels}
         jobs.setdefault(target.job, []).append({"targets": [address], "labels": labels})
     alerting = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]} if alertmanager else {}
+    interval = shorter(f"{SCRAPE_SECONDS}s", pace)
     return {
-        "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": scrape},
+        "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(path) for path in rules],
         "alerting": alerting,
+        "remote_write": [{"url": store}] if store else [],
         "scrape_configs": [{"job_name": job, "static_configs": configs} for job, configs in jobs.items()],
     }

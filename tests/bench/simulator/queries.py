@@ -36,7 +36,11 @@ class Scaled:
     @property
     def missed(self) -> bool:
         """Whether it misses a target: 2 s as measured, 50 M samples scaled."""
-        return self.cost.answer.seconds > SECONDS_TARGET or self.peak > PEAK_TARGET or bool(self.cost.answer.error)
+        return (
+            self.cost.answer.seconds > SECONDS_TARGET
+            or self.peak > PEAK_TARGET
+            or bool(self.cost.answer.error)
+        )
 
 
 def scaled(cost: Cost, hosts: float, window: int) -> Scaled:
@@ -62,7 +66,9 @@ HEADINGS = ("board", "panel", "s", "series", "read", "peak", "peak scaled", "s s
 
 def rows(found: Sequence[Scaled]) -> Iterator[tuple[str, ...]]:
     """Yield the table, the most expensive first."""
-    for one in sorted(found, key=lambda scaled: (not scaled.missed, -scaled.peak, -scaled.cost.answer.seconds)):
+    for one in sorted(
+        found, key=lambda scaled: (not scaled.missed, -scaled.peak, -scaled.cost.answer.seconds)
+    ):
         cost, answer = one.cost, one.cost.answer
         yield (
             cost.board,

@@ -1,4 +1,4 @@
-"""What goes wrong in a fleet at one time for many: each storm with what its pages look like, and its cause."""
+"""What goes wrong for many at one time: each storm with what its pages look like, and its cause."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.bench.simulator.fleet import SimulatedFleet
 from tests.bench.simulator.host import CALM, Effect, SimulatedHost
 
-# Requests take seconds, QEMU's monitors wait for the disk that does not answer, the guests' processes wait too.
+# Requests take seconds; QEMU's monitors and the guests' processes wait for the disk that does not answer.
 STALLED = Effect(
     values={"libvirt_domain_monitor_blocked_seconds": 45.0},
     rates={
@@ -41,7 +41,7 @@ Step = Callable[[SimulatedFleet], None]
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """A storm: steps that last so many minutes each, and the alerts of which one must be in the first notification."""
+    """A storm: steps of so many minutes each, and the alerts that name its cause: the first has one."""
 
     name: str
     steps: Sequence[Step]
@@ -76,19 +76,18 @@ def calm(fleet: SimulatedFleet) -> None:
         host.effect, host.answers = CALM, True
 
 
-STORMS = (
-    Storm(
-        "a storage stalls for a tenth of the hosts",
-        [_have(STALLED, lambda fleet: fleet.pool(0))],
-        15,
-        frozenset({"StorageStalled", "ManyGuestsSlowOnStorage"}),
-    ),
-    Storm("a rack is without power", [_without_power], 15, frozenset({"HostcollectorDown"})),
-    Storm(
-        "the tenants are unknown",
-        [_have(WITHOUT_TENANTS, lambda fleet: fleet.hosts)],
-        30,
-        frozenset({"GuestUnassigned"}),
-    ),
-    Storm("libvirt is upgraded in waves", [_wave(0), _wave(1), _wave(2)], 6, frozenset({"LibvirtDown"})),
+STALL = Storm(
+    "a storage stalls for a tenth of the hosts",
+    [_have(STALLED, lambda fleet: fleet.pool(0))],
+    15,
+    frozenset({"ManyGuestsSlowOnStorage"}),
 )
+RACK_WITHOUT_POWER = Storm("a rack is without power", [_without_power], 15, frozenset({"HostcollectorDown"}))
+TENANTS_UNKNOWN = Storm(
+    "the tenants are unknown",
+    [_have(WITHOUT_TENANTS, lambda fleet: fleet.hosts)],
+    30,
+    frozenset({"GuestUnassigned"}),
+)
+UPGRADE = Storm("libvirt is upgraded in waves", [_wave(0), _wave(1), _wave(2)], 6, frozenset({"LibvirtDown"}))
+STORMS = (STALL, RACK_WITHOUT_POWER, TENANTS_UNKNOWN, UPGRADE)

@@ -1,23 +1,38 @@
 """Sends storms over a fleet whose time runs faster, and counts what Alertmanager sends."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.simulator.fleet import SimulatedFleet
+from tests.bench.simulator import report
+from tests.bench.simulator.fleet import SimulatedFleet, Size
 from tests.bench.simulator.pace import hurried_rules
 from tests.bench.simulator.paging import Inbox, Notification, alertmanager, inbox
+from tests.bench.simulator.pattern import Pattern
 from tests.bench.simulator.prometheus import Server
 from tests.bench.simulator.simulation import simulation
-from tests.bench.simulator.storms import Storm, calm
+from tests.bench.simulator.storms import STORMS, Storm, calm
+from tests.dashboards.rule_files import RULES
 
 NOTIFICATIONS_TARGET = 5
+# Each of the ten racks and pools has some hosts; a scrape takes the time that the pace leaves.
+_HOSTS, _GUESTS, _PACE = 50, 4, 10.0
 _RECOVERY_MINUTES = 12.0
 # Until the rates over five minutes, and what alerts for a time because it was unknown before.
 _SETTLING_MINUTES = 10.0
+PLAIN = {
+    "route": {
+        "receiver": "operator",
+        "group_by": ["alertname"],
+        "group_wait": "30s",
+        "group_interval": "5m",
+        "repeat_interval": "4h",
+    },
+    "receivers": [{"name": "operator"}],
+}
 # Sent all the time: its absence is the alarm.
 _WATCHDOG = "Watchdog"
 
@@ -70,7 +85,11 @@ class Weather:
 
 @contextmanager
 def weather(
-    fleet: SimulatedFleet, directory: Path, rules: Sequence[Path], configuration: Mapping[str, Any], pace: float
+    fleet: SimulatedFleet,
+    directory: Path,
+    rules: Sequence[Path],
+    configuration: Mapping[str, Any],
+    pace: float,
 ) -> Iterator[Weather]:
     """Run everything for the block; `configuration` is Alertmanager's."""
     with (
@@ -81,6 +100,20 @@ def weather(
         ) as server,
     ):
         yield Weather(fleet, server, received, pace)
+
+
+def part(captured: Pattern, size: Size, directory: Path) -> None:
+    """Send every storm over a smaller fleet in a hurry, and write what was sent."""
+    fleet = SimulatedFleet(Size(_HOSTS, _GUESTS), captured, time.time())
+    with weather(fleet, directory, RULES, PLAIN, _PACE) as sky:
+        quiet = len(sky.settle())
+        outcomes = [sky.send(storm) for storm in STORMS]
+    report.write(
+        report.SUMMARY,
+        "storms",
+        f"{_HOSTS} hosts with {_GUESTS} guests, {quiet} notifications before the first storm:",
+        report.table(HEADINGS, map(row, outcomes)),
+    )
 
 
 HEADINGS = ("storm", "notifications", "first", "cause in the first", "alerts in all")

@@ -1,0 +1,70 @@
+"""Three simulated hosts under a real Prometheus and a real Alertmanager, as in `make bench-fleet`."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench.simulator import laboratory
+from tests.bench.simulator.fleet import SimulatedFleet, Size
+from tests.bench.simulator.grafana import Visitor
+from tests.bench.simulator.pattern import pattern
+from tests.bench.simulator.storms import RACK_WITHOUT_POWER
+from tests.bench.simulator.weather import PLAIN, Weather, weather
+from tests.dashboards.execution import rules
+from tests.dashboards.rule_files import RULES
+from tests.lab.process import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(90)]
+
+# Two minutes until an alert fires are four seconds.
+_PACE = 30.0
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
+    """Give a fleet whose pages have the series of a real guest, under the shipped rules."""
+    fleet = SimulatedFleet(Size(3, 2), pattern(laboratory.captured()), time.time())
+    with weather(fleet, tmp_path_factory.mktemp("fleet"), RULES, PLAIN, _PACE) as running:
+        yield running
+
+
+def test_prometheus_has_every_series_of_every_page(sky: Weather) -> None:
+    """Prometheus counts on each host what the simulator says that it put on the page."""
+
+    def counted() -> dict[str, float]:
+        name = "scrape_samples_post_metric_relabeling"
+        return {
+            host.name: sky.server.value(f'{name}{{job="hostcollector",instance="{host.name}"}}')
+            for host in sky.fleet.hosts
+        }
+
+    until(lambda: min(counted().values()) > 0, 20.0, "a scrape of each host")
+    assert counted() == {host.name: host.series for host in sky.fleet.hosts}
+    assert min(counted().values()) > 400
+
+
+def test_shipped_rules_are_evaluated(sky: Weather) -> None:
+    """Every rule is evaluated without an error on the fleet's series."""
+
+    def evaluated() -> bool:
+        return all(rule["health"] != "unknown" for rule in rules(sky.server.url))
+
+    until(evaluated, 20.0, "an evaluation of every rule")
+    assert [rule for rule in rules(sky.server.url) if rule["health"] != "ok"] == []
+
+
+def test_each_query_of_each_board_is_answered(sky: Weather) -> None:
+    """Whatever a board asks when it is opened, Prometheus answers it, and says how many samples it read."""
+    found = list(Visitor(sky.server, 60).visits())
+    assert [(cost.board, cost.panel, cost.answer.error) for cost in found if cost.answer.error] == []
+    assert sum(cost.answer.read for cost in found) > len(found)
+
+
+def test_a_rack_without_power_is_reported_by_its_cause(sky: Weather) -> None:
+    """The first notification of a host that does not answer any more is about that."""
+    began = time.time()
+    for step in RACK_WITHOUT_POWER.steps:
+        step(sky.fleet)
+    until(lambda: bool(sky.inbox.firing(began)), 30.0, "a notification")
+    assert sky.inbox.firing(began)[0].names & RACK_WITHOUT_POWER.causes
