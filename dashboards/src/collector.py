@@ -18,9 +18,10 @@ _SOURCES = Row(
         ),
         graph(
             "Errors by source",
-            "Collections in which a source failed, by reason. Bad: errors that repeat.",
+            "Collections in which a source failed, with the reason of its last error. Bad: errors that repeat.",
             Query(
-                "increase(hostcollector_source_errors_total{HOST}[$__rate_interval]) > 0",
+                "(increase(hostcollector_source_errors_total{HOST}[$__rate_interval]) > 0)"
+                " * on (job, instance, source) group_left (reason) hostcollector_source_error_info{HOST}",
                 "{{instance}} {{source}}: {{reason}}",
             ),
             bad=1,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hostcollector.app.daemon import (
     FAREWELL_SECONDS,
     Daemon,
-    LoadSettings,
+    LoadConfiguration,
     share_one_arena,
 )
 from hostcollector.app.systemd import listening_sockets
@@ -20,7 +20,7 @@ from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
 from hostcollector.config import named_files
-from hostcollector.config.settings import Settings
+from hostcollector.config.settings import Configuration, Settings
 from hostcollector.outputs import profile
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
@@ -35,25 +35,26 @@ FIRST_LISTING_SECONDS = 5.0
 FIRST_ANSWERS_SECONDS = 30.0
 
 
-def serve(load_settings: LoadSettings) -> int:
+def serve(load: LoadConfiguration) -> int:
     """Serve the page until SIGTERM or SIGINT; SIGHUP reads the configuration again. Returns the exit status.
 
     Raises `ConfigError` if the configuration is wrong at the start.
     """
-    settings = load_settings()
+    configuration = load()
+    settings = configuration.settings
     log.configure(settings.log.level, settings.log.format)
 
-    def load_again() -> Settings:
-        settings = load_settings()
-        _warn_of_open_secrets(settings)
-        return settings
+    def load_again() -> Configuration:
+        configuration = load()
+        _warn_of_open_secrets(configuration.settings)
+        return configuration
 
     _warn_of_open_secrets(settings)
     access = read_access_rules(settings.web.config_path)
     share_one_arena()
     try:
         sockets = listening_sockets() if settings.web.systemd_socket else ()
-        asyncio.run(Daemon(load_again, settings, access, sockets).run())
+        asyncio.run(Daemon(load_again, configuration, access, sockets).run())
     except ConfigUnreachableError as error:
         # Exit status 1: systemd starts the daemon again, which it does not after a wrong configuration.
         logger.error("%s", error)

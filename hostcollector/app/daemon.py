@@ -26,7 +26,7 @@ from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
 from hostcollector.collection.collector import Collector
-from hostcollector.config.settings import Settings
+from hostcollector.config.settings import Configuration, Settings
 from hostcollector.outputs import status_page
 from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoder import Encoder
@@ -39,7 +39,7 @@ from hostcollector.web.server import Server
 
 logger = logging.getLogger("hostcollector")
 
-LoadSettings = Callable[[], Settings]
+LoadConfiguration = Callable[[], Configuration]
 
 # Sections whose change would need new connections, another address or other baselines.
 FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn")
@@ -81,20 +81,26 @@ class Collection:
 
 @dataclass(slots=True)
 class Daemon:
-    """Serves `settings` until SIGTERM or SIGINT; on SIGHUP asks `load_settings` for new ones."""
+    """Serves with a `configuration` until SIGTERM or SIGINT; on SIGHUP `load` gives a new one."""
 
-    load_settings: LoadSettings
-    settings: Settings
+    load: LoadConfiguration
+    configuration: Configuration
     access: AccessRules = field(default_factory=AccessRules)
     sockets: Sequence[socket.socket] = ()
     """The sockets that systemd has opened for the page; without any it is served on the listen address."""
     notifier: Notifier = field(default_factory=Notifier)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the configuration in use."""
+        return self.configuration.settings
 
     async def run(self) -> None:
         """Serve until a signal ends it. Raises `ListenError` if the address cannot be used."""
         signals = _Signals()
         hypervisor = Hypervisor.of(self.settings)
         serving = self._serving(Collection(hypervisor, hypervisor.collector(self.settings)))
+        self._note_in_use(hypervisor)
         try:
             await serving.server.start()
             await serving.local.start()
@@ -142,12 +148,14 @@ class Daemon:
             logger.error(
                 "the old configuration stays in use: %s", error, exc_info=None if foreseen else error
             )
+            serving.collection.hypervisor.loaded.refused = True
             return
-        settings, collector, access = flight.result()
-        log.configure(settings.log.level, settings.log.format)
-        self._mention_what_waits(settings)
-        self.settings, self.access = settings, access
+        configuration, collector, access = flight.result()
+        log.configure(configuration.settings.log.level, configuration.settings.log.format)
+        self._mention_what_waits(configuration.settings)
+        self.configuration, self.access = configuration, access
         predecessor = serving.collection
+        self._note_in_use(predecessor.hypervisor)
         serving.collection = Collection(predecessor.hypervisor, collector)
         serving.server.exchange(self._site(serving.collection))
         serving.local.exchange(self._local_site(serving.collection))
@@ -155,20 +163,25 @@ class Daemon:
         self._warn(serving.server)
         logger.info("configuration reloaded")
 
-    def _load(self, hypervisor: Hypervisor) -> tuple[Settings, Collector, AccessRules]:
-        settings = self.load_settings()
-        path = settings.web.config_path
+    def _note_in_use(self, hypervisor: Hypervisor) -> None:
+        """Let the page show which configuration is in use, and when the certificates end that it names."""
+        hypervisor.loaded.take(self.configuration.sha256, time.time())
+        hypervisor.expiries.follow(self.settings, self.access.config)
+
+    def _load(self, hypervisor: Hypervisor) -> tuple[Configuration, Collector, AccessRules]:
+        configuration = self.load()
+        path = configuration.settings.web.config_path
         access = read_access_rules(path, self.access)
         if problems := removed_protection(self.access.config, access.config):
             access.close(successor=self.access)
             raise ConfigError(str(path or "no web-config file"), problems)
-        collector = hypervisor.collector(settings)
+        collector = hypervisor.collector(configuration.settings)
         try:
             collector.start()
         except BaseException:
             collector.close()
             raise
-        return settings, collector, access
+        return configuration, collector, access
 
     def _mention_what_waits(self, settings: Settings) -> None:
         """Log which new settings take effect at the next start only."""

@@ -71,7 +71,7 @@ class MissingSource(Source):
 
 
 class IdleSource(Source):
-    """Replaces a source that has nothing to read on this host, so that its library is not loaded."""
+    """Replaces a source that is switched off, or has nothing to read here: its library is not loaded."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name
@@ -79,7 +79,7 @@ class IdleSource(Source):
 
     def read(self, request: Request) -> Reading:  # noqa: ARG002 - as the protocol names it
         """Return nothing but the reason."""
-        return Reading(samples=(), notes=(self._why,))
+        return Reading(samples=(), off=self._why)
 
 
 def _definition(_: Ingredients) -> Source:
@@ -249,10 +249,13 @@ MAKERS: Mapping[str, Make] = {
 
 
 def make_sources(ingredients: Ingredients) -> list[Source]:
-    """Return the sources that the settings switch on, in the order of `NAMES`."""
+    """Return all sources, in the order of `NAMES`; those that the settings switch off are idle."""
     enabled = ingredients.settings.source_enabled
     return [
-        _made(source.name, ingredients) for source in NAMES if enabled(source.name, default=source.default_on)
+        _made(source.name, ingredients)
+        if enabled(source.name, default=source.default_on)
+        else IdleSource(source.name, f"switched off: sources.{source.name} or --no-collector.{source.name}")
+        for source in NAMES
     ]
 
 

@@ -13,12 +13,13 @@ from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
 from hostcollector.base.stopwatch import Stage, unmeasured
-from hostcollector.collection.about import About, Parts
+from hostcollector.collection.about import About, History, Loaded, Parts
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.availability import Availability
 from hostcollector.collection.checks import Checks
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.collection.signs import Watch
+from hostcollector.config.certificates import Expiries
 from hostcollector.config.settings import ResolverName, Settings, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -70,6 +71,9 @@ class Hypervisor:
     implausible: Counter[str]
     watch: Watch
     availability: Availability
+    history: History
+    loaded: Loaded
+    expiries: Expiries
     map_lanes: dict[str, Lane] = field(default_factory=dict)
     started_at: float
 
@@ -123,6 +127,9 @@ class Hypervisor:
             implausible=Counter(),
             watch=Watch(),
             availability=Availability(),
+            history=History(),
+            loaded=Loaded(at=time.time()),
+            expiries=Expiries(),
             started_at=time.time(),
         )
 
@@ -134,6 +141,7 @@ class Hypervisor:
         """End the inventory and the connections; does not wait for a libvirt that does not answer."""
         self.inventory.close()
         self.workers.close()
+        self.expiries.close()
 
     def collector(self, settings: Settings, stage: Stage = unmeasured) -> Collector:
         """Build a collector on these parts. Raises `ConfigError` if a map file is wrong."""
@@ -146,6 +154,8 @@ class Hypervisor:
             workers=self.workers,
             inventory=self.inventory,
             baselines=self.baselines,
+            loaded=self.loaded,
+            expiries=self.expiries,
             maps={"tenants": tenants, "gpus": gpus},
             libvirt_uri=settings.libvirt.uri,
             started_at=self.started_at,
@@ -185,7 +195,7 @@ class Hypervisor:
                 lambda: self.inventory.age is not None,
                 Selection(settings.guests).of,
             ),
-            About(parts, self.transitions),
+            About(parts, self.transitions, self.history),
             budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,
             stage=stage,

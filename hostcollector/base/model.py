@@ -328,21 +328,22 @@ class Guest:
 
 
 class SourceState(StrEnum):
-    """Whether one source gave all, some or nothing in one collection."""
+    """Whether one source gave all, some or nothing in one collection, or has nothing to read here."""
 
     OK = "ok"
     PARTIAL = "partial"
     FAILED = "failed"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The result of one source in one collection.
 
-    `reason` is set when the state is FAILED; `notes` are sentences for the status page and `diagnose`:
-    what is missing and what to do about it. `missing` counts the items that were expected and not found, or
-    found and not read. `duration` is in seconds. In a snapshot the samples themselves
-    are gone into the families; `sample_count` says how many there were.
+    `reason` is set when the state is FAILED, and `off` says why it is OFF. `notes` are sentences for the
+    status page and `diagnose`: what is missing and what to do about it. `missing` counts the items that were
+    expected and not found, or found and not read. `duration` is in seconds. In a snapshot the samples
+    themselves are gone into the families; `sample_count` says how many there were.
     """
 
     source: str
@@ -353,6 +354,7 @@ class Report:
     reason: Reason | None = None
     missing: int = 0
     duration: float = 0.0
+    off: str = ""
 
 
 @dataclass(frozen=True, slots=True)

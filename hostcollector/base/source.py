@@ -34,13 +34,16 @@ class Reading:
     """What a source found. `notes` name what is missing and the fix, for the status page and `diagnose`.
 
     `partial` says that guests or devices are missing which should be there, `missing` how many items that is:
-    those that the guests' definitions promise, and those that were found and could not be read.
+    those that the guests' definitions promise, and those that were found and could not be read. `off` says
+    why the configuration or the host leaves the source nothing to read, such as ``redfish.url is not set``;
+    it is empty for a source that is read.
     """
 
     samples: Sequence[Sample]
     notes: tuple[str, ...] = ()
     partial: bool = False
     missing: int = 0
+    off: str = ""
 
 
 class Source(ABC):

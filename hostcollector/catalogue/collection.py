@@ -12,6 +12,7 @@ from hostcollector.catalogue.possible import (
     TIMESTAMP,
     code,
     counted,
+    measured,
     number_of,
     unbounded,
 )
@@ -43,6 +44,40 @@ BUILD_INFO = info(
     labels=("version", "python_version"),
     help="The collector's version.",
 )
+CONFIG_INFO = info(
+    name="hostcollector_config_info",
+    source="collector",
+    scope=Scope.HOST,
+    labels=("sha256",),
+    help="The configuration file in use, as `sha256sum` prints it; absent without a file.",
+    note="Flags and the files that it names are not in it.",
+)
+CONFIG_RELOADED = _own_gauge(
+    name="hostcollector_config_last_reload_successful",
+    can_be=FLAG,
+    help="1 if the last attempt to read the configuration succeeded; 0 while the one of before is in use.",
+)
+CONFIG_LOADED = _own_gauge(
+    name="hostcollector_config_last_reload_success_timestamp_seconds",
+    can_be=TIMESTAMP,
+    unit="seconds",
+    help="When the configuration in use was read, as a Unix time.",
+)
+CERTIFICATE_EXPIRY = _own_gauge(
+    name="hostcollector_certificate_expiry_timestamp_seconds",
+    can_be=measured(0, 2**38, unknown=()),
+    labels=("setting",),
+    unit="seconds",
+    help="When the certificates in the file of this setting end, as a Unix time.",
+    note="The earliest end in a chain that is presented; the latest end of authorities that are trusted.",
+)
+SOURCE_OFF = _own_gauge(
+    name="hostcollector_source_off",
+    can_be=ONE,
+    labels=("source",),
+    help="1 for a source that is not configured or switched off; it has no other series about a source.",
+    note="Absent for all other sources. The status page and diagnose say which setting it is.",
+)
 SOURCE_UP = _own_gauge(
     name="hostcollector_source_up",
     can_be=FLAG,
@@ -73,8 +108,16 @@ SOURCE_LAST_SUCCESS = _own_gauge(
 SOURCE_ERRORS = _own_counter(
     name="hostcollector_source_errors_total",
     can_be=EVENTS,
+    labels=("source",),
+    help="Collections in which the source gave nothing.",
+    note="hostcollector_source_error_info has the last reason.",
+)
+SOURCE_ERROR_INFO = info(
+    name="hostcollector_source_error_info",
+    source="collector",
+    scope=Scope.HOST,
     labels=("source", "reason"),
-    help="Collections in which the source gave nothing, by reason.",
+    help="Why the source last gave nothing; absent before its first error.",
 )
 SOURCE_SAMPLES = _own_gauge(
     name="hostcollector_source_samples",

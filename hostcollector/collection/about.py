@@ -1,9 +1,9 @@
 """What the page and the log report about the collection itself: its sources, and the parts that feed it."""
 
 import platform
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hostcollector import __version__
@@ -12,12 +12,37 @@ from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.log import Transitions
 from hostcollector.base.model import UNASSIGNED, Guest, Report, Sample, SourceState
 from hostcollector.catalogue import collection
+from hostcollector.config.certificates import Expiries
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.inventory import Inventory
 from hostcollector.protocols.libvirt.pool import Workers
 
 LIBVIRT_SOURCE = "libvirt_state"
 """The source that asks libvirt in every collection, also if there are no guests: it decides `libvirt_up`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """The configuration in use, as the daemon's last reload left it.
+
+    `sha256` is the digest of its file in hexadecimal, empty without a file; `at` is the Unix time in seconds
+    at which it was read. `refused` is whether a later one could not be used.
+    """
+
+    sha256: str = ""
+    at: float
+    refused: bool = False
+
+    def take(self, sha256: str, at: float) -> None:
+        """Note a configuration that is in use from the Unix time `at` on."""
+        self.sha256, self.at, self.refused = sha256, at, False
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the series about the configuration."""
+        if self.sha256:
+            yield Sample(collection.CONFIG_INFO, 1.0, (self.sha256,))
+        yield Sample(collection.CONFIG_RELOADED, float(not self.refused))
+        yield Sample(collection.CONFIG_LOADED, self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +56,8 @@ class Parts:
     workers: Workers
     inventory: Inventory
     baselines: Baselines
+    loaded: Loaded
+    expiries: Expiries
     maps: Mapping[str, FollowedFile[Any] | None]
     libvirt_uri: str
     started_at: float
@@ -38,6 +65,9 @@ class Parts:
     def samples(self) -> Iterator[Sample]:
         """Yield the series of the parts; an age or version that is not known is left out."""
         yield Sample(collection.BUILD_INFO, 1.0, (__version__, platform.python_version()))
+        yield from self.loaded.samples()
+        for setting, expiry in self.expiries.known().items():
+            yield Sample(collection.CERTIFICATE_EXPIRY, expiry, (setting,))
         yield Sample(collection.LIBVIRT_CONNECTIONS, self.workers.link.connects)
         yield Sample(collection.LIBVIRT_STUCK_CALLS, self.workers.stuck_calls)
         if self.inventory.age is not None:
@@ -67,25 +97,42 @@ class Parts:
         }
 
 
+@dataclass(slots=True)
+class History:
+    """What became of the sources since the start, by name. Made once for the process: it outlives reloads.
+
+    `successes` are Unix times in seconds, `reasons` those of the last errors.
+    """
+
+    errors: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, Reason] = field(default_factory=dict)
+    successes: dict[str, float] = field(default_factory=dict)
+
+
 class About:
     """Counts the sources' errors and successes; gives samples and facts about them and the `parts`.
 
     The log has one entry when a source fails and one when it succeeds again.
     """
 
-    def __init__(self, parts: Parts | None = None, transitions: Transitions | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts | None = None,
+        transitions: Transitions | None = None,
+        history: History | None = None,
+    ) -> None:
         self._parts = parts
         self._transitions = transitions
-        self._last_success: dict[str, float] = {}
-        self._errors: defaultdict[str, Counter[Reason]] = defaultdict(Counter)
+        self._history = history or History()
 
     def count(self, report: Report, taken_at: float) -> None:
         """Count and log a source's report of the collection that began at the Unix time `taken_at`."""
         failed = report.state is SourceState.FAILED
         if failed:
-            self._errors[report.source][report.reason or Reason.INTERNAL] += 1
+            self._history.errors[report.source] += 1
+            self._history.reasons[report.source] = report.reason or Reason.INTERNAL
         else:
-            self._last_success[report.source] = taken_at
+            self._history.successes[report.source] = taken_at
         if self._transitions is None:
             return
         subject = f"source {report.source}"
@@ -119,7 +166,10 @@ class About:
             yield from self._source(report)
 
     def _source(self, report: Report) -> Iterator[Sample]:
-        name, up = report.source, report.state is not SourceState.FAILED
+        name, up, history = report.source, report.state is not SourceState.FAILED, self._history
+        if report.state is SourceState.OFF:
+            yield Sample(collection.SOURCE_OFF, 1.0, (name,))
+            return
         if name == LIBVIRT_SOURCE:
             yield Sample(collection.LIBVIRT_UP, float(up))
         yield Sample(collection.SOURCE_UP, float(up), (name,))
@@ -128,7 +178,8 @@ class About:
         yield Sample(collection.SOURCE_SAMPLES, report.sample_count, (name,))
         if up:
             yield Sample(collection.SOURCE_MISSING, report.missing, (name,))
-        if name in self._last_success:
-            yield Sample(collection.SOURCE_LAST_SUCCESS, self._last_success[name], (name,))
-        for reason in Reason:
-            yield Sample(collection.SOURCE_ERRORS, self._errors[name][reason], (name, reason.value))
+        if name in history.successes:
+            yield Sample(collection.SOURCE_LAST_SUCCESS, history.successes[name], (name,))
+        yield Sample(collection.SOURCE_ERRORS, history.errors[name], (name,))
+        if name in history.reasons:
+            yield Sample(collection.SOURCE_ERROR_INFO, 1.0, (name, history.reasons[name].value))

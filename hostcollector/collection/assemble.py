@@ -16,7 +16,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot
+from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot, SourceState
 from hostcollector.catalogue import ALL, collection
 from hostcollector.collection.checks import Checks
 from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plausibility, Series
@@ -233,7 +233,8 @@ def _label_sets(identity: Labels, before: _LabelSets | None) -> _LabelSets:
 
 
 def _implausible(counts: Mapping[str, int], reports: Sequence[Report]) -> Iterator[Sample]:
-    for source in (*(report.source for report in reports), COLLECTOR):
+    read = (report.source for report in reports if report.state is not SourceState.OFF)
+    for source in (*read, COLLECTOR):
         yield Sample(collection.IMPLAUSIBLE_VALUES, counts.get(source, 0), (source,))
 
 

@@ -270,12 +270,14 @@ def _report(source: str, flight: Future[_Timed], waited: float) -> Report:
         reason = error.reason if isinstance(error, SourceError) else Reason.INTERNAL
         return _failed(source, reason, str(error) if isinstance(error, SourceError) else repr(error), waited)
     reading, duration = flight.result()
+    state = SourceState.PARTIAL if reading.partial else SourceState.OK
     return Report(
         source=source,
-        state=SourceState.PARTIAL if reading.partial else SourceState.OK,
+        state=SourceState.OFF if reading.off else state,
         samples=tuple(reading.samples),
         sample_count=len(reading.samples),
         notes=reading.notes,
         missing=reading.missing,
         duration=duration,
+        off=reading.off,
     )

@@ -48,7 +48,7 @@ def read_file(path: Path, settings: type[T], special: Mapping[str, Read] | None 
 
     Raises `ConfigError` with every problem of the file, each with its dotted path and line.
     """
-    return read_bytes(_content(path), str(path), settings, special)
+    return read_bytes(read_content(path), str(path), settings, special)
 
 
 def read_bytes(
@@ -64,13 +64,13 @@ def read_map(path: Path, read: Callable[[yaml.Node, Place], T]) -> T | None:
 
     Raises `ConfigError` with every problem of the file, each with its line.
     """
-    return _read(_content(path, MAP, regular=True), str(path), read, MAP)
+    return _read(read_content(path, MAP, regular=True), str(path), read, MAP)
 
 
 def line_in_file(path: Path, key: str) -> int | None:
     """Return the line of a dotted key in a YAML file; None if the key or the file is not there."""
     with suppress(ConfigError, UnicodeDecodeError, UnfitError):
-        return line_of(compose(_content(path).decode()), key)
+        return line_of(compose(read_content(path).decode()), key)
     return None
 
 
@@ -85,8 +85,11 @@ def open_to_everybody(path: Path) -> str | None:
     return f"can be read or written by every account (mode {mode:04o}): run `chmod o=` on it"
 
 
-def _content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:
-    """Return at most one byte more than the limit. `regular` refuses a pipe: a read of it may never end."""
+def read_content(path: Path, limits: Limits = CONFIGURATION, *, regular: bool = False) -> bytes:
+    """Return a file's bytes, at most one more than the limit. Raises `ConfigError`.
+
+    `regular` refuses a pipe: a read of it may never end.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
         try:

@@ -21,11 +21,16 @@ Check = Callable[[Path], str]
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file with the dotted `key` that names it."""
+    """A file with the dotted `key` that names it, and the `kind` of file that the key takes."""
 
     key: str
     path: Path
-    check: Check
+    kind: checks.Check
+
+    @property
+    def check(self) -> Check:
+        """What the file must hold."""
+        return _CONTENTS[self.kind]
 
     @property
     def problem(self) -> str:
@@ -43,7 +48,7 @@ def problems(settings: Settings, file: Path) -> dict[Path, str]:
     The content of maps and of the web-config is not checked.
     """
     found = {}
-    for named in _files(settings):
+    for named in named_files(settings):
         if problem := named.problem:
             line = line_in_file(file, named.key)
             where = "" if line is None else f" (line {line})"
@@ -54,7 +59,7 @@ def problems(settings: Settings, file: Path) -> dict[Path, str]:
 def open_secrets(settings: Settings) -> list[str]:
     """Return a sentence for each file with a secret that every account may read or write."""
     found = []
-    for named in _files(settings):
+    for named in named_files(settings):
         if named.check in {_password, _token, _secret}:
             try:
                 complaint = open_to_everybody(named.path)
@@ -65,13 +70,14 @@ def open_secrets(settings: Settings) -> list[str]:
     return found
 
 
-def _files(settings: Settings) -> Iterator[NamedFile]:
+def named_files(settings: Settings) -> Iterator[NamedFile]:
+    """Yield the files that the settings name."""
     for section in fields(settings):
         values = getattr(settings, section.name)
         for key, field in fields_of(type(values)).items() if is_dataclass(values) else ():
             path = getattr(values, key) if field.check in _CONTENTS else None
             if path is not None:
-                yield NamedFile(f"{section.name}.{key}", Path(path), _CONTENTS[field.check])
+                yield NamedFile(f"{section.name}.{key}", Path(path), field.check)
 
 
 def _open_regular(path: Path) -> None:

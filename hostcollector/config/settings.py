@@ -7,6 +7,7 @@ from both. `Settings()` is the configuration without a file.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -16,7 +17,7 @@ from hostcollector.config import checks
 from hostcollector.config.address import Address, Remote, Transport
 from hostcollector.config.checks import number, whole
 from hostcollector.config.document import Read, known
-from hostcollector.config.files import read_file
+from hostcollector.config.files import read_bytes, read_content
 from hostcollector.config.reader import Distinct, Needed, Section
 from hostcollector.config.service import ServiceSettings
 
@@ -391,9 +392,26 @@ class Settings:
         return self.sources.get(name, default)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A configuration as it was read; `sha256` is its file's digest in hexadecimal, empty without a file."""
+
+    settings: Settings = field(default_factory=Settings)
+    sha256: str = ""
+
+
+def read_configuration(path: Path | None, source_names: Collection[str]) -> Configuration:
+    """Return the configuration of a YAML file; the defaults if `path` is None. Raises `ConfigError`."""
+    if path is None:
+        return Configuration()
+    content = read_content(path)
+    settings = read_bytes(content, str(path), Settings, sources_from(source_names))
+    return Configuration(settings=settings, sha256=sha256(content).hexdigest())
+
+
 def read_settings(path: Path | None, source_names: Collection[str]) -> Settings:
-    """Return the settings of a YAML file; the defaults if `path` is None. Raises as `read_file` does."""
-    return Settings() if path is None else read_file(path, Settings, sources_from(source_names))
+    """Return the settings of a YAML file; the defaults if `path` is None. Raises `ConfigError`."""
+    return read_configuration(path, source_names).settings
 
 
 def sources_from(names: Collection[str]) -> Mapping[str, Read]:

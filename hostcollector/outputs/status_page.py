@@ -15,6 +15,7 @@ _LOOKS = {
     SourceState.OK: ("good", "✓"),
     SourceState.PARTIAL: ("worse", "!"),
     SourceState.FAILED: ("bad", "✗"),
+    SourceState.OFF: ("weak", "○"),
 }
 
 STYLE = """
@@ -161,7 +162,8 @@ def _sources(reports: Iterable[Report]) -> Iterator[str]:
 def _state(report: Report) -> str:
     """Return the state with a sign, because colour alone is not readable for every reader."""
     look, sign = _LOOKS[report.state]
-    reason = f": {report.reason}" if report.reason else ""
+    why = report.reason or report.off
+    reason = f": {_text(why)}" if why else ""
     return f'<span class="{look}"><span aria-hidden="true">{sign}</span> {report.state}{reason}</span>'
 
 

@@ -35,7 +35,7 @@ class Ndfc(Source):
         After a failure the last good answer is shown with its age; the reading is partial then.
         """
         if self._client is None:
-            return Reading(samples=())
+            return Reading(samples=(), off="ndfc.url is not set")
         answer, age, failure = self._client.current()
         used = vlans_in_use(request.guests)
         samples = [Sample(rows.NDFC_AGE, age), Sample(rows.NDFC_INFO, 1.0, (answer.version,))]

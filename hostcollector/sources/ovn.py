@@ -31,7 +31,7 @@ class Ovn(Source):
     def read(self, request: Request) -> Reading:
         """Return the ports' series. Raises `SourceError` when a database cannot be followed."""
         if self._ports is None:
-            return Reading(samples=(), notes=tuple(self._hint()))
+            return Reading(samples=(), off="ovn.remote is not set", notes=tuple(self._hint()))
         ports = self._ports.current()
         gaps = Gaps()
         found = [Sample(ovs.OVN_PORTS, len(ports)), Sample(ovs.OVN_DATABASE_AGE, self._ports.age)]

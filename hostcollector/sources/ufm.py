@@ -29,7 +29,7 @@ class Ufm(Source):
         After a failure the last good answer is shown with its age; the reading is partial then.
         """
         if self._client is None:
-            return Reading(samples=())
+            return Reading(samples=(), off="ufm.url is not set")
         answer, age, failure = self._client.current()
         samples = (
             Sample(rows.UFM_AGE, age),

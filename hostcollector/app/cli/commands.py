@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hostcollector.app.cli import textfile
-from hostcollector.app.cli.flags import overrides, settings_loader
+from hostcollector.app.cli.flags import configuration_loader, overrides
 from hostcollector.app.cli.running import (
     DaemonSilentError,
     NotRunningError,
@@ -45,7 +45,7 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     from hostcollector.app import collecting as app
 
-    return app.serve(settings_loader(options))
+    return app.serve(configuration_loader(options))
 
 
 def collect(options: argparse.Namespace) -> int:

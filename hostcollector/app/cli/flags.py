@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import parse_address
 from hostcollector.config.checks import libvirt_uri, telemetry_path
 from hostcollector.config.reader import changed
-from hostcollector.config.settings import Settings, read_settings
+from hostcollector.config.settings import Configuration, Settings, read_configuration
 from hostcollector.sources import NAMES
 
 _DEFAULT = Settings()
@@ -18,7 +19,7 @@ _WORDS: dict[str, type[StrEnum]] = {"log.level": LogLevel, "log.format": LogForm
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that `settings_loader` reads. One that is not given leaves no trace in the namespace.
+    """Add the flags that `configuration_loader` reads. The namespace has those only that are given.
 
     So a flag may stand in front of the command or behind it. The namespace has its value by the dotted key of
     the configuration.
@@ -70,7 +71,7 @@ def add_web_config_flag(group: argparse._ActionsContainer) -> None:
     _add(group, "--web.config.file", Path, "PATH", help_text, key="web.config_file")
 
 
-def settings_loader(options: argparse.Namespace) -> Callable[[], Settings]:
+def configuration_loader(options: argparse.Namespace) -> Callable[[], Configuration]:
     """Return what reads the configuration file, again at each call, and replaces what flags say.
 
     The loader raises `ConfigError` with every problem of the file.
@@ -78,7 +79,12 @@ def settings_loader(options: argparse.Namespace) -> Callable[[], Settings]:
     path: Path | None = vars(options).get("config.file")
     names = [source.name for source in NAMES]
     given = overrides(options)
-    return lambda: changed(read_settings(path, names), given)
+
+    def load() -> Configuration:
+        found = read_configuration(path, names)
+        return replace(found, settings=changed(found.settings, given))
+
+    return load
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:

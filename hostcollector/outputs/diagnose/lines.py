@@ -51,12 +51,16 @@ def _libvirt(gist: Overview) -> str:
 
 
 def _sources(reports: Iterable[Report]) -> Iterator[str]:
-    reports = tuple(reports)
+    reports = sorted(reports, key=lambda report: report.state is SourceState.OFF)
     width = max((len(report.source) for report in reports), default=0)
     for report in reports:
         state = f"{report.state} ({report.reason})" if report.reason else str(report.state)
         took = duration(report.duration)
-        yield f"{report.source:<{width}}  {state:<20}  {report.sample_count:>6} series  {took:>9}".rstrip()
+        if report.state is SourceState.OFF:
+            yield f"{report.source:<{width}}  {state}: {one_line(report.off)}"
+        else:
+            series = f"{report.sample_count:>6} series"
+            yield f"{report.source:<{width}}  {state:<20}  {series}  {took:>9}".rstrip()
         for note in report.notes:
             yield f"{'':<{width}}  - {one_line(note)}"
 

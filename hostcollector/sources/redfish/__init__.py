@@ -94,7 +94,7 @@ class Redfish(Source):
             lacking = host.lacking()
             samples = [observable(address, address, owner, seen=False) for address, owner in lacking]
             samples.extend(slot_samples(host, (), self._names(), self._identities.known))
-            return Reading(samples=samples, notes=not_configured(len(lacking)))
+            return Reading(samples=samples, off="redfish.url is not set", notes=not_configured(len(lacking)))
         now = self._clock()
         self._watch(host, now)
         answer, failure = _last_answer(self._client)

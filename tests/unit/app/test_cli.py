@@ -10,7 +10,7 @@ import pytest
 
 from hostcollector import __version__
 from hostcollector.app.cli import main
-from hostcollector.app.cli.flags import settings_loader
+from hostcollector.app.cli.flags import configuration_loader
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogFormat, LogLevel
@@ -23,7 +23,7 @@ from hostcollector.sources import NAMES
 
 def settings(*arguments: str) -> Settings:
     """Return the settings that a command line gives."""
-    return settings_loader(make_parser().parse_args(arguments))()
+    return configuration_loader(make_parser().parse_args(arguments))().settings
 
 
 def test_no_command_means_serve() -> None:
@@ -67,10 +67,10 @@ def test_the_loader_reads_the_file_again(tmp_path: Path) -> None:
     """What the file says at the time of a reload counts, also that it has become wrong."""
     file = tmp_path / "config.yml"
     file.write_text("log: {level: warn}")
-    load = settings_loader(make_parser().parse_args(["serve", f"--config.file={file}"]))
-    assert load().log.level is LogLevel.WARN
+    load = configuration_loader(make_parser().parse_args(["serve", f"--config.file={file}"]))
+    assert load().settings.log.level is LogLevel.WARN
     file.write_text("log: {level: error}")
-    assert load().log.level is LogLevel.ERROR
+    assert load().settings.log.level is LogLevel.ERROR
     file.write_text("log: {level: loud}")
     with pytest.raises(ConfigError):
         load()

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,20 @@ from tests.unit.web.test_admission import basic
 from tests.unit.web.test_passwords import HASHES
 
 REFUSED = "the old configuration stays in use"
+CONFIGURATION = "{sources: {cgroup: false}, collection: {maximum_age_seconds: 0}}\n"
 
 
 def reload(daemon: ServingDaemon, word: str, times: int = 1) -> None:
     """Tell it to reload, and wait until the log has said `word` so often."""
     daemon.child.send_signal(signal.SIGHUP)
     wait(lambda: daemon.log.read_text().count(word) >= times, word)
+
+
+def shown(daemon: ServingDaemon, file: Path, *, reloaded: bool) -> None:
+    """Wait until the page shows the file's digest, and whether the last reload succeeded."""
+    digest = f'hostcollector_config_info{{sha256="{sha256(file.read_bytes()).hexdigest()}"}} 1.0'
+    result = f"hostcollector_config_last_reload_successful {float(reloaded)}"
+    wait(lambda: {digest, result} <= set(daemon.get("/metrics")[1].split("\n")), f"{digest}, {result}")
 
 
 def test_a_reload_takes_no_protection_away(tls: dict[str, Any], pki: Pki, tmp_path: Path) -> None:
@@ -46,25 +55,28 @@ def test_a_reload_takes_no_protection_away(tls: dict[str, Any], pki: Pki, tmp_pa
 
 
 def test_an_unforeseen_error_keeps_the_old_configuration(tmp_path: Path) -> None:
-    """Whatever reading raises: the daemon goes on, and the log has the traceback."""
+    """Whatever reading raises: the daemon goes on, the page shows it, and the log has the traceback."""
     code = (
         "import hostcollector.app.cli.flags as flags, hostcollector.app.cli as cli, pathlib, sys\n"
-        "before = flags.read_settings\n"
+        "before = flags.read_configuration\n"
         "def read(path, names):\n"
         f"    if pathlib.Path({str(tmp_path / 'broken')!r}).exists():\n"
         "        raise ZeroDivisionError('of all things')\n"
         "    return before(path, names)\n"
-        "flags.read_settings = read\n"
+        "flags.read_configuration = read\n"
         "sys.exit(cli.main())\n"
     )
     file = tmp_path / "config.yml"
-    file.write_text("sources: {cgroup: false}\n")
+    file.write_text(CONFIGURATION)
     with running_daemon(tmp_path, f"--config.file={file}", program=("-c", code)) as daemon:
+        shown(daemon, file, reloaded=True)
         (tmp_path / "broken").touch()
         reload(daemon, REFUSED)
-        assert daemon.get("/metrics")[0] == 200
+        shown(daemon, file, reloaded=False)
         (tmp_path / "broken").unlink()
+        file.write_text(f"{CONFIGURATION}\n")
         reload(daemon, "configuration reloaded")
+        shown(daemon, file, reloaded=True)
         assert daemon.end() == 0
     assert "ZeroDivisionError: of all things" in daemon.log.read_text()
     assert daemon.log.read_text().count(REFUSED) == 1

@@ -1,6 +1,7 @@
 """What is counted, logged and shown about the sources of the collections so far."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from hostcollector.base.errors import Reason
 from hostcollector.base.log import Transitions
 from hostcollector.base.model import Domain, Guest, Report, SourceState, Tenant
 from hostcollector.catalogue import collection
-from hostcollector.collection.about import LIBVIRT_SOURCE, About
+from hostcollector.collection.about import LIBVIRT_SOURCE, About, History, Loaded
 
 OK = Report(source="steady", state=SourceState.OK, sample_count=7, duration=0.5)
 PARTIAL = Report(source="steady", state=SourceState.PARTIAL, missing=2)
@@ -24,15 +25,64 @@ def test_errors_are_counted_from_zero_and_the_last_success_is_kept() -> None:
     """A failed source has no number of missing items: that is not known."""
     about = About()
     before = _values(about, OK)
+    errors, reason = collection.SOURCE_ERRORS.name, collection.SOURCE_ERROR_INFO.name
+    assert before[errors, "steady"] == 0
+    assert not [key for key in before if key[0] == reason]
     for report, taken_at in ((OK, 100.0), (PARTIAL, 200.0), (FAILED, 300.0)):
         about.count(report, taken_at)
     values = _values(about, FAILED)
-    errors, success = collection.SOURCE_ERRORS.name, collection.SOURCE_LAST_SUCCESS.name
-    assert [before[errors, "steady", reason.value] for reason in Reason] == [0] * len(Reason)
+    success = collection.SOURCE_LAST_SUCCESS.name
     assert (success, "steady") not in before
-    assert (values[errors, "steady", "denied"], values[success, "steady"]) == (1, 200.0)
+    assert (values[errors, "steady"], values[success, "steady"]) == (1, 200.0)
+    assert values[reason, "steady", "denied"] == 1
     assert (collection.SOURCE_MISSING.name, "steady") not in values
     assert _values(about, PARTIAL)[collection.SOURCE_MISSING.name, "steady"] == 2
+
+
+def test_each_source_has_one_reason_its_last_one() -> None:
+    """So a join of the counter with the reason finds one partner, whatever has failed before."""
+    about = About()
+    for why in (Reason.DENIED, Reason.TIMEOUT):
+        about.count(replace(FAILED, reason=why), 100.0)
+    reasons = [key for key in _values(about, OK) if key[0] == collection.SOURCE_ERROR_INFO.name]
+    assert reasons == [(collection.SOURCE_ERROR_INFO.name, "steady", "timeout")]
+
+
+def test_a_source_that_is_off_has_one_series() -> None:
+    """It is neither up nor down, and has no errors to count."""
+    off = Report(source="redfish", state=SourceState.OFF, off="redfish.url is not set")
+    about = About()
+    about.count(off, 100.0)
+    assert [key for key in _values(about, off) if "redfish" in key] == [
+        (collection.SOURCE_OFF.name, "redfish")
+    ]
+
+
+def test_what_was_counted_outlives_a_reload() -> None:
+    """A reload makes everything anew around the history: counters go on, the last success is known."""
+    history = History()
+    before = About(history=history)
+    before.count(FAILED, 100.0)
+    before.count(OK, 200.0)
+    values = _values(About(history=history), OK)
+    assert values[collection.SOURCE_ERRORS.name, "steady"] == 1
+    assert values[collection.SOURCE_LAST_SUCCESS.name, "steady"] == 200.0
+
+
+def test_the_configuration_in_use_is_shown() -> None:
+    """A refused reload is seen; the digest and the time remain those of the configuration in use."""
+    loaded = Loaded(at=50.0)
+    assert [sample.metric for sample in loaded.samples()] == [
+        collection.CONFIG_RELOADED,
+        collection.CONFIG_LOADED,
+    ]
+    loaded.take("abc", 100.0)
+    loaded.refused = True
+    assert [(sample.value, sample.labels) for sample in loaded.samples()] == [
+        (1.0, ("abc",)),
+        (0.0, ()),
+        (100.0, ()),
+    ]
 
 
 @pytest.mark.parametrize(

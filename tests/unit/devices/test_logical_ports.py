@@ -204,7 +204,7 @@ def test_without_configuration_nothing_is_asked(tmp_path: Path) -> None:
         switch.start()
         reading = Ovn(None, switch).read(Request(guests={}, deadline=0.0, taken_at=0.0))
         switch.close()
-    assert reading.samples == ()
+    assert (reading.samples, reading.off) == ((), "ovn.remote is not set")
     assert reading.notes == (
         "this host is a chassis of OVN at ssl:192.0.2.1:6642: set ovn.remote to see its logical ports",
     )

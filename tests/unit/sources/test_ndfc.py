@@ -145,6 +145,7 @@ def test_without_configuration_it_is_off() -> None:
     reading = source.read(request_of(Nic(type="bridge", vlans=(100,))))
     source.close()
     assert (reading.samples, reading.notes, reading.partial) == ((), (), False)
+    assert reading.off == "ndfc.url is not set"
 
 
 @pytest.fixture

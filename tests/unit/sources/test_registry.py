@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from hostcollector.app.makers import MAKERS, IdleSource, MissingSource, _made
+from hostcollector.app.wiring import Hypervisor
 from hostcollector.base.errors import SourceUnavailableError
+from hostcollector.base.model import SourceState
 from hostcollector.base.source import Request
+from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.sources import NAMES
 
@@ -31,10 +34,24 @@ def test_a_missing_library_is_a_source_that_says_so(monkeypatch: pytest.MonkeyPa
         source.read(REQUEST)
 
 
-def test_an_idle_source_is_in_order_and_explains_itself() -> None:
-    """No hardware is a state with a note, not an error."""
+def test_an_idle_source_is_off_and_explains_itself() -> None:
+    """No hardware is a state with its reason, not an error."""
     reading = IdleSource("nvml", "no NVIDIA device").read(REQUEST)
-    assert (reading.samples, reading.notes, reading.partial) == ((), ("no NVIDIA device",), False)
+    assert (reading.samples, reading.off, reading.partial) == ((), "no NVIDIA device", False)
+
+
+def test_a_source_that_is_switched_off_names_the_setting(tmp_path: Path) -> None:
+    """It stays in the list of sources, so that an operator sees that it is off and why."""
+    paths = PathSettings(state_directory=str(tmp_path))
+    settings = Settings(paths=paths, sources={"cgroup": False})
+    hypervisor = Hypervisor.of(settings, by_hand=True)
+    collector = hypervisor.collector(settings)
+    reports = {report.source: report for report in collector.snapshot().result(30).reports}
+    collector.close()
+    hypervisor.close()
+    assert list(reports) == [source.name for source in NAMES]
+    assert reports["cgroup"].state is SourceState.OFF
+    assert "sources.cgroup" in reports["cgroup"].off
 
 
 def test_nvidia_devices_are_found_by_their_vendor(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_without_configuration_it_is_off() -> None:
     reading = source.read(REQUEST)
     source.close()
     assert (reading.samples, reading.notes, reading.partial) == ((), (), False)
+    assert reading.off == "ufm.url is not set"
 
 
 def test_the_manager_is_described_with_its_age(client: UfmClient, manager: FakeUfm) -> None:
