@@ -1,6 +1,6 @@
 """When the certificates end that the configuration names: X.509 files to Unix times.
 
-Python's `ssl` tells the dates of a peer's certificate only, so the few bytes around them are read here
+Python's `ssl` reports the dates of a peer's certificate only, so the few bytes around them are read here
 (RFC 5280, section 4.1; DER: ITU-T X.690).
 """
 

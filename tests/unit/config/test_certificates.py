@@ -103,5 +103,5 @@ _DER = _element(0x30, _element(0x30, _FIELDS))
 
 
 def test_a_certificate_written_by_hand_is_read() -> None:
-    """The damaged ones above differ from this one, which is in order."""
+    """The damaged ones above differ from this valid one."""
     assert not_after(_DER) == datetime(2027, 1, 1, tzinfo=UTC).timestamp()
