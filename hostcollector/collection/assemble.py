@@ -135,7 +135,9 @@ _HOST = ""
 """The owner of the host's series, in place of a guest's UUID."""
 
 
-_Plan = tuple[bool, Series, float, float, frozenset[float], dict[Labels, float] | None, float, Check | None]
+_Plan = tuple[
+    bool, Series, float, float, frozenset[float], Mapping[Labels, float] | None, float, Check | None
+]
 """A metric on one page: whether it is of guests, its series so far, then the checks of its row: the least and
 the most, the values that mean unknown, the values of the last page and the step from them, one more check."""
 
@@ -187,22 +189,20 @@ class _Join:
                 or (unknown and value in unknown)
                 or (
                     past is not None
-                    and ((before := past.pop(whole, None)) is None or not 0 <= value - before <= step)
+                    and ((before := past.get(whole)) is None or not 0 <= value - before <= step)
                     and not judge.believes(metric, whole, value, before)
                 )
                 or (check is not None and not check(whole, value))
             ):
                 judge.refuse(metric, whole, value)
                 continue
-            if room <= 0:
-                left_off[OVER_LIMIT] += 1
-                continue
-            size = len(series)
-            series.setdefault(whole, value)
-            if len(series) > size:
+            if whole in series:
+                left_off[DUPLICATE] += 1
+            elif room > 0:
+                series[whole] = value
                 room -= 1
             else:
-                left_off[DUPLICATE] += 1
+                left_off[OVER_LIMIT] += 1
         self.room = room
 
     def _plan(self, metric: Metric) -> _Plan:

@@ -61,13 +61,13 @@ def _lasts(seconds: float | None, least: float) -> bool:
 
 
 def _hangs(signs: Signs, _silent: float) -> bool:
-    silent, still = signs.monitor_silent, signs.vcpus_still
+    silent, still = signs.monitor_silent, signs.counters.vcpus_still
     return _lasts(silent, PATIENCE_SECONDS) and _lasts(still, PATIENCE_SECONDS)
 
 
 def _is_dead(signs: Signs, silent: float) -> bool:
     """Whether balloon driver and devices have been silent for so long."""
-    return _lasts(signs.balloon_age, silent) and _lasts(signs.devices_still, silent)
+    return _lasts(signs.balloon_age, silent) and _lasts(signs.counters.devices_still, silent)
 
 
 _UNKNOWN_STATE = Rule(Result.UNKNOWN, "state_unknown", lambda signs, _: signs.state is None)
@@ -94,12 +94,14 @@ RULES: Mapping[CheckName, tuple[Rule, ...]] = {
         Rule(Result.UNKNOWN, "monitor_silent", lambda signs, _: (signs.monitor_silent or 0.0) > 0),
         Rule(Result.FAILED, "agent_lost", lambda signs, _: _lasts(signs.agent_lost, PATIENCE_SECONDS)),
         Rule(
-            Result.FAILED, "silent", lambda s, silent: _is_dead(s, silent) and _lasts(s.vcpus_still, silent)
+            Result.FAILED,
+            "silent",
+            lambda s, silent: _is_dead(s, silent) and _lasts(s.counters.vcpus_still, silent),
         ),
         Rule(
             Result.FAILED,
             "loops",
-            lambda signs, silent: _is_dead(signs, silent) and signs.vcpus_busy >= BUSY_VCPUS,
+            lambda signs, silent: _is_dead(signs, silent) and signs.counters.vcpus_busy >= BUSY_VCPUS,
         ),
         Rule(Result.PASSED, "agent_connected", lambda signs, _: signs.agent_lost == 0.0),
         Rule(
@@ -107,15 +109,18 @@ RULES: Mapping[CheckName, tuple[Rule, ...]] = {
             "balloon_answers",
             lambda signs, _: signs.balloon_age is not None and not signs.balloon_overdue,
         ),
-        Rule(Result.PASSED, "devices_move", lambda signs, _: signs.devices_moved),
+        Rule(Result.PASSED, "devices_move", lambda signs, _: signs.counters.devices_moved),
         Rule(Result.UNKNOWN, "no_sign", _always),
     ),
 }
 
 
 def judge(check: CheckName, signs: Signs, silent_seconds: float) -> Rule:
-    """Return the first rule of the check that applies."""
-    return next(rule for rule in RULES[check] if rule.applies(signs, silent_seconds))
+    """Return the first rule of the check that applies: the last one always does."""
+    for rule in RULES[check]:
+        if rule.applies(signs, silent_seconds):
+            return rule
+    raise AssertionError(f"no rule of the check {check} applies")
 
 
 class Checks:

@@ -93,18 +93,15 @@ class PageJudge:
         self.families: dict[Metric, Series] = {}
         self._memory, self._taken_at, self._guests = memory, taken_at, guests
         self._elapsed = max(0.0, taken_at - memory.taken_at)
-        self._past: dict[Metric, dict[Labels, float]] = {}
         self._missing: dict[Metric, dict[Labels, _Reading]] = {}
         self._refused: set[tuple[Metric, Labels]] = set()
         self._found: dict[Metric, _Finding] = {}
 
-    def past(self, metric: Metric) -> dict[Labels, float] | None:
-        """Return a counter's last values, from which the caller removes those it reads; None for a gauge."""
+    def past(self, metric: Metric) -> Mapping[Labels, float] | None:
+        """Return a counter's values on the last page; None for a gauge."""
         if metric.can_be.per_second is None or metric.kind is Kind.HISTOGRAM:
             return None
-        past: dict[Labels, float] = dict(self._memory.shown.get(metric, {}))  # type: ignore[arg-type]
-        self._past[metric] = past
-        return past
+        return self._memory.shown.get(metric, {})  # type: ignore[return-value]
 
     def step(self, possible: Possible) -> float:
         """Return how much any counter of the row may have grown since the last page."""
@@ -176,10 +173,9 @@ class PageJudge:
         """Keep the readings by which the next page is judged."""
         memory = self._memory
         for metric in memory.shown:
-            # The last values that were not removed are missing on this page.
-            past = self._past[metric] if metric in self._past else self.past(metric)
-            for labels, value in (past or {}).items():
-                self._keep(metric, labels, _Reading(value, memory.taken_at))
+            past = self.past(metric) or {}
+            for labels in past.keys() - self.families.get(metric, {}).keys():
+                self._keep(metric, labels, _Reading(past[labels], memory.taken_at))
         for metric, readings in memory.missing.items():
             for labels, reading in readings.items():
                 if self._taken_at - reading.at < KEPT_SECONDS:

@@ -4,8 +4,10 @@ A sign that is not known is None. Only what is cheap is looked up for each guest
 devices are compared only for a guest without a fresh answer of its balloon driver or agent.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from hostcollector.base.model import Domain, Guest, Histogram, Metric
@@ -51,6 +53,19 @@ _CRITICAL = 2
 _UUID, _OWN = 2, 3
 
 
+class Counters(NamedTuple):
+    """What the counters of vCPUs and devices say beside those of earlier pages. Times are in seconds."""
+
+    vcpus_still: float | None = None
+    """For how long no vCPU has run, as far as was looked."""
+    vcpus_busy: float = 0.0
+    """How many vCPUs were busy on average while the devices were silent."""
+    devices_still: float | None = None
+    """For how long the guest has made no disk request and sent no packet, as far as was looked."""
+    devices_moved: bool = False
+    """Whether the guest has made a request or sent a packet lately."""
+
+
 class Signs(NamedTuple):
     """What is known about one guest in one collection. Times are in seconds."""
 
@@ -60,14 +75,6 @@ class Signs(NamedTuple):
     """libvirt's reason of a state in which the vCPUs do not run."""
     monitor_silent: float | None = None
     """For how long QEMU has not answered its monitor; 0 for one that answers."""
-    vcpus_still: float | None = None
-    """For how long no vCPU has run, as far as was looked."""
-    vcpus_busy: float = 0.0
-    """How many vCPUs were busy on average while the devices were silent."""
-    devices_still: float | None = None
-    """For how long the guest has made no disk request and sent no packet, as far as was looked."""
-    devices_moved: bool = False
-    """Whether the guest has made a request or sent a packet lately."""
     io_error: bool = False
     """Whether QEMU reported an I/O error in the last minute."""
     gpu_critical: bool = False
@@ -77,6 +84,8 @@ class Signs(NamedTuple):
     balloon_age: float | None = None
     """How old the last report of a balloon driver is that has reported since the boot."""
     balloon_overdue: bool = False
+    counters: Counters = Counters()
+    """Looked at only for a running guest whose balloon driver has not just answered."""
 
 
 @dataclass(slots=True)
@@ -150,6 +159,8 @@ class _Page:
         self.monitor = _numbers(families, collection.MONITOR_STATE)
         self.blocked = _numbers(families, collection.MONITOR_BLOCKED)
         self.age = _numbers(families, memory.AGE)
+        self._taps = _numbers(families, interface.TRANSMIT_PACKETS)
+        self._ports = _numbers(families, ovs.TRANSMIT_PACKETS)
         self.reasons = {labels[_UUID]: labels[_OWN + 1] for labels in _numbers(families, guest.STATE_REASON)}
         self.has_events = guest.EVENTS in families
         self.reboots: dict[str, float] = {}
@@ -166,31 +177,29 @@ class _Page:
             *_without_uplink(families),
         }
 
-    def vcpu_time(self, domain: Domain, identity: Labels) -> float | None:
-        """Return the CPU time of all vCPUs; None if that of one that should be online is missing."""
-        times = _numbers(self.families, cpu.VCPU_TIME)
-        found = [times.get((*identity, str(number))) for number in range(domain.vcpus_maximum or 0)]
-        values = [value for value in found if value is not None]
-        return sum(values) if values and len(values) >= (domain.vcpus or 1) else None
+    @cached_property
+    def vcpu_times(self) -> "_Totals":
+        """The CPU time of all vCPUs of a guest."""
+        return _Totals(_numbers(self.families, cpu.VCPU_TIME))
 
-    def requests(self, domain: Domain, identity: Labels) -> float | None:
-        """Return the requests of all disks; None if no disk has a count, though the guest has disks."""
-        reads, writes = (_numbers(self.families, row) for row in (READ_REQUESTS, WRITE_REQUESTS))
-        keys = [(*identity, disk.target) for disk in domain.disks]
-        found = [reads[key] + writes[key] for key in keys if key in reads and key in writes]
-        return sum(found) if found or not keys else None
+    @cached_property
+    def requests(self) -> "_Totals":
+        """The requests of all disks of a guest."""
+        return _Totals(*(_numbers(self.families, row) for row in (READ_REQUESTS, WRITE_REQUESTS)))
+
+    @cached_property
+    def virtual_functions(self) -> Mapping[str, Mapping[str, float]]:
+        """The packets that a guest sent through its virtual functions, by UUID and PCI address."""
+        found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for labels, value in _numbers(self.families, vf.TRANSMITTED_PACKETS.guest).items():
+            found[labels[_UUID]][labels[-1]] = value
+        return found
 
     def packets(self, domain: Domain, identity: Labels) -> float | None:
         """Return the packets that the guest has sent; None if those of one interface are not known."""
+        taps, ports = self._taps, self._ports
+        virtual = self.virtual_functions.get(identity[_UUID], {})
         total = 0.0
-        taps, ports = (
-            _numbers(self.families, row) for row in (interface.TRANSMIT_PACKETS, ovs.TRANSMIT_PACKETS)
-        )
-        virtual = {
-            labels[-1]: value
-            for labels, value in _numbers(self.families, vf.TRANSMITTED_PACKETS.guest).items()
-            if labels[_UUID] == identity[_UUID]
-        }
         for nic in domain.nics:
             key = (*identity, nic.target)
             sent = taps.get(key, ports.get(key)) if nic.target else virtual.get(nic.pci_address)
@@ -198,6 +207,23 @@ class _Page:
                 return None
             total += sent
         return total + sum(virtual.values())
+
+
+class _Totals:
+    """The sum of some families' values for each guest, and how many series those are, by UUID."""
+
+    def __init__(self, *families: Mapping[Labels, float]) -> None:
+        self.sums: defaultdict[str, float] = defaultdict(float)
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        for family in families:
+            for labels, value in family.items():
+                uuid = labels[_UUID]
+                self.sums[uuid] += value
+                self.counts[uuid] += 1
+
+    def of(self, uuid: str, least: int) -> float | None:
+        """Return the sum of a guest with at least so many series."""
+        return self.sums.get(uuid, 0.0) if self.counts.get(uuid, 0) >= least else None
 
 
 def _signs(
@@ -218,7 +244,14 @@ def _signs(
     if domain.agent_connected:
         record.agent_seen_at = now
     state = page.state.get(identity)
-    signs = Signs(
+    counters = Counters()
+    if state is not None:  # else the source has not answered yet
+        answers = silent == 0.0 and age is not None and record.answered and not overdue
+        if answers or state not in RUNNING:
+            record.marks.clear()
+        else:
+            counters = _counters(page, record, domain, identity, now, silent_seconds)
+    return Signs(
         state=None if state is None else int(state),
         reason=page.reasons.get(uuid, ""),
         monitor_silent=silent,
@@ -228,14 +261,8 @@ def _signs(
         agent_lost=None if record.agent_seen_at is None else max(0.0, now - record.agent_seen_at),
         balloon_age=age if record.answered else None,
         balloon_overdue=overdue,
+        counters=counters,
     )
-    if signs.state is None:
-        return signs  # the source has not answered yet
-    answers = record.answered and not overdue and age is not None
-    if signs.state not in RUNNING or (silent == 0.0 and answers):
-        record.marks.clear()
-        return signs
-    return _with_counters(signs, page, record, domain, identity, now, silent_seconds)
 
 
 def _take_events(record: _Record, reboots: float, io_errors: float, now: float) -> None:
@@ -247,19 +274,14 @@ def _take_events(record: _Record, reboots: float, io_errors: float, now: float) 
     record.reboots, record.io_errors = reboots, io_errors
 
 
-def _with_counters(
-    signs: Signs,
-    page: _Page,
-    record: _Record,
-    domain: Domain,
-    identity: Labels,
-    now: float,
-    silent_seconds: float,
-) -> Signs:
-    """Return the signs with those that need a comparison with the counters of earlier pages."""
-    used = page.vcpu_time(domain, identity)
+def _counters(
+    page: _Page, record: _Record, domain: Domain, identity: Labels, now: float, silent_seconds: float
+) -> Counters:
+    """Compare the guest's counters with those of earlier pages, and note when they changed."""
+    uuid = domain.uuid
+    used = page.vcpu_times.of(uuid, domain.vcpus or 1)
     vcpus = _mark(record, "vcpus", used, now, slack=STILL_CPU_SECONDS)
-    requests, packets = page.requests(domain, identity), page.packets(domain, identity)
+    requests, packets = page.requests.of(uuid, 1 if domain.disks else 0), page.packets(domain, identity)
     for name, value in (("disks", requests), ("network", packets)):
         before = record.marks.get(name)
         mark = _mark(record, name, value, now, used or 0.0)
@@ -270,7 +292,7 @@ def _with_counters(
     last = max(still, key=lambda mark: mark.since, default=None) if known else None
     elapsed = 0.0 if last is None else now - last.since
     busy = (used - last.vcpu_time) / elapsed if last and used is not None and elapsed > 0 else 0.0
-    return signs._replace(
+    return Counters(
         vcpus_still=None if vcpus is None or used is None else now - vcpus.since,
         vcpus_busy=busy,
         devices_still=None if last is None else elapsed,

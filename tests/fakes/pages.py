@@ -18,8 +18,8 @@ NUMBERS = st.one_of(
     st.floats(),
     st.floats(1e5, 1e17),
     st.integers(0, 2**54).map(float),
-    st.sampled_from((0, 1, -0.0, 999_999, 1_000_000, 999_999.5, 2**53, 2**53 + 1, 1e16, True)),
-)
+    st.sampled_from((0, 1, 9_999, 10_000, 999_999, 1_000_000, 999_999.5, 2**53, 2**53 + 1, 1e16, True)),
+).map(lambda number: number or 0)  # a page's zero has no sign
 
 
 def snapshot(families: Iterable[Family], taken_at: float = 0.0) -> Snapshot:

@@ -1,6 +1,7 @@
 """Writes snapshots as pages, fast, because series are the same from one page to the next.
 
-The output is the same, byte for byte, as that of the Prometheus project's Python client.
+The output is the same, byte for byte, as that of the Prometheus project's Python client, but for a negative
+zero, which has no sign here.
 """
 
 import math
@@ -19,6 +20,7 @@ Series = Mapping[Labels, float | Histogram]
 _SLACK = 64
 
 _MILLION = 1_000_000
+_KEPT_BELOW = 10_000
 _LOWEST = -math.inf
 _EXACT = 2**53  # up to here every integer is a float, so its decimal digits are the float's
 _EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(20))
@@ -35,6 +37,7 @@ class Encoder:
         self._lock = threading.Lock()
         self._writers: dict[Metric, _FamilyWriter] = {}
         self._texts: dict[tuple[str, ...], _LabelTexts] = {}
+        self._numerals = _Numerals()
 
     def encode(self, snapshot: Snapshot, form: Format, only: AbstractSet[str] | None = None) -> bytes:
         """Return the page of `snapshot` in UTF-8. Families without series are left out.
@@ -62,7 +65,7 @@ class Encoder:
         if writer is None:
             names = metric.label_names
             texts = self._texts.setdefault(names, _LabelTexts(names))
-            writer = self._writers[metric] = _FamilyWriter(metric, texts)
+            writer = self._writers[metric] = _FamilyWriter(metric, texts, self._numerals)
         return writer
 
     def _forget(self, snapshot: Snapshot) -> None:
@@ -136,8 +139,9 @@ class _BucketEnds(dict[Labels, tuple[str, str]]):
 class _FamilyWriter:
     """Writes one metric's family again and again. Not safe for two threads at once."""
 
-    def __init__(self, metric: Metric, texts: _LabelTexts) -> None:
+    def __init__(self, metric: Metric, texts: _LabelTexts, numerals: "_Numerals") -> None:
         self._name = metric.name
+        self._numerals = numerals
         self._headers = {form: _header(metric, form) for form in Format}
         self._histogram = metric.kind is Kind.HISTOGRAM
         self._texts = texts
@@ -151,15 +155,31 @@ class _FamilyWriter:
         return text.encode()
 
     def _numbers(self, series: Series) -> list[str]:
-        name, texts = self._name, self._texts
+        name, texts, numerals = self._name, self._texts, self._numerals
         numbers = cast("Mapping[Labels, float]", series)
-        return [f"{name}{texts[labels]}{_numeral(value)}\n" for labels, value in numbers.items()]
+        return [f"{name}{texts[labels]}{numerals[value]}\n" for labels, value in numbers.items()]
 
     def _buckets(self, series: Series) -> Iterable[str]:
         for labels, histogram in cast("Mapping[Labels, Histogram]", series).items():
             head, tail = self._ends[labels]
             for bound, count in zip(histogram.bounds, histogram.counts, strict=True):
                 yield f"{head}{_numeral(bound)}{tail}{_numeral(count)}\n"
+
+
+class _Numerals(dict[float, str]):
+    """The texts of the values. Those of small whole numbers are kept: most values of a page are 0 or 1.
+
+    Zero has no sign: a kept 0.0 equals -0.0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({0: "0.0"})
+
+    def __missing__(self, value: float) -> str:
+        text = _numeral(value)
+        if 0 < value < _KEPT_BELOW and value == int(value):
+            self[value] = text
+        return text
 
 
 def _header(metric: Metric, form: Format) -> str:

@@ -203,6 +203,17 @@ def test_surrogates_in_help_do_not_break_the_page(form: Format) -> None:
     assert rb"a\\udcffb" in Encoder().encode(snapshot([Family(metric, {(): 1})]), form)
 
 
+@FORMATS
+def test_zero_has_no_sign(form: Format) -> None:
+    """A negative zero is written as 0.0, before and after any other zero and small number."""
+    encoder = Encoder()
+    for value in (-0.0, 0, 1, 1.0, -0.0, 0.0):
+        page = snapshot([Family(collection.COLLECTION_DURATION, {(): value})])
+        assert encoder.encode(page, form) == reference(
+            snapshot([Family(collection.COLLECTION_DURATION, {(): abs(value)})]), form
+        )
+
+
 def test_integers_beyond_floats_become_infinities() -> None:
     """An absurd integer reads as what any reader would make of its digits, and does not cost the page."""
     page = snapshot([Family(collection.LIBVIRT_UP, {(): 10**400})])
