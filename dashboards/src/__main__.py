@@ -6,10 +6,30 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards.src import collector, fleet, gpu, guest, hypervisor, network, tenant
+from dashboards.src import (
+    availability,
+    capacity,
+    collector,
+    fleet,
+    gpu,
+    gpu_fleet,
+    guest,
+    hypervisor,
+    infiniband,
+    migrations,
+    neighbours,
+    network,
+    tenant,
+)
 from dashboards.src.board import build
 
-BOARDS = (fleet.BOARD, hypervisor.BOARD, tenant.BOARD, guest.BOARD, network.BOARD, gpu.BOARD, collector.BOARD)
+BOARDS = tuple(
+    module.BOARD
+    for module in (
+        *(fleet, availability, capacity, migrations, gpu_fleet, infiniband),
+        *(hypervisor, neighbours, network, gpu, tenant, guest, collector),
+    )
+)
 
 
 def main(directory: Path) -> None:

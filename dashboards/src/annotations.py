@@ -5,49 +5,64 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery
 
 from dashboards.src.selectors import selecting
-from dashboards.src.variables import DATASOURCE, Depth
+from dashboards.src.variables import DATASOURCE, MANY, Scope
+
+_PLACES = {
+    Scope.FLEET: "HOST",
+    Scope.OWNERS: "TENANT",
+    Scope.TENANT: "TENANT",
+    Scope.HYPERVISOR: "HOST",
+    Scope.DEVICES: "OWNED",
+    Scope.VICTIM: "VICTIM",
+    Scope.GUEST: "GUEST",
+}
 
 
-def annotations(depth: Depth) -> Iterator[AnnotationQuery]:
-    """Yield the annotations that a board of this depth shows."""
-    # All guests of a fleet start all the time: there the marks wait to be switched on.
-    few = depth >= Depth.TENANT
-    scope = {Depth.HOST: "HOST", Depth.TENANT: "TENANT"}.get(depth, "GUEST")
+def annotations(scope: Scope) -> Iterator[AnnotationQuery]:
+    """Yield the annotations of a board; those of many guests wait to be switched on."""
+    few = scope not in MANY
+    place = _PLACES[scope]
     yield _at_value(
         "Guest starts",
-        f"libvirt_domain_start_timestamp_seconds{{{scope}}} * 1000",
+        f"libvirt_domain_start_timestamp_seconds{{{place}}} * 1000",
         "{{domain}} of {{tenant}} began to run on {{instance}}",
         "green",
-        on=few,
+        # All guests of a hypervisor start when it does.
+        on=scope is Scope.GUEST,
     )
     yield _while(
         "Migrations and other jobs",
-        f"libvirt_domain_job_info_type{{{scope}}} == 1 or libvirt_domain_job_info_type{{{scope}}} == 2",
+        f"libvirt_domain_job_info_type{{{place}}} == 1 or libvirt_domain_job_info_type{{{place}}} == 2",
         "{{domain}} of {{tenant}} on {{instance}}: migration, backup, save or dump under way",
         "purple",
+        on=few,
     )
     yield _while(
         "Migrated here",
-        f'libvirt_domain_state_reason{{{scope}, state="running", reason="migrated"}}'
-        f' unless libvirt_domain_state_reason{{{scope}, state="running", reason="migrated"}} offset 2m',
+        f'libvirt_domain_state_reason{{{place}, state="running", reason="migrated"}}'
+        f' unless libvirt_domain_state_reason{{{place}, state="running", reason="migrated"}} offset 2m',
         "{{domain}} of {{tenant}} came to {{instance}} by migration",
         "blue",
+        on=few,
     )
+    hosts = "HOST" if "instance" in selecting(f"{{{place}}}") else "FLEET"
     yield _at_value(
         "Collector starts",
-        "process_start_time_seconds{HOST} * 1000",
+        f"process_start_time_seconds{{{hosts}}} * 1000",
         "hostcollector began to run on {{instance}}",
         "orange",
+        on=few and hosts == "HOST",
     )
     yield _while(
         "Critical alerts",
-        f'ALERTS{{{scope}, alertstate="firing", severity="critical"}}',
+        f'ALERTS{{{place}, alertstate="firing", severity="critical"}}',
         "{{alertname}} {{domain}} {{instance}}",
         "red",
+        on=few,
     )
 
 
-def _while(name: str, query: str, text: str, colour: str, *, on: bool = True) -> AnnotationQuery:
+def _while(name: str, query: str, text: str, colour: str, *, on: bool) -> AnnotationQuery:
     """Return marks for the time for which the query has a result."""
     return (
         AnnotationQuery()
@@ -60,6 +75,6 @@ def _while(name: str, query: str, text: str, colour: str, *, on: bool = True) ->
     )
 
 
-def _at_value(name: str, query: str, text: str, colour: str, *, on: bool = True) -> AnnotationQuery:
+def _at_value(name: str, query: str, text: str, colour: str, *, on: bool) -> AnnotationQuery:
     """Return a mark at the instant, in milliseconds, that is the query's value."""
     return _while(name, query, text, colour, on=on).use_value_for_time(use_value_for_time=True)

@@ -9,12 +9,15 @@ from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
     DashboardCursorSync,
     DashboardLinkType,
+    VariableHide,
+    VariableType,
 )
 
 from dashboards.src.annotations import annotations
 from dashboards.src.drawing import drawn
-from dashboards.src.panels import Row
-from dashboards.src.variables import Depth, variables
+from dashboards.src.links import node_board
+from dashboards.src.panels import Input, Panel, Row, Top
+from dashboards.src.variables import ONE_HOST, Scope, variables
 
 PREFIX = "hostcollector-"
 TAG = "hostcollector"
@@ -22,18 +25,25 @@ TAG = "hostcollector"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A dashboard: which question it answers, how far down it looks, and its rows."""
+    """A dashboard: which question it answers, what it is about, its rows, and the numbers that its reader types."""
 
     name: str
     title: str
     description: str
-    depth: Depth
+    scope: Scope
     rows: tuple[Row, ...]
+    inputs: tuple[Input, ...] = ()
 
     @property
     def uid(self) -> str:
         """The stable UID, by which links and bookmarks find it."""
         return PREFIX + self.name
+
+    @property
+    def tops(self) -> tuple[Top, ...]:
+        """What the graphs select by, each once."""
+        panels = (panel for row in self.rows for panel in row.panels if isinstance(panel, Panel))
+        return tuple(dict.fromkeys(panel.top for panel in panels if panel.top))
 
 
 def build(board: Board) -> Dashboard:
@@ -50,9 +60,13 @@ def build(board: Board) -> Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(_menu())
     )
-    for variable in variables(board.depth):
+    if board.scope in ONE_HOST:
+        made.link(
+            grafana.DashboardLink("node_exporter").type(DashboardLinkType.LINK).url(node_board("$instance"))
+        )
+    for variable in variables(board.scope, board.inputs, board.tops):
         made.with_variable(variable)
-    for annotation in annotations(board.depth):
+    for annotation in annotations(board.scope):
         made.annotation(annotation)
     numbers = count(1)
     for row in board.rows:
@@ -61,6 +75,9 @@ def build(board: Board) -> Dashboard:
     # What the builders preset hides menu and switches behind one more click.
     for visible in (*(built.links or ()), *(built.annotations.list_val or ())):
         visible.placement = None
+    for each in built.templating.list_val or ():
+        if each.type_val is VariableType.CONSTANT:
+            each.hide = VariableHide.HIDE_VARIABLE
     return built
 
 

@@ -1,8 +1,8 @@
 """Is the data of the other boards complete? What the collector read, what it could not, and what it uses."""
 
 from dashboards.src.board import Board
-from dashboards.src.panels import Column, Query, Row, Table, graph, states
-from dashboards.src.variables import Depth
+from dashboards.src.panels import FAULT, Query, Row, graph, states
+from dashboards.src.variables import Scope
 
 _SOURCES = Row(
     title="Sources",
@@ -10,7 +10,7 @@ _SOURCES = Row(
         states(
             "Sources",
             "Whether each source answered. Bad: red, its series are missing; `hostcollector diagnose` shows the cause.",
-            Query("hostcollector_source_up{HOST}", "{{instance}} {{source}}"),
+            Query("hostcollector_source_up{HOST}", "{{source}}"),
             states={"1": ("answers", "green"), "0": ("fails", "red")},
             unit="none",
             width=24,
@@ -22,7 +22,7 @@ _SOURCES = Row(
             Query(
                 "(increase(hostcollector_source_errors_total{HOST}[$__rate_interval]) > 0)"
                 " * on (job, instance, source) group_left (reason) hostcollector_source_error_info{HOST}",
-                "{{instance}} {{source}}: {{reason}}",
+                "{{source}}: {{reason}}",
             ),
             bad=1,
             empty="no errors",
@@ -30,7 +30,7 @@ _SOURCES = Row(
         graph(
             "Duration by source",
             "How long each source took. Bad: near the budget of 8 s; later data is missing from the page.",
-            Query("topk(20, hostcollector_source_duration_seconds{HOST})", "{{instance}} {{source}}"),
+            Query("hostcollector_source_duration_seconds{HOST}", "{{source}}"),
             unit="s",
             warn=2,
             bad=8,
@@ -39,8 +39,8 @@ _SOURCES = Row(
             "Time since a source last answered",
             "Bad: more than a few scrape intervals.",
             Query(
-                "topk(20, time() - hostcollector_source_last_success_timestamp_seconds{HOST})",
-                "{{instance}} {{source}}",
+                "time() - hostcollector_source_last_success_timestamp_seconds{HOST}",
+                "{{source}}",
             ),
             unit="s",
             warn=60,
@@ -49,7 +49,7 @@ _SOURCES = Row(
         graph(
             "Series by source",
             "Series of each source. Bad: a source that grows without more guests.",
-            Query("topk(20, hostcollector_source_samples{HOST})", "{{instance}} {{source}}"),
+            Query("hostcollector_source_samples{HOST}", "{{source}}"),
         ),
         graph(
             "Guests left out",
@@ -64,8 +64,8 @@ _PAGE = Row(
         graph(
             "Duration of a scrape and of its collection",
             "Bad: near the scrape timeout.",
-            Query("scrape_duration_seconds{HOST}", "{{instance}} scrape"),
-            Query("hostcollector_collection_duration_seconds{HOST}", "{{instance}} collection"),
+            Query("scrape_duration_seconds{HOST}", "scrape"),
+            Query("hostcollector_collection_duration_seconds{HOST}", "collection"),
             unit="s",
             warn=5,
             bad=9,
@@ -84,37 +84,38 @@ _PAGE = Row(
         graph(
             "Dropped series",
             "Series missing from the page. Bad: over_limit and duplicate; unknown_guest is a guest that just started or stopped.",
-            Query("hostcollector_series_dropped{HOST} > 0", "{{instance}} {{reason}}"),
+            Query("hostcollector_series_dropped{HOST} > 0", "{{reason}}"),
             bad=1,
             empty="none",
         ),
         graph(
             "libvirt",
             "Calls that wait for a guest's monitor, and new connections. Bad: calls that stay, repeated connections.",
-            Query("hostcollector_libvirt_stuck_calls{HOST}", "{{instance}} stuck calls"),
+            Query("hostcollector_libvirt_stuck_calls{HOST}", "stuck calls"),
             Query(
                 "increase(hostcollector_libvirt_connects_total{HOST}[$__rate_interval])",
-                "{{instance}} connections",
+                "connections",
             ),
             warn=1,
         ),
         graph(
             "Age of cached data",
             "Data that is not read in each scrape. Bad: the inventory above 10 minutes, others above three of their intervals.",
-            Query("hostcollector_inventory_age_seconds{HOST}", "{{instance}} inventory"),
-            Query("hostcollector_ovs_database_age_seconds{HOST}", "{{instance}} Open vSwitch"),
-            Query("hostcollector_ovn_database_age_seconds{HOST}", "{{instance}} OVN"),
-            Query("hostcollector_ndfc_age_seconds{HOST}", "{{instance}} NDFC"),
-            Query("hostcollector_ufm_age_seconds{HOST}", "{{instance}} UFM"),
-            Query("max without (part) (hostcollector_host_redfish_age_seconds{HOST})", "{{instance}} BMC"),
+            Query("hostcollector_inventory_age_seconds{HOST}", "inventory"),
+            Query("hostcollector_ovs_database_age_seconds{HOST}", "Open vSwitch"),
+            Query("hostcollector_ovn_database_age_seconds{HOST}", "OVN"),
+            Query("hostcollector_ndfc_age_seconds{HOST}", "NDFC"),
+            Query("hostcollector_ufm_age_seconds{HOST}", "UFM"),
+            Query("max without (part) (hostcollector_host_redfish_age_seconds{HOST})", "BMC"),
             unit="s",
             warn=600,
         ),
-        graph(
+        states(
             "Counter baselines not saved",
-            "1 if the counter baselines of VFs and GPUs are not on disk. Bad: 1; a restart would set their counters to 0.",
+            "Whether the counter baselines of VFs and GPUs are not on disk. Bad: yes; a restart would set their counters to 0.",
             Query("hostcollector_baselines_unsaved{HOST}", "{{instance}}"),
-            bad=1,
+            states=FAULT,
+            unit="none",
         ),
     ),
 )
@@ -138,30 +139,8 @@ _COST = Row(
         graph(
             "File descriptors and threads",
             "Open file descriptors and threads of the collector. Bad: growth over days.",
-            Query("process_open_fds{HOST}", "{{instance}} descriptors"),
-            Query("process_threads{HOST}", "{{instance}} threads"),
-        ),
-        Table(
-            title="Versions",
-            description="Collector, QEMU and libvirt of each hypervisor. Bad: hosts that a rollout left out.",
-            columns=(
-                Column("Hypervisor", "instance"),
-                Column("Collector", "version"),
-                Column("Python", "python_version"),
-                Column("QEMU", "hypervisor_running"),
-                Column("libvirt", "libvirtd_running"),
-                Column(
-                    "Runs",
-                    expr="max by (instance, version, python_version) (hostcollector_build_info{HOST})"
-                    " * on (instance) group_left (hypervisor_running, libvirtd_running)"
-                    " max by (instance, hypervisor_running, libvirtd_running) (libvirt_versions_info{HOST})",
-                    hidden=True,
-                ),
-            ),
-            width=12,
-            height=8,
-            sort="Hypervisor",
-            ascending=True,
+            Query("process_open_fds{HOST}", "descriptors"),
+            Query("process_threads{HOST}", "threads"),
         ),
     ),
 )
@@ -170,6 +149,6 @@ BOARD = Board(
     name="collector",
     title="Collector",
     description="Is the data of the other boards complete? What was read, what was not, and what the collector uses.",
-    depth=Depth.HOST,
+    scope=Scope.HYPERVISOR,
     rows=(_SOURCES, _PAGE, _COST),
 )

@@ -5,13 +5,13 @@ from string import ascii_uppercase
 from grafana_foundation_sdk.builders import common, prometheus, stat, statetimeline, timeseries
 from grafana_foundation_sdk.builders import table as tables
 from grafana_foundation_sdk.models import common as shapes
-from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, ValueMap, ValueMappingResult
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from dashboards.src.links import link
 from dashboards.src.panels import Panel, Query, Shape, Table
 from dashboards.src.selectors import selecting
-from dashboards.src.tables import table
+from dashboards.src.tables import mapping, table
 from dashboards.src.thresholds import thresholds
 from dashboards.src.variables import DATASOURCE
 
@@ -33,7 +33,7 @@ def drawn(panel: Panel | Table) -> Drawn:
     if panel.decimals is not None:
         made.decimals(panel.decimals)
     if panel.states:
-        made.mappings([_names(panel)])
+        made.mappings([mapping(panel.states)])
     if panel.leads_to:
         target = link(panel.leads_to, "__field.labels")
         made.override_by_regexp(".*", [DynamicConfigValue("links", [target])])
@@ -60,20 +60,10 @@ def _target(letter: str, query: Query, *, instant: bool) -> prometheus.Dataquery
     return target.instant() if instant else target.range()
 
 
-def _names(panel: Panel) -> ValueMap:
-    named = (panel.states or {}).items()
-    return ValueMap(
-        {
-            value: ValueMappingResult(text=text, color=colour, index=place)
-            for place, (value, (text, colour)) in enumerate(named)
-        }
-    )
-
-
 def _graph(made: timeseries.Panel, panel: Panel) -> timeseries.Panel:
-    """Lines with a table of latest and highest values below, the highest first; red areas where it is bad."""
+    """Lines with a table of latest and highest values beside them, the highest first; dashed lines where it is bad."""
     legend = common.VizLegendOptions().show_legend(show_legend=True)
-    legend.display_mode(shapes.LegendDisplayMode.TABLE).placement(shapes.LegendPlacement.BOTTOM)
+    legend.display_mode(shapes.LegendDisplayMode.TABLE).placement(shapes.LegendPlacement.RIGHT)
     legend.calcs(["lastNotNull", "max"]).sort_by("Max").sort_desc(sort_desc=True)
     tooltip = (
         common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)

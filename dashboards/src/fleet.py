@@ -1,8 +1,10 @@
 """The board that answers: which hypervisor, which guest needs attention now."""
 
+from dashboards.src.alerts import firing
 from dashboards.src.board import Board
-from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
-from dashboards.src.variables import Depth
+from dashboards.src.panels import GOOD, Column, Query, Row, Table, Target, Top, graph, number
+from dashboards.src.queries import SERVER, named
+from dashboards.src.variables import Scope
 
 _NOW = Row(
     title="Now",
@@ -27,8 +29,8 @@ _NOW = Row(
         ),
         number(
             "Guests",
-            "Active guests of the chosen hypervisors.",
-            "count(libvirt_domain_info_virtual_cpus{HOST})",
+            "Active guests of the chosen hypervisors; one that is being migrated counts once.",
+            "count(count by (uuid) (libvirt_domain_info_virtual_cpus{HOST}))",
         ),
         number(
             "Guests with blocked monitor",
@@ -46,65 +48,41 @@ _NOW = Row(
 )
 _ALERTS = Row(
     title="Alerts",
-    panels=(
-        Table(
-            title="Firing alerts",
-            description="Alerts that fire on the chosen hypervisors; the runbook explains each of them.",
-            columns=(
-                Column("Severity", "severity"),
-                Column("Alert", "alertname"),
-                Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("Guest", "domain", leads_to=Target.GUEST),
-                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
-                Column("UUID", "uuid", hidden=True),
-                Column("Since it is firing", expr='ALERTS{HOST, alertstate="firing"}', hidden=True),
-            ),
-            sort="Severity",
-            ascending=True,
-            height=7,
-            empty="no alert is firing",
-        ),
-    ),
+    panels=(firing('instance=~"$instance|"', "on the chosen hypervisors or for the whole fleet"),),
 )
+_KEY = "by (region, instance)"
 _HYPERVISORS = Row(
     title="Hypervisors",
     panels=(
         Table(
             title="Hypervisors",
-            description="One line each; click the name for its own board. Red is bad: no libvirt, failed sources, "
-            "CPUs or memory nearly used up.",
+            description="One line each; click the name for its own board or node_exporter's. Red is bad: no libvirt,"
+            " failed sources, CPUs or memory nearly used up.",
             columns=(
-                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
-                Column(
-                    "libvirt",
-                    expr="max by (instance) (libvirt_up{HOST})",
-                    unit="bool_yes_no",
-                    bad=0.5,
-                    low_is_bad=True,
-                ),
+                Column("Hypervisor", "instance", leads_to=(Target.HYPERVISOR, Target.NODE)),
+                Column("Region", "region"),
+                Column("libvirt", expr=f"max {_KEY} (libvirt_up{{HOST}})", unit="none", states=GOOD),
                 Column(
                     "Failed sources",
-                    expr="count by (instance) (hostcollector_source_up{HOST} == 0) or 0 * max by (instance) (up{HOST})",
+                    expr=f"count {_KEY} (hostcollector_source_up{{HOST}} == 0) or 0 * max {_KEY} (up{{HOST}})",
                     bad=1,
                 ),
-                Column("Guests", expr="count by (instance) (libvirt_domain_info_virtual_cpus{HOST})"),
+                Column("Guests", expr=f"max {_KEY} (instance:libvirt_domain_guests:count{{HOST}})"),
                 Column(
                     "vCPUs per CPU",
-                    expr="sum by (instance) (libvirt_domain_info_virtual_cpus{HOST})"
-                    " / max by (instance) (hostcollector_host_cpus_online{HOST})",
+                    expr=f"max {_KEY} (instance:libvirt_domain_info_virtual_cpus:sum{{HOST}})"
+                    f" / max {_KEY} (hostcollector_host_cpus_online{{HOST}} > 0)",
                 ),
                 Column(
                     "CPU used by guests",
-                    expr="sum by (instance) (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval]))"
-                    " / max by (instance) (hostcollector_host_cpus_online{HOST})",
+                    expr=f"max {_KEY} (instance:libvirt_domain_cpu:ratio_rate5m{{HOST}})",
                     unit="percentunit",
                     warn=0.7,
                     bad=0.9,
                 ),
                 Column(
-                    "Memory free",
-                    expr="max by (instance) (hostcollector_host_memory_available_bytes{HOST}"
-                    " / hostcollector_host_memory_bytes{HOST})",
+                    "Normal memory available",
+                    expr=f"min {_KEY} (instance:hostcollector_host_memory_headroom:ratio{{HOST}})",
                     unit="percentunit",
                     warn=0.1,
                     bad=0.03,
@@ -112,7 +90,7 @@ _HYPERVISORS = Row(
                 ),
                 Column(
                     "Worst run delay",
-                    expr="max by (instance) (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval]))",
+                    expr=f"max {_KEY} (instance:libvirt_domain_vcpu_delay_seconds:max_rate5m{{HOST}})",
                     unit="percentunit",
                     warn=0.05,
                     bad=0.1,
@@ -121,23 +99,20 @@ _HYPERVISORS = Row(
             sort="Worst run delay",
         ),
         graph(
-            "CPU used by guests",
+            "CPU used by guests: the ten busiest",
             "Share of each hypervisor's CPUs that its guests use. Bad: above 90 % guests wait for each other.",
-            Query(
-                "sum by (instance) (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval]))"
-                " / max by (instance) (hostcollector_host_cpus_online{HOST})",
-                "{{instance}}",
-            ),
+            Query('instance:libvirt_domain_cpu:ratio_rate5m{HOST, instance=~"$top_cpu"}', "{{instance}}"),
             unit="percentunit",
             warn=0.7,
             bad=0.9,
             leads_to=Target.HYPERVISOR,
+            top=Top("cpu", "instance", "topk(10, instance:libvirt_domain_cpu:ratio_rate5m{HOST})"),
         ),
         graph(
-            "Memory free",
-            "Memory that each hypervisor has available. Bad: below 3 % guests are swapped out or killed.",
+            "Normal memory available: the ten shortest",
+            "Share of its memory beside huge pages that each hypervisor has. Bad: below 3 % guests are swapped out or killed.",
             Query(
-                "hostcollector_host_memory_available_bytes{HOST} / hostcollector_host_memory_bytes{HOST}",
+                'instance:hostcollector_host_memory_headroom:ratio{HOST, instance=~"$top_memory"}',
                 "{{instance}}",
             ),
             unit="percentunit",
@@ -145,55 +120,58 @@ _HYPERVISORS = Row(
             bad=0.03,
             low_is_bad=True,
             leads_to=Target.HYPERVISOR,
+            top=Top(
+                "memory", "instance", "bottomk(10, instance:hostcollector_host_memory_headroom:ratio{HOST})"
+            ),
         ),
     ),
 )
+_DELAY = "uuid:libvirt_domain_vcpu_delay_seconds:max_rate5m"
+_LATENCY = "target_device:libvirt_domain_block_latency_seconds:mean5m"
 _WORST = Row(
-    title="Most affected guests",
+    title="Most affected guests now",
     panels=(
         graph(
             "Run delay",
-            "Guests whose worst vCPU waits longest for a CPU (steal). Bad: above 10 % of the time.",
+            "The ten guests whose worst vCPU waits longest for a CPU (steal). Bad: above 10 % of the time.",
             Query(
-                "topk(10, max by (instance, tenant, domain, uuid)"
-                " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval])))",
-                "{{domain}} ({{tenant}}) on {{instance}}",
+                named(f'{_DELAY}{{HOST, uuid=~"$top_delay"}}', 'HOST, uuid=~"$top_delay"'),
+                f"{SERVER} on {{{{instance}}}}",
             ),
             unit="percentunit",
             warn=0.05,
             bad=0.1,
-            leads_to=Target.GUEST,
+            leads_to=Target.NEIGHBOURS,
+            top=Top("delay", "uuid", f"topk(10, {_DELAY}{{HOST}})"),
         ),
         graph(
             "Disk latency",
-            "Disks whose reads and writes take longest. Bad: above 100 ms; if all are on one storage, it is the cause.",
+            "Disks of the ten guests whose reads or writes take longest. Bad: above 100 ms; if all are on one storage, it is"
+            " the cause.",
             Query(
-                "topk(10, (rate(libvirt_domain_block_stats_read_time_seconds_total{HOST}[$__rate_interval])"
-                " + rate(libvirt_domain_block_stats_write_time_seconds_total{HOST}[$__rate_interval]))"
-                " / (rate(libvirt_domain_block_stats_read_requests_total{HOST}[$__rate_interval])"
-                " + rate(libvirt_domain_block_stats_write_requests_total{HOST}[$__rate_interval]) > 0))",
-                "{{domain}} {{target_device}} ({{tenant}}) on {{instance}}",
+                named(f'{_LATENCY}{{HOST, uuid=~"$top_latency"}}', 'HOST, uuid=~"$top_latency"'),
+                f"{SERVER} {{{{target_device}}}} {{{{operation}}}} on {{{{instance}}}}",
             ),
             unit="s",
             warn=0.02,
             bad=0.1,
             leads_to=Target.GUEST,
+            top=Top("latency", "uuid", f"topk(10, max by (uuid) ({_LATENCY}{{HOST}}))"),
         ),
     ),
 )
+_CPU = "tenant:libvirt_domain_vcpu_time_seconds:sum_rate5m"
 _TENANTS = Row(
     title="Tenants",
     panels=(
         graph(
             "CPU by tenant",
-            "CPUs that each tenant's guests use. Bad: one tenant that grows at the others' expense.",
-            Query(
-                "topk(10, sum by (tenant) (rate(libvirt_domain_vcpu_time_seconds_total{HOST}[$__rate_interval])))",
-                "{{tenant}}",
-            ),
-            unit="short",
+            "CPUs that the guests of the ten largest tenants use, in the chosen zones. Bad: one that grows at the others'"
+            " expense.",
+            Query(f'sum by (tenant) ({_CPU}{{FLEET, tenant=~"$top_tenant"}})', "{{tenant}}"),
             stacked=True,
             leads_to=Target.TENANT,
+            top=Top("tenant", "tenant", f"topk(10, sum by (tenant) ({_CPU}{{FLEET}}))"),
         ),
         graph(
             "Versions of the collector",
@@ -203,11 +181,38 @@ _TENANTS = Row(
         ),
     ),
 )
+_VERSIONS = Row(
+    title="Versions",
+    folded=True,
+    panels=(
+        Table(
+            title="Versions",
+            description="Collector, QEMU and libvirt of each hypervisor. Bad: hosts that a rollout left out.",
+            columns=(
+                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("Region", "region"),
+                Column("Collector", "version"),
+                Column("Python", "python_version"),
+                Column("QEMU", "hypervisor_running"),
+                Column("libvirt", "libvirtd_running"),
+                Column(
+                    "Runs",
+                    expr="max by (region, instance, version, python_version) (hostcollector_build_info{HOST})"
+                    " * on (region, instance) group_left (hypervisor_running, libvirtd_running)"
+                    " max by (region, instance, hypervisor_running, libvirtd_running) (libvirt_versions_info{HOST})",
+                    hidden=True,
+                ),
+            ),
+            sort="Hypervisor",
+            ascending=True,
+        ),
+    ),
+)
 
 BOARD = Board(
     name="fleet",
     title="Fleet",
     description="All hypervisors: which of them, or which guest, needs attention now?",
-    depth=Depth.HOST,
-    rows=(_NOW, _ALERTS, _HYPERVISORS, _WORST, _TENANTS),
+    scope=Scope.FLEET,
+    rows=(_NOW, _ALERTS, _HYPERVISORS, _WORST, _TENANTS, _VERSIONS),
 )

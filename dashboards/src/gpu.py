@@ -1,8 +1,26 @@
 """The board that answers: which GPU is unhealthy, which one idles, and which tenant has it."""
 
+from collections.abc import Callable
+
 from dashboards.src.board import Board
-from dashboards.src.panels import Column, Panel, Query, Row, Table, Target, graph
-from dashboards.src.variables import Depth
+from dashboards.src.panels import (
+    FAULT,
+    GOOD,
+    Column,
+    Panel,
+    Query,
+    Row,
+    States,
+    Table,
+    Target,
+    graph,
+    states,
+)
+from dashboards.src.queries import NAMES, SERVER, named
+from dashboards.src.variables import Scope
+
+_SLOW = "15m"
+"""A window for what the BMC reports every `redfish.ports_interval_seconds` (300): three of its readings."""
 
 
 def _both(
@@ -11,21 +29,38 @@ def _both(
     pattern: str,
     legend: str,
     empty: str = "no GPU reports it",
+    *,
+    draw: Callable[..., Panel] = graph,
     **about: object,
 ) -> Panel:
-    """Return a graph of a family that GPUs of guests and those of the host share; `@` is its prefix and scope."""
-    of_guests = pattern.replace("@", "libvirt_domain").replace("{ALL", "{GUEST")
+    """Return a panel of a family that GPUs of guests and those of the host share; `@` is its prefix and `{ALL` its scope."""
+    of_guests = pattern.replace("@", "libvirt_domain").replace("{ALL", "{OWNED")
     of_host = pattern.replace("@", "hostcollector_host").replace("{ALL", "{HOST")
-    return graph(
+    return draw(
         title,
         description,
-        Query(of_guests, f"{legend}, {{{{domain}}}} ({{{{tenant}}}})"),
-        Query(of_host, f"{legend}, host {{{{instance}}}}"),
+        Query(named(f"({of_guests})", "OWNED"), f"{legend}, {SERVER}"),
+        Query(of_host, f"{legend}, host"),
         empty=empty,
         **about,
     )
 
 
+def _states(
+    title: str,
+    description: str,
+    pattern: str,
+    legend: str,
+    empty: str = "no GPU reports it",
+    *,
+    values: States = FAULT,
+    **about: object,
+) -> Panel:
+    """Return the same as bands of named states."""
+    return _both(title, description, pattern, legend, empty, draw=states, states=values, unit="none", **about)
+
+
+_INFO = "gpu:hostcollector_gpu:info"
 _WHICH = Row(
     title="Inventory",
     panels=(
@@ -35,36 +70,41 @@ _WHICH = Row(
             columns=(
                 Column("GPU", "gpu"),
                 Column("Model", "model"),
+                Column("Serial", "serial"),
                 Column("Mode", "mode"),
-                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Server", "server", leads_to=Target.GUEST),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
+                Column("Flavour", "flavor"),
                 Column("UUID", "uuid", hidden=True),
-                Column("Is", expr="libvirt_domain_gpu_info{GUEST}", hidden=True),
+                Column(
+                    "Is",
+                    expr=f"{_INFO}{{OWNED}} * on (job, instance, uuid) group_left (server, project, flavor) {NAMES}{{OWNED}}",
+                    hidden=True,
+                ),
             ),
             width=14,
             empty="no guest has a GPU",
         ),
         Table(
             title="GPUs of the host",
-            description="GPUs that no guest owns, or that are split into vGPUs. Bad: an idle GPU that should be assigned.",
+            description="GPUs without a guest, or split into vGPUs. Bad: an idle GPU that should be assigned.",
             columns=(
                 Column("GPU", "gpu"),
                 Column("Model", "model"),
-                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
-                Column("Is", expr="hostcollector_host_gpu_info{HOST}", hidden=True),
+                Column("Serial", "serial"),
+                Column("Mode", "mode"),
+                Column("Is", expr=f'{_INFO}{{HOST, uuid=""}}', hidden=True),
             ),
             width=10,
-            empty="the host keeps no GPU",
+            empty="every GPU has a guest",
         ),
-        _both(
-            "GPU telemetry sources",
-            "1 if a source reports the GPU. Bad: 0; the BMC is the only source for a passed-through GPU.",
+        _states(
+            "Whether a source reports the GPU",
+            "Bad: no; the BMC is the only source for a passed-through GPU.",
             "max without (source, pci_address) (@_gpu_observable{ALL})",
             "{{gpu}}",
+            values=GOOD,
             width=24,
-            bad=0.5,
-            low_is_bad=True,
             height=6,
         ),
     ),
@@ -82,8 +122,8 @@ _USE = Row(
         ),
         _both(
             "Device memory in use",
-            "Share of the device memory. Bad: 100 %, programs fail.",
-            "@_gpu_memory_used_bytes{ALL} / @_gpu_memory_bytes{ALL}",
+            "Share of the device memory, by NVIDIA's driver or by the BMC. Bad: 100 %, programs fail.",
+            "@_gpu_memory_used_bytes{ALL} / (@_gpu_memory_bytes{ALL} > 0) or @_gpu_memory_used_ratio{ALL}",
             "{{gpu}}",
             unit="percentunit",
             maximum=1,
@@ -91,9 +131,35 @@ _USE = Row(
             bad=0.98,
         ),
         _both(
+            "What the units do",
+            "Share of time in which each unit was active: SM, tensor, memory and others. Bad: tensor near 0 in a training"
+            " job.",
+            "@_gpu_activity_ratio{ALL}",
+            "{{gpu}} {{unit}}",
+            "no GPU with data from a BMC",
+            unit="percentunit",
+            maximum=1,
+        ),
+        _both(
+            "PCIe data",
+            "Data over PCIe, received by the GPU. Bad: one GPU of a job far below the others.",
+            f"rate(@_gpu_pcie_receive_bytes_total{{ALL}}[{_SLOW}])",
+            "{{gpu}}",
+            "no GPU with data from a BMC",
+            unit="Bps",
+        ),
+        _both(
+            "PCIe data sent",
+            "Data over PCIe, sent by the GPU. Bad: one GPU of a job far below the others.",
+            f"rate(@_gpu_pcie_transmit_bytes_total{{ALL}}[{_SLOW}])",
+            "{{gpu}}",
+            "no GPU with data from a BMC",
+            unit="Bps",
+        ),
+        _both(
             "Power, share of the limit",
             "Power draw of the GPU by its limit. Bad: 100 % with low clocks; 0 with full use.",
-            "@_gpu_power_watts{ALL} / @_gpu_power_limit_watts{ALL}",
+            "@_gpu_power_watts{ALL} / (@_gpu_power_limit_watts{ALL} > 0)",
             "{{gpu}}",
             unit="percentunit",
         ),
@@ -107,10 +173,7 @@ _USE = Row(
         graph(
             "Energy by guest",
             "Joules per second of all GPUs of each guest, measured. vGPUs have no meter. Bad: full draw without use.",
-            Query(
-                "sum without (gpu) (increase(libvirt_domain_gpu_energy_joules_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}})",
-            ),
+            Query(named("uuid:libvirt_domain_gpu_energy_joules:sum_rate5m{OWNED}", "OWNED"), SERVER),
             unit="watt",
             empty="no guest has a GPU with an energy counter",
             leads_to=Target.GUEST,
@@ -150,6 +213,21 @@ _HEAT = Row(
             empty="no GPU with data from a BMC",
         ),
         _both(
+            "Clocks",
+            "Clocks at present. Bad: one GPU of a job below the others.",
+            "@_gpu_clock_hertz{ALL}",
+            "{{gpu}} {{clock}}",
+            unit="hertz",
+        ),
+        _both(
+            "Core voltage",
+            "Voltage of the GPU. Bad: one GPU that differs from the others at the same clocks.",
+            "@_gpu_voltage_volts{ALL}",
+            "{{gpu}}",
+            "no GPU with data from a BMC",
+            unit="volt",
+        ),
+        _both(
             "Clock throttling",
             "Share of time in which clocks were throttled, by reason. Bad: thermal, board_limit, reliability.",
             "rate(@_gpu_throttle_seconds_total{ALL}[$__rate_interval])",
@@ -157,12 +235,13 @@ _HEAT = Row(
             unit="percentunit",
             warn=0.1,
         ),
-        _both(
+        _states(
             "Active throttle reasons",
             "Why clocks are below their maximum now. Bad: hw_slowdown, hw_thermal, hw_power_brake.",
             '@_gpu_clocks_held{ALL, reason!="idle"} == 1',
             "{{gpu}} {{reason}}",
-            empty="none",
+            "none",
+            values={"1": ("held", "orange")},
         ),
     ),
 )
@@ -181,23 +260,22 @@ _HEALTH = Row(
             "Errors that the driver reported in each interval. Bad: 48, 63, 64, 74, 79, 94, 95 are hardware.",
             Query(
                 "increase(hostcollector_host_gpu_xid_events_total{HOST}[$__rate_interval])",
-                "{{gpu}} {{instance}}",
+                "{{gpu}}",
             ),
             Query(
                 "increase(hostcollector_host_gpu_xid_events_by_code_total{HOST}[$__rate_interval]) > 0",
-                "{{gpu}} Xid {{xid}} {{instance}}",
+                "{{gpu}} Xid {{xid}}",
             ),
             bad=1,
             empty="no GPU with NVIDIA's driver on the host",
         ),
-        _both(
+        _states(
             "Health reported by the BMC",
-            "0 is OK, 1 a warning, 2 critical. Bad: above 0; the BMC's event log has the reason.",
+            "Bad: warning and critical; the BMC's event log has the reason.",
             "@_gpu_health_id{ALL}",
             "{{gpu}}",
-            warn=1,
-            bad=2,
-            empty="no GPU with data from a BMC",
+            "no GPU with data from a BMC",
+            values={"0": ("OK", "green"), "1": ("warning", "orange"), "2": ("critical", "red")},
         ),
         _both(
             "PCIe errors counted by the GPU",
@@ -207,12 +285,24 @@ _HEALTH = Row(
             bad=1,
             empty="no GPU with data from a BMC",
         ),
-        _both(
+        _states(
             "Row remapping pending or failed",
-            "1 if bad rows wait for a reset or could not be replaced, 2 if both. Bad: any; after a failure replace the GPU.",
-            "@_gpu_row_remapping_pending{ALL} + @_gpu_row_remapping_failed{ALL}",
+            "Bad rows that wait for a reset, or could not be replaced. Bad: any; after a failure replace the GPU.",
+            "@_gpu_row_remapping_pending{ALL} + 2 * @_gpu_row_remapping_failed{ALL}",
             "{{gpu}}",
-            bad=1,
+            values={
+                "0": ("no", "green"),
+                "1": ("waits for a reset", "orange"),
+                "2": ("failed", "red"),
+                "3": ("failed, and waits", "red"),
+            },
+        ),
+        _both(
+            "Remapped rows",
+            "Rows of memory that were replaced, since the guest has the GPU. Bad: after uncorrected errors.",
+            f"increase(@_gpu_remapped_rows_total{{ALL}}[{_SLOW}])",
+            "{{gpu}} {{severity}}",
+            warn=1,
         ),
         _both(
             "Memory banks low on spare rows",
@@ -229,12 +319,11 @@ _HEALTH = Row(
             unit="ops",
             warn=1,
         ),
-        _both(
+        _states(
             "PCIe link degraded",
-            "1 if speed or width is below what both ends support. Bad: width; an idle GPU lowers its speed.",
+            "Whether speed or width is below what both ends support. Bad: width; an idle GPU lowers its speed.",
             "@_pci_link_degraded{ALL}",
             "{{pci_address}} {{aspect}}",
-            bad=1,
         ),
         _both(
             "Resets counted by the BMC",
@@ -244,11 +333,12 @@ _HEALTH = Row(
             bad=1,
             empty="no GPU with data from a BMC",
         ),
-        graph(
+        states(
             "Lost GPUs",
-            "1 if the GPU no longer answers its driver. Bad: any.",
-            Query("hostcollector_host_gpu_lost{HOST}", "{{gpu}} {{instance}}"),
-            bad=1,
+            "Whether the GPU no longer answers its driver. Bad: any.",
+            Query("hostcollector_host_gpu_lost{HOST}", "{{gpu}}"),
+            states=FAULT,
+            unit="none",
             empty="no GPU with NVIDIA's driver on the host",
         ),
     ),
@@ -259,7 +349,7 @@ _NVLINK = Row(
         _both(
             "Data received",
             "Data over NVLink. Bad: one GPU of a job far below the others.",
-            "rate(@_gpu_nvlink_receive_bytes_total{ALL}[$__rate_interval])",
+            f"rate(@_gpu_nvlink_receive_bytes_total{{ALL}}[{_SLOW}])",
             "{{gpu}}",
             unit="Bps",
             empty="no NVLinks",
@@ -267,15 +357,15 @@ _NVLINK = Row(
         _both(
             "Data sent",
             "Data over NVLink. Bad: one GPU of a job far below the others.",
-            "rate(@_gpu_nvlink_transmit_bytes_total{ALL}[$__rate_interval])",
+            f"rate(@_gpu_nvlink_transmit_bytes_total{{ALL}}[{_SLOW}])",
             "{{gpu}}",
             unit="Bps",
             empty="no NVLinks",
         ),
         _both(
             "Errors",
-            "Errors in each interval, by kind. Bad: replay and recovery.",
-            "increase(@_gpu_nvlink_errors_total{ALL}[$__rate_interval])",
+            "Errors in a quarter of an hour, by kind. Bad: replay and recovery.",
+            f"increase(@_gpu_nvlink_errors_total{{ALL}}[{_SLOW}])",
             "{{gpu}} {{kind}}",
             bad=1,
             empty="no NVLinks",
@@ -292,12 +382,12 @@ _NVLINK = Row(
 _SHARED = Row(
     title="vGPUs and MIG",
     panels=(
-        graph(
+        states(
             "vGPU licences",
-            "1 if the guest's driver has a licence. Bad: 0; the vGPU is slowed down later.",
-            Query("libvirt_domain_gpu_vgpu_licensed{GUEST}", "{{gpu}}, {{domain}} ({{tenant}})"),
-            bad=0.5,
-            low_is_bad=True,
+            "Whether the guest's driver has a licence. Bad: no; the vGPU is slowed down later.",
+            Query(named("libvirt_domain_gpu_vgpu_licensed{OWNED}", "OWNED"), f"{{{{gpu}}}}, {SERVER}"),
+            states=GOOD,
+            unit="none",
             empty="no vGPUs",
             leads_to=Target.GUEST,
         ),
@@ -306,7 +396,7 @@ _SHARED = Row(
             "Share of each instance's memory. Bad: 100 %.",
             Query(
                 "hostcollector_host_gpu_mig_memory_used_bytes{HOST} / hostcollector_host_gpu_mig_memory_bytes{HOST}",
-                "{{gpu}} {{gpu_instance}}/{{compute_instance}} {{instance}}",
+                "{{gpu}} {{gpu_instance}}/{{compute_instance}}",
             ),
             unit="percentunit",
             maximum=1,
@@ -318,7 +408,7 @@ _SHARED = Row(
 BOARD = Board(
     name="gpu",
     title="GPUs",
-    description="GPUs of guests and of the host: which one is unhealthy, which one idles, and which tenant has it?",
-    depth=Depth.GUESTS,
+    description="GPUs of a hypervisor and of its guests: which one is unhealthy, which one idles, and which tenant has it?",
+    scope=Scope.DEVICES,
     rows=(_WHICH, _USE, _HEAT, _HEALTH, _NVLINK, _SHARED),
 )

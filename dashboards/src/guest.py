@@ -3,7 +3,8 @@
 from dashboards.src.board import Board
 from dashboards.src.guest_devices import DEVICES, DISKS, NETWORK
 from dashboards.src.panels import Column, Query, Row, Table, Target, graph, states
-from dashboards.src.variables import Depth
+from dashboards.src.queries import NAMES
+from dashboards.src.variables import Scope
 
 _STATES = {
     "0": ("no state", "grey"),
@@ -37,14 +38,18 @@ _STATE = Row(
         ),
         Table(
             title="Identity",
-            description="Tenant, hypervisor and how the tenant was found.",
+            description="Names, tenant, flavour and hypervisor. The neighbours are on the hypervisor's link.",
             columns=(
+                Column("Server", "server"),
                 Column("Guest", "domain"),
+                Column("Project", "project"),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("Name", "tenant_name"),
-                Column("Found by", "resolver"),
-                Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
-                Column("Is", expr="libvirt_domain_tenant_info{GUEST}", hidden=True),
+                Column("Flavour", "flavor"),
+                Column(
+                    "Hypervisor", "instance", leads_to=(Target.HYPERVISOR, Target.NEIGHBOURS, Target.NODE)
+                ),
+                Column("UUID", "uuid", hidden=True),
+                Column("Is", expr=f"{NAMES}{{GUEST}}", hidden=True),
             ),
             width=8,
             height=5,
@@ -168,7 +173,12 @@ _LIFE = Row(
         graph(
             "Service level",
             "Share of the last hour in which the host served the guest, without planned and unknown time. Bad: below 99.9 %.",
-            Query("uuid:libvirt_domain_availability:ratio_rate1h{GUEST}", "{{instance}}"),
+            Query(
+                'rate(libvirt_domain_availability_seconds_total{GUEST, state="available"}[1h]) / ignoring (state)'
+                " (sum without (state)"
+                ' (rate(libvirt_domain_availability_seconds_total{GUEST, state=~"available|unplanned"}[1h])) > 0)',
+                "{{instance}}",
+            ),
             unit="percentunit",
             maximum=1,
             warn=0.999,
@@ -336,6 +346,6 @@ BOARD = Board(
     name="guest",
     title="Guest",
     description="One guest: what it does, what it waits for, which events it had.",
-    depth=Depth.ONE_GUEST,
+    scope=Scope.GUEST,
     rows=(_STATE, _LIFE, _CPU, _MEMORY, DISKS, NETWORK, *DEVICES),
 )

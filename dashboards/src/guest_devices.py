@@ -1,6 +1,6 @@
 """The rows of the guest's board about its devices: disks, interfaces, GPUs and other PCI devices."""
 
-from dashboards.src.panels import Query, Row, graph
+from dashboards.src.panels import FAULT, Query, Row, graph, states
 
 _DISK = "{{target_device}}"
 _READ_TIME = "rate(libvirt_domain_block_stats_read_time_seconds_total{GUEST}[$__rate_interval])"
@@ -139,24 +139,24 @@ NETWORK = Row(
             "Data",
             "What the guest receives (up) and sends (down), over taps and VFs.",
             Query(
-                "rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval])",
+                "8 * rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval])",
                 "{{target_device}} received",
             ),
             Query(
-                "rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval])",
+                "8 * rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval])",
                 "{{target_device}} sent",
                 below=True,
             ),
             Query(
-                "rate(libvirt_domain_vf_receive_bytes_total{GUEST}[$__rate_interval])",
+                "8 * rate(libvirt_domain_vf_receive_bytes_total{GUEST}[$__rate_interval])",
                 "{{pf}} VF {{vf}} received",
             ),
             Query(
-                "rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval])",
+                "8 * rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval])",
                 "{{pf}} VF {{vf}} sent",
                 below=True,
             ),
-            unit="Bps",
+            unit="bps",
         ),
         graph(
             "Packets",
@@ -221,11 +221,25 @@ _GPUS = Row(
         ),
         graph(
             "Device memory",
-            "Device memory in use. Bad: all of it; programs fail.",
-            Query("libvirt_domain_gpu_memory_used_bytes{GUEST}", "{{gpu}} used"),
-            Query("libvirt_domain_gpu_memory_bytes{GUEST}", "{{gpu}} size"),
-            unit="bytes",
+            "Share of the device memory in use. Bad: all of it; programs fail.",
+            Query(
+                "libvirt_domain_gpu_memory_used_bytes{GUEST} / (libvirt_domain_gpu_memory_bytes{GUEST} > 0)"
+                " or libvirt_domain_gpu_memory_used_ratio{GUEST}",
+                "{{gpu}}",
+            ),
+            unit="percentunit",
+            maximum=1,
+            warn=0.9,
+            bad=0.98,
             empty="no source reports the GPU's memory",
+        ),
+        graph(
+            "What its units do",
+            "Share of time in which each unit of the GPU was active. Bad: tensor near 0 in a training job.",
+            Query("libvirt_domain_gpu_activity_ratio{GUEST}", "{{gpu}} {{unit}}"),
+            unit="percentunit",
+            maximum=1,
+            empty="no GPU with data from a BMC",
         ),
         graph(
             "Power",
@@ -259,11 +273,12 @@ _PCI = Row(
             bad=1,
             empty="no device counts PCIe errors",
         ),
-        graph(
+        states(
             "PCIe link degraded",
-            "1 if speed or width of a link is below what both ends support. Bad: width; an idle GPU lowers its speed.",
+            "Whether speed or width of a link is below what both ends support. Bad: width; an idle GPU lowers its speed.",
             Query("libvirt_domain_pci_link_degraded{GUEST}", "{{pci_address}} {{aspect}}"),
-            bad=1,
+            states=FAULT,
+            unit="none",
             empty="no PCI device",
         ),
     ),

@@ -1,10 +1,21 @@
 """Which resource is short on this hypervisor? Use, saturation and errors of each one, side by side."""
 
+from dashboards.src.alerts import firing
 from dashboards.src.board import Board
-from dashboards.src.panels import Column, Query, Row, Table, Target, graph
-from dashboards.src.variables import Depth
+from dashboards.src.ends import incidents, last_ended, last_incidents
+from dashboards.src.panels import Column, Query, Row, States, Table, Target, graph, states
+from dashboards.src.queries import NAMES, SERVER, highest, named, rate
+from dashboards.src.variables import Scope
 
-_GUEST = "{{domain}} ({{tenant}})"
+_HEALTH: States = {"0": ("OK", "green"), "1": ("warning", "orange"), "2": ("critical", "red")}
+
+
+def _top(expr: str) -> str:
+    """Return the twenty highest of the host's guests, with their names."""
+    return named(highest(20, expr), "HOST")
+
+
+_ALERTS = Row(title="Alerts", panels=(firing('instance=~"$instance"', "on this hypervisor and its guests"),))
 
 _CPU = Row(
     title="CPU",
@@ -13,9 +24,8 @@ _CPU = Row(
             "Use: CPU by guest",
             "CPUs that each guest uses, QEMU's own threads included. Bad: a sum near the host's CPUs.",
             Query(
-                "topk(20, sum by (instance, tenant, domain, uuid)"
-                " (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval])))",
-                _GUEST,
+                _top(rate("libvirt_domain_info_cpu_time_seconds_total", "HOST")),
+                SERVER,
             ),
             Query("sum by (instance) (hostcollector_host_cpus_online{HOST})", "CPUs of {{instance}}"),
             leads_to=Target.GUEST,
@@ -24,9 +34,8 @@ _CPU = Row(
             "Saturation: run delay by guest",
             "Time that the worst vCPU of each guest waits for a CPU (steal). Bad: above 10 %.",
             Query(
-                "topk(20, max by (instance, tenant, domain, uuid)"
-                " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval])))",
-                _GUEST,
+                _top(f"max without (vcpu) ({rate('libvirt_domain_vcpu_delay_seconds_total', 'HOST')})"),
+                SERVER,
             ),
             unit="percentunit",
             warn=0.05,
@@ -55,9 +64,11 @@ _CPU = Row(
             "Throttled by quota",
             "Share of periods in which a part of a guest ran out of its CPU quota. Bad for the emulator: any.",
             Query(
-                "topk(20, rate(libvirt_domain_cgroup_cpu_throttled_periods_total{HOST}[$__rate_interval])"
-                " / (rate(libvirt_domain_cgroup_cpu_periods_total{HOST}[$__rate_interval]) > 0))",
-                "{{domain}} {{group}} ({{tenant}})",
+                _top(
+                    f"({rate('libvirt_domain_cgroup_cpu_throttled_periods_total', 'HOST')}"
+                    f" / ({rate('libvirt_domain_cgroup_cpu_periods_total', 'HOST')} > 0))"
+                ),
+                f"{SERVER} {{{{group}}}}",
             ),
             unit="percentunit",
             warn=0.1,
@@ -87,13 +98,13 @@ _CHASSIS = Row(
             bad=35,
             empty="no BMC with chassis data",
         ),
-        graph(
+        states(
             "Power supplies and leak detectors",
-            "0 is OK, 1 a warning, 2 critical. Bad: above 0.",
+            "Health by the BMC. Bad: warning and critical.",
             Query("hostcollector_host_power_supply_health_id{HOST}", "{{supply}} {{instance}}"),
             Query("hostcollector_host_leak_detector_state_id{HOST}", "{{detector}} {{instance}}"),
-            warn=1,
-            bad=2,
+            states=_HEALTH,
+            unit="none",
             empty="no BMC with chassis data",
         ),
         graph(
@@ -108,9 +119,9 @@ _MEMORY = Row(
     title="Memory",
     panels=(
         graph(
-            "Use: resident memory by guest",
-            "Resident memory of each QEMU, and the host's memory. Bad: a sum near the host's memory.",
-            Query("topk(20, libvirt_domain_memory_stats_rss_bytes{HOST})", _GUEST),
+            "Use: memory by guest",
+            "Memory of the host that each guest takes, huge pages included. Bad: a sum near the host's memory.",
+            Query(_top("uuid:libvirt_domain_memory_host_bytes:sum{HOST}"), SERVER),
             Query("hostcollector_host_memory_bytes{HOST}", "memory of {{instance}}"),
             unit="bytes",
             leads_to=Target.GUEST,
@@ -119,8 +130,8 @@ _MEMORY = Row(
             "Saturation: memory pressure",
             "Share of time in which all tasks of a guest waited for memory (pressure). Bad: above 1 %.",
             Query(
-                "topk(20, rate(libvirt_domain_pressure_memory_stalled_seconds_total{HOST}[$__rate_interval]))",
-                _GUEST,
+                _top(rate("libvirt_domain_pressure_memory_stalled_seconds_total", "HOST")),
+                SERVER,
             ),
             unit="percentunit",
             warn=0.01,
@@ -138,7 +149,7 @@ _MEMORY = Row(
         graph(
             "Swapped out by the host",
             "Guest memory that the host has swapped out; each access stalls a vCPU. Bad: growth.",
-            Query("topk(20, libvirt_domain_cgroup_memory_swap_bytes{HOST})", _GUEST),
+            Query(_top("libvirt_domain_cgroup_memory_swap_bytes{HOST}"), SERVER),
             unit="bytes",
             warn=1 << 20,
             bad=100 << 20,
@@ -148,7 +159,7 @@ _MEMORY = Row(
         graph(
             "Memory on remote NUMA nodes",
             "Share of memory on nodes without the guest's vCPUs, of guests with pinned vCPUs. Bad: above 20 %.",
-            Query("topk(20, uuid:libvirt_domain_memory_remote:ratio{HOST})", _GUEST),
+            Query(_top("uuid:libvirt_domain_memory_remote:ratio{HOST}"), SERVER),
             unit="percentunit",
             warn=0.05,
             bad=0.2,
@@ -159,8 +170,8 @@ _MEMORY = Row(
             "Read back from disk",
             "Pages of guests that the host reads from swap or disk. Bad: above 100 per second.",
             Query(
-                "topk(20, rate(libvirt_domain_memory_host_major_faults_total{HOST}[$__rate_interval]))",
-                _GUEST,
+                _top(rate("libvirt_domain_memory_host_major_faults_total", "HOST")),
+                SERVER,
             ),
             unit="ops",
             warn=10,
@@ -207,9 +218,11 @@ _DISK = Row(
             "Saturation: requests in flight",
             "Requests in flight on average, by disk. Bad: above 32; latency grows.",
             Query(
-                "topk(20, rate(libvirt_domain_block_stats_read_time_seconds_total{HOST}[$__rate_interval])"
-                " + rate(libvirt_domain_block_stats_write_time_seconds_total{HOST}[$__rate_interval]))",
-                "{{domain}} {{target_device}} ({{tenant}})",
+                _top(
+                    f"({rate('libvirt_domain_block_stats_read_time_seconds_total', 'HOST')}"
+                    f" + {rate('libvirt_domain_block_stats_write_time_seconds_total', 'HOST')})"
+                ),
+                f"{SERVER} {{{{target_device}}}}",
             ),
             warn=16,
             bad=32,
@@ -218,29 +231,31 @@ _DISK = Row(
     ),
 )
 _NETWORK = Row(
-    title="Network (taps; VFs and switch ports have a board of their own)",
+    title="Network (taps; the board Network and VFs has the others)",
     panels=(
         graph(
             "Use: data received and sent",
             "Data that all guests receive (up) and send (down) over the host's own interfaces.",
             Query(
-                "sum by (instance) (rate(libvirt_domain_interface_stats_receive_bytes_total{HOST}[$__rate_interval]))",
+                "8 * sum by (instance) (rate(libvirt_domain_interface_stats_receive_bytes_total{HOST}[$__rate_interval]))",
                 "{{instance}} received",
             ),
             Query(
-                "sum by (instance) (rate(libvirt_domain_interface_stats_transmit_bytes_total{HOST}[$__rate_interval]))",
+                "8 * sum by (instance) (rate(libvirt_domain_interface_stats_transmit_bytes_total{HOST}[$__rate_interval]))",
                 "{{instance}} sent",
                 below=True,
             ),
-            unit="Bps",
+            unit="bps",
         ),
         graph(
             "Saturation: dropped packets",
             "Packets that a guest did not read in time, or could not send. Bad: a rate that stays.",
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_receive_drops_total{HOST}[$__rate_interval])"
-                " + rate(libvirt_domain_interface_stats_transmit_drops_total{HOST}[$__rate_interval]))",
-                "{{domain}} {{target_device}} ({{tenant}})",
+                _top(
+                    f"({rate('libvirt_domain_interface_stats_receive_drops_total', 'HOST')}"
+                    f" + {rate('libvirt_domain_interface_stats_transmit_drops_total', 'HOST')})"
+                ),
+                f"{SERVER} {{{{target_device}}}}",
             ),
             unit="pps",
             warn=1,
@@ -249,40 +264,46 @@ _NETWORK = Row(
         ),
     ),
 )
+_KEY = "by (tenant, domain, uuid, instance)"
 _GUESTS = Row(
     title="Guests",
     panels=(
         Table(
             title="Guests",
-            description="One line each; click the name for its own board. Red is bad: the guest waits for a CPU, or does not answer.",
+            description="One line each; click the name for its own board. Red is bad: the guest waits for a CPU, or does not"
+            " answer.",
             columns=(
-                Column("Guest", "domain", leads_to=Target.GUEST),
+                Column("Server", "server", leads_to=(Target.GUEST, Target.NEIGHBOURS)),
+                Column("Guest", "domain"),
+                Column("Project", "project"),
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
+                Column("Flavour", "flavor"),
                 Column("UUID", "uuid", hidden=True),
+                Column("Hypervisor", "instance", hidden=True),
                 Column(
-                    "vCPUs", expr="max by (tenant, domain, uuid) (libvirt_domain_info_virtual_cpus{HOST})"
+                    "Is",
+                    expr=f"max by (tenant, domain, uuid, instance, server, flavor, project) ({NAMES}{{HOST}})",
+                    hidden=True,
                 ),
+                Column("vCPUs", expr=f"max {_KEY} (libvirt_domain_info_virtual_cpus{{HOST}})"),
                 Column(
-                    "CPU",
-                    expr="sum by (tenant, domain, uuid)"
-                    " (rate(libvirt_domain_info_cpu_time_seconds_total{HOST}[$__rate_interval]))",
+                    "CPU", expr=f"sum {_KEY} ({rate('libvirt_domain_info_cpu_time_seconds_total', 'HOST')})"
                 ),
                 Column(
                     "Worst run delay",
-                    expr="max by (tenant, domain, uuid)"
-                    " (rate(libvirt_domain_vcpu_delay_seconds_total{HOST}[$__rate_interval]))",
+                    expr=f"max {_KEY} ({rate('libvirt_domain_vcpu_delay_seconds_total', 'HOST')})",
                     unit="percentunit",
                     warn=0.05,
                     bad=0.1,
                 ),
                 Column(
-                    "Resident memory",
-                    expr="sum by (tenant, domain, uuid) (libvirt_domain_memory_stats_rss_bytes{HOST})",
+                    "Memory of the host",
+                    expr=f"sum {_KEY} (uuid:libvirt_domain_memory_host_bytes:sum{{HOST}})",
                     unit="bytes",
                 ),
                 Column(
                     "Monitor blocked",
-                    expr="max by (tenant, domain, uuid) (libvirt_domain_monitor_blocked_seconds{HOST})",
+                    expr=f"max {_KEY} (libvirt_domain_monitor_blocked_seconds{{HOST}})",
                     unit="s",
                     warn=1,
                     bad=10,
@@ -304,57 +325,9 @@ _ENDS = Row(
             ),
             empty="none has ended",
         ),
-        graph(
-            "Incidents by tenant",
-            "Panics, watchdogs, memory failures, I/O errors and ends by failure. Bad: any.",
-            Query(
-                "increase(hostcollector_host_tenant_incidents_total{HOST}[$__rate_interval]) > 0",
-                "{{tenant}} {{incident}}",
-            ),
-            bad=1,
-            empty="none",
-        ),
-        Table(
-            title="Last ended guests",
-            description="The last guests that ended, and how long ago. Bad: crashed, failed and oom_kill.",
-            columns=(
-                Column("Guest", "domain"),
-                Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("UUID", "uuid", hidden=True),
-                Column("Reason", "reason"),
-                Column(
-                    "Ended ago",
-                    expr="time() - max by (tenant, domain, uuid, reason)"
-                    " (hostcollector_host_domain_ended_timestamp_seconds{HOST})",
-                    unit="s",
-                ),
-            ),
-            sort="Ended ago",
-            ascending=True,
-            width=12,
-            empty="none",
-        ),
-        Table(
-            title="Last incidents",
-            description="What went wrong with guests last, and how long ago. Bad: any of the last hours.",
-            columns=(
-                Column("Guest", "domain"),
-                Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("UUID", "uuid", hidden=True),
-                Column("Incident", "incident"),
-                Column("Detail", "detail"),
-                Column(
-                    "Ago",
-                    expr="time() - max by (tenant, domain, uuid, incident, detail)"
-                    " (hostcollector_host_domain_incident_timestamp_seconds{HOST})",
-                    unit="s",
-                ),
-            ),
-            sort="Ago",
-            ascending=True,
-            width=12,
-            empty="none",
-        ),
+        incidents("HOST"),
+        last_ended("HOST"),
+        last_incidents("HOST"),
     ),
 )
 _JOBS = Row(
@@ -419,11 +392,12 @@ _ERRORS = Row(
             bad=1,
             empty="no device counts PCIe errors",
         ),
-        graph(
+        states(
             "Failed sources",
             "Sources of the collector that failed. Bad: any; its series are missing.",
-            Query("(1 - hostcollector_source_up{HOST}) > 0", "{{instance}} {{source}}"),
-            bad=1,
+            Query("hostcollector_source_up{HOST} == 0", "{{source}}"),
+            states={"0": ("fails", "red")},
+            unit="none",
             empty="none",
         ),
     ),
@@ -433,6 +407,6 @@ BOARD = Board(
     name="hypervisor",
     title="Hypervisor",
     description="Use, saturation and errors of a hypervisor's resources: which one is short, and which guest uses it?",
-    depth=Depth.HOST,
-    rows=(_CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _CHASSIS, _ENDS, _JOBS, _ERRORS),
+    scope=Scope.HYPERVISOR,
+    rows=(_ALERTS, _CPU, _MEMORY, _DISK, _NETWORK, _GUESTS, _CHASSIS, _ENDS, _JOBS, _ERRORS),
 )

@@ -1,10 +1,25 @@
 """The board that answers: is the network fast enough, and does it isolate tenants from each other."""
 
 from dashboards.src.board import Board
-from dashboards.src.panels import Column, Query, Row, Table, Target, graph, number
-from dashboards.src.variables import Depth
+from dashboards.src.panels import GOOD, Column, Query, Row, Table, Target, graph, number, states
+from dashboards.src.queries import SERVER, highest, named, rate
+from dashboards.src.variables import Scope
 
-_VF = "{{domain}} ({{tenant}}), {{pf}} VF {{vf}}"
+_VF = f"{SERVER}, {{{{pf}}}} VF {{{{vf}}}}"
+_TAP = f"{SERVER} {{{{target_device}}}}"
+
+
+def _top(expr: str) -> str:
+    """Return the twenty highest interfaces of the host's guests, with the guests' names."""
+    return named(highest(20, expr), "OWNED")
+
+
+def _share(counter: str, limit: str, direction: str) -> str:
+    """Return the twenty interfaces that use the largest share of their limit."""
+    return _top(
+        f'({rate(counter, "OWNED")} / ignoring (direction) {limit}{{OWNED, direction="{direction}"}})'
+    )
+
 
 _POLICY = Row(
     title="Isolation",
@@ -12,13 +27,13 @@ _POLICY = Row(
         number(
             "VF policy violations",
             "VF settings that do not isolate tenants. Bad: any.",
-            "sum(libvirt_domain_vf_policy_drift{GUEST}) or vector(0)",
+            "sum(libvirt_domain_vf_policy_drift{OWNED}) or vector(0)",
             bad=1,
         ),
         number(
             "Assigned VFs",
             "VFs that guests own.",
-            "count(libvirt_domain_vf_info{GUEST})",
+            "count(libvirt_domain_vf_info{OWNED})",
             empty="none",
         ),
         number(
@@ -58,7 +73,7 @@ _POLICY = Row(
                 Column("VF", "vf"),
                 Column("Rule", "rule"),
                 Column("UUID", "uuid", hidden=True),
-                Column("Broken", expr="libvirt_domain_vf_policy_drift{GUEST} == 1", hidden=True),
+                Column("Broken", expr="libvirt_domain_vf_policy_drift{OWNED} == 1", hidden=True),
             ),
             width=12,
             empty="all VFs are OK",
@@ -75,7 +90,7 @@ _POLICY = Row(
                 Column("VLAN", "vlan"),
                 Column("Driver", "driver"),
                 Column("UUID", "uuid", hidden=True),
-                Column("Is", expr="libvirt_domain_vf_info{GUEST}", hidden=True),
+                Column("Is", expr="libvirt_domain_vf_info{OWNED}", hidden=True),
             ),
             width=12,
             empty="no guest owns a VF",
@@ -89,26 +104,26 @@ _VFS = Row(
             "Data",
             "Data that guests receive (up) and send (down) over VFs. Bad: one VF that uses the whole NIC.",
             Query(
-                "topk(20, rate(libvirt_domain_vf_receive_bytes_total{GUEST}[$__rate_interval]))",
+                _top(f"8 * {rate('libvirt_domain_vf_receive_bytes_total', 'OWNED')}"),
                 f"{_VF} received",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval]))",
+                _top(f"8 * {rate('libvirt_domain_vf_transmit_bytes_total', 'OWNED')}"),
                 f"{_VF} sent",
                 below=True,
             ),
-            unit="Bps",
+            unit="bps",
             leads_to=Target.GUEST,
         ),
         graph(
             "Dropped packets",
             "Packets to (up) and from (down) a VF that the NIC dropped. Bad: a rate that stays.",
             Query(
-                "topk(20, rate(libvirt_domain_vf_receive_dropped_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_vf_receive_dropped_total", "OWNED")),
                 f"{_VF} to the guest",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_vf_transmit_dropped_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_vf_transmit_dropped_total", "OWNED")),
                 f"{_VF} from the guest",
                 below=True,
             ),
@@ -121,8 +136,11 @@ _VFS = Row(
             "Share of the transmit limit",
             "Share of its rate limit that each VF sends. Bad: at 100 % the limit slows the guest down.",
             Query(
-                "rate(libvirt_domain_vf_transmit_bytes_total{GUEST}[$__rate_interval])"
-                " / libvirt_domain_vf_transmit_limit_bytes_per_second{GUEST}",
+                named(
+                    f"({rate('libvirt_domain_vf_transmit_bytes_total', 'OWNED')}"
+                    " / libvirt_domain_vf_transmit_limit_bytes_per_second{OWNED})",
+                    "OWNED",
+                ),
                 _VF,
             ),
             unit="percentunit",
@@ -135,11 +153,11 @@ _VFS = Row(
             "Broadcast and multicast",
             "Broadcast and multicast packets that guests send. Bad: thousands per second (a storm or an attack).",
             Query(
-                "topk(20, rate(libvirt_domain_vf_transmit_broadcast_packets_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_vf_transmit_broadcast_packets_total", "OWNED")),
                 f"{_VF} broadcast",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_vf_transmit_multicast_packets_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_vf_transmit_multicast_packets_total", "OWNED")),
                 f"{_VF} multicast",
             ),
             unit="pps",
@@ -156,27 +174,27 @@ _TAPS = Row(
             "Data",
             "Data that guests receive (up) and send (down) over the host's own interfaces.",
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} received",
+                _top(f"8 * {rate('libvirt_domain_interface_stats_receive_bytes_total', 'OWNED')}"),
+                f"{_TAP} received",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} sent",
+                _top(f"8 * {rate('libvirt_domain_interface_stats_transmit_bytes_total', 'OWNED')}"),
+                f"{_TAP} sent",
                 below=True,
             ),
-            unit="Bps",
+            unit="bps",
             leads_to=Target.GUEST,
         ),
         graph(
             "Dropped packets",
             "Packets that a guest did not read in time (up) or could not send (down). Bad: a rate that stays.",
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_receive_drops_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} to the guest",
+                _top(rate("libvirt_domain_interface_stats_receive_drops_total", "OWNED")),
+                f"{_TAP} to the guest",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_transmit_drops_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} from the guest",
+                _top(rate("libvirt_domain_interface_stats_transmit_drops_total", "OWNED")),
+                f"{_TAP} from the guest",
                 below=True,
             ),
             unit="pps",
@@ -186,29 +204,32 @@ _TAPS = Row(
         ),
     ),
 )
-_TAP = "{{domain}} ({{tenant}}) {{target_device}}"
 _LIMITS = Row(
     title="Limits",
     panels=(
         number(
             "Limits that drifted",
             "Interfaces whose definition sets a limit that the kernel has not. Bad: any.",
-            "sum(libvirt_domain_interface_limit_drift{GUEST}) or vector(0)",
+            "sum(libvirt_domain_interface_limit_drift{OWNED}) or vector(0)",
             warn=1,
         ),
         graph(
             "Share of the limit",
             "Share of its limit that an interface uses. Bad: at 100 % the limit slows the guest down.",
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_receive_bytes_total{GUEST}[$__rate_interval])"
-                " / ignoring (direction)"
-                ' libvirt_domain_interface_limit_bytes_per_second{GUEST,direction="receive"})',
+                _share(
+                    "libvirt_domain_interface_stats_receive_bytes_total",
+                    "libvirt_domain_interface_limit_bytes_per_second",
+                    "receive",
+                ),
                 f"{_TAP} received",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_interface_stats_transmit_bytes_total{GUEST}[$__rate_interval])"
-                " / ignoring (direction)"
-                ' libvirt_domain_interface_limit_bytes_per_second{GUEST,direction="transmit"})',
+                _share(
+                    "libvirt_domain_interface_stats_transmit_bytes_total",
+                    "libvirt_domain_interface_limit_bytes_per_second",
+                    "transmit",
+                ),
                 f"{_TAP} sent",
                 below=True,
             ),
@@ -222,13 +243,19 @@ _LIMITS = Row(
             "Share of the switch's limit",
             "Share of its limit in Open vSwitch that a port uses. Bad: at 100 % the limit slows the guest down.",
             Query(
-                "topk(20, rate(libvirt_domain_ovs_receive_bytes_total{GUEST}[$__rate_interval])"
-                ' / ignoring (direction) libvirt_domain_ovs_limit_bytes_per_second{GUEST, direction="receive"})',
+                _share(
+                    "libvirt_domain_ovs_receive_bytes_total",
+                    "libvirt_domain_ovs_limit_bytes_per_second",
+                    "receive",
+                ),
                 f"{_TAP} received",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_ovs_transmit_bytes_total{GUEST}[$__rate_interval])"
-                ' / ignoring (direction) libvirt_domain_ovs_limit_bytes_per_second{GUEST, direction="transmit"})',
+                _share(
+                    "libvirt_domain_ovs_transmit_bytes_total",
+                    "libvirt_domain_ovs_limit_bytes_per_second",
+                    "transmit",
+                ),
                 f"{_TAP} sent",
                 below=True,
             ),
@@ -246,7 +273,7 @@ _LIMITS = Row(
                 Column("Tenant", "tenant", leads_to=Target.TENANT),
                 Column("Logical port", "logical_port"),
                 Column("UUID", "uuid", hidden=True),
-                Column("Limit", unit="Bps", expr="libvirt_domain_ovn_limit_bytes_per_second{GUEST}"),
+                Column("Limit", unit="bps", expr="8 * libvirt_domain_ovn_limit_bytes_per_second{OWNED}"),
             ),
             width=12,
             empty="OVN limits no port",
@@ -255,11 +282,11 @@ _LIMITS = Row(
             "Held back",
             "Packets that a limit dropped, and times that one had to wait. Bad: drops that stay.",
             Query(
-                "topk(20, rate(libvirt_domain_interface_limit_drops_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_interface_limit_drops_total", "OWNED")),
                 f"{_TAP} {{{{direction}}}} dropped",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_interface_limit_overlimits_total{GUEST}[$__rate_interval]))",
+                _top(rate("libvirt_domain_interface_limit_overlimits_total", "OWNED")),
                 f"{_TAP} {{{{direction}}}} over the limit",
             ),
             unit="pps",
@@ -276,15 +303,15 @@ _SWITCH = Row(
             "Data",
             "Data that the switch sends to guests (up) and receives from them (down), with vhost-user ports.",
             Query(
-                "topk(20, rate(libvirt_domain_ovs_receive_bytes_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} received",
+                _top(f"8 * {rate('libvirt_domain_ovs_receive_bytes_total', 'OWNED')}"),
+                f"{_TAP} received",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_ovs_transmit_bytes_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} sent",
+                _top(f"8 * {rate('libvirt_domain_ovs_transmit_bytes_total', 'OWNED')}"),
+                f"{_TAP} sent",
                 below=True,
             ),
-            unit="Bps",
+            unit="bps",
             empty="no guest is on an Open vSwitch",
             leads_to=Target.GUEST,
         ),
@@ -292,12 +319,12 @@ _SWITCH = Row(
             "Dropped packets",
             "Packets to (up) and from (down) guests that the switch dropped. Bad: a rate that stays.",
             Query(
-                "topk(20, rate(libvirt_domain_ovs_receive_drops_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} to the guest",
+                _top(rate("libvirt_domain_ovs_receive_drops_total", "OWNED")),
+                f"{_TAP} to the guest",
             ),
             Query(
-                "topk(20, rate(libvirt_domain_ovs_transmit_drops_total{GUEST}[$__rate_interval]))",
-                "{{domain}} ({{tenant}}) {{target_device}} from the guest",
+                _top(rate("libvirt_domain_ovs_transmit_drops_total", "OWNED")),
+                f"{_TAP} from the guest",
                 below=True,
             ),
             unit="pps",
@@ -306,18 +333,16 @@ _SWITCH = Row(
             empty="no guest is on an Open vSwitch",
             leads_to=Target.GUEST,
         ),
-        graph(
+        states(
             "Ports that are not up",
             "Links that are down, and logical ports that OVN has not set up. Bad: a port of a running guest.",
+            Query(named("(libvirt_domain_ovs_link_up{OWNED} == 0)", "OWNED"), f"{_TAP} link"),
             Query(
-                "libvirt_domain_ovs_link_up{GUEST} == 0",
-                "{{domain}} ({{tenant}}) {{target_device}} link down",
+                named("(libvirt_domain_ovn_port_up{OWNED} == 0)", "OWNED"),
+                f"{SERVER} {{{{logical_port}}}} in OVN",
             ),
-            Query(
-                "libvirt_domain_ovn_port_up{GUEST} == 0",
-                "{{domain}} ({{tenant}}) {{logical_port}} not set up",
-            ),
-            bad=1,
+            states={"0": ("down", "red")},
+            unit="none",
             empty="none",
             leads_to=Target.GUEST,
         ),
@@ -331,66 +356,6 @@ _SWITCH = Row(
         ),
     ),
 )
-_INFINIBAND = Row(
-    title="InfiniBand and RoCE (ports of the host, all tenants together)",
-    panels=(
-        Table(
-            title="Partitions of guests",
-            description="InfiniBand partitions that guests' VFs are in. Bad: a partition of another tenant.",
-            columns=(
-                Column("Guest", "domain", leads_to=Target.GUEST),
-                Column("Tenant", "tenant", leads_to=Target.TENANT),
-                Column("NIC", "pf"),
-                Column("VF", "vf"),
-                Column("P_Key", "pkey"),
-                Column("Partition", "partition"),
-                Column("Membership", "membership"),
-                Column("Reported by", "origin"),
-                Column("UUID", "uuid", hidden=True),
-                Column("Is", expr="libvirt_domain_vf_pkey_info{GUEST}", hidden=True),
-            ),
-            empty="no guest owns an InfiniBand VF",
-        ),
-        graph(
-            "Data",
-            "Data that each port receives (up) and sends (down).",
-            Query(
-                "rate(hostcollector_host_infiniband_port_data_received_bytes_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} received",
-            ),
-            Query(
-                "rate(hostcollector_host_infiniband_port_data_transmitted_bytes_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} sent",
-                below=True,
-            ),
-            unit="Bps",
-            empty="no RDMA device",
-        ),
-        graph(
-            "Errors and congestion",
-            "Errors in each interval. Bad: a link that goes down, packets without a buffer, requests out of sequence.",
-            Query(
-                "increase(hostcollector_host_infiniband_link_downed_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} link downed",
-            ),
-            Query(
-                "increase(hostcollector_host_infiniband_symbol_error_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} symbol errors",
-            ),
-            Query(
-                "increase(hostcollector_host_infiniband_out_of_buffer_drops_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} out of buffer",
-            ),
-            Query(
-                "increase(hostcollector_host_infiniband_out_of_sequence_packets_received_total{HOST}[$__rate_interval])",
-                "{{instance}} {{device}}/{{port}} out of sequence",
-            ),
-            bad=1,
-            empty="no RDMA device",
-        ),
-    ),
-)
-
 _LINK = "{{instance}} {{device}}"
 _UPLINKS = Row(
     title="Uplinks (links of the host, all tenants together)",
@@ -411,8 +376,8 @@ _UPLINKS = Row(
             empty="no network card",
         ),
         graph(
-            "Links that are down",
-            "Links without a carrier, with the guests that depend on them. Bad: any with guests.",
+            "Guests on links that are down",
+            "Links without a carrier, and how many guests depend on each. Bad: any with guests.",
             Query("hostcollector_host_link_guests{HOST} and hostcollector_host_link_up{HOST} == 0", _LINK),
             warn=1,
             bad=1,
@@ -435,14 +400,16 @@ _UPLINKS = Row(
         graph(
             "Speed",
             "Speed of each link. Bad: a lower one than before.",
-            Query("hostcollector_host_link_speed_bytes_per_second{HOST}", _LINK),
-            unit="Bps",
+            Query("8 * hostcollector_host_link_speed_bytes_per_second{HOST}", _LINK),
+            unit="bps",
             empty="no driver says",
         ),
-        graph(
+        states(
             "Members of bonds",
-            "1 if the bond can use the member. Bad: 0.",
+            "Whether the bond can use the member. Bad: no.",
             Query("hostcollector_host_bond_member_up{HOST}", f"{_LINK} in {{{{bond}}}}"),
+            states=GOOD,
+            unit="none",
             empty="no bond",
         ),
     ),
@@ -450,7 +417,7 @@ _UPLINKS = Row(
 BOARD = Board(
     name="network",
     title="Network and VFs",
-    description="Traffic, drops and isolation of guests' interfaces: VFs, taps, switch ports, RDMA ports.",
-    depth=Depth.GUESTS,
-    rows=(_POLICY, _VFS, _TAPS, _LIMITS, _SWITCH, _UPLINKS, _INFINIBAND),
+    description="Traffic, drops and isolation of the guests' interfaces on a hypervisor: VFs, taps, switch ports, uplinks.",
+    scope=Scope.DEVICES,
+    rows=(_POLICY, _VFS, _TAPS, _LIMITS, _SWITCH, _UPLINKS),
 )

@@ -19,6 +19,45 @@ class Target(StrEnum):
     HYPERVISOR = "hypervisor"
     TENANT = "tenant"
     GUEST = "guest"
+    NEIGHBOURS = "neighbours"
+    GPU = "gpu"
+    RUNBOOK = "runbook"
+    """The page of an alert; not a board."""
+    NODE = "node"
+    """The host in node_exporter's board."""
+
+
+States = Mapping[str, tuple[str, str]]
+"""A value as text, to its name and colour."""
+FAULT: States = {"0": ("no", "green"), "1": ("yes", "red")}
+GOOD: States = {"0": ("no", "red"), "1": ("yes", "green")}
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """What an instant query at the end of the range chooses: values of a label, in the variable `$top_NAME`.
+
+    A graph over many hypervisors selects by it, so that Prometheus reads the chosen series alone. `@ end()` would
+    choose the same, but the series to choose from would be read at each step (Prometheus 2.42).
+    """
+
+    name: str
+    label: str
+    expr: str
+
+    @property
+    def variable(self) -> str:
+        """The name of the variable."""
+        return f"top_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A number that the reader of a board types: the variable `$NAME`."""
+
+    name: str
+    title: str
+    default: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +76,8 @@ class Query:
 class Panel:
     """A panel of one shape. Values from `warn` and `bad` on are yellow and red; downwards if `low_is_bad`.
 
-    `width` is in Grafana's 24 columns. `empty` is the text without data; `states` names values.
+    `width` is in Grafana's 24 columns. `empty` is the text without data; `states` names values. `top` is by what the
+    queries select.
     """
 
     title: str
@@ -54,8 +94,9 @@ class Panel:
     width: int = 12
     height: int = 8
     empty: str = "no data"
-    states: Mapping[str, tuple[str, str]] | None = None
+    states: States | None = None
     leads_to: Target | None = None
+    top: Top | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +110,10 @@ class Column:
     warn: float | None = None
     bad: float | None = None
     low_is_bad: bool = False
-    leads_to: Target | None = None
+    leads_to: Target | tuple[Target, ...] = ()
     hidden: bool = False
+    states: States | None = None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

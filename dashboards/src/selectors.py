@@ -1,17 +1,29 @@
 """Which series a board shows: the matchers of its variables, and how a query names them.
 
-A query says `{HOST}`, `{TENANT}` or `{GUEST}` where its matchers go, and may add its own after a comma:
-`libvirt_domain_info_vstate{GUEST, job!=""}`.
+A query says one of these where its matchers go, and may add its own after a comma, as in
+`libvirt_domain_info_vstate{GUEST, job!=""}`:
+
+- `{JOB}`: the chosen jobs; for what has no region, because it moves
+- `{FLEET}`: sums of the chosen jobs, regions and zones; `{TENANT}`: the same of the chosen tenants
+- `{HOST}`: the chosen hypervisors; `{OWNED}`: guests on them, by tenant and guest; `{VICTIM}`: one guest on them
+- `{GUEST}`: one guest, wherever it runs
 """
 
 import re
 
-HOST = 'job=~"$job", region=~"$region", instance=~"$instance"'
-TENANT = f'{HOST}, tenant=~"$tenant"'
-GUEST = f'{TENANT}, uuid=~"$guest"'
+FLEET = 'job=~"$job", region=~"$region", availability_zone=~"$availability_zone"'
+HOST = f'{FLEET}, instance=~"$instance"'
 
-_MATCHERS = {"HOST": HOST, "TENANT": TENANT, "GUEST": GUEST}
-_PLACE = re.compile(r"\{(HOST|TENANT|GUEST)\b")
+_MATCHERS = {
+    "JOB": 'job=~"$job"',
+    "FLEET": FLEET,
+    "HOST": HOST,
+    "TENANT": f'{FLEET}, tenant=~"$tenant"',
+    "OWNED": f'{HOST}, tenant=~"$tenant", uuid=~"$guest"',
+    "VICTIM": f'{HOST}, uuid=~"$guest"',
+    "GUEST": 'job=~"$job", uuid=~"$guest"',
+}
+_PLACE = re.compile(rf"\{{({'|'.join(_MATCHERS)})\b")
 
 
 def selecting(query: str) -> str:

@@ -4,11 +4,16 @@ from string import ascii_uppercase
 
 from grafana_foundation_sdk.builders import common, prometheus
 from grafana_foundation_sdk.builders import table as tables
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    ValueMap,
+    ValueMappingResult,
+)
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from dashboards.src.links import link
-from dashboards.src.panels import Column, Table
+from dashboards.src.panels import Column, States, Table, Target
 from dashboards.src.selectors import selecting
 from dashboards.src.thresholds import steps, thresholds
 from dashboards.src.variables import DATASOURCE
@@ -49,6 +54,16 @@ def table(panel: Table) -> tables.Panel:
     return made
 
 
+def mapping(states: States) -> ValueMap:
+    """Return the names and colours of values."""
+    return ValueMap(
+        {
+            value: ValueMappingResult(text=text, color=colour, index=place)
+            for place, (value, (text, colour)) in enumerate(states.items())
+        }
+    )
+
+
 def _target(letter: str, expr: str) -> prometheus.Dataquery:
     target = prometheus.Dataquery().ref_id(letter).expr(selecting(expr)).instant().legend_format("")
     return target.datasource(DATASOURCE).format(PromQueryFormat.TABLE)
@@ -63,8 +78,14 @@ def _properties(column: Column) -> list[DynamicConfigValue]:
         marks = steps(column.warn, column.bad, low_is_bad=column.low_is_bad)
         found.append(DynamicConfigValue("thresholds", {"mode": "absolute", "steps": marks}))
         found.append(DynamicConfigValue("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
-    if column.leads_to:
-        found.append(DynamicConfigValue("links", [link(column.leads_to, "__data.fields")]))
+    if column.decimals is not None:
+        found.append(DynamicConfigValue("decimals", column.decimals))
+    if column.states:
+        found.append(DynamicConfigValue("mappings", [mapping(column.states)]))
+        found.append(DynamicConfigValue("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+    targets = (column.leads_to,) if isinstance(column.leads_to, Target) else column.leads_to
+    if targets:
+        found.append(DynamicConfigValue("links", [link(target, "__data.fields") for target in targets]))
     if column.hidden:
         found.append(DynamicConfigValue("custom.hidden", value=True))
     return found

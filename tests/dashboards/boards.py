@@ -1,8 +1,10 @@
 """The committed boards as tests read them: panels, targets, variables, annotations."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tests.dashboards.rule_files import DASHBOARDS
@@ -27,6 +29,7 @@ class Question:
         return f"{self.board} / {self.panel} / {self.target}"
 
 
+@cache
 def boards() -> dict[str, Json]:
     """Return every board by the last part of its UID."""
     return {path.stem.removeprefix("hostcollector-"): json.loads(path.read_text()) for path in FILES}
@@ -84,18 +87,21 @@ def questions() -> Iterator[Question]:
         yield from side_questions(name, board)
 
 
-def filled_in(expr: str, *, guest: str = ".+", interval: str = "5m", span: str = "1h") -> str:
-    """Return the query as Grafana sends it with everything chosen: the variables have values."""
-    values = {
-        "$__rate_interval": interval,
-        "$__range": span,
-        "$job": ".+",
-        "$region": ".*",
-        "$instance": ".+",
-        "$tenant": ".*",
-        "$guest": guest,
+@cache
+def inputs() -> dict[str, str]:
+    """Return what the fields of all boards that a reader fills in have at first."""
+    return {
+        each["name"]: each["query"]
+        for board in boards().values()
+        for each in board["templating"]["list"]
+        if each["type"] == "textbox"
     }
-    for name, value in values.items():
-        expr = expr.replace(name, value)
-    assert "$" not in expr, expr
-    return expr
+
+
+def filled_in(
+    expr: str, values: Mapping[str, str] | None = None, *, interval: str = "5m", span: int = 3600
+) -> str:
+    """Return the query as Grafana sends it: with the values of variables, else with all of them chosen."""
+    of_grafana = {"__rate_interval": interval, "__range": f"{span}s", "__range_s": str(span)}
+    known = {**inputs(), **(values or {}), **of_grafana}
+    return re.sub(r"\$([A-Za-z_]\w*)", lambda name: known.get(name[1], ".+"), expr)

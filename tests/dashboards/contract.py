@@ -5,10 +5,10 @@ from itertools import chain
 
 from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
 from hostcollector.catalogue import ALL
-from tests.dashboards.promql import INCREASES, Query, Selector, read
+from tests.dashboards.promql import INCREASES, Query, Selector, labels_of
 from tests.dashboards.rule_files import recordings
 
-SCRAPED = frozenset({"job", "instance", "region"})
+SCRAPED = frozenset({"job", "instance", "region", "availability_zone"})
 """Labels that the scrape configuration puts on every series."""
 
 # Counters of the guest's kernel whose common names are typed gauge.
@@ -29,7 +29,8 @@ def known() -> dict[str, Series]:
     """Return every name that a query may use."""
     found = {"up": Series(SCRAPED), "scrape_duration_seconds": Series(SCRAPED)}
     # An alert carries the labels of what it is about; those checked are the ones that boards match on.
-    found["ALERTS"] = Series(SCRAPED | set(IDENTITY_LABELS) | {"alertname", "alertstate", "severity"})
+    about = {"alertname", "alertstate", "severity", "scope", "component", "for", "gpu", "pci_address"}
+    found["ALERTS"] = Series(SCRAPED | set(IDENTITY_LABELS) | about)
     for row in ALL:
         labels = SCRAPED | set(row.label_names)
         if row.kind is Kind.HISTOGRAM:
@@ -38,16 +39,10 @@ def known() -> dict[str, Series]:
         else:
             found[row.name] = Series(labels, counts=row.kind is Kind.COUNTER)
     for rule in recordings():
-        found[rule.name] = Series(_recorded(read(rule.query), found) | set(rule.labels))
+        made = labels_of(rule.query, lambda metric: found[metric].labels if metric in found else frozenset())
+        before = found[rule.name].labels if rule.name in found else frozenset()
+        found[rule.name] = Series(before | made | set(rule.labels))
     return found
-
-
-def _recorded(query: Query, found: dict[str, Series]) -> frozenset[str]:
-    """Return the labels of what a recording makes: of its first selector or its own, and not summed away."""
-    labels = found[query.selectors[0].metric].labels | query.made
-    for aggregation in reversed(query.aggregations):
-        labels = aggregation.labels & labels if aggregation.keeps else labels - aggregation.labels
-    return labels
 
 
 KNOWN = known()

@@ -44,7 +44,7 @@ class Line:
 
 def lines(live_url: str, recorded_url: str) -> Iterator[Line]:
     """Yield every query of the boards with its answers."""
-    of_guests = answered(live_url, interval=INTERVAL, span="1m")
+    of_guests = answered(live_url, interval=INTERVAL, span=60)
     for live, from_pages in zip(of_guests, answered(recorded_url), strict=True):
         assert live.question == from_pages.question
         yield Line(live, from_pages)
@@ -54,23 +54,27 @@ def lines(live_url: str, recorded_url: str) -> Iterator[Line]:
 def hardware(directory: Path) -> Iterator[str]:
     """Yield a Prometheus over pages of a host with GPUs and of one whose network is hardware."""
     with ExitStack() as stack:
-        (directory / "gpus").mkdir()
-        gpus = stack.enter_context(gpu_host(directory / "gpus"))
-        gpus.settled()
-        rounds = count()
-
-        def worked() -> None:
-            work(gpus)
-            gpus.nvml.xid(0, ROW_REMAPPER_EVENT)
-            gpus.tree.aer(PASSED[0], fatal_DLP=next(rounds))
-            gpus.heard()
-
-        network = stack.enter_context(network_host(directory / "network"))
-        recorded.write(
-            directory,
-            recorded.record("gpu-host", gpus.snapshot, worked),
-            recorded.record("network-host", network.snapshot, network.work),
-        )
+        recorded.write(directory, *recordings(directory, stack))
     with server.serving(directory) as url:
         until(lambda: bool(result(url, CRITICAL)), 30.0, "the alert on the recorded PCIe error")
         yield url
+
+
+def recordings(directory: Path, stack: ExitStack) -> tuple[recorded.Recording, ...]:
+    """Record the pages of both hosts."""
+    (directory / "gpus").mkdir()
+    gpus = stack.enter_context(gpu_host(directory / "gpus"))
+    gpus.settled()
+    rounds = count()
+
+    def worked() -> None:
+        work(gpus)
+        gpus.nvml.xid(0, ROW_REMAPPER_EVENT)
+        gpus.tree.aer(PASSED[0], fatal_DLP=next(rounds))
+        gpus.heard()
+
+    network = stack.enter_context(network_host(directory / "network"))
+    return (
+        recorded.record("gpu-host", gpus.snapshot, worked),
+        recorded.record("network-host", network.snapshot, network.work),
+    )

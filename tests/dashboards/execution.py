@@ -4,11 +4,12 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.dashboards.boards import Question, filled_in, questions
+from tests.dashboards.boards import Question, boards, filled_in, panel_questions, side_questions
+from tests.dashboards.choice import chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +21,33 @@ class Answer:
     error: str = ""
 
 
-def answered(url: str, *, interval: str = "5m", span: str = "1h") -> Iterator[Answer]:
+def answered(url: str, *, interval: str = "5m", span: int = 3600) -> Iterator[Answer]:
     """Yield what a Prometheus says now to everything that the boards ask, with all of it chosen.
 
-    `interval` is Grafana's rate interval: at least four scrapes. `span` is the time range.
+    `interval` is Grafana's rate interval: at least four scrapes. `span` is the time range in seconds.
     """
-    for question in questions():
-        expr = filled_in(question.expr, interval=interval, span=span)
+    for question, expr in asked(url, interval=interval, span=span):
         try:
             yield Answer(question, len(result(url, expr)))
         except ValueError as error:
             yield Answer(question, 0, str(error))
 
 
-def result(url: str, expr: str) -> list[dict[str, Any]]:
-    """Return the series of an instant query. Raises `ValueError` when Prometheus refuses it."""
-    parameters = urllib.parse.urlencode({"query": expr})
+def asked(url: str, *, interval: str, span: int) -> Iterator[tuple[Question, str]]:
+    """Yield everything that the boards ask, with all values of their variables on this Prometheus."""
+
+    def filled(expr: str, values: Mapping[str, str]) -> str:
+        return filled_in(expr, values, interval=interval, span=span)
+
+    for name, board in boards().items():
+        values = chosen(board, lambda expr: result(url, expr), filled, everything=True)
+        for question in (*panel_questions(name, board), *side_questions(name, board)):
+            yield question, filled(question.expr, values)
+
+
+def result(url: str, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+    """Return the series of an instant query, now or at a time. Raises `ValueError` on a refusal."""
+    parameters = urllib.parse.urlencode({"query": expr} | ({"time": at} if at else {}))
     try:
         with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=30) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]

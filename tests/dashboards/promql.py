@@ -1,6 +1,6 @@
 """What a PromQL query touches: its selectors, and the labels that it groups and joins by."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Query:
     aggregations: tuple[Aggregation, ...]
     joined: frozenset[str]
     made: frozenset[str]
-    """Labels that `label_replace` makes."""
+    """Labels that `label_replace`, `label_join` and `count_values` make, or that a join brings."""
 
 
 def read(expr: str) -> Query:
@@ -53,15 +53,63 @@ def read(expr: str) -> Query:
         if isinstance(node, promql.BinaryExpr) and node.modifier is not None:
             matching = node.modifier.matching
             joins.update(matching.labels if matching else ())
-            joins.update(node.modifier.group_labels or ())
-        elif isinstance(node, promql.Call) and node.func.name == "label_replace":
-            made.add(node.args[1].val)
+            brought = node.modifier.group_labels or ()
+            joins.update(brought)
+            made.update(brought)
+        made.update(_made(node))
     return Query(
         selectors=tuple(_selector(node, around) for node, around in nodes if _selects(node)),
         aggregations=tuple(_aggregation(node) for node, _ in nodes if isinstance(node, promql.AggregateExpr)),
         joined=frozenset(joins),
         made=frozenset(made),
     )
+
+
+def labels_of(expr: str, known: Callable[[str], frozenset[str]]) -> frozenset[str]:
+    """Return the labels that the series of a query can have; `known` says those of a metric."""
+    return _labels(promql.parse(expr), known)
+
+
+def _labels(node: Any, known: Callable[[str], frozenset[str]]) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    match node:
+        case promql.VectorSelector() | promql.MatrixSelector():
+            found = known(_selector(node, "").metric)
+        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
+            found = _labels(node.expr, known)
+        case promql.Call():
+            found = found.union(_made(node), *(_labels(argument, known) for argument in node.args))
+        case promql.AggregateExpr():
+            inside, one = _labels(node.expr, known), _aggregation(node)
+            if one.operator in {"topk", "bottomk"}:
+                return inside
+            found = (inside & one.labels if one.keeps else inside - one.labels) | _made(node)
+        case promql.BinaryExpr():
+            found = _labels_of_both(node, known)
+    return found
+
+
+def _made(node: Any) -> frozenset[str]:
+    """Return the label that a node adds."""
+    if isinstance(node, promql.Call) and node.func.name in {"label_replace", "label_join"}:
+        return frozenset({node.args[1].val})
+    if isinstance(node, promql.AggregateExpr) and str(node.op) == "count_values":
+        return frozenset({node.param.val})  # type: ignore[union-attr]
+    return frozenset()
+
+
+def _labels_of_both(node: Any, known: Callable[[str], frozenset[str]]) -> frozenset[str]:
+    left, right = _labels(node.lhs, known), _labels(node.rhs, known)
+    if str(node.op) == "or":
+        return left | right
+    matching = node.modifier.matching if node.modifier else None
+    if str(node.op) in {"and", "unless"} or matching is None:
+        # A number has no labels: then it is the other side.
+        return left or right
+    if node.modifier.group_labels is not None:
+        return left | frozenset(node.modifier.group_labels)
+    given = frozenset(matching.labels)
+    return left & given if matching.type == promql.LabelModifierType.Include else left - given
 
 
 def _walk(node: Any, around: str) -> Iterator[tuple[Any, str]]:

@@ -6,7 +6,7 @@ from tests.dashboards.boards import Question
 
 REASONS: Mapping[str, str] = {
     "hostcollector_source_errors_total": "no source fails",
-    "(1 - hostcollector_source_up": "no source fails",
+    "hostcollector_source_up{": "no source fails",
     "hostcollector_series_dropped": "no series is left off",
     "== 1 or libvirt_domain_job_info_type": "no guest is migrated or saved",
     "libvirt_domain_job_info_data": "no guest is migrated or saved",
@@ -31,7 +31,7 @@ REASONS: Mapping[str, str] = {
     "libvirt_domain_cgroup_io_": "the laboratory's groups of version 1 count no I/O of its guests",
     "libvirt_domain_cgroup_memory_swap_bytes": "the laboratory's control groups do not count swap",
     "libvirt_domain_pressure_": "the laboratory's control groups tell no pressure",
-    ',direction="transmit"}': "the laboratory's kernel has no policers",
+    'direction="transmit"}': "the laboratory's kernel has no policers",
     "libvirt_domain_block_latency_seconds": "histograms need libvirt 12",
     "libvirt_domain_vf_transmit_broadcast": "the card counts received ones only",
     "libvirt_domain_vf_transmit_multicast": "the card counts received ones only",

@@ -22,6 +22,7 @@ class Recording:
 
     instance: str
     pages: tuple[Series, ...]
+    job: str = "hostcollector"
 
 
 def record(instance: str, snapshot: Callable[[], Snapshot], work: Callable[[], None]) -> Recording:
@@ -31,6 +32,15 @@ def record(instance: str, snapshot: Callable[[], Snapshot], work: Callable[[], N
         work()
         pages.append(parse(encoder.encode(snapshot(), Format.TEXT).decode()).series)
     return Recording(instance, tuple(pages))
+
+
+def by_another_exporter(recording: Recording) -> Recording:
+    """Return the same page as another exporter of libvirt has it: the names without this project's own."""
+    pages = tuple(
+        {key: value for key, value in page.items() if not key[0].startswith("hostcollector_")}
+        for page in recording.pages
+    )
+    return Recording(f"{recording.instance}:9177", pages, "libvirt")
 
 
 def write(directory: Path, *recordings: Recording) -> None:
@@ -46,7 +56,8 @@ def _lines(recordings: tuple[Recording, ...]) -> Iterator[str]:
     now = time.time()
     found: dict[str, list[str]] = defaultdict(list)
     for recording in recordings:
-        scraped = {"job": "hostcollector", "instance": recording.instance, "region": "recorded"}
+        scraped = {"job": recording.job, "instance": recording.instance}
+        scraped |= {"region": "recorded", "availability_zone": "first"}
         series: dict[tuple[str, Labels], list[str]] = defaultdict(list)
         for age, page in enumerate(reversed(recording.pages)):
             at = now - 60 * age

@@ -55,7 +55,7 @@ def verdicts() -> Iterator[tuple[str, bool]]:
     """Yield the name of each alert that a unit test evaluates, and whether it expects it to fire."""
     for path in UNIT_TESTS:
         for test in yaml.safe_load(path.read_text())["tests"]:
-            for verdict in test["alert_rule_test"]:
+            for verdict in test.get("alert_rule_test", ()):
                 yield verdict["alertname"], bool(verdict["exp_alerts"])
 
 
