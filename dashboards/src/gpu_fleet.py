@@ -7,11 +7,13 @@ from dashboards.src.variables import Scope
 _INFO = "gpu:hostcollector_gpu:info"
 _KEY = "by (region, instance, gpu)"
 _ALERTING = (
-    'ALERTS{HOST, alertstate="firing", scope=~"fleet|rack|storage|host|device|guest",'
-    ' alertname=~"(GPU|NVLink|PCIe).*"}'
+    'alertstate="firing", scope=~"fleet|rack|storage|host|device|guest", alertname=~"(GPU|NVLink|PCIe).*"'
 )
 # Alerts on PCI devices name their address, which is the GPU's name.
-_OF_A_GPU = f'label_replace({_ALERTING}, "gpu", "$1", "pci_address", "(.+)")'
+_OF_A_GPU = (
+    f'(ALERTS{{HOST, {_ALERTING}, gpu!=""}}'
+    f' or label_join(ALERTS{{HOST, {_ALERTING}, gpu="", pci_address!=""}}, "gpu", "", "pci_address"))'
+)
 _HEALTH: States = {"0": ("OK", "green"), "1": ("warning", "orange"), "2": ("critical", "red")}
 _SEEN: States = {"0": ("no source", "red"), "1": ("yes", "green")}
 

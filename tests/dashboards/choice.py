@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.dashboards.boards import Json, asked_by
+from tests.dashboards.boards import Json, asked_by, panels
 
 Ask = Callable[[str], list[dict[str, Any]]]
 """Answers an instant query with its series."""
@@ -23,8 +23,14 @@ def chosen(board: Json, ask: Ask, fill: Fill, *, everything: bool) -> dict[str, 
                 values[variable["name"]] = variable["query"]
             case "query":
                 found = options(variable, ask(fill(asked_by(variable), values)))
-                values[variable["name"]] = _value(variable, found, everything=everything)
+                together = everything and not _excluded(variable["name"], board)
+                values[variable["name"]] = _value(variable, found, everything=together)
     return values
+
+
+def _excluded(name: str, board: Json) -> bool:
+    """Return whether a panel shows what the variable does not choose, which is nothing if all is chosen."""
+    return any(f'!~"${name}"' in target["expr"] for panel in panels(board) for target in panel["targets"])
 
 
 def options(variable: Json, series: Iterable[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Which query has data: from real guests, from recorded pages, or, with a reason, from neither."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -53,15 +54,26 @@ def lines(live_url: str, recorded_url: str) -> Iterator[Line]:
 @contextmanager
 def hardware(directory: Path) -> Iterator[str]:
     """Yield a Prometheus over pages of a host with GPUs and of one whose network is hardware."""
-    with ExitStack() as stack:
-        recorded.write(directory, *recordings(directory, stack))
-    with server.serving(directory) as url:
+    with over(directory, pages(directory), time.time()) as url:
         until(lambda: bool(result(url, CRITICAL)), 30.0, "the alert on the recorded PCIe error")
         yield url
 
 
-def recordings(directory: Path, stack: ExitStack) -> tuple[recorded.Recording, ...]:
+@contextmanager
+def over(directory: Path, recordings: Iterable[recorded.Recording], now: float) -> Iterator[str]:
+    """Yield a Prometheus over recordings whose last page is of now."""
+    recorded.write(directory, *recordings, now=now)
+    with server.serving(directory) as url:
+        yield url
+
+
+def pages(directory: Path) -> tuple[recorded.Recording, ...]:
     """Record the pages of both hosts."""
+    with ExitStack() as stack:
+        return _recorded(directory, stack)
+
+
+def _recorded(directory: Path, stack: ExitStack) -> tuple[recorded.Recording, ...]:
     (directory / "gpus").mkdir()
     gpus = stack.enter_context(gpu_host(directory / "gpus"))
     gpus.settled()

@@ -5,6 +5,20 @@ from collections.abc import Mapping
 from tests.dashboards.boards import Question
 
 REASONS: Mapping[str, str] = {
+    "uuid:libvirt_domain_downtime:ratio_rate5m": "no guest is down",
+    "operation:hostcollector_host_domain_job": "no job ends",
+    "uuid:libvirt_domain_migrated_start_timestamp_seconds:max": "no guest came by migration",
+    "libvirt_domain_job_operation_info": "no guest is migrated or saved",
+    "infiniband_state_id{": "every recorded port is active",
+    "infiniband_local_link_integrity_errors_total": "the recorded ports have no such errors",
+    "infiniband_port_discards_transmitted_total": "the recorded ports have no such errors",
+    "infiniband_local_ack_timeout_errors_total": "the recorded card does not count them",
+    "infiniband_packet_sequence_errors_total": "the recorded card does not count them",
+    "infiniband_np_": "the recorded card does not count them",
+    "infiniband_rp_": "the recorded card does not count them",
+    "libvirt_domain_uplink_info": "the laboratory's taps have no uplink",
+    'scope=~"fleet': "no rule has a scope",
+    "libvirt_domain_check_reason_info": "both checks of every guest pass",
     "hostcollector_source_errors_total": "no source fails",
     "hostcollector_source_up{": "no source fails",
     "hostcollector_series_dropped": "no series is left off",
@@ -42,6 +56,20 @@ REASONS: Mapping[str, str] = {
 """A part of the query to the reason; the first that is in it counts."""
 
 RECORDINGS: Mapping[str, str] = {
+    "uuid:libvirt_domain_downtime:ratio_rate5m": "no guest is down",
+    "operation:hostcollector_host_domain_jobs:sum_rate5m": "no job ends",
+    "operation:hostcollector_host_domain_job_duration_seconds_bucket:sum_rate5m": "no job ends",
+    "operation:hostcollector_host_domain_job_downtime_seconds_bucket:sum_rate5m": "no job ends",
+    **dict.fromkeys(
+        (
+            "gpu:hostcollector_gpu:info",
+            "model:hostcollector_gpus:count",
+            "instance:hostcollector_gpus_free:count",
+            "model:hostcollector_gpu_utilization:avg",
+            "model:hostcollector_gpu_power_watts:sum",
+        ),
+        "no guest has a GPU",
+    ),
     "target_device:libvirt_domain_block_rbd:info": "no disk is an RBD image",
     "storage:hostcollector_slow_guests:count": "no disk is slow",
     "device:hostcollector_stalled_guests:count": "no guest waits for storage",
