@@ -16,6 +16,7 @@ REASONS: Mapping[str, str] = {
     "infiniband_packet_sequence_errors_total": "the recorded card does not count them",
     "infiniband_np_": "the recorded card does not count them",
     "infiniband_rp_": "the recorded card does not count them",
+    "target_device:libvirt_domain_block_storage:info": "each guest of the laboratory has its own directory",
     "libvirt_domain_uplink_info": "the laboratory's taps have no uplink",
     'scope=~"fleet': "no rule has a scope",
     "libvirt_domain_check_reason_info": "both checks of every guest pass",
