@@ -12,15 +12,16 @@ from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.base.gaps import Gaps
+from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
 from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
-from hostcollector.protocols.kernel.files import GONE, read
+from hostcollector.protocols.kernel.files import GONE, read, read_record
 from hostcollector.sources.cgroup import version1, version2
-from hostcollector.sources.cgroup.files import GroupFiles
+from hostcollector.sources.cgroup.files import LOOK_SECONDS, GroupFiles
 from hostcollector.sources.cgroup.groups import (
     UNIFIED,
     GuestGroup,
@@ -67,9 +68,9 @@ class Cgroup(Source):
         self._files = GroupFiles(clock)
         self._placements = Placements(page_size, clock)
         self._traffic = Traffic(self._root, self._files)
+        self._look_at = float("-inf")
         self._quotas: dict[str, _Divided] = {}
-        self._quotas_before: dict[str, _Divided] = {}
-        self._memberships: dict[bytes, Groups] = {}
+        self._members: dict[QemuProcess, _Member] = {}
         self._places: Mapping[str, Groups] = {}
         self._own: Mapping[str, Groups] = {}
 
@@ -79,13 +80,14 @@ class Cgroup(Source):
         Raises `SourceUnavailableError` where no control groups are mounted, and what `QemuProcesses.find`
         raises.
         """
-        look = self._files.begin()
+        self._files.begin()
         self._placements.begin()
+        look = self._files.now >= self._look_at
         self._traffic.begin(look=look)
         if look or not self._mounts:
+            self._look_at = self._files.now + LOOK_SECONDS
             self._look_at_mounts()
-            self._parts.begin()
-            self._quotas_before, self._quotas = self._quotas, {}
+            self._files.forget()
         gaps = Gaps()
         found = self._processes.find(request.guests, request.taken_at)
         gaps.add(found.notes, len(request.guests) - len(found.processes))
@@ -96,8 +98,12 @@ class Cgroup(Source):
             with gaps.item(f"the control group of guest {domain.name!r}"):
                 of_guest = self._samples(domain, groups, gaps)
                 samples += of_guest
-                if not of_guest and gaps.count == before:
-                    gaps.missing("files of the control group", f"guest {domain.name!r}")
+                if not of_guest:
+                    self._members.pop(
+                        found.processes[uuid], None
+                    )  # QEMU may have been moved to another group
+                    if gaps.count == before:
+                        gaps.missing("files of the control group", f"guest {domain.name!r}")
         samples += self._traffic.devices()
         return Reading(samples=samples, notes=gaps.notes, partial=bool(gaps), missing=gaps.count)
 
@@ -110,17 +116,20 @@ class Cgroup(Source):
     ) -> Mapping[str, Groups]:
         """Return the groups of the guests that have groups of their own. The other guests are noted."""
         places: dict[str, Groups] = {}
-        before, self._memberships = self._memberships, {}
+        before, self._members = self._members, {}
         for uuid, process in processes.items():
             name = guests[uuid].domain.name
             try:
-                places[uuid] = self._groups(process, before)
+                places[uuid] = self._groups(process, before.get(process))
             except GONE:
                 gaps.add((f"the QEMU of guest {name!r} ended while it was read",), 1)
             except OSError as error:
                 gaps.unread(f"the membership of guest {name!r} in control groups", error)
         if places != self._places:
             self._places, self._own = places, _owned(places)
+            present = {group.directory for own in self._own.values() for group in own.values()}
+            self._parts.keep(present)
+            self._quotas = {each: parts for each, parts in self._quotas.items() if each in present}
             unified = {uuid: own[UNIFIED].directory for uuid, own in self._own.items() if UNIFIED in own}
             self._oom_kills.watch(unified)
         without = [guests[uuid].domain.name for uuid in places if uuid not in self._own]
@@ -132,7 +141,7 @@ class Cgroup(Source):
         mounts = self._read_mounts()
         if mounts != self._mounts:
             self._mounts = mounts
-            self._memberships = {}
+            self._members = {}
 
     def _read_mounts(self) -> dict[str, Mount]:
         path = f"{self._proc}/self/mountinfo"
@@ -144,15 +153,20 @@ class Cgroup(Source):
             raise SourceUnavailableError(f"no control groups are mounted, says {path}")
         return mounts
 
-    def _groups(self, process: QemuProcess, before: Mapping[bytes, Groups]) -> Groups:
-        """Return the process's own groups, from `before` if it has not been moved. Raises `OSError`."""
-        text = self._files.read(f"{self._proc}/{process.pid}/cgroup")
+    def _groups(self, process: QemuProcess, known: "_Member | None") -> Groups:
+        """Return the process's own groups as of the last look. Raises `OSError`."""
+        now = self._files.now
+        if known is None or now >= known.until:
+            path = f"{self._proc}/{process.pid}/cgroup"
+            text, until = read_record(path), now + kept_seconds(LOOK_SECONDS, path)
+            same = known is not None and known.text == text
+            groups = known.groups if known and same else guest_groups(text, self._mounts, self._root)
+            known = _Member(text, groups, until)
         if not self._processes.is_running(process, self._files.read):
             self._processes.forget(process)
             raise ProcessLookupError
-        groups = before.get(text) or guest_groups(text, self._mounts, self._root)
-        self._memberships[text] = groups
-        return groups
+        self._members[process] = known
+        return known.groups
 
     def _samples(self, domain: Domain, groups: Groups, gaps: Gaps) -> list[Sample]:
         uuid = domain.uuid
@@ -174,7 +188,8 @@ class Cgroup(Source):
 
     def _parts_of(self, group: GuestGroup, quota_file: Callable[[str], str]) -> "_Divided":
         """Return the parts of a guest's group, as of the last look at the limits."""
-        if group.directory not in self._quotas:
+        before = self._quotas.get(group.directory)
+        if before is None or self._files.now >= before.until:
             parts = self._parts.of(group)
             limited, problems = [], {}
             for part in parts:
@@ -184,9 +199,9 @@ class Cgroup(Source):
                 except (OSError, SourceMalformedError) as error:
                     problems[quota_file(part.directory)] = str(error)
             vcpus = frozenset(part.name for part in parts if part.name.startswith(_VCPU_PART))
-            before = self._quotas_before.get(group.directory)
             ever = vcpus | before.vcpus_ever if before is not None else vcpus
-            self._quotas[group.directory] = _Divided(vcpus, ever, tuple(limited), problems)
+            until = self._files.now + kept_seconds(LOOK_SECONDS, group.directory)
+            self._quotas[group.directory] = _Divided(ever, tuple(limited), problems, until)
         return self._quotas[group.directory]
 
     def _whole(self, groups: Groups, gaps: Gaps) -> Iterator[version2.Figure]:
@@ -204,13 +219,21 @@ class Cgroup(Source):
             yield from version2.pressure(unified, self._files, gaps)
 
 
-class _Divided(NamedTuple):
-    """The parts of a group: the vCPUs now and so far, the parts with a quota, and the unreadable quotas."""
+class _Member(NamedTuple):
+    """What a process's /proc/PID/cgroup says, and the guest's own groups by it; believed `until` then."""
 
-    vcpus: frozenset[str]
+    text: bytes
+    groups: Groups
+    until: float
+
+
+class _Divided(NamedTuple):
+    """The parts of a group: the vCPUs so far, the parts with a quota, and the unreadable quotas."""
+
     vcpus_ever: frozenset[str]
     limited: tuple[Part, ...]
     problems: Mapping[str, str]
+    until: float
 
 
 def _miss(parts: _Divided, domain: Domain, gaps: Gaps) -> None:

@@ -3,19 +3,26 @@
 import errno
 import time
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import EXPECTED, Gaps
+from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
 from hostcollector.protocols.kernel.files import KeptFiles, integer, read_record
 
-LOOK_SECONDS = 30.0
-"""How long limits and quotas are believed: they are settings, and not read in every collection."""
+LOOK_SECONDS = 60.0
+"""How long limits, quotas and the guests' groups are believed at most: they are settings."""
 
 # No such file without its controller; the group is gone; the kernel was started without pressure statistics.
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
 
 _PRESSURES = (b"some", b"full")
+
+
+class _Limit(NamedTuple):
+    value: int | None
+    until: float
 
 
 class GroupFiles:
@@ -30,17 +37,18 @@ class GroupFiles:
         self.read = self._files.read
         self.close = self._files.close
         self._clock = clock
-        self._look_at = float("-inf")
-        self._limits: dict[str, int | None] = {}
+        self.now = 0.0
+        """The time at which the reading began."""
+        self._limits: dict[str, _Limit] = {}
 
-    def begin(self) -> bool:
-        """Begin a reading. Returns whether the limits are read again in it."""
+    def begin(self) -> None:
+        """Begin a reading."""
         self._files.begin()
-        due = self._clock() >= self._look_at
-        if due:
-            self._look_at = self._clock() + LOOK_SECONDS
-            self._limits.clear()
-        return due
+        self.now = self._clock()
+
+    def forget(self) -> None:
+        """Forget the limits that are no longer believed: those of groups that are gone are not read again."""
+        self._limits = {path: limit for path, limit in self._limits.items() if self.now < limit.until}
 
     def number(self, path: str, gaps: Gaps) -> int | None:
         """Return the only number in a file."""
@@ -115,9 +123,11 @@ class GroupFiles:
 
         Raises `SourceMalformedError` and `OSError`.
         """
-        if path not in self._limits:
-            self._limits[path] = _limit(path)
-        return self._limits[path]
+        known = self._limits.get(path)
+        if known is None or self.now >= known.until:
+            known = _Limit(_limit(path), self.now + kept_seconds(LOOK_SECONDS, path))
+            self._limits[path] = known
+        return known.value
 
     def tightest(self, paths: Iterable[str]) -> int | None:
         """Return the lowest of several limits, None where none is set. Raises as `limit` does."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 UNIFIED = ""
@@ -115,11 +115,13 @@ class Parts:
 
     def __init__(self) -> None:
         self._known: dict[str, _Listing] = {}
-        self._kept: dict[str, _Listing] = {}
 
-    def begin(self) -> None:
-        """Forget the groups that the last reading did not ask for."""
-        self._known, self._kept = self._kept, {}
+    def keep(self, directories: Collection[str]) -> None:
+        """Forget all guests' groups but these."""
+        nested = {f"{directory}/{NESTED}" for directory in directories}
+        self._known = {
+            each: found for each, found in self._known.items() if each in nested or each in directories
+        }
 
     def of(self, group: GuestGroup) -> list[Part]:
         """Return the parts of the group, itself first; none when it is gone."""
@@ -145,5 +147,5 @@ class Parts:
                     )
         except FileNotFoundError:
             return ()
-        self._kept[directory] = listing
+        self._known[directory] = listing
         return listing.names

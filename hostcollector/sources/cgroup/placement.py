@@ -1,7 +1,8 @@
 """Which pages the memory of a guest's group is in: transparent huge pages, NUMA nodes.
 
-The kernel sums these files over all processors when they are read, and what they say changes slowly: they
-are read once a minute. Source: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+The kernel sums these files over all processors when they are read, and what they say changes slowly: those of
+a guest are read about once a minute, and not those of all guests in one collection.
+Source: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
 """
 
 import errno
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import EXPECTED, Gaps
+from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import cgroup
@@ -17,7 +19,7 @@ from hostcollector.protocols.kernel.files import integer, read
 from hostcollector.sources.cgroup.groups import UNIFIED, GuestGroup
 
 PLACEMENT_SECONDS = 60.0
-"""How long the figures of a guest are shown before they are read again."""
+"""How long the figures of a guest are shown at most before they are read again."""
 
 # More NUMA nodes than servers have; each costs a series for each guest.
 _MOST_NODES = 64
@@ -34,24 +36,23 @@ _BY_NODE_OF_VERSION_1 = frozenset({b"hierarchical_anon", b"hierarchical_unevicta
 class _Placement(NamedTuple):
     samples: tuple[Sample, ...]
     problems: Mapping[str, str]
+    until: float
 
 
 class Placements:
-    """Reads where the memory of guests is, once a minute. `clock` is monotonic, `page_size` in bytes."""
+    """Reads where the memory of guests is. `clock` is monotonic, `page_size` in bytes."""
 
     def __init__(self, page_size: int, clock: Clock) -> None:
         self._page_size = page_size
         self._clock = clock
-        self._look_at = float("-inf")
+        self._now = 0.0
         self._known: dict[str, _Placement] = {}
         self._before: dict[str, _Placement] = {}
 
     def begin(self) -> None:
-        """Begin a reading: forget guests that the last one did not ask for, and after a minute all."""
+        """Begin a reading: forget guests that the last one did not ask for."""
+        self._now = self._clock()
         self._before, self._known = self._known, {}
-        if self._clock() >= self._look_at:
-            self._look_at = self._clock() + PLACEMENT_SECONDS
-            self._before = {}
 
     def of(self, groups: Mapping[str, GuestGroup], uuid: str, gaps: Gaps) -> tuple[Sample, ...]:
         """Return the series of a guest; what cannot be read is noted in each reading."""
@@ -62,14 +63,17 @@ class Placements:
         else:
             return ()
         # The directory has libvirt's number of the guest in its name: a restarted guest has another one.
-        placement = self._before.get(group.directory) or _read(group.directory, version, unit, uuid)
+        placement = self._before.get(group.directory)
+        if placement is None or self._now >= placement.until:
+            until = self._now + kept_seconds(PLACEMENT_SECONDS, group.directory)
+            placement = _read(group.directory, version, unit, uuid, until)
         self._known[group.directory] = placement
         for path, why in placement.problems.items():
             gaps.unread(path, why)
         return placement.samples
 
 
-def _read(directory: str, version: int, unit: int, uuid: str) -> _Placement:
+def _read(directory: str, version: int, unit: int, uuid: str, until: float) -> _Placement:
     """Return the series of one guest; amounts of memory.numa_stat are in units of `unit` bytes."""
     huge = _HUGE_OF_VERSION_1 if version == 1 else _HUGE_OF_VERSION_2
     kinds = _BY_NODE_OF_VERSION_1 if version == 1 else _BY_NODE_OF_VERSION_2
@@ -86,7 +90,7 @@ def _read(directory: str, version: int, unit: int, uuid: str) -> _Placement:
         except EXPECTED as error:
             if not (isinstance(error, OSError) and error.errno in _ABSENT):
                 problems[path] = str(error)
-    return _Placement(tuple(samples), problems)
+    return _Placement(tuple(samples), problems, until)
 
 
 def _transparent(content: bytes, kinds: Mapping[bytes, str]) -> dict[str, int]:

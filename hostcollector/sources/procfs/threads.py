@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hostcollector.base.errors import SourceMalformedError
+from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Metric, Sample
 from hostcollector.catalogue import cpu
@@ -31,8 +32,8 @@ _ALL_VCPUS = b"ALL CPUs/TCG"
 SETTLED_SECONDS = 300.0
 """How long a thread without a role is not read again. It may change its name."""
 
-LISTED_SECONDS = 30.0
-"""How long a process's list of threads is used while their number stays the same."""
+LISTED_SECONDS = 60.0
+"""How long a process's list of threads is used at most while their number stays the same."""
 
 MOST_NAMES = 4096
 """How many thread names are remembered. The name of a vhost thread contains the number of its process."""
@@ -83,7 +84,8 @@ class _Known:
         links = os.stat(directory).st_nlink  # noqa: PTH116 - once per guest and collection
         # Some file systems do not count links of directories; those with fewer than 3 are always listed.
         if links != self._links or links <= 2 or now >= self._list_at:
-            self._tids, self._links, self._list_at = names(directory), links, now + LISTED_SECONDS
+            self._tids, self._links = names(directory), links
+            self._list_at = now + kept_seconds(LISTED_SECONDS, directory)
             for ended in self._settled_until.keys() - self._tids:
                 del self._settled_until[ended]
         return self._tids

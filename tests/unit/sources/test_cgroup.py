@@ -1,5 +1,7 @@
 """The cgroup source reads a guest's own group, in every layout that libvirt makes, and no other."""
 
+import shutil
+from collections import Counter
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -7,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import Histogram
-from hostcollector.base.source import Reading
+from hostcollector.base.model import Domain, Guest, Histogram
+from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cgroup
 from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcesses
@@ -422,8 +424,8 @@ def test_without_control_groups_the_source_says_so(tmp_path: Path) -> None:
 
 
 def test_a_limit_is_a_setting_that_is_read_now_and_then(tmp_path: Path) -> None:
-    """Within half a minute the last look counts; after that a new limit is known."""
-    clock = iter((0.0, 0.0, LOOK_SECONDS / 2, LOOK_SECONDS, LOOK_SECONDS))
+    """Within half a minute the last look counts; after a minute a new limit is known."""
+    clock = iter((0.0, LOOK_SECONDS / 2 - 1, LOOK_SECONDS))
     files = GroupFiles(clock.__next__)
     file = tmp_path / "memory.max"
     seen = []
@@ -551,14 +553,59 @@ def test_a_placement_that_cannot_be_read_is_noted_each_time(content: str, tmp_pa
 
 
 def test_placement_is_read_once_a_minute(tmp_path: Path) -> None:
-    """Between two looks the last figures are shown; a guest that is new is looked at when it comes."""
+    """Between two looks the last figures are shown."""
     host = systemd_version_2(tmp_path)
     host.group(SCOPE, memory_numa_stat=NUMA_STAT)
     now = [0.0]
     host.source = Cgroup(QemuProcesses(tmp_path), clock=lambda: now[0])
     assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 4096
     host.group(SCOPE, memory_numa_stat=NUMA_STAT.replace("4096", "0"))
-    now[0] = PLACEMENT_SECONDS - 1
+    now[0] = PLACEMENT_SECONDS / 2 - 1
     assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 4096
     now[0] = PLACEMENT_SECONDS
     assert series(host.read(a="web"), cgroup.MEMORY_BY_NODE)["0",] == 0
+
+
+def test_not_all_guests_are_looked_up_in_one_collection(tmp_path: Path) -> None:
+    """What was read of twenty guests at once is read again in several collections within a minute."""
+    host = Host(tmp_path)
+    names = {f"{number:08d}-0000-4000-8000-000000000000": f"web{number}" for number in range(20)}
+    for number, (uuid, name) in enumerate(names.items()):
+        host.guest(100 + number, uuid, name, f"0::/machine-qemu\\x2d{number}\\x2d{name}.scope\n")
+        host.group(
+            f"machine-qemu\\x2d{number}\\x2d{name}.scope", memory_max="100", memory_numa_stat=NUMA_STAT
+        )
+    now = [0.0]
+    host.source = Cgroup(QemuProcesses(tmp_path), clock=lambda: now[0])
+    guests = {uuid: Guest(domain=Domain(uuid=uuid, name=name)) for uuid, name in names.items()}
+    asked = Request(guests=guests, deadline=0.0, taken_at=0.0)
+    host.source.read(asked)
+    for path in tmp_path.glob("sys/fs/cgroup/*/memory.*"):
+        path.write_text(path.read_text().replace("100", "200").replace("4096", "0"))
+    news = []
+    for _ in range(6):
+        now[0] += 10.0
+        found = Counter((s.metric, s.value) for s in host.source.read(asked).samples)
+        news.append((found[cgroup.MEMORY_LIMIT, 200], found[cgroup.MEMORY_BY_NODE, 0]))
+    assert news[1] == (0, 0)
+    assert all(0 < guests_read < len(guests) for guests_read in news[3])
+    assert news[5] == (len(guests), len(guests))
+
+
+def test_a_guest_that_is_moved_to_another_group_is_found_there(tmp_path: Path) -> None:
+    """Within a minute, and in the second collection after its group is removed."""
+    host = Host(tmp_path)
+    host.guest(50, A, "web", f"0::/{SCOPE}\n")
+    host.group(SCOPE, memory_current="1")
+    now = [0.0]
+    host.source = Cgroup(QemuProcesses(tmp_path), clock=lambda: now[0])
+    assert values(host.read(a="web"))["memory_usage_bytes"] == 1
+    host.group(f"other/{SCOPE.rpartition('/')[2]}", memory_current="2")
+    host.write("proc/50/cgroup", f"0::/other/{SCOPE.rpartition('/')[2]}\n")
+    assert values(host.read(a="web"))["memory_usage_bytes"] == 1
+    now[0] = LOOK_SECONDS
+    assert values(host.read(a="web"))["memory_usage_bytes"] == 2
+    host.write("proc/50/cgroup", f"0::/{SCOPE}\n")
+    shutil.rmtree(tmp_path / "sys/fs/cgroup/other")
+    assert values(host.read(a="web")) == {}
+    assert values(host.read(a="web"))["memory_usage_bytes"] == 1

@@ -450,7 +450,7 @@ def test_what_a_process_holds_beyond_its_resident_memory_is_read_once_a_minute(p
     assert series(reading, memory.HUGEPAGES) == {(): 2097152}
     assert series(reading, memory.SWAPPED) == {(): 4096}
     proc.write(status, STATUS.format(4096))
-    now[0] = BACKING_SECONDS - 1
+    now[0] = BACKING_SECONDS / 2 - 1
     assert series(source.read(request(a="web")), memory.HUGEPAGES) == {(): 2097152}
     now[0] = BACKING_SECONDS
     assert series(source.read(request(a="web")), memory.HUGEPAGES) == {(): 4194304}
