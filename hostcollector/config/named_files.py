@@ -6,11 +6,11 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from hostcollector.config import checks
 from hostcollector.config.files import line_in_file, open_to_everybody
 from hostcollector.config.reader import fields_of
-from hostcollector.config.settings import Settings
 
 LONGEST_PASSWORD = 1024
 LONGEST_TOKEN = 8192
@@ -42,10 +42,10 @@ class NamedFile:
             return f"cannot be read: {error.strerror or error}"
 
 
-def problems(settings: Settings, file: Path) -> dict[Path, str]:
+def problems(settings: Any, file: Path) -> dict[Path, str]:
     """Return what is wrong with the files that a configuration names, each with its key and line in `file`.
 
-    The content of maps and of the web-config is not checked.
+    `settings` is a program's dataclass of sections. The content of maps and of the web-config is not checked.
     """
     found = {}
     for named in named_files(settings):
@@ -56,7 +56,7 @@ def problems(settings: Settings, file: Path) -> dict[Path, str]:
     return found
 
 
-def open_secrets(settings: Settings) -> list[str]:
+def open_secrets(settings: Any) -> list[str]:
     """Return a sentence for each file with a secret that every account may read or write."""
     found = []
     for named in named_files(settings):
@@ -70,7 +70,7 @@ def open_secrets(settings: Settings) -> list[str]:
     return found
 
 
-def named_files(settings: Settings) -> Iterator[NamedFile]:
+def named_files(settings: Any) -> Iterator[NamedFile]:
     """Yield the files that the settings name."""
     for section in fields(settings):
         values = getattr(settings, section.name)

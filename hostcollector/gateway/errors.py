@@ -1,0 +1,96 @@
+"""What a request is refused for. Each message names the cause and what to do, and quotes no other tenant."""
+
+from hostcollector.base.errors import HostcollectorError
+
+
+class RequestRefusedError(HostcollectorError):
+    """A request is not answered. `status` is that of HTTP, `kind` the word for it in Prometheus' errors."""
+
+    status = 400
+    kind = "bad_data"
+
+
+class QueryRefusedError(RequestRefusedError):
+    """The text of a query, or a parameter beside it, is not taken."""
+
+
+class StoreRefusedError(RequestRefusedError):
+    """The store did not take a query."""
+
+    status = 422
+    kind = "execution"
+
+
+class StoreUnavailableError(RequestRefusedError):
+    """The store does not answer, or is not known to keep tenants apart."""
+
+    status = 503
+    kind = "unavailable"
+
+
+class LibraryChangedError(HostcollectorError):
+    """The parser behaves otherwise than the rewriting relies on; the gateway does not serve."""
+
+
+class AccountsError(HostcollectorError):
+    """The accounts database cannot be used, or a change of it makes no sense."""
+
+
+class UnauthenticatedError(RequestRefusedError):
+    """There is no valid token; why is not said."""
+
+    status = 401
+    kind = "unauthorized"
+
+
+class ForbiddenError(RequestRefusedError):
+    """The token is valid, and its scopes or the plan do not include the request."""
+
+    status = 403
+    kind = "forbidden"
+
+
+class NotFoundError(RequestRefusedError):
+    """What is asked for does not exist for this tenant, or not at all: both give the same words."""
+
+    status = 404
+    kind = "not_found"
+
+
+class AccountsUnavailableError(RequestRefusedError):
+    """The worker has not reached the accounts database for too long to trust its copy."""
+
+    status = 503
+    kind = "unavailable"
+
+
+class TooManyRequestsError(RequestRefusedError):
+    """A tenant's limit is reached. `seconds` is when to try again."""
+
+    status = 429
+    kind = "too_many_requests"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+
+class TooLargeError(RequestRefusedError):
+    """The body of a request is longer than any that is needed."""
+
+    status = 413
+    kind = "bad_data"
+
+
+class MethodError(RequestRefusedError):
+    """The path exists, but not with this method."""
+
+    status = 405
+    kind = "bad_data"
+
+
+class AuditError(RequestRefusedError):
+    """The audit cannot be written: the gateway refuses rather than answer unaudited."""
+
+    status = 503
+    kind = "unavailable"

@@ -1,0 +1,1 @@
+"""The first lock: PromQL in, PromQL out that can select series of one tenant only."""

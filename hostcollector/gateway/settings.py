@@ -1,0 +1,162 @@
+"""The gateway's configuration as frozen values, one annotated line per key (see `config.reader`)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from hostcollector.base.log import LogFormat, LogLevel
+from hostcollector.config import checks
+from hostcollector.config.address import Address
+from hostcollector.config.checks import number, text, whole
+from hostcollector.config.files import read_file
+from hostcollector.config.reader import Section
+from hostcollector.web.access import is_loopback
+
+DEFAULT_ADDRESS = Address("127.0.0.1", 10178)
+DEFAULT_OPERATOR_ADDRESS = Address("127.0.0.1", 10179)
+DEFAULT_STORE = "http://127.0.0.1:8428"
+
+
+def store_url(value: str) -> str:
+    """Return the address of a store without a slash at its end. Raises `ValueError` with a sentence.
+
+    Queries cross the network encrypted, so without TLS only a store on this machine is taken.
+    """
+    parts = urlsplit(value)
+    # The text is not repeated: it may contain a password.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        raise ValueError("expected https://host:port/path, or http:// with an address of this machine")
+    if parts.scheme == "http" and not (parts.hostname == "localhost" or is_loopback(parts.hostname)):
+        raise ValueError("a store on another machine needs https://")
+    return value.rstrip("/")
+
+
+STORE_URL = text(store_url, "URL", "https://host:port/path, or http:// with a loopback address")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """The `web` section: where tenants reach the gateway."""
+
+    listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_ADDRESS
+    """The TCP address for tenants; ``:port`` listens on every address of the machine."""
+
+    config_file: Annotated[str | None, checks.FILE] = None
+    """The web-config file with TLS, as the collector's; its users are for the operator's listener only."""
+
+    workers: Annotated[int, whole(1, 64)] = 2
+    """Processes that answer requests on this address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """The `operator` section: the listener for the operator's Prometheus: metrics and health."""
+
+    listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_OPERATOR_ADDRESS
+    """The TCP address of the first worker; the second one has the next port, and so on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings(Section):
+    """The `store` section: the VictoriaMetrics with the tenants' series."""
+
+    url: Annotated[str, STORE_URL] = DEFAULT_STORE
+    """The address below which the store has ``/api/v1``."""
+
+    ca_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The certificates that the store's must be signed by; null for those of the system."""
+
+    certificate_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The gateway's certificate, for a store that requires one."""
+
+    private_key_file: Annotated[str | None, checks.PRIVATE_KEY] = None
+    """The key of the gateway's certificate."""
+
+    connections: Annotated[int, whole(1, 1000)] = 32
+    """Connections of one worker to the store."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a certificate without its key."""
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            yield "", "certificate_file and private_key_file go together: give both or neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """The `limits` section: the bounds of one tenant's requests. Plans set the requests in a minute."""
+
+    concurrency: Annotated[int, whole(1, 10_000)] = 16
+    """Requests of a tenant that are answered at the same time, by all workers together."""
+
+    range_seconds: Annotated[int, whole(60, 315_360_000)] = 35 * 86_400
+    """The longest time between a query's start and end."""
+
+    points: Annotated[int, whole(1, 1_000_000)] = 11_000
+    """The most points of a series in one answer: the range divided by the step."""
+
+    response_bytes: Annotated[int, whole(1024, 2**40)] = 64 * 1024 * 1024
+    """The most bytes of one answer."""
+
+    seconds: Annotated[float, number(0.1, 600)] = 30.0
+    """The most seconds that a request may take, the sending of the answer included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings(Section):
+    """The `accounts` section: the database of tenants and tokens, and the file of plans."""
+
+    database: str = "sqlite:////var/lib/hostcollector-gateway/accounts.db"
+    """The database as a URL of SQLAlchemy without a password: ``sqlite:///`` and a path, or PostgreSQL."""
+
+    password_file: Annotated[str | None, checks.PASSWORD] = None
+    """The file with the password of the database's user."""
+
+    plans_file: Annotated[str | None, checks.FILE] = None
+    """The YAML file of plans; null for one plan, `detailed`, with everything."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a database that is neither SQLite nor PostgreSQL, and one with a password in its URL."""
+        parts = urlsplit(self.database)
+        if parts.scheme not in {"sqlite", "postgresql+psycopg"}:
+            yield "database", "expected sqlite:////path or postgresql+psycopg://user@host/name"
+        if parts.password:
+            yield "database", "a password belongs to password_file, not to the URL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """The `audit` section: the record of requests."""
+
+    directory: Annotated[str, checks.DIRECTORY] = "/var/lib/hostcollector-gateway/audit"
+    """The directory with one chain of files for each worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The `log` section: what is logged to standard error, and in which form."""
+
+    level: LogLevel = LogLevel.INFO
+    """The lowest level that is logged."""
+
+    format: LogFormat = LogFormat.LOGFMT
+    """The form of a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """The whole configuration; `GatewaySettings()` is the one without a file."""
+
+    web: WebSettings = field(default_factory=WebSettings)
+    operator: OperatorSettings = field(default_factory=OperatorSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    accounts: AccountSettings = field(default_factory=AccountSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+def read_settings(path: Path | None) -> GatewaySettings:
+    """Return the settings of a YAML file; the defaults if `path` is None. Raises as `read_file` does."""
+    return GatewaySettings() if path is None else read_file(path, GatewaySettings)
