@@ -51,7 +51,7 @@ matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for
 	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)
 
 long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent
-	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab
+	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab tests/tenant_store
 
 soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors
 	$(python) -m tests.bench.soak $(or $(SOAK_MINUTES),60)
@@ -90,9 +90,10 @@ golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pa
 screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 	@$(python) -m tests.simulated.screenshot docs/status-page.png
 
-metrics: venv ## writes hostcollector/METRICS.md and TENANT_METRICS.md anew from the catalogue
+metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the tenant store anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md
 	.venv/bin/hostcollector metrics --tenant --format markdown >hostcollector/TENANT_METRICS.md
+	.venv/bin/hostcollector metrics --tenant --format relabel >ansible/roles/tenant_store/files/allow-list.yml
 
 config: venv ## writes hostcollector/CONFIG.md anew from the settings
 	.venv/bin/hostcollector config --format markdown >hostcollector/CONFIG.md

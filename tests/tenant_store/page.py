@@ -1,4 +1,4 @@
-"""A hypervisor's tenant page over TLS whose only counter says which scrape it is: a lost sample has a number."""
+"""A tenant page over TLS whose only counter says which scrape it is: a lost sample has a number."""
 
 import ssl
 import threading
@@ -50,7 +50,7 @@ def served(pki: Path) -> Iterator[Page]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_request(self, *_: object) -> None:
             """Keep the output of the tests clean."""
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=pki / "authority.pem")

@@ -1,4 +1,7 @@
-"""What is lost when a part of the way from a hypervisor to the store is away. An interval of 1 s stands for 60 s."""
+"""What is lost when a part of the way from a host to the store is away. An interval of 1 s is one of 60 s.
+
+The figures are in docs/tenant-store.md.
+"""
 
 import json
 import urllib.parse
@@ -13,7 +16,7 @@ from tests.lab.process import eventually, until
 from tests.tenant_store.page import SERIES, Page, served
 from tests.tenant_store.region import Region, rendered
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(300)]
 
 OUTAGE_SCRAPES = 12
 Way = tuple[Region, Page]
@@ -80,7 +83,7 @@ def test_an_agent_that_restarts_in_an_outage_costs_the_scrapes_it_was_away_for(w
 
 
 def test_an_agent_that_is_killed_costs_what_it_had_in_memory(way: Way) -> None:
-    """What was queued on disk is in the store afterwards: blocks on their way, one per connection, are not."""
+    """What was queued is in the store afterwards; blocks on their way, one per connection, are not."""
     region, page = way
     region.stop("tenant-store")
     _wait_for(page, OUTAGE_SCRAPES)

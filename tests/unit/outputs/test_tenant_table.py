@@ -9,6 +9,7 @@ import yaml
 from hostcollector import catalogue
 from hostcollector.catalogue import vm
 from hostcollector.outputs.tenant_table import TenantFormat, render
+from tests.places import REPOSITORY
 
 
 def passes(labels: dict[str, str]) -> dict[str, str] | None:
@@ -84,3 +85,9 @@ def test_the_package_has_the_current_list() -> None:
     """TENANT_METRICS.md is what `hostcollector metrics --tenant --format markdown` prints."""
     text = importlib.resources.files("hostcollector").joinpath("TENANT_METRICS.md").read_text()
     assert text == render(TenantFormat.MARKDOWN)
+
+
+def test_the_role_of_the_store_has_the_current_allow_list() -> None:
+    """The role's file is what `hostcollector metrics --tenant --format relabel` prints (make metrics)."""
+    file = REPOSITORY / "ansible/roles/tenant_store/files/allow-list.yml"
+    assert file.read_text() == render(TenantFormat.RELABEL)
