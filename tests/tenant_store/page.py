@@ -20,6 +20,8 @@ class Page:
     scrapes: int = 0
     cut_off: bool = False
     missed: int = 0
+    more: str = ""
+    """Lines that are on the page beside the counter."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def text(self) -> str | None:
@@ -29,7 +31,7 @@ class Page:
                 self.missed += 1
                 return None
             self.scrapes += 1
-            return f"# TYPE {SERIES} counter\n{SERIES}{LABELS} {self.scrapes}\n"
+            return f"# TYPE {SERIES} counter\n{SERIES}{LABELS} {self.scrapes}\n{self.more}"
 
 
 @contextmanager

@@ -59,30 +59,39 @@ class Region:
         """The directory of `authority.pem`, and of `NAME.pem` and `NAME.key`."""
         return self.directory / "pki"
 
-    def start(self, unit: str) -> None:
-        """Start a unit's program with the command of the unit, and wait until it answers."""
+    def start(self, unit: str, *flags: str) -> None:
+        """Start a unit's program with the command of the unit and more flags, and wait until it answers."""
+        command = self._command(unit, unit)
+        port = self.store if unit == "tenant-store" else self.agent
+        self._start(unit, [*command, *flags])
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 30.0, f"the start of {unit}")
+
+    def start_second_agent(self, *flags: str) -> None:
+        """Start one more vmagent with a queue of its own, as for a second machine."""
+        self._start("second", [*self._command("tenant-agent", "second"), "-httpListenAddr=", *flags])
+
+    def _command(self, unit: str, state: str) -> list[str]:
+        """Return the command of a unit, with the directories that systemd would give it."""
         text = (self.directory / f"units/hostcollector-{unit}.service").read_text()
         found = re.search(r"^ExecStart=((?:.*\\\n)*.*)", text, re.MULTILINE)
         assert found is not None
-        credentials, state = self.directory / "etc", self.directory / unit
-        state.mkdir(exist_ok=True)
-        command = found[1].replace("\\\n", " ")
-        command = command.replace("${STATE_DIRECTORY}", str(state))
-        command = command.replace("${CREDENTIALS_DIRECTORY}", str(credentials))
-        environment = {"CREDENTIALS_DIRECTORY": str(credentials)}
-        self._start(unit, shlex.split(command), environment)
-        port = self.store if unit == "tenant-store" else self.agent
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 30.0, f"the start of {unit}")
+        kept = self.directory / state
+        kept.mkdir(exist_ok=True)
+        command = found[1].replace("\\\n", " ").replace("${STATE_DIRECTORY}", str(kept))
+        return shlex.split(command.replace("${CREDENTIALS_DIRECTORY}", str(self.directory / "etc")))
 
     def start_front(self) -> None:
         """Start nginx with the front, and wait until it listens."""
         configuration = self.directory / "nginx.conf"
         configuration.write_text(NGINX.format(directory=self.directory))
-        self._start("nginx", ["nginx", "-c", str(configuration), "-p", str(self.directory)], {})
+        self._start("nginx", ["nginx", "-c", str(configuration), "-p", str(self.directory)])
         until(lambda: self.ask("stranger", "/").status == 404, 30.0, "the start of nginx")
 
-    def _start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment}
+    def _start(self, name: str, command: Sequence[str]) -> None:
+        environment = {
+            "CREDENTIALS_DIRECTORY": str(self.directory / "etc"),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        }
         self.running[name] = spawn(command, self.directory / f"{name}.log", environment)
 
     def stop(self, name: str, grace: float = 30.0) -> None:
