@@ -59,7 +59,7 @@ def _series(region: Region) -> list[dict[str, str]]:
 
 
 def _nics(region: Region) -> set[str]:
-    """Return what tells the two agents apart: one of them sets a label that the catalogue has."""
+    """Return the values of a label of the catalogue that only one of the two agents sets."""
     return {series.get("nic", "") for series in _series(region)}
 
 
