@@ -1,7 +1,7 @@
 """Is the data of the other boards complete? What the collector read, what it could not, and what it uses."""
 
 from dashboards.src.board import Board
-from dashboards.src.panels import FAULT, Query, Row, graph, states
+from dashboards.src.panels import FAULT, Column, Query, Row, Table, graph, states
 from dashboards.src.variables import Scope
 
 _SOURCES = Row(
@@ -119,6 +119,43 @@ _PAGE = Row(
         ),
     ),
 )
+_CONFIGURATION = Row(
+    title="Configuration and certificates",
+    panels=(
+        states(
+            "Last reload",
+            "Whether the last reading of the configuration succeeded. Bad: failed; the one of before is in use.",
+            Query("hostcollector_config_last_reload_successful{HOST}", "{{instance}}"),
+            states={"0": ("failed", "red"), "1": ("succeeded", "green")},
+            unit="none",
+            width=8,
+        ),
+        graph(
+            "Certificates end in",
+            "Time until certificates end, by the setting that names them. Bad: below two weeks.",
+            Query("hostcollector_certificate_expiry_timestamp_seconds{HOST} - time()", "{{setting}}"),
+            unit="s",
+            warn=1_209_600,
+            bad=259_200,
+            low_is_bad=True,
+            width=8,
+            empty="no certificate is configured",
+        ),
+        Table(
+            title="Sources that are off",
+            description="Sources that are not configured or switched off. Bad: one that this hypervisor needs.",
+            columns=(
+                Column("Source", "source"),
+                Column("Off", expr="hostcollector_source_off{HOST}", hidden=True),
+            ),
+            sort="Source",
+            ascending=True,
+            width=8,
+            height=8,
+            empty="every source is on",
+        ),
+    ),
+)
 _COST = Row(
     title="Resource use",
     panels=(
@@ -150,5 +187,5 @@ BOARD = Board(
     title="Collector",
     description="Is the data of the other boards complete? What was read, what was not, and what the collector uses.",
     scope=Scope.HYPERVISOR,
-    rows=(_SOURCES, _PAGE, _COST),
+    rows=(_SOURCES, _PAGE, _CONFIGURATION, _COST),
 )

@@ -187,7 +187,7 @@ _VERSIONS = Row(
     panels=(
         Table(
             title="Versions",
-            description="Collector, QEMU and libvirt of each hypervisor. Bad: hosts that a rollout left out.",
+            description="Collector, QEMU, libvirt and configuration of each hypervisor. Bad: hosts that a rollout left out.",
             columns=(
                 Column("Hypervisor", "instance", leads_to=Target.HYPERVISOR),
                 Column("Region", "region"),
@@ -195,11 +195,17 @@ _VERSIONS = Row(
                 Column("Python", "python_version"),
                 Column("QEMU", "hypervisor_running"),
                 Column("libvirt", "libvirtd_running"),
+                Column("Configuration (SHA-256)", "sha256"),
                 Column(
                     "Runs",
                     expr="max by (region, instance, version, python_version) (hostcollector_build_info{HOST})"
                     " * on (region, instance) group_left (hypervisor_running, libvirtd_running)"
                     " max by (region, instance, hypervisor_running, libvirtd_running) (libvirt_versions_info{HOST})",
+                    hidden=True,
+                ),
+                Column(
+                    "Uses",
+                    expr="max by (region, instance, sha256) (hostcollector_config_info{HOST})",
                     hidden=True,
                 ),
             ),

@@ -6,9 +6,7 @@ from dashboards.src.variables import Scope
 
 _INFO = "gpu:hostcollector_gpu:info"
 _KEY = "by (region, instance, gpu)"
-_ALERTING = (
-    'alertstate="firing", scope=~"fleet|rack|storage|host|device|guest", alertname=~"(GPU|NVLink|PCIe).*"'
-)
+_ALERTING = 'alertstate="firing", scope="device", component=~"gpu|pci"'
 # Alerts on PCI devices name their address, which is the GPU's name.
 _OF_A_GPU = (
     f'(ALERTS{{HOST, {_ALERTING}, gpu!=""}}'
@@ -137,7 +135,7 @@ _ALL = Row(
     panels=(
         Table(
             title="Every GPU",
-            description="One line each. Red is bad: health, errors of the last day, temperature; GPUs without telemetry.",
+            description="One line each, errors and resets over the range. Red is bad: health, errors, temperature; no telemetry.",
             columns=(
                 Column("Hypervisor", "instance", leads_to=Target.GPU),
                 Column("Region", "region"),
@@ -157,14 +155,14 @@ _ALL = Row(
                 Column("Health", expr=_both("gpu_health_id"), unit="none", states=_HEALTH),
                 Column("Temperature", expr=_both("gpu_temperature_celsius"), unit="celsius", warn=80, bad=85),
                 Column(
-                    "Uncorrected errors, a day",
-                    expr=_both("gpu_memory_ecc_errors_total", ', severity="uncorrected"', "sum", "1d"),
+                    "Uncorrected errors",
+                    expr=_both("gpu_memory_ecc_errors_total", ', severity="uncorrected"', "sum", "$__range"),
                     bad=1,
                 ),
                 Column("Remapping failed", expr=_both("gpu_row_remapping_failed"), unit="bool_yes_no", bad=1),
                 Column("NVLinks up", expr=_both("gpu_nvlink_up", "", "sum")),
                 Column(
-                    "Resets, a day", expr=_both("gpu_resets_total", ', phase!="exit"', "sum", "1d"), warn=1
+                    "Resets", expr=_both("gpu_resets_total", ', phase!="exit"', "sum", "$__range"), warn=1
                 ),
             ),
             sort="Hypervisor",

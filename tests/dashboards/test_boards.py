@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.src.queries import highest
 from tests.dashboards.boards import FILES, boards, filled_in, panel_questions, panels, variables
 from tests.dashboards.choice import options
 from tests.dashboards.contract import ABOUT_GUESTS
@@ -150,6 +151,13 @@ def test_what_is_chosen_by_topk_is_chosen_once(name: str, board: Json) -> None:
         if variable["name"].startswith("top_"):
             assert re.match(r"query_result\((topk|bottomk)\(", variable["definition"])
             assert variable["hide"] == 2
+
+
+def test_the_highest_of_a_host_are_chosen_at_the_end_of_the_range() -> None:
+    """Every selector of the choice has `@ end()`, with a range or without; what is drawn has none."""
+    drawn = "rate(a{HOST}[5m]) / (b{HOST} > 0)"
+    chosen = "rate(a{HOST}[5m] @ end()) / (b{HOST} @ end() > 0)"
+    assert highest(3, drawn) == f"({drawn} and topk(3, {chosen}))"
 
 
 @each_board

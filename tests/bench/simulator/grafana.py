@@ -9,12 +9,11 @@ from typing import Any
 
 from tests.bench.simulator.prometheus import SCRAPE_SECONDS, Answer, Server
 from tests.dashboards.boards import asked_by, boards
+from tests.dashboards.choice import offered, opened_with, text
 
 Json = dict[str, Any]
 RANGE_SECONDS = 3600
 """What the boards show when they are opened."""
-_ALL = "$__all"
-_SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|]")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
 
 
@@ -96,7 +95,7 @@ class Visitor:
             return
         expr = filled(asked_by(variable), values)
         options, answer = self._options(variable, values)
-        values[name] = chosen(variable, options)
+        values[name] = opened_with(variable, options)
         yield Cost(board, f"variable: {name}", "A", expr, True, answer)
 
     def _options(self, variable: Json, values: Mapping[str, str]) -> tuple[list[str], Answer]:
@@ -106,7 +105,7 @@ class Visitor:
             expr = filled(asked_by(variable), values)
             answer = self.instant(expr)
             found = json.loads(self._server.get("query", query=expr))["data"]["result"]
-            texts = [_as_text(series) for series in found]
+            texts = [text(series) for series in found]
         else:
             series, _, label = definition.removeprefix("label_values(").removesuffix(")").rpartition(",")
             now = time.time()
@@ -116,7 +115,7 @@ class Visitor:
             body = self._server.get(f"label/{label.strip()}/values", **match, **times)
             texts = json.loads(body).get("data", [])
             answer = Answer(time.perf_counter() - began, len(texts))
-        return _filtered(variable, texts), answer
+        return offered(variable, texts), answer
 
 
 def _panels(board: Json) -> Iterator[tuple[str, Json]]:
@@ -130,43 +129,6 @@ def _panels(board: Json) -> Iterator[tuple[str, Json]]:
             )
         else:
             yield f"{row}: {panel['title']}", panel
-
-
-def _as_text(series: Json) -> str:
-    """Return a series of a `query_result` as Grafana writes it for the variable's expression."""
-    labels = dict(series["metric"])
-    name = labels.pop("__name__", "")
-    written = ",".join(f'{label}="{value}"' for label, value in labels.items())
-    return f"{name}{{{written}}} {series['value'][1]} {series['value'][0] * 1000:.0f}"
-
-
-def _filtered(variable: Json, texts: list[str]) -> list[str]:
-    """Return the values that the variable's expression finds in the texts, without repetition, sorted."""
-    expression = (variable.get("regex") or "").strip("/")
-    if not expression:
-        return sorted(texts) if variable.get("sort") else texts
-    pattern = re.compile(re.sub(r"\(\?<(\w+)>", r"(?P<\1>", expression))
-    found: dict[str, str] = {}
-    for text in texts:
-        if match := pattern.search(text):
-            groups = match.groupdict()
-            value = groups.get("value") or (match[1] if match.lastindex else match[0])
-            found.setdefault(value, groups.get("text") or value)
-    return sorted(found, key=lambda value: found[value])
-
-
-def chosen(variable: Json, options: list[str]) -> str:
-    """Return a variable's value as it opens, written as Grafana writes it into a query."""
-    current = (variable.get("current") or {}).get("value") or ""
-    values = current if isinstance(current, list) else [current]
-    if _ALL in values or (variable.get("includeAll") and not set(values) & set(options)):
-        if variable.get("allValue"):
-            return str(variable["allValue"])
-        values = options
-    elif not set(values) & set(options):
-        values = options[:1]
-    written = [_SPECIAL.sub(r"\\\\\g<0>", value) for value in values]
-    return written[0] if len(written) == 1 else f"({'|'.join(written)})"
 
 
 def filled(expr: str, values: Mapping[str, str]) -> str:
