@@ -11,12 +11,11 @@ _CPUS = "hostcollector_host_cpus_online{HOST}"
 _MEMORY = "instance:hostcollector_memory_unpromised_bytes:sum"
 _GPUS = "instance:hostcollector_gpus_free:count{HOST}"
 
-# A host without guests has no sum of vCPUs, and one without free GPUs no count of them.
-_FREE_VCPUS = (
-    f"clamp_min($cpu_ratio * max {_KEY} ({_CPUS}) - (max {_KEY} ({_VCPUS}) or 0 * max {_KEY} ({_CPUS})), 0)"
-)
-_FREE_MEMORY = f'clamp_min(sum {_KEY} ({_MEMORY}{{HOST, pages=~"$pages"}}), 0)'
-_FREE_GPUS = f"(sum {_KEY} ({_GPUS}) or 0 * max {_KEY} ({_CPUS}))"
+# A host without guests has no sum of vCPUs, one without huge pages no sum of them, one without free GPUs no count.
+_NONE = f"0 * max {_KEY} ({_CPUS})"
+_FREE_VCPUS = f"clamp_min($cpu_ratio * max {_KEY} ({_CPUS}) - (max {_KEY} ({_VCPUS}) or {_NONE}), 0)"
+_FREE_MEMORY = f'(clamp_min(sum {_KEY} ({_MEMORY}{{HOST, pages=~"$pages"}}), 0) or {_NONE})'
+_FREE_GPUS = f"(sum {_KEY} ({_GPUS}) or {_NONE})"
 
 
 def _fitting(free: str, needed: str, limit: str) -> str:

@@ -9,10 +9,8 @@ _OTHERS = 'HOST, uuid!~"$guest"'
 _KEY = "by (job, instance, tenant, domain, uuid)"
 _DELAY = rate("libvirt_domain_vcpu_delay_seconds_total", "VICTIM")
 # The number of a CPU as a label: of each vCPU of others, and of the guest's vCPUs that wait.
-_ON_A_CPU = (
-    "count_values by (job, instance, tenant, domain, uuid, vcpu)"
-    f' ("cpu", libvirt_domain_vcpu_cpu{{{_OTHERS}}})'
-)
+# `without ()` keeps all labels; `by` loses some of them over a range (a fault of Prometheus 2.42's `count_values`).
+_ON_A_CPU = f'count_values without () ("cpu", libvirt_domain_vcpu_cpu{{{_OTHERS}}})'
 _WAITED_FOR = (
     f'count_values ("cpu", libvirt_domain_vcpu_cpu{{VICTIM}} and on (job, instance, uuid, vcpu) {_DELAY} > 0)'
 )
