@@ -25,6 +25,7 @@ from hostcollector.outputs import profile
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
+from hostcollector.outputs.tenant_page import report as tenant_report
 from hostcollector.web.access import read_access_rules
 
 logger = logging.getLogger("hostcollector")
@@ -79,10 +80,17 @@ def _warn_of_open_secrets(settings: Settings) -> None:
     lane.close()
 
 
-def collect_once(settings: Settings) -> tuple[bytes, bool]:
-    """Make one collection. Returns the page as text 0.0.4, and whether libvirt answered."""
-    snapshot = diagnose(settings)
-    return Encoder().encode(snapshot, Format.TEXT), bool(overview(snapshot).libvirt_up)
+def collect_once(settings: Settings, tenant: str | None = None) -> tuple[bytes, bool]:
+    """Make one collection. Return the page as text 0.0.4, and whether libvirt answered.
+
+    With `tenant` the page is that of a tenant.
+    """
+    with _opened(settings, FIRST_ANSWERS_SECONDS) as (hypervisor, collect):
+        snapshot = collect()
+        libvirt_up = bool(overview(snapshot).libvirt_up)
+        if tenant is not None:
+            return hypervisor.tenant_page.encode(snapshot, tenant), libvirt_up
+        return Encoder().encode(snapshot, Format.TEXT), libvirt_up
 
 
 def profile_collections(settings: Settings, rounds: int) -> list[profile.StageCost]:
@@ -93,10 +101,12 @@ def profile_collections(settings: Settings, rounds: int) -> list[profile.StageCo
         return profile.measure(collect, stopwatch, rounds)
 
 
-def diagnose(settings: Settings) -> Snapshot:
-    """Make one collection and return the snapshot, with every source's report."""
-    with collecting(settings, FIRST_ANSWERS_SECONDS) as collect:
-        return collect()
+def diagnose(settings: Settings) -> tuple[Snapshot, list[str]]:
+    """Make one collection. Return the snapshot, with every source's report, and the lines about tenants."""
+    with _opened(settings, FIRST_ANSWERS_SECONDS) as (hypervisor, collect):
+        snapshot = collect()
+        page = hypervisor.tenant_page
+        return snapshot, list(tenant_report.lines(page, snapshot, served=settings.tenants.page))
 
 
 @contextmanager
@@ -107,6 +117,14 @@ def collecting(
 
     `patience` is how many seconds background sources may take for their first answers.
     """
+    with _opened(settings, patience, stage) as (_, collect):
+        yield collect
+
+
+@contextmanager
+def _opened(
+    settings: Settings, patience: float, stage: Stage = unmeasured
+) -> Iterator[tuple[Hypervisor, Callable[[], Snapshot]]]:
     hypervisor = Hypervisor.of(settings, by_hand=True, stage=stage)
     collector = hypervisor.collector(settings, stage)
     hypervisor.start()
@@ -114,7 +132,7 @@ def collecting(
     try:
         hypervisor.inventory.wait_until_ready(FIRST_LISTING_SECONDS)
         collector.settle(patience)
-        yield lambda: collector.snapshot().result()
+        yield hypervisor, lambda: collector.snapshot().result()
     finally:
         collector.close()
         collector.wait_closed(FAREWELL_SECONDS)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hostcollector import __version__
-from hostcollector.app.site import CollectorSite, View
+from hostcollector.app.site import CollectorSite, FreshView, View
 from hostcollector.app.systemd import Notifier
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
@@ -30,7 +30,10 @@ from hostcollector.config.settings import Configuration, Settings
 from hostcollector.outputs import status_page
 from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoder import Encoder
+from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
+from hostcollector.outputs.tenant_page import PATH
+from hostcollector.outputs.tenant_page import report as tenant_report
 from hostcollector.sources import NAMES
 from hostcollector.web.access import AccessRules, exposure, read_access_rules, removed_protection
 from hostcollector.web.application import Application
@@ -74,9 +77,9 @@ class Collection:
         started = time.time() - self.hypervisor.started_at < FIRST_LISTING_SECONDS
         return started and not self.ready and not self.hypervisor.transitions.is_failing("libvirt")
 
-    def snapshot(self, budget: float) -> Future[Snapshot]:
-        """Return the snapshot for a client that has `budget` seconds."""
-        return self.collector.snapshot(budget)
+    def snapshot(self, budget: float, maximum_age: float | None = None) -> Future[Snapshot]:
+        """Return the snapshot for a client that has `budget` seconds; it may be `maximum_age` seconds old."""
+        return self.collector.snapshot(budget, maximum_age)
 
 
 @dataclass(slots=True)
@@ -201,18 +204,28 @@ class Daemon:
             sources=[source.name for source in NAMES],
             access=self.access,
             views={"/": status},
+            fresh=self._tenants(collection) if self.settings.tenants.page else {},
         )
 
+    def _tenants(self, collection: Collection) -> dict[str, FreshView]:
+        render = collection.hypervisor.tenant_page.encode
+        age = self.settings.tenants.maximum_age_seconds
+        return {PATH: FreshView(Format.TEXT.content_type, age, render)}
+
     def _local_site(self, collection: Collection) -> CollectorSite:
-        """Return the local site for commands by hand: the metrics at their usual path, and `diagnose`."""
+        """Return the local site for commands by hand: the metrics at their usual path, and `diagnose`.
+
+        It has the tenant page also where no other client gets it.
+        """
         site = self._site(collection)
         settings = replace(self.settings, web=replace(self.settings.web, telemetry_path="/metrics"))
         views = {
             **site.views,
-            "/diagnose": View("text/plain; charset=utf-8", _diagnosis),
+            "/diagnose": View("text/plain; charset=utf-8", partial(_diagnosis, self.settings, collection)),
             "/status.json": View("application/json", _state),
         }
-        return replace(site, settings=settings, access=AccessRules(), views=views)
+        fresh = self._tenants(collection)
+        return replace(site, settings=settings, access=AccessRules(), views=views, fresh=fresh)
 
     def _introduce(self, server: Server) -> None:
         """Log the page's address, and report to systemd that the daemon is ready."""
@@ -265,8 +278,10 @@ def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot)
     return status_page.render(snapshot, daemon).encode()
 
 
-def _diagnosis(snapshot: Snapshot) -> bytes:
-    return "".join(f"{line}\n" for line in diagnose.lines(snapshot)).encode()
+def _diagnosis(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
+    page = collection.hypervisor.tenant_page
+    tenants = tenant_report.lines(page, snapshot, served=settings.tenants.page)
+    return "".join(f"{line}\n" for line in (*diagnose.lines(snapshot), "", *tenants)).encode()
 
 
 def _state(snapshot: Snapshot) -> bytes:

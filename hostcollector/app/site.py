@@ -52,10 +52,11 @@ class SnapshotSource(Protocol):
     def listing(self) -> bool:
         """Whether it is in progress, so that a page without guests would be wrong."""
 
-    def snapshot(self, budget: float) -> Future[Snapshot]:
+    def snapshot(self, budget: float, maximum_age: float | None = None) -> Future[Snapshot]:
         """Return the collection for a client that has `budget` seconds, never blocking.
 
-        The future fails with nothing but a `HostcollectorError`.
+        One that began at most `maximum_age` seconds ago is returned again. The future fails with nothing but
+        a `HostcollectorError`.
         """
 
 
@@ -74,11 +75,25 @@ class View:
     render: Callable[[Snapshot], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class FreshView:
+    """A page that is made for each request, from a snapshot that may be `maximum_age` seconds old.
+
+    It is never kept: what it shows depends on the moment. `render` also takes the request's parameter
+    ``tenant``, empty for all tenants.
+    """
+
+    content_type: str
+    maximum_age: float
+    render: Callable[[Snapshot, str], bytes]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorSite:
     """The pages of a collector, and the rules of access to them.
 
-    `sources` are the names that ``collect[]`` accepts, `views` the pages besides the metrics, by path.
+    `sources` are the names that ``collect[]`` accepts, `views` the pages besides the metrics, by path, and
+    `fresh` those that are made for each request.
     """
 
     collector: SnapshotSource
@@ -87,11 +102,12 @@ class CollectorSite:
     sources: Collection[str]
     access: AccessRules = field(default_factory=AccessRules)
     views: Mapping[str, View] = field(default_factory=dict)
+    fresh: Mapping[str, FreshView] = field(default_factory=dict)
 
     @property
     def paths(self) -> frozenset[str]:
         """The paths of the pages."""
-        return frozenset({self.settings.web.telemetry_path, *self.views})
+        return frozenset({self.settings.web.telemetry_path, *self.views, *self.fresh})
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -191,11 +207,26 @@ class CollectorPages:
 
     async def page(self, request: web.BaseRequest) -> ServedPage:
         """Return the requested page, at one of the site's paths."""
+        if (fresh := self.site.fresh.get(request.path)) is not None:
+            return await self._fresh(request, fresh)
         view = self.site.views.get(request.path)
         if view is None or request.path == self.site.settings.web.telemetry_path:
             return await self._metrics(request)
         body = await self._of(await self._snapshot(request)).view(request.path, view.render)
         return ServedPage([body], {"Content-Type": view.content_type})
+
+    async def _fresh(self, request: web.BaseRequest, view: FreshView) -> ServedPage:
+        """Make a page that is not kept."""
+        snapshot = await self._snapshot(request, view.maximum_age)
+        compressed = accepts_gzip(_header(request, "Accept-Encoding"))
+
+        def make() -> bytes:
+            body = view.render(snapshot, request.query.get("tenant", ""))
+            return gzip.compress(body, 1, mtime=0) if compressed else body
+
+        headers = {"Content-Type": view.content_type, "Vary": "Accept-Encoding"}
+        body = await self._workers.run(make)
+        return ServedPage([body], {**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
     async def _metrics(self, request: web.BaseRequest) -> ServedPage:
         """Answer a scrape."""
@@ -220,7 +251,7 @@ class CollectorPages:
             self._last = pages
         return pages
 
-    async def _snapshot(self, request: web.BaseRequest) -> Snapshot:
+    async def _snapshot(self, request: web.BaseRequest, maximum_age: float | None = None) -> Snapshot:
         """Return a snapshot within the client's time, or raise the 503 with the cause."""
         settings = self.site.settings.collection
         timeout, margin = _header(request, TIMEOUT_HEADER), settings.timeout_margin_seconds
@@ -231,7 +262,8 @@ class CollectorPages:
                 await self._first_listing(ends_at)
                 left = ends_at - asyncio.get_running_loop().time()
                 # Shielded, because other clients wait for the same collection.
-                return await asyncio.shield(asyncio.wrap_future(self.site.collector.snapshot(left)))
+                collection = self.site.collector.snapshot(left, maximum_age)
+                return await asyncio.shield(asyncio.wrap_future(collection))
         except TimeoutError:
             late = f"The collection did not end within {budget:g} s."
             raise unavailable(_NO_LISTING if self.site.collector.listing else late) from None

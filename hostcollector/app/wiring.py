@@ -12,6 +12,7 @@ from hostcollector.app.makers import Ingredients, make_sources
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
+from hostcollector.base.model import Domain, Tenant
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.collection.about import About, History, Loaded, Parts
 from hostcollector.collection.assemble import Assembler
@@ -20,7 +21,8 @@ from hostcollector.collection.checks import Checks
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.collection.signs import Watch
 from hostcollector.config.certificates import Expiries
-from hostcollector.config.settings import ResolverName, Settings, TenancySettings
+from hostcollector.config.settings import Settings
+from hostcollector.config.tenancy import ResolverName, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities
@@ -31,6 +33,7 @@ from hostcollector.guests.ends import Ends
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.guests.oom_kills import OomKills
+from hostcollector.guests.presence import Presence
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.guests.selection import Selection
 from hostcollector.guests.tenancy import (
@@ -43,7 +46,10 @@ from hostcollector.guests.tenancy import (
     from_xpath,
 )
 from hostcollector.guests.tenant_map import TenantMap
+from hostcollector.outputs.tenant_page.lives import Lives
+from hostcollector.outputs.tenant_page.page import TenantPage
 from hostcollector.protocols.libvirt.connection import Link
+from hostcollector.protocols.libvirt.events import DomainEvent
 from hostcollector.protocols.libvirt.pool import Workers
 from hostcollector.protocols.ufm import UfmClient
 from hostcollector.sources.libvirt_monitor import Memory
@@ -74,6 +80,7 @@ class Hypervisor:
     history: History
     loaded: Loaded
     expiries: Expiries
+    tenant_page: TenantPage
     map_lanes: dict[str, Lane] = field(default_factory=dict)
     started_at: float
 
@@ -95,6 +102,9 @@ class Hypervisor:
             else:
                 transitions.failed("libvirt", why)
 
+        def tenant_of(domain: Domain) -> Tenant:
+            return ends.tenant_of(domain)  # a reload replaces it
+
         link = Link(
             settings.libvirt.uri,
             keepalive_interval=settings.libvirt.keepalive_interval_seconds,
@@ -103,7 +113,12 @@ class Hypervisor:
         workers = Workers(link, by_hand=by_hand, stage=stage)
         root, state = Path(settings.paths.root), Path(settings.paths.state_directory)
         processes = QemuProcesses(root)
-        counts, jobs = EventCounts(), JobHistory(time.monotonic)
+        counts, jobs, presence = EventCounts(), JobHistory(time.monotonic), Presence()
+
+        def take(event: DomainEvent) -> None:
+            presence.take(event)
+            jobs.take(event)
+
         inventory = Inventory(
             workers,
             counts,
@@ -111,7 +126,7 @@ class Hypervisor:
             listing_interval=settings.libvirt.listing_interval_seconds,
             on_state=log_state,
             running=processes.named,
-            on_event=jobs.take,
+            on_event=take,
         )
         return cls(
             workers=workers,
@@ -130,6 +145,12 @@ class Hypervisor:
             history=History(),
             loaded=Loaded(at=time.time()),
             expiries=Expiries(),
+            tenant_page=TenantPage(
+                Lives(state, writes=not by_hand),
+                presence,
+                lambda: inventory.domains,
+                tenant_of,
+            ),
             started_at=time.time(),
         )
 

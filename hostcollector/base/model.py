@@ -167,7 +167,7 @@ class Disk:
 
     `pci_addresses` are NVMe controllers of the host that QEMU drives itself for this disk. `backing_images`
     is how many images are under the disk's own. `mirror` is the block job that copies the disk (``copy`` or
-    ``active-commit``).
+    ``active-commit``). `address` is the PCI address that the guest sees.
     """
 
     target: str
@@ -186,6 +186,7 @@ class Disk:
     pci_addresses: tuple[str, ...] = ()
     backing_images: int | None = None
     mirror: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +209,9 @@ class Nic:
 
     `target` is the host's netdev (empty for passed-through and vhost-user interfaces without one),
     `source_mode` how a macvtap uses its device (``passthrough`` ...), `pci_address` the host's PCI function
-    of a passed-through one (``0000:3b:00.2``). With `trusts_guest` the host follows the guest where
-    that changes its MAC address and filters. `inbound` is what the guest receives, `outbound` what it sends.
+    of a passed-through one (``0000:3b:00.2``), `address` the PCI address that the guest sees. With
+    `trusts_guest` the host follows the guest where that changes its MAC address and filters. `inbound` is
+    what the guest receives, `outbound` what it sends.
     """
 
     type: str
@@ -228,6 +230,7 @@ class Nic:
     vlans: tuple[int, ...] = ()
     mtu: int | None = None
     pci_address: str = ""
+    address: str = ""
     trusts_guest: bool = False
     inbound: Bandwidth | None = None
     outbound: Bandwidth | None = None
@@ -235,12 +238,16 @@ class Nic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostDevice:
-    """A `<hostdev>` of the live domain XML: a PCI function or a mediated device."""
+    """A `<hostdev>` of the live domain XML: a PCI function or a mediated device.
+
+    `pci_address` is the host's, `address` the one that the guest sees.
+    """
 
     type: str
     alias: str = ""
     pci_address: str = ""
     mdev_uuid: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

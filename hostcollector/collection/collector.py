@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from hostcollector.base.errors import LaneBusyError, Reason, SourceError
 from hostcollector.base.lanes import Backoff, Clock, Lane
@@ -57,6 +59,14 @@ class _Runner:
     misses: int = 0
 
 
+class _Last(NamedTuple):
+    """The last collection, with when it started and ended on the monotonic clock."""
+
+    started: float
+    ended: float
+    collection: Future[Snapshot]
+
+
 class Collector:
     """Runs collections of at most `budget` seconds, in a lane of its own.
 
@@ -92,22 +102,26 @@ class Collector:
         self._running: Future[Snapshot] | None = None
         self._started = 0.0
         self._looks: dict[float, Future[Snapshot]] = {}
-        self._last: tuple[float, Future[Snapshot]] | None = None
+        self._last: _Last | None = None
 
-    def snapshot(self, patience: float | None = None) -> Future[Snapshot]:
+    def snapshot(self, patience: float | None = None, maximum_age: float | None = None) -> Future[Snapshot]:
         """Return the running collection, a fresh enough one, or start one.
 
-        `patience` is the client's time in seconds. If the collection may still take longer, the client gets a
-        look when its time is over, or the collection if that ends before. With less than `FLOOR_SECONDS` it
-        gets the collection only.
+        With `maximum_age` a collection that began at most so many seconds ago is fresh enough, also while
+        another one runs. `patience` is the client's time in seconds. If the collection may still take longer,
+        the client gets a look when its time is over, or the collection if that ends before. With less than
+        `FLOOR_SECONDS` it gets the collection only.
         """
         with self._lock:
+            last, now = self._last, self._clock()
+            if last is not None and maximum_age is not None and now - last.started <= maximum_age:
+                return last.collection
             if self._running is None or self._running.done():
-                if self._last is not None and self._clock() - self._last[0] < self._maximum_age:
-                    return self._last[1]
+                if last is not None and now - last.ended < self._maximum_age:
+                    return last.collection
                 self._started = self._clock()
                 self._running = self._lane.submit(self._collect)
-                self._running.add_done_callback(self._keep)
+                self._running.add_done_callback(partial(self._keep, self._started))
             if patience is None:
                 return self._running
             return self._look(self._clock() + patience - self._started) or self._running
@@ -149,9 +163,9 @@ class Collector:
         for runner in self._runners:
             runner.source.wait_closed(max(0.0, ends_at - self._clock()))
 
-    def _keep(self, done: Future[Snapshot]) -> None:
+    def _keep(self, started: float, done: Future[Snapshot]) -> None:
         with self._lock:
-            self._last = (self._clock(), done) if done.exception() is None else None
+            self._last = _Last(started, self._clock(), done) if done.exception() is None else None
             looks, self._looks = self._looks, {}
         for look in looks.values():
             if done.exception() is None:

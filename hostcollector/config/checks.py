@@ -17,7 +17,7 @@ from hostcollector.config.document import Place, Read, UnfitError, described, en
 LONGEST_PATTERN = 256
 """Characters of a pattern."""
 
-RESERVED_PATHS = ("/", "/-/healthy", "/-/ready")
+RESERVED_PATHS = ("/", "/-/healthy", "/-/ready", "/tenants/metrics", "/tenants/usage")
 
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
 _OCTAL = re.compile(r"[-+]?0[0-9]+")
@@ -189,12 +189,18 @@ def libvirt_uri(uri: str) -> str:
     return uri
 
 
-def telemetry_path(path: str) -> str:
-    """Return a URL path that no other page of the collector has. Raises `ValueError` with a sentence."""
+def url_path(path: str) -> str:
+    """Return a path of a page. Raises `ValueError` with a sentence."""
     if not _PATH.fullmatch(path):
         raise ValueError(
             f"expected a path such as /metrics of letters, digits and . _ ~ - /, not {quoted(path)}"
         )
+    return path
+
+
+def telemetry_path(path: str) -> str:
+    """Return a URL path that no other page of the collector has. Raises `ValueError` with a sentence."""
+    url_path(path)
     if path in RESERVED_PATHS:
         raise ValueError(f"{path} is taken by the collector's own pages")
     return path
@@ -289,6 +295,7 @@ TEXT = text()
 BOOLEAN = Check("true or false", _boolean)
 LIBVIRT_URI = text(libvirt_uri, "URI", "a libvirt of this machine")
 LISTEN_ADDRESS = text(parse_address, "address", "host:port, [IPv6]:port or :port; port 0 to 65535")
+URL_PATH = text(url_path, "path of a URL")
 TELEMETRY_PATH = text(telemetry_path, "path of a URL", "none of the collector's own pages")
 HTTPS_URL = text(_https_url, "URL", "https://host or https://host:port")
 HTTPS_ADDRESS = text(_https_address, "URL", "https://host, https://host:port or https://host/path")

@@ -6,7 +6,6 @@ from both. `Settings()` is the configuration without a file.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -20,22 +19,13 @@ from hostcollector.config.document import Read, known
 from hostcollector.config.files import read_bytes, read_content
 from hostcollector.config.reader import Distinct, Needed, Section
 from hostcollector.config.service import ServiceSettings
+from hostcollector.config.tenancy import TenancySettings, TenantsSettings
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
 SOCKET_NAME = "hostcollector.sock"
 """The daemon's own socket in `paths.runtime_directory`."""
 
 DEFAULT_OVS_REMOTE = Remote(Transport.UNIX, path="/run/openvswitch/db.sock")
-
-
-class ResolverName(StrEnum):
-    """A way to find the tenant of a guest."""
-
-    METADATA = "metadata"
-    NOVA = "nova"
-    XPATH = "xpath"
-    MAP = "map"
-    OVN = "ovn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,44 +94,6 @@ class CollectionSettings:
 
     ended_guests_limit: Annotated[int, whole(0, 1000)] = 100
     """How many ended guests the page names at most, the last ones, and as many incidents."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XPathRule(Section):
-    """One entry of `tenancy.xpath`: where the metadata of a cloud has the tenant.
-
-    Paths are of ElementTree's XPath subset, relative to the domain's `<metadata>`, and may end in
-    ``/@attribute``.
-    """
-
-    tenant: Annotated[str, Needed("the path of the tenant's id")]
-    """The path of the tenant's id."""
-
-    name: str = ""
-    """The path of the tenant's display name; empty when there is none."""
-
-    namespaces: Annotated[Mapping[str, str], checks.NAMESPACES] = field(default_factory=dict)
-    """The prefixes that the paths use, each with its namespace URI."""
-
-    def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Yield each path that ElementTree does not take with these prefixes."""
-        for key, path in (("tenant", self.tenant), ("name", self.name)):
-            if path and (complaint := checks.xpath_complaint(path, dict(self.namespaces))):
-                yield key, complaint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenancySettings:
-    """The `tenancy` section: how a guest's tenant is found."""
-
-    resolvers: Annotated[tuple[ResolverName, ...], Distinct()] = tuple(ResolverName)
-    """The resolvers in their order. The first one that knows the guest decides."""
-
-    xpath: tuple[XPathRule, ...] = ()
-    """Rules of the `xpath` resolver, in their order."""
-
-    map_file: Annotated[str | None, checks.FILE] = None
-    """The `map` resolver's YAML file of UUIDs and name patterns; null for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,6 +329,7 @@ class Settings:
     """The sources by name: true switches one on, false switches one off."""
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
+    tenants: TenantsSettings = field(default_factory=TenantsSettings)
     guests: GuestSettings = field(default_factory=GuestSettings)
     ovs: OvsSettings = field(default_factory=OvsSettings)
     ovn: OvnSettings = field(default_factory=OvnSettings)

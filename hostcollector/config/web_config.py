@@ -12,10 +12,11 @@ from typing import Annotated
 
 import yaml
 
-from hostcollector.config.checks import BOOLEAN, TEXT, Check, mapping, plain_text
+from hostcollector.base.errors import ConfigError
+from hostcollector.config.checks import BOOLEAN, TEXT, URL_PATH, Check, mapping, plain_text
 from hostcollector.config.document import Place, Read, UnfitError, known, leaf
 from hostcollector.config.files import read_file
-from hostcollector.config.reader import Needed, Section
+from hostcollector.config.reader import Distinct, Needed, Section
 
 # The salt's last character holds two bits, so bcrypt takes only these four.
 _HASH = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -143,6 +144,37 @@ class HttpServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathReaders(Section):
+    """One entry of `access.readers`: the only clients that may read a path.
+
+    A client that is listed for any path reads no path that does not list it. Paths below ``/tenants/`` are
+    closed to every client that is not listed.
+    """
+
+    path: Annotated[str, URL_PATH, Needed("the path of the page, such as /tenants/metrics")]
+    """The path of a page."""
+
+    users: tuple[str, ...] = ()
+    """Users of `basic_auth_users`."""
+
+    certificates: tuple[str, ...] = ()
+    """Names of clients' certificates: DNS name, e-mail, IP or URI."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield an entry without clients: it looks like a page for one client and is for none."""
+        if not self.users and not self.certificates:
+            yield "", "lists no client: give users or certificates"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessConfig:
+    """The `access` section: which client may read which path. The exporter toolkit has no such section."""
+
+    readers: Annotated[tuple[PathReaders, ...], Distinct(lambda entry: entry.path)] = ()
+    """Paths with their clients. Other paths are open to every client that is not listed for any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
     """The whole file. `WebConfig()` is what holds without one: no TLS, no authentication."""
 
@@ -154,15 +186,31 @@ class WebConfig:
     basic_auth_users: Annotated[Mapping[str, str], USERS] = field(default_factory=dict)
     """User name to bcrypt hash; without it the page needs no password."""
 
+    access: AccessConfig = field(default_factory=AccessConfig)
+
+    def strangers(self) -> Iterator[str]:
+        """Yield a sentence for clients of `access.readers` that can never identify themselves."""
+        readers = self.access.readers
+        unknown = {user for entry in readers for user in entry.users} - self.basic_auth_users.keys()
+        if unknown:
+            yield f"access.readers: not among basic_auth_users: {', '.join(sorted(unknown))}"
+        tls = self.tls_server_config
+        checked = tls is not None and tls.client_auth_type is not ClientAuthType.NONE
+        if not checked and any(entry.certificates for entry in readers):
+            yield "access.readers: certificates need tls_server_config with client_auth_type"
+
 
 def read_web_config(path: Path | None) -> WebConfig:
     """Return what a web-config file says; neither TLS nor authentication if `path` is None.
 
-    Its paths are taken from its own directory; the files are not opened. Raises as `read_file` does.
+    Its paths are taken from its own directory; the files are not opened. Raises as `read_file` does, and for
+    clients in `access.readers` that cannot exist.
     """
     if path is None:
         return WebConfig()
     config = read_file(path, WebConfig)
+    if strangers := list(config.strangers()):
+        raise ConfigError(str(path), strangers)
     tls = config.tls_server_config
     if tls is None:
         return config

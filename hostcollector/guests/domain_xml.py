@@ -164,6 +164,7 @@ def _disks(root: ET.Element) -> Iterator[Disk]:
             pci_addresses=tuple(_driven_functions(element)),
             backing_images=_backing_images(element),
             mirror=_attribute(element, "mirror", "job"),
+            address=_pci_address(element.find("address")),
         )
 
 
@@ -250,6 +251,7 @@ def _nic(element: ET.Element) -> Nic:
         vlans=tuple(vlan for vlan in vlans if vlan is not None),
         mtu=_number(_attribute(element, "mtu", "size")),
         pci_address=_pci_address(element.find("source/address")),
+        address=_pci_address(element.find("address")),
         trusts_guest=element.get("trustGuestRxFilters") == "yes",
         inbound=_bandwidth(element.find("bandwidth/inbound")),
         outbound=_bandwidth(element.find("bandwidth/outbound")),
@@ -275,6 +277,7 @@ def _host_devices(root: ET.Element) -> Iterator[HostDevice]:
             alias=_attribute(element, "alias", "name"),
             pci_address=_pci_address(address),
             mdev_uuid=address.get("uuid", "") if address is not None else "",
+            address=_pci_address(element.find("address")),
         )
 
 

@@ -2,6 +2,9 @@
 
 A resolver gets one domain and returns a tenant or None. Answers are kept until the domain's definition or the
 resolver's data changes: a scrape costs nothing for a guest that did not change.
+
+A running guest keeps its last tenant until a resolver finds another one: a resolver that fails, or a
+definition that cannot be read, is no change of tenant.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
-from hostcollector.config.settings import XPathRule
+from hostcollector.config.tenancy import XPathRule
 from hostcollector.guests import nova
 from hostcollector.guests.metadata import OWN_NAMESPACE
 from hostcollector.guests.tenant_map import LONGEST_ID, TenantMap
@@ -91,13 +94,12 @@ class Tenancy:
 
     def guests(self, domains: Mapping[str, Domain]) -> Mapping[str, Guest]:
         """Return a guest per domain; an unchanged domain gives the very same object again."""
-        changed = [answers.changed() for answers in self._changing]  # all are asked, also after a yes
-        if any(changed):
-            self._kept = {}
+        news = [answers.changed() for answers in self._changing]  # all are read, also after a yes
         kept = {}
         for uuid, domain in domains.items():
             before = self._kept.get(uuid)
-            kept[uuid] = before if before and before.domain is domain else self._join(domain)
+            same = before is not None and before.domain is domain and not any(news)
+            kept[uuid] = before if before is not None and same else self._join(domain, before)
         self._kept = kept
         return MappingProxyType(kept)
 
@@ -105,9 +107,17 @@ class Tenancy:
         """Return the tenant of one domain, which need not be active. May be called from any thread."""
         return self._join(domain).tenant
 
-    def _join(self, domain: Domain) -> Guest:
+    def _join(self, domain: Domain, before: Guest | None = None) -> Guest:
         answers = (resolve(domain) for resolve in self._resolvers)
-        return Guest(domain=domain, tenant=next((answer for answer in answers if answer), UNASSIGNED))
+        found = next((answer for answer in answers if answer), None)
+        if found is None and before is not None and _is_same_run(before.domain, domain):
+            found = before.tenant
+        return Guest(domain=domain, tenant=found or UNASSIGNED)
+
+
+def _is_same_run(before: Domain, now: Domain) -> bool:
+    """Whether the guest has run on between the two; libvirt gives each run an id."""
+    return before.id == now.id or not before.complete or not now.complete
 
 
 def _tenant(identity: str, name: str, resolver: str) -> Tenant | None:

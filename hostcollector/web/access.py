@@ -19,20 +19,23 @@ from aiohttp import web
 from hostcollector.base.errors import CertificateError, ConfigError
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
-from hostcollector.config.web_config import ClientAuthType, WebConfig, read_web_config
+from hostcollector.config.web_config import ClientAuthType, PathReaders, WebConfig, read_web_config
 from hostcollector.web.passwords import Passwords, Verdict
 from hostcollector.web.replies import Refusals
 from hostcollector.web.tls import Certificates
 
 logger = logging.getLogger(__name__)
 
+TENANTS = "/tenants/"
+"""How the paths begin that show data of tenants: closed to clients that are not listed for them."""
+
 _CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="hostcollector", charset="UTF-8"'}
 
 
 class Admission:
-    """Checks each request: the TLS rules of its connection, the client's certificate, the password.
+    """Checks each request: the TLS rules of its connection, the client's certificate, the password, the path.
 
-    `wall_clock` gives Unix time in seconds.
+    `readers` are the clients that may read a path. `wall_clock` gives Unix time in seconds.
     """
 
     def __init__(
@@ -41,9 +44,11 @@ class Admission:
         allowed_sans: Collection[str] = (),
         refusals: Refusals | None = None,
         certificates: Certificates | None = None,
+        readers: Collection[PathReaders] = (),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.passwords = passwords
+        self._readers = {entry.path: _Listed.of(entry) for entry in readers}
         self._allowed_sans = frozenset(map(_normal, allowed_sans))
         self._refusals = refusals or Refusals()
         self._certificates = certificates
@@ -56,9 +61,13 @@ class Admission:
 
     async def admit(self, request: web.BaseRequest, *, probe: bool) -> None:
         """Return, or raise the reply for what is missing: 401, 403 or 429. A probe needs no password."""
-        self._check_certificate(request)
-        if self.passwords is not None and not probe:
-            await self._check_password(request, self.passwords)
+        names = self._check_certificate(request)
+        if probe:
+            return
+        user = "" if self.passwords is None else await self._check_password(request, self.passwords)
+        if not self._may_read(request, user, names):
+            self._refusals.note("not listed in access.readers for the path", _client(request))
+            raise web.HTTPForbidden(text="The web-config file does not list this client for this path.\n")
 
     def close(self) -> None:
         """Let the threads end."""
@@ -66,18 +75,35 @@ class Admission:
         if self.passwords is not None:
             self.passwords.close()
 
-    def _check_certificate(self, request: web.BaseRequest) -> None:
+    def _may_read(self, request: web.BaseRequest, user: str, names: frozenset[str]) -> bool:
+        """Whether the client, known by `user` and by the `names` of its certificate, may read the path."""
+        listed = self._readers.get(request.path)
+        if listed is not None:
+            return listed.has(user, names)
+        if any(other.has(user, names) for other in self._readers.values()):
+            return False
+        return not request.path.startswith(TENANTS) or (self._is_open and _is_from_here(request))
+
+    @property
+    def _is_open(self) -> bool:
+        return self.passwords is None and self._certificates is None
+
+    def _check_certificate(self, request: web.BaseRequest) -> frozenset[str]:
+        """Return the names of the client's certificate; none without one."""
         certificate: Mapping[str, Any] = request.get_extra_info("peercert") or {}
         if certificate and ssl.cert_time_to_seconds(certificate["notAfter"]) <= self._wall_clock():
             self._refusals.note("the client's certificate has expired", _client(request))
             refusal = web.HTTPForbidden(text="This certificate has expired.\n")
             refusal.force_close()
             raise refusal
-        if self._allowed_sans and not self._allowed_sans & subject_names(certificate):
+        names = subject_names(certificate)
+        if self._allowed_sans and not self._allowed_sans & names:
             self._refusals.note("no name of the client's certificate is allowed", _client(request))
             raise web.HTTPForbidden(text="No name of this certificate is among client_allowed_sans.\n")
+        return names
 
-    async def _check_password(self, request: web.BaseRequest, passwords: Passwords) -> None:
+    async def _check_password(self, request: web.BaseRequest, passwords: Passwords) -> str:
+        """Return the user."""
         given = credentials(request.headers.getall("Authorization", []))
         if given is None:
             raise web.HTTPUnauthorized(text="A user and a password are needed.\n", headers=_CHALLENGE)
@@ -89,6 +115,23 @@ class Admission:
         if verdict is Verdict.WRONG:
             self._refusals.note("wrong user or password", _client(request))
             raise web.HTTPUnauthorized(text="The user or the password is wrong.\n", headers=_CHALLENGE)
+        return given[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The clients that an entry of `readers` lists."""
+
+    users: frozenset[str]
+    certificates: frozenset[str]
+
+    @classmethod
+    def of(cls, entry: PathReaders) -> "_Listed":
+        return cls(frozenset(entry.users), frozenset(map(_normal, entry.certificates)))
+
+    def has(self, user: str, names: frozenset[str]) -> bool:
+        """Whether the user or a name of the certificate is listed."""
+        return user in self.users or bool(self.certificates & names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +187,7 @@ def read_access_rules(path: Path | None, predecessor: AccessRules | None = None)
     known = predecessor.admission.passwords
     passwords = Passwords(users, checked=known.checked if known else None) if users else None
     sans = tls.client_allowed_sans if tls else ()
-    admission = Admission(passwords, sans, certificates=certificates)
+    admission = Admission(passwords, sans, certificates=certificates, readers=config.access.readers)
     return AccessRules(config=config, certificates=certificates, admission=admission)
 
 
@@ -226,6 +269,11 @@ def _normal(name: str) -> str:
         return str(ipaddress.ip_address(name.strip()))
     except ValueError:
         return name
+
+
+def _is_from_here(request: web.BaseRequest) -> bool:
+    """Whether the client is on this machine: on a unix socket, or at a loopback address."""
+    return not request.remote or is_loopback(request.remote)
 
 
 def _client(request: web.BaseRequest) -> str:

@@ -18,10 +18,13 @@ class FakeCollector:
         self.listing = False
         self.budgets: list[float] = []
         """The budget of every snapshot that was asked for, in seconds."""
+        self.ages: list[float | None] = []
+        """How old each of them might be, in seconds."""
 
-    def snapshot(self, budget: float) -> Future[Snapshot]:
+    def snapshot(self, budget: float, maximum_age: float | None = None) -> Future[Snapshot]:
         """Return the future that `answer` says."""
         self.budgets.append(budget)
+        self.ages.append(maximum_age)
         future: Future[Snapshot] = Future()
         if isinstance(self.answer, Snapshot):
             future.set_result(self.answer)

@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 
-from hostcollector.app.site import CollectorSite, View
+from hostcollector.app.site import CollectorSite, FreshView, View
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.address import Address
@@ -54,6 +54,7 @@ def site_of(
     encoder: CountingEncoder | None = None,
     settings: Settings | None = None,
     access: AccessRules | None = None,
+    fresh: Mapping[str, FreshView] | None = None,
 ) -> CollectorSite:
     """Return what is served: the collector's pages and the real status page."""
     settings = settings or Settings()
@@ -66,6 +67,7 @@ def site_of(
         sources=SOURCES,
         access=access or AccessRules(),
         views={"/": status},
+        fresh=fresh or {},
     )
 
 
@@ -76,10 +78,11 @@ async def serving(
     limits: ClientLimits | None = None,
     access: AccessRules | None = None,
     admits: Callable[[socket.socket], bool] = lambda _accepted: True,
+    fresh: Mapping[str, FreshView] | None = None,
 ) -> AsyncIterator[ServedSite]:
     """Serve a collector with that answer on a free port, and close everything at the end."""
     collector, encoder = FakeCollector(answer), CountingEncoder()
-    application = Application(site_of(collector, encoder, settings, access), limits)
+    application = Application(site_of(collector, encoder, settings, access, fresh), limits)
     server = Server(application, LOCALHOST, limits, admits=admits)
     await server.start()
     base = server.urls[0]

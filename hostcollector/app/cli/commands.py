@@ -19,13 +19,16 @@ from hostcollector.app.cli.running import (
 from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogLevel
 from hostcollector.base.wording import one_line
+from hostcollector.catalogue import OF_TENANTS
 from hostcollector.config import named_files
 from hostcollector.config.reader import changed
 from hostcollector.config.settings import PathSettings, Settings, read_settings
+from hostcollector.config.web_config import read_web_config
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
 from hostcollector.outputs import tenant_table
 from hostcollector.outputs.metrics_table import TableFormat, render
+from hostcollector.outputs.tenant_page import PATH
 from hostcollector.sources import NAMES
 
 FAILED = 1
@@ -50,6 +53,8 @@ def serve(options: argparse.Namespace) -> int:
 
 def collect(options: argparse.Namespace) -> int:
     """Write one page to standard output or to a file, or what the stages of collections take."""
+    if options.profile and options.tenant is not None:
+        options.wrong_use("--profile is about the operator's page: leave out --tenant")
     if options.profile and options.output is not None:
         options.wrong_use("--profile prints to standard output: leave out --output")
     settings = settings_by_hand(options)
@@ -57,7 +62,7 @@ def collect(options: argparse.Namespace) -> int:
         return _profile(settings, options.rounds)
     daemon = running_daemon(options, settings)
     if daemon is not None:
-        text = daemon.read("/metrics")
+        text = daemon.read("/metrics" if options.tenant is None else f"{PATH}?tenant={options.tenant}")
         page, libvirt_up = text.encode(), daemon.state().libvirt_up
         if options.output is None and sys.stdout.isatty():
             page = safe_for_terminal(text).encode()
@@ -66,7 +71,9 @@ def collect(options: argparse.Namespace) -> int:
         from hostcollector.base import log
 
         log.configure(settings.log.level, settings.log.format)
-        page, libvirt_up = app.collect_once(settings)
+        page, libvirt_up = app.collect_once(settings, options.tenant)
+    if options.tenant is not None and not page:
+        complain(f"no VM of tenant {options.tenant} is on the tenant page: `hostcollector diagnose` says why")
     if options.output is not None:
         textfile.write(options.output, page)
     else:
@@ -97,8 +104,9 @@ def diagnose(options: argparse.Namespace) -> int:
         from hostcollector.outputs.diagnose import lines as diagnosis
 
         log.configure(settings.log.level, settings.log.format)
-        snapshot = app.diagnose(settings)
-        text, healthy = "\n".join(diagnosis.lines(snapshot)), diagnosis.healthy(snapshot)
+        snapshot, tenants = app.diagnose(settings)
+        text = "\n".join((*diagnosis.lines(snapshot), "", *tenants))
+        healthy = diagnosis.healthy(snapshot)
     from hostcollector.outputs.diagnose.second_opinion import second_opinion
     from hostcollector.protocols.netlink.route_socket import RouteSocket
 
@@ -119,8 +127,26 @@ def check_config(options: argparse.Namespace) -> int:
     valid, errors = _checked_files(options.file, web_config)
     for error in errors:
         complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
-    print(*(f"{file}: valid" for file in valid), sep="\n", end="\n" if valid else "", flush=True)
+    about = () if errors or options.file is None else _tenant_page(options.file, web_config)
+    for line in (*(f"{file}: valid" for file in valid), *about):
+        print(line, flush=True)
     return WRONG_USE if errors else 0
+
+
+def _tenant_page(file: Path, web_config: Path | None) -> Iterator[str]:
+    """Yield what a valid configuration shows to tenants, and which clients read it."""
+    settings = read_settings(file, [source.name for source in NAMES])
+    if not settings.tenants.page:
+        return
+    config = read_web_config(web_config or settings.web.config_path)
+    readers = [
+        name
+        for entry in config.access.readers
+        if entry.path == PATH
+        for name in (*entry.users, *entry.certificates)
+    ]
+    open_to = "clients on this machine, if there is neither TLS nor a password; else for none"
+    yield f"{PATH}: {len(OF_TENANTS)} metrics of each VM with a tenant, for {', '.join(readers) or open_to}"
 
 
 def metrics(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.app.cli import commands, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
+from hostcollector.catalogue.vm import LABELS
 from hostcollector.outputs.metrics_table import TableFormat
 from hostcollector.outputs.tenant_table import TenantFormat
 from hostcollector.outputs.top.guests import SORTS
@@ -31,6 +33,7 @@ examples:
   hostcollector collect --output=/var/lib/prometheus/node-exporter/hostcollector.prom
   hostcollector diagnose                             what can and cannot be read here, and how to fix it
   hostcollector top --tenant=acme                    a live table of a tenant's guests
+  hostcollector collect --tenant=acme                what that tenant sees of its VMs
 
 exit status:
   0    success
@@ -117,6 +120,12 @@ def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
         help="collections to take the median of (default: 10)",
     )
     parser.add_argument(
+        "--tenant",
+        type=_tenant,
+        metavar="ID",
+        help="print what the tenant page shows of this tenant's VMs, not the operator's page",
+    )
+    parser.add_argument(
         "--output",
         type=_output,
         metavar="FILE",
@@ -125,6 +134,12 @@ def _add_collect_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(wrong_use=parser.error)
     add_flags_by_hand(parser)
+
+
+def _tenant(text: str) -> str:
+    if re.fullmatch(LABELS["tenant"], text) is None:
+        raise argparse.ArgumentTypeError(f"expected a tenant's id ({LABELS['tenant']}), not {text!r}")
+    return text
 
 
 def _output(text: str) -> Path:

@@ -76,6 +76,18 @@ def daemon(etc: Path) -> Iterator[Daemon]:
         thread.join()
 
 
+def test_collect_prints_what_a_tenant_sees(daemon: Daemon, capfd: pytest.CaptureFixture[str]) -> None:
+    """The daemon makes the page of one tenant; an empty one comes with a hint, and an odd id is refused."""
+    path = "/tenants/metrics?tenant="
+    daemon.pages |= {f"{path}acme": (200, b"vm_vcpus 2\n"), f"{path}globex": (200, b"")}
+    assert main(["collect", "--tenant=acme"]) == 0
+    assert capfd.readouterr().out == "vm_vcpus 2\n"
+    assert main(["collect", "--tenant=globex"]) == 0
+    assert "no VM of tenant globex is on the tenant page" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["collect", "--tenant=a/../b"])
+
+
 def test_collect_prints_the_running_daemons_page(
     daemon: Daemon, etc: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

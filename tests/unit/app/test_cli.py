@@ -14,10 +14,12 @@ from hostcollector.app.cli.flags import configuration_loader
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogFormat, LogLevel
+from hostcollector.catalogue import OF_TENANTS
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
 from hostcollector.config.settings import NdfcSettings, Settings
+from hostcollector.outputs import tenant_table
 from hostcollector.sources import NAMES
 
 
@@ -217,6 +219,25 @@ def test_check_config_says_which_files_are_valid(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == f"{file}: valid\n{tenants}: valid\n{gpus}: valid\n"
 
 
+def test_check_config_says_what_tenants_see(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the tenant page on, it names the clients that read it."""
+    file, web = tmp_path / "config.yml", tmp_path / "web-config.yml"
+    hashed = "$2y$04$" + "a" * 21 + "u" + "b" * 31
+    web.write_text(
+        f"basic_auth_users: {{vmagent: {hashed}}}\n"
+        "access: {readers: [{path: /tenants/metrics, users: [vmagent]}]}\n"
+    )
+    file.write_text(f"tenants: {{page: true}}\nweb: {{config_file: {web}}}\n")
+    assert main(["check-config", str(file)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"/tenants/metrics: {len(OF_TENANTS)} metrics of each VM with a tenant, for vmagent"
+    file.write_text("tenants: {page: true}\n")
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "with a tenant, for clients on this machine, if there is neither TLS nor a password; else for none\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -254,6 +275,10 @@ def test_metrics_prints_the_catalogue(capsys: pytest.CaptureFixture[str]) -> Non
     assert "libvirt_domain_vcpu_time_seconds_total{" in capsys.readouterr().out
     assert main(["metrics", "--format=json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "libvirt_domain_info"
+    assert main(["metrics", "--tenant", "--format=relabel"]) == 0
+    assert capsys.readouterr().out == tenant_table.render(tenant_table.TenantFormat.RELABEL)
+    with pytest.raises(SystemExit):
+        main(["metrics", "--format=relabel"])
 
 
 def test_every_source_has_its_pair_of_flags() -> None:

@@ -30,6 +30,7 @@ BESIDE: dict[str, dict[str, object]] = {
     "ufm": dict(SERVICE),
     "redfish": dict(SERVICE),
     "tls_server_config": {"cert_file": "c", "key_file": "k"},
+    "access.readers[]": {"path": "/a", "users": ["b"], "certificates": ["c"]},
 }
 """What must be in a section or an entry beside each of its keys."""
 

@@ -13,14 +13,8 @@ from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address
 from hostcollector.config.files import read_bytes
 from hostcollector.config.reader import changed
-from hostcollector.config.settings import (
-    GuestPattern,
-    ResolverName,
-    Settings,
-    XPathRule,
-    read_settings,
-    sources_from,
-)
+from hostcollector.config.settings import GuestPattern, Settings, read_settings, sources_from
+from hostcollector.config.tenancy import ResolverName, XPathRule
 
 SOURCES = ("procfs", "netlink", "libvirt_state")
 
@@ -54,6 +48,9 @@ tenancy:
       name: one:vm/one:name
       namespaces: {one: "http://opennebula.org/xmlns"}
   map_file: /etc/hostcollector/tenants.yml
+tenants:
+  page: true
+  maximum_age_seconds: 5
 guests:
   include:
     - {name: "web-*", tenant: 101, metadata: "one:vm/@id", value: "7?", namespaces: {one: urn:x}}
@@ -196,8 +193,8 @@ def test_all_problems_come_at_once() -> None:
         (
             "'a.b': 1",
             (
-                "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, guests, "
-                "ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
+                "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, tenants, "
+                "guests, ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
             ),
         ),
     ],

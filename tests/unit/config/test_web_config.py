@@ -1,5 +1,7 @@
 """The web-config file: the exporter toolkit's format, strictly."""
 
+from pathlib import Path
+
 import pytest
 
 from hostcollector.base.errors import ConfigError
@@ -10,6 +12,7 @@ from hostcollector.config.web_config import (
     TlsServerConfig,
     TlsVersion,
     WebConfig,
+    read_web_config,
 )
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -85,6 +88,36 @@ def test_a_security_key_that_is_not_known_is_refused(key: str) -> None:
     """Also one that the toolkit has and this does not: nothing is passed over in silence."""
     (problem,) = problems(f"tls_server_config: {{{PAIR}, {key}: x}}")
     assert problem.startswith(f"tls_server_config.{key}: unknown key; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{path: /tenants/metrics, users: [vmagent]}", "not among basic_auth_users: vmagent"),
+        ("{path: /tenants/metrics, certificates: [vmagent]}", "certificates need tls_server_config"),
+    ],
+)
+def test_a_reader_that_cannot_identify_itself_is_a_mistake(text: str, problem: str, tmp_path: Path) -> None:
+    """Such an entry closes its path to every client, which no operator wants."""
+    file = tmp_path / "web.yml"
+    file.write_text(f"access: {{readers: [{text}]}}\n")
+    with pytest.raises(ConfigError, match=problem):
+        read_web_config(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[{path: /metrics}]", "access.readers[0]: lists no client"),
+        ("[{users: [a]}]", "access.readers[0]: path is missing"),
+        ("[{path: metrics, users: [a]}]", "access.readers[0].path: expected a path"),
+        ("[{path: /m, users: [a]}, {path: /m, users: [b]}]", "access.readers: given twice"),
+    ],
+)
+def test_readers_that_are_none(text: str, problem: str) -> None:
+    """An entry has a path, which no other entry has, and a client."""
+    (found,) = problems(f"access: {{readers: {text}}}")
+    assert found.startswith(problem)
 
 
 def test_all_problems_come_at_once() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import Settings, XPathRule
+from hostcollector.config.settings import Settings
+from hostcollector.config.tenancy import XPathRule
 from hostcollector.guests import tenant_map
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.metadata import NOVA_NAMESPACES
