@@ -98,8 +98,9 @@ metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the 
 config: venv ## writes hostcollector/CONFIG.md anew from the settings
 	.venv/bin/hostcollector config --format markdown >hostcollector/CONFIG.md
 
-dashboards: venv ## writes dashboards/*.json anew from dashboards/src
+dashboards: venv ## writes dashboards/*.json anew from dashboards/src, and which rows rules and boards need
 	$(python) -W ignore -m dashboards.src
+	$(python) -m tests.dashboards.needed
 
 format: venv ## formats the code
 	.venv/bin/ruff check --fix-only

@@ -274,7 +274,7 @@ _MEMORY = Row(
         graph(
             "Memory",
             "Memory that the guest may use, still has free, and holds on the host. Bad: usable near 0.",
-            Query("libvirt_domain_memory_stats_actual_balloon_bytes{GUEST}", "granted"),
+            Query("libvirt_domain_info_memory_usage_bytes{GUEST}", "granted"),
             Query("libvirt_domain_memory_stats_usable_bytes{GUEST}", "usable inside"),
             Query("libvirt_domain_memory_stats_disk_caches_bytes{GUEST}", "caches inside"),
             Query("libvirt_domain_memory_stats_rss_bytes{GUEST}", "resident on the host"),

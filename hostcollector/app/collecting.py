@@ -19,6 +19,7 @@ from hostcollector.base.errors import ConfigError, ConfigUnreachableError, Hostc
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
+from hostcollector.catalogue.dropped import dropped, needed
 from hostcollector.config import named_files
 from hostcollector.config.settings import Configuration, Settings
 from hostcollector.outputs import profile
@@ -47,10 +48,10 @@ def serve(load: LoadConfiguration) -> int:
 
     def load_again() -> Configuration:
         configuration = load()
-        _warn_of_open_secrets(configuration.settings)
+        _warn(configuration.settings)
         return configuration
 
-    _warn_of_open_secrets(settings)
+    _warn(settings)
     access = read_access_rules(settings.web.config_path)
     share_one_arena()
     try:
@@ -68,8 +69,14 @@ def serve(load: LoadConfiguration) -> int:
     return 0
 
 
-def _warn_of_open_secrets(settings: Settings) -> None:
-    """Look in a lane: if a disk hangs, only the service whose secret is on it is not read."""
+def _warn(settings: Settings) -> None:
+    """Log what the configuration permits and its operator may not mean.
+
+    Secrets are looked at in a lane: if a disk hangs, only the service whose secret is on it is not read.
+    """
+    series = settings.series
+    for sentence in needed(dropped(series.switched_off, series.drop)):
+        logger.warning("%s", sentence)
 
     def look() -> None:
         for sentence in named_files.open_secrets(settings):

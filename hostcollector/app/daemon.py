@@ -34,6 +34,7 @@ from hostcollector.outputs.exposition.formats import Format
 from hostcollector.outputs.overview import overview
 from hostcollector.outputs.tenant_page import PATH
 from hostcollector.outputs.tenant_page import report as tenant_report
+from hostcollector.outputs.top.page import LastPages
 from hostcollector.sources import NAMES
 from hostcollector.web.access import AccessRules, exposure, read_access_rules, removed_protection
 from hostcollector.web.application import Application
@@ -65,6 +66,7 @@ class Collection:
 
     hypervisor: Hypervisor
     collector: Collector
+    last_pages: LastPages = field(default_factory=LastPages)
 
     @property
     def ready(self) -> bool:
@@ -79,7 +81,13 @@ class Collection:
 
     def snapshot(self, budget: float, maximum_age: float | None = None) -> Future[Snapshot]:
         """Return the snapshot for a client that has `budget` seconds; it may be `maximum_age` seconds old."""
-        return self.collector.snapshot(budget, maximum_age)
+        future = self.collector.snapshot(budget, maximum_age)
+        future.add_done_callback(self._keep)
+        return future
+
+    def _keep(self, done: Future[Snapshot]) -> None:
+        if done.exception() is None:
+            self.last_pages.take(done.result())
 
 
 @dataclass(slots=True)
@@ -159,7 +167,7 @@ class Daemon:
         self.configuration, self.access = configuration, access
         predecessor = serving.collection
         self._note_in_use(predecessor.hypervisor)
-        serving.collection = Collection(predecessor.hypervisor, collector)
+        serving.collection = Collection(predecessor.hypervisor, collector, predecessor.last_pages)
         serving.server.exchange(self._site(serving.collection))
         serving.local.exchange(self._local_site(serving.collection))
         predecessor.collector.retire()
@@ -196,14 +204,18 @@ class Daemon:
                 logger.warning("web.%s changed: it takes effect at the next start", key)
 
     def _site(self, collection: Collection) -> CollectorSite:
-        status = View("text/html; charset=utf-8", partial(_status_page, self.settings, collection))
+        status = partial(_status_page, self.settings, collection)
+        pages = {
+            path: View("text/html; charset=utf-8", partial(status, still=still))
+            for path, still in (("/", False), (status_page.STILL_PATH, True))
+        }
         return CollectorSite(
             collector=collection,
             encoder=Encoder(),
             settings=self.settings,
             sources=[source.name for source in NAMES],
             access=self.access,
-            views={"/": status},
+            views=pages,
             fresh=self._tenants(collection) if self.settings.tenants.page else {},
         )
 
@@ -222,7 +234,7 @@ class Daemon:
         views = {
             **site.views,
             "/diagnose": View("text/plain; charset=utf-8", partial(_diagnosis, self.settings, collection)),
-            "/status.json": View("application/json", _state),
+            "/status.json": View("application/json", partial(_state, self.settings)),
         }
         fresh = self._tenants(collection)
         return replace(site, settings=settings, access=AccessRules(), views=views, fresh=fresh)
@@ -269,13 +281,14 @@ class _Serving:
     local: LocalServer
 
 
-def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
+def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot, *, still: bool) -> bytes:
     daemon = status_page.DaemonFacts(
         version=__version__,
         uptime=time.time() - collection.hypervisor.started_at,
         telemetry_path=settings.web.telemetry_path,
+        still=still,
     )
-    return status_page.render(snapshot, daemon).encode()
+    return status_page.render(snapshot, daemon, collection.last_pages.before(snapshot)).encode()
 
 
 def _diagnosis(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
@@ -284,11 +297,12 @@ def _diagnosis(settings: Settings, collection: Collection, snapshot: Snapshot) -
     return "".join(f"{line}\n" for line in (*diagnose.lines(snapshot), "", *tenants)).encode()
 
 
-def _state(snapshot: Snapshot) -> bytes:
-    """Return the daemon's version, PID and health for commands by hand, as JSON."""
+def _state(settings: Settings, snapshot: Snapshot) -> bytes:
+    """Return the daemon's version, PID, address and health for commands by hand, as JSON."""
     state = {
         "version": __version__,
         "pid": os.getpid(),
+        "listen_address": str(settings.web.listen_address),
         "libvirt_uri": snapshot.facts.get("libvirt_uri", ""),
         "libvirt_up": bool(overview(snapshot).libvirt_up),
         "healthy": diagnose.healthy(snapshot),

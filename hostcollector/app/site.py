@@ -18,7 +18,7 @@ from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.config.settings import Settings
 from hostcollector.outputs.exposition.formats import Format, accepts_gzip, choose_format
-from hostcollector.outputs.status_page import STYLE
+from hostcollector.outputs.status_style import STYLE
 from hostcollector.web.access import AccessRules
 from hostcollector.web.application import ServedPage
 from hostcollector.web.replies import content_policy, unavailable

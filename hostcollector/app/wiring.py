@@ -14,6 +14,7 @@ from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
 from hostcollector.base.model import Domain, Tenant
 from hostcollector.base.stopwatch import Stage, unmeasured
+from hostcollector.catalogue.dropped import dropped
 from hostcollector.collection.about import About, History, Loaded, Parts
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.availability import Availability
@@ -205,6 +206,7 @@ class Hypervisor:
             Assembler(
                 series_limit=settings.collection.series_limit,
                 implausible=self.implausible,
+                dropped=dropped(settings.series.switched_off, settings.series.drop),
                 checks=Checks(
                     self.watch,
                     self.availability,

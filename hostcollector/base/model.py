@@ -106,7 +106,8 @@ class Metric:
     """One row of the catalogue. Rows are compared by identity: a sample points at its row.
 
     `can_be` says what the values of its series can be.
-    `labels` are the row's own dimensions; `label_names` are all labels of its series in page order.
+    `labels` are the row's own dimensions; `label_names` are all labels of its series in page order. `switch`
+    is the key of the configuration's section `series` that takes the row off the page, empty for most rows.
     `tenant` is what the guest's tenant sees of the row: nothing by default.
     """
 
@@ -119,6 +120,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     unit: str = ""
     stability: str = "stable"
+    switch: str = ""
     note: str = ""
     tenant: TenantView | None = None
 
@@ -377,7 +379,8 @@ class Snapshot:
     """The result of one collection, ready to be written. `taken_at` is a Unix time in seconds.
 
     `guests` are those on the page; `left_out` is how many more run here that the configuration leaves out.
-    `notes` are sentences about the selection of guests.
+    `notes` are sentences about the selection of guests. `dropped` are the rows that the configuration takes
+    off the page.
     """
 
     taken_at: float
@@ -387,8 +390,9 @@ class Snapshot:
     facts: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    dropped: frozenset[Metric] = frozenset()
 
     @property
     def sample_count(self) -> int:
         """The number of series on the page, histograms counted once."""
-        return sum(len(family.series) for family in self.families)
+        return sum(len(family.series) for family in self.families if family.metric not in self.dropped)

@@ -15,7 +15,7 @@ from hostcollector.catalogue.possible import (
     measured,
     number_of,
 )
-from hostcollector.catalogue.rows import counter, gauge, histogram, info, view
+from hostcollector.catalogue.rows import COMPATIBILITY, counter, gauge, histogram, info, view
 
 _DISK = ("target_device",)
 _disk_counter = partial(counter, source="libvirt_monitor", labels=_DISK)
@@ -115,6 +115,7 @@ LATENCY = histogram(
 )
 META = gauge(
     name="libvirt_domain_block_meta",
+    switch=COMPATIBILITY,
     can_be=ONE,
     source="definition",
     labels=("bus", "cache", "discard", "disk_type", "driver_type", "serial", "source_file", "target_device"),

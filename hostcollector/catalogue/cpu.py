@@ -11,7 +11,7 @@ from hostcollector.catalogue.possible import (
     counted,
     number_of,
 )
-from hostcollector.catalogue.rows import EXPERIMENTAL, counter, gauge, info, view
+from hostcollector.catalogue.rows import EXPERIMENTAL, VCPU_DETAIL, counter, gauge, info, view
 
 WAIT_STEP_SECONDS = 0.6
 """The step of a vCPU's waiting time on the tenant page: 1 % of a minute."""
@@ -56,6 +56,7 @@ VCPU_WAIT = counter(
 )
 VCPU_STATE = gauge(
     name="libvirt_domain_vcpu_state",
+    switch=VCPU_DETAIL,
     can_be=FLAG,
     source="procfs",
     labels=("vcpu",),
@@ -70,6 +71,7 @@ VCPU_PHYSICAL_CPU = gauge(
 )
 VCPU_ALLOWED_CPUS = gauge(
     name="libvirt_domain_vcpu_allowed_cpus",
+    switch=VCPU_DETAIL,
     can_be=CPUS,
     source="procfs",
     labels=("vcpu",),
@@ -77,6 +79,7 @@ VCPU_ALLOWED_CPUS = gauge(
 )
 VCPU_AFFINITY = info(
     name="libvirt_domain_vcpu_affinity_info",
+    switch=VCPU_DETAIL,
     source="procfs",
     labels=("vcpu", "cpus"),
     help="The physical CPUs that the vCPU's thread may run on.",

@@ -3,7 +3,7 @@
 from hostcollector.base.model import Neighbours
 from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import FLAG, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
-from hostcollector.catalogue.rows import counter, gauge, info, view
+from hostcollector.catalogue.rows import COMPATIBILITY, counter, gauge, info, view
 
 INFO = info(
     name="libvirt_domain_info",
@@ -14,6 +14,7 @@ INFO = info(
 )
 INFO_META = gauge(
     name="libvirt_domain_info_meta",
+    switch=COMPATIBILITY,
     can_be=ONE,
     source="definition",
     labels=(
@@ -73,6 +74,7 @@ VIRTUAL_CPUS = gauge(
 )
 VCPU_CURRENT = gauge(
     name="libvirt_domain_vcpu_current",
+    switch=COMPATIBILITY,
     can_be=VCPUS,
     source="definition",
     help="vCPUs that are online in the guest's definition.",

@@ -5,7 +5,7 @@ from functools import partial
 from hostcollector.base.model import Neighbours
 from hostcollector.catalogue import vm
 from hostcollector.catalogue.possible import NETWORK_BYTES, ONE, PACKETS
-from hostcollector.catalogue.rows import counter, gauge, info, view
+from hostcollector.catalogue.rows import COMPATIBILITY, counter, gauge, info, view
 
 _nic_counter = partial(counter, source="netlink", labels=("target_device",))
 
@@ -61,6 +61,7 @@ TRANSMIT_DROPS = _nic_counter(
 )
 META = gauge(
     name="libvirt_domain_interface_meta",
+    switch=COMPATIBILITY,
     can_be=ONE,
     source="definition",
     labels=("source_bridge", "target_device", "virtual_interface"),

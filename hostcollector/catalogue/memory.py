@@ -14,7 +14,7 @@ from hostcollector.catalogue.possible import (
     PERCENT,
     TIMESTAMP,
 )
-from hostcollector.catalogue.rows import counter, gauge, info, view
+from hostcollector.catalogue.rows import COMPATIBILITY, counter, gauge, info, view
 
 _balloon_gauge = partial(gauge, source="libvirt_monitor", unit="bytes")
 _balloon_counter = partial(counter, source="libvirt_monitor")
@@ -27,12 +27,14 @@ USAGE = _balloon_gauge(
 )
 ACTUAL_BALLOON = _balloon_gauge(
     name="libvirt_domain_memory_stats_actual_balloon_bytes",
+    switch=COMPATIBILITY,
     can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present.",
     note="The Tinkoff exporter's name.",
 )
 CURRENT_BALLOON = _balloon_gauge(
     name="libvirt_domain_memory_stats_current_balloon_bytes",
+    switch=COMPATIBILITY,
     can_be=GUEST_MEMORY,
     help="Memory that the host grants to the guest at present.",
     note="The inovex exporter's name.",
@@ -61,6 +63,7 @@ USABLE = _balloon_gauge(
 )
 DISK_CACHE = _balloon_gauge(
     name="libvirt_domain_memory_stats_disk_cache_bytes",
+    switch=COMPATIBILITY,
     can_be=GUEST_MEMORY,
     help="Guest memory that caches files and can be reclaimed.",
     note="The Tinkoff exporter's name.",

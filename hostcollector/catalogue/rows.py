@@ -30,6 +30,12 @@ histogram = partial(Metric, kind=Kind.HISTOGRAM)
 
 EXPERIMENTAL = "experimental"
 
+COMPATIBILITY, VCPU_DETAIL = "compatibility_names", "vcpu_detail"
+"""Switches of the configuration's section `series`.
+
+They are for other exporters' names of what has another name here too, and for what is constant for each vCPU.
+"""
+
 
 def view(family: Metric, neighbours: Neighbours, **columns: Any) -> TenantView:
     """Return what a tenant sees of a row; `columns` are the other fields of `TenantView`."""

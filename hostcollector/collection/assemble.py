@@ -45,7 +45,8 @@ class Assembler:
     """Joins collections to snapshots. Keeps label sets and counters between them; one thread at a time.
 
     `implausible` counts the values that are not possible, by source; it may outlive the assembler. `checks`
-    judge from the guests' values whether they live; without it their series are missing.
+    judge from the guests' values whether they live; without it their series are missing. The page does not
+    show the rows in `dropped`; the status page and the checks do use them.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Assembler:
         series_limit: int = 200_000,
         implausible: Counter[str] | None = None,
         checks: Checks | None = None,
+        dropped: frozenset[Metric] = frozenset(),
     ) -> None:
         self._limit = series_limit
         self._plausibility = Plausibility(Counter() if implausible is None else implausible)
         self._checks = checks
+        self._dropped = dropped
         self._label_sets: dict[str, _LabelSets] = {}
         self._pages = 0
 
@@ -108,6 +111,7 @@ class Assembler:
             facts=facts,
             left_out=len(guests.keys() & selected.left_out),
             notes=selected.notes,
+            dropped=self._dropped,
         )
 
 

@@ -3,7 +3,8 @@
 import fnmatch
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
@@ -12,12 +13,12 @@ import yaml
 
 from hostcollector.base import infiniband
 from hostcollector.config.address import Remote, Transport, parse_address, parse_remotes
-from hostcollector.config.document import Place, Read, UnfitError, described, entries, kind, quoted
+from hostcollector.config.document import Place, Read, UnfitError, described, entries, kind, list_of, quoted
 
 LONGEST_PATTERN = 256
 """Characters of a pattern."""
 
-RESERVED_PATHS = ("/", "/-/healthy", "/-/ready", "/tenants/metrics", "/tenants/usage")
+RESERVED_PATHS = ("/", "/still", "/-/healthy", "/-/ready", "/tenants/metrics", "/tenants/usage")
 
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}")
 _OCTAL = re.compile(r"[-+]?0[0-9]+")
@@ -127,6 +128,24 @@ def pattern(*, empty: bool = False) -> Check:
         return value
 
     return Check("pattern", read, "*, ? and [...]")
+
+
+def metrics(known: Collection[str] = ()) -> Check:
+    """Return the check for a list of names of metrics, or patterns of the shell, that fit one of the `known`.
+
+    Without `known` ones any name will do.
+    """
+    one = pattern()
+
+    def read(node: yaml.Node, place: Place) -> str:
+        value: str = one.read(node, place)
+        if known and not fnmatch.filter(known, value):
+            near = get_close_matches(value, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`hostcollector metrics` lists all names"
+            raise UnfitError(f"no metric is called {quoted(value)}; {hint}")
+        return value
+
+    return Check("list: pattern", list_of(read), "names of metrics; *, ? and [...]")
 
 
 def mapping(
@@ -314,6 +333,7 @@ CERTIFICATES = _file(" with certificates in PEM")
 PRIVATE_KEY = _file(" with a private key in PEM")
 PASSWORD = _file(" with a password")
 TOKEN = _file(" with a token")
+METRICS = metrics()
 PATTERN = pattern()
 PATTERN_OR_EMPTY = pattern(empty=True)
 NAMESPACES = mapping(_prefix_complaint, TEXT, takes="mapping", allowed="prefix: namespace URI")

@@ -5,7 +5,7 @@ from both. `Settings()` is the configuration without a file.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -17,7 +17,7 @@ from hostcollector.config.address import Address, Remote, Transport
 from hostcollector.config.checks import number, whole
 from hostcollector.config.document import Read, known
 from hostcollector.config.files import read_bytes, read_content
-from hostcollector.config.reader import Distinct, Needed, Section
+from hostcollector.config.reader import Distinct, Needed, Section, section_reader
 from hostcollector.config.service import ServiceSettings
 from hostcollector.config.tenancy import TenancySettings, TenantsSettings
 
@@ -94,6 +94,25 @@ class CollectionSettings:
 
     ended_guests_limit: Annotated[int, whole(0, 1000)] = 100
     """How many ended guests the page names at most, the last ones, and as many incidents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesSettings:
+    """The `series` section: what the metrics page does not show, so that a Prometheus stores less."""
+
+    compatibility_names: bool = True
+    """Show other exporters' names for what has a name of its own too, so that their boards work."""
+
+    vcpu_detail: bool = True
+    """Show what hardly ever changes for each vCPU: its state, and the CPUs that it may run on."""
+
+    drop: Annotated[tuple[str, ...], checks.METRICS] = ()
+    """Names of metrics that are left out, or patterns of the shell, such as ``libvirt_domain_cgroup_*``."""
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The switches that are false, by name."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) is False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +350,7 @@ class Settings:
     tenancy: TenancySettings = field(default_factory=TenancySettings)
     tenants: TenantsSettings = field(default_factory=TenantsSettings)
     guests: GuestSettings = field(default_factory=GuestSettings)
+    series: SeriesSettings = field(default_factory=SeriesSettings)
     ovs: OvsSettings = field(default_factory=OvsSettings)
     ovn: OvnSettings = field(default_factory=OvnSettings)
     ndfc: NdfcSettings = field(default_factory=NdfcSettings)
@@ -353,21 +373,32 @@ class Configuration:
     sha256: str = ""
 
 
-def read_configuration(path: Path | None, source_names: Collection[str]) -> Configuration:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The names that a configuration may use: of the sources, and of the metrics; no metrics for any name."""
+
+    sources: Collection[str]
+    metrics: Collection[str] = ()
+
+    def readers(self) -> Mapping[str, Read]:
+        """Return the readers of the sections that use these names."""
+        switches = dict.fromkeys(self.sources, checks.BOOLEAN.read)
+        drop = checks.metrics(self.metrics).read
+        return {
+            "sources": lambda node, place: known(node, place, switches),
+            "series": section_reader(SeriesSettings, {"drop": drop}),
+        }
+
+
+def read_configuration(path: Path | None, names: Names) -> Configuration:
     """Return the configuration of a YAML file; the defaults if `path` is None. Raises `ConfigError`."""
     if path is None:
         return Configuration()
     content = read_content(path)
-    settings = read_bytes(content, str(path), Settings, sources_from(source_names))
+    settings = read_bytes(content, str(path), Settings, names.readers())
     return Configuration(settings=settings, sha256=sha256(content).hexdigest())
 
 
-def read_settings(path: Path | None, source_names: Collection[str]) -> Settings:
+def read_settings(path: Path | None, names: Names) -> Settings:
     """Return the settings of a YAML file; the defaults if `path` is None. Raises `ConfigError`."""
-    return read_configuration(path, source_names).settings
-
-
-def sources_from(names: Collection[str]) -> Mapping[str, Read]:
-    """Return the reader of the `sources` section with these keys."""
-    switches = dict.fromkeys(names, checks.BOOLEAN.read)
-    return {"sources": lambda node, place: known(node, place, switches)}
+    return read_configuration(path, names).settings

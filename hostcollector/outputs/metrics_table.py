@@ -102,6 +102,8 @@ def _cells(row: Metric) -> Sequence[str]:
     meaning = f"{row.help} {row.note}".rstrip()
     if row.stability != "stable":
         meaning += f" ({row.stability})"
+    if row.switch:
+        meaning += f" `series.{row.switch}: false` leaves it out."
     labels = ", ".join(f"`{label}`" for label in row.label_names)
     seen = f"`{row.tenant.family.name}`" if row.tenant else ""
     return f"`{row.name}`", str(row.kind), row.unit, labels, row.can_be.text, row.source, seen, meaning

@@ -11,6 +11,9 @@ from hostcollector.base.model import Guest, Histogram, Metric, Snapshot
 from hostcollector.base.wording import counted, duration
 from hostcollector.catalogue import collection, guest
 
+EXPIRES_SOON_SECONDS = 14 * 86400.0
+"""Certificates with less time left are shown."""
+
 BLOCKED_SECONDS = 1.0
 """A monitor that is busy for less is not blocked."""
 
@@ -51,7 +54,8 @@ class TenantGroup:
 class Overview:
     """The overview. `libvirt_up` is None if the snapshot does not have it; `versions` may be empty.
 
-    `left_out` is how many guests run here that the configuration leaves out.
+    `left_out` is how many guests run here that the configuration leaves out. `warnings` are sentences about
+    the configuration: a refused reload, certificates that end soon.
     """
 
     libvirt_up: bool | None
@@ -59,6 +63,7 @@ class Overview:
     groups: tuple[TenantGroup, ...]
     sample_count: int
     left_out: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def guest_count(self) -> int:
@@ -107,7 +112,17 @@ def overview(snapshot: Snapshot) -> Overview:
         groups=tuple(groups),
         sample_count=snapshot.sample_count,
         left_out=snapshot.left_out,
+        warnings=tuple(_warnings(series, snapshot.taken_at)),
     )
+
+
+def _warnings(series: Mapping[Metric, Series], now: float) -> Iterator[str]:
+    if series.get(collection.CONFIG_RELOADED, {}).get(()) == 0:
+        yield "the last reload was refused, the old configuration is in use: the log has the reason"
+    for (setting,), end in series.get(collection.CERTIFICATE_EXPIRY, {}).items():
+        if not isinstance(end, Histogram) and end - now < EXPIRES_SOON_SECONDS:
+            when = f"end in {duration(end - now)}" if end > now else f"ended {duration(now - end)} ago"
+            yield f"the certificates of {setting} {when}"
 
 
 class _Health:

@@ -5,8 +5,8 @@ It serves root and the daemon's own account, without TLS and passwords and with 
 * ``/metrics``: the metrics, always at this path, with the headers and ``collect[]`` of the public page;
 * ``/``: the status page; ``/-/healthy`` and ``/-/ready``: the probes;
 * ``/diagnose``: the text that `hostcollector diagnose` prints, without the second opinion;
-* ``/status.json``: ``version``, ``pid``, ``libvirt_uri``, ``libvirt_up`` (whether libvirt answered) and
-  ``healthy`` (whether it did and no source failed: the exit status of `diagnose`).
+* ``/status.json``: ``version``, ``pid``, ``listen_address``, ``libvirt_uri``, ``libvirt_up`` (whether libvirt
+  answered) and ``healthy`` (whether it did and no source failed: the exit status of `diagnose`).
 
 An answer other than 200 is one sentence. The socket is `SOCKET_NAME` in `paths.runtime_directory`.
 """

@@ -4,11 +4,10 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hostcollector.app.cli import textfile
-from hostcollector.app.cli.flags import configuration_loader, overrides
+from hostcollector.app.cli.flags import KNOWN, configuration_loader, overrides
 from hostcollector.app.cli.running import (
     DaemonSilentError,
     NotRunningError,
@@ -16,20 +15,13 @@ from hostcollector.app.cli.running import (
     daemon_at,
     safe_for_terminal,
 )
-from hostcollector.base.errors import ConfigError
 from hostcollector.base.log import LogLevel
 from hostcollector.base.wording import one_line
-from hostcollector.catalogue import OF_TENANTS
-from hostcollector.config import named_files
 from hostcollector.config.reader import changed
 from hostcollector.config.settings import PathSettings, Settings, read_settings
-from hostcollector.config.web_config import read_web_config
-from hostcollector.devices import gpu_map
-from hostcollector.guests import tenant_map
 from hostcollector.outputs import tenant_table
 from hostcollector.outputs.metrics_table import TableFormat, render
 from hostcollector.outputs.tenant_page import PATH
-from hostcollector.sources import NAMES
 
 FAILED = 1
 WRONG_USE = 2
@@ -60,18 +52,9 @@ def collect(options: argparse.Namespace) -> int:
     settings = settings_by_hand(options)
     if options.profile:
         return _profile(settings, options.rounds)
-    daemon = running_daemon(options, settings)
-    if daemon is not None:
-        text = daemon.read("/metrics" if options.tenant is None else f"{PATH}?tenant={options.tenant}")
-        page, libvirt_up = text.encode(), daemon.state().libvirt_up
-        if options.output is None and sys.stdout.isatty():
-            page = safe_for_terminal(text).encode()
-    else:
-        from hostcollector.app import collecting as app
-        from hostcollector.base import log
-
-        log.configure(settings.log.level, settings.log.format)
-        page, libvirt_up = app.collect_once(settings, options.tenant)
+    page, libvirt_up = _page(options, settings, options.tenant)
+    if options.output is None and sys.stdout.isatty():
+        page = safe_for_terminal(page.decode(errors="replace")).encode()
     if options.tenant is not None and not page:
         complain(f"no VM of tenant {options.tenant} is on the tenant page: `hostcollector diagnose` says why")
     if options.output is not None:
@@ -80,6 +63,35 @@ def collect(options: argparse.Namespace) -> int:
         sys.stdout.buffer.write(page)
         sys.stdout.buffer.flush()
     return 0 if libvirt_up else 1
+
+
+def query(options: argparse.Namespace) -> int:
+    """Print the series of one page that a selector of PromQL accepts."""
+    from hostcollector.outputs.query import matching, why_none
+
+    page, _ = _page(options, settings_by_hand(options))
+    text = page.decode(errors="replace")
+    found = [*matching(text, options.selector)]
+    print(*map(one_line, found), sep="\n", end="\n" if found else "", flush=True)
+    if not found:
+        complain(why_none(text, options.selector))
+    return 0 if found else FAILED
+
+
+def _page(options: argparse.Namespace, settings: Settings, tenant: str | None = None) -> tuple[bytes, bool]:
+    """Return the running daemon's page, or one of a collection here; and whether libvirt answered.
+
+    With a `tenant` it is the page that this tenant sees.
+    """
+    daemon = running_daemon(options, settings)
+    if daemon is not None:
+        page = daemon.read("/metrics" if tenant is None else f"{PATH}?tenant={tenant}")
+        return page.encode(), daemon.state().libvirt_up
+    from hostcollector.app import collecting as app
+    from hostcollector.base import log
+
+    log.configure(settings.log.level, settings.log.format)
+    return app.collect_once(settings, tenant)
 
 
 def _profile(settings: Settings, rounds: int) -> int:
@@ -117,36 +129,6 @@ def diagnose(options: argparse.Namespace) -> int:
         flush=True,
     )
     return 0 if healthy else 1
-
-
-def check_config(options: argparse.Namespace) -> int:
-    """Read the configuration and every file that it names; report all problems at once."""
-    web_config: Path | None = vars(options).get("web.config_file")
-    if options.file is None and web_config is None:
-        options.wrong_use("FILE or --web.config.file=PATH is needed")
-    valid, errors = _checked_files(options.file, web_config)
-    for error in errors:
-        complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
-    about = () if errors or options.file is None else _tenant_page(options.file, web_config)
-    for line in (*(f"{file}: valid" for file in valid), *about):
-        print(line, flush=True)
-    return WRONG_USE if errors else 0
-
-
-def _tenant_page(file: Path, web_config: Path | None) -> Iterator[str]:
-    """Yield what a valid configuration shows to tenants, and which clients read it."""
-    settings = read_settings(file, [source.name for source in NAMES])
-    if not settings.tenants.page:
-        return
-    config = read_web_config(web_config or settings.web.config_path)
-    readers = [
-        name
-        for entry in config.access.readers
-        if entry.path == PATH
-        for name in (*entry.users, *entry.certificates)
-    ]
-    open_to = "clients on this machine, if there is neither TLS nor a password; else for none"
-    yield f"{PATH}: {len(OF_TENANTS)} metrics of each VM with a tenant, for {', '.join(readers) or open_to}"
 
 
 def metrics(options: argparse.Namespace) -> int:
@@ -206,7 +188,7 @@ def settings_by_hand(options: argparse.Namespace) -> Settings:
             complain(f"with {DEPLOYED}")
         else:
             complain(f"without {DEPLOYED}, which this account may not read: the defaults apply")
-    return changed(read_settings(path, [source.name for source in NAMES]), overrides(options))
+    return changed(read_settings(path, KNOWN), overrides(options))
 
 
 def running_daemon(options: argparse.Namespace, settings: Settings) -> RunningDaemon | None:
@@ -240,50 +222,3 @@ def _own(options: argparse.Namespace, settings: Settings) -> str:
     if path is not None and path.absolute() != DEPLOYED and settings.paths.runtime_directory == default:
         return f"{path} is not the service's configuration"
     return ""
-
-
-def _checked_files(file: Path | None, web_config: Path | None) -> tuple[list[Path], list[ConfigError]]:
-    """Return the files that are valid, and the errors of those that are not.
-
-    `web_config` replaces the one that the configuration `file` names.
-    """
-    valid: list[Path] = []
-    errors: list[ConfigError] = []
-    problems: dict[Path, str] = {}
-    settings = Settings()
-    if file is not None:
-        try:
-            settings = read_settings(file, [source.name for source in NAMES])
-        except ConfigError as error:
-            errors.append(error)
-        else:
-            problems = named_files.problems(settings, file)
-            if problems:
-                errors.append(ConfigError(str(file), [*problems.values()]))
-            else:
-                valid.append(file)
-    for path, read in _named(settings, web_config):
-        if path in problems:
-            continue
-        try:
-            read(path)
-        except ConfigError as error:
-            errors.append(error)
-        else:
-            valid.append(path)
-    return valid, errors
-
-
-def _named(settings: Settings, web_config: Path | None) -> Iterator[tuple[Path, Callable[[Path], object]]]:
-    if web_config := web_config or settings.web.config_path:
-        yield web_config, _check_web_config
-    if settings.tenancy.map_file is not None:
-        yield Path(settings.tenancy.map_file), tenant_map.read
-    if settings.redfish.gpu_map_file is not None:
-        yield Path(settings.redfish.gpu_map_file), gpu_map.read
-
-
-def _check_web_config(path: Path) -> None:
-    from hostcollector.web.access import read_access_rules
-
-    read_access_rules(path).close()

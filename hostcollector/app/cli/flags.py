@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from hostcollector.base.log import LogFormat, LogLevel
+from hostcollector.catalogue import BY_NAME
 from hostcollector.config.address import parse_address
 from hostcollector.config.checks import libvirt_uri, telemetry_path
 from hostcollector.config.reader import changed
-from hostcollector.config.settings import Configuration, Settings, read_configuration
+from hostcollector.config.settings import Configuration, Names, Settings, read_configuration
 from hostcollector.sources import NAMES
+
+KNOWN = Names(sources=[source.name for source in NAMES], metrics=BY_NAME)
+"""The names that a configuration may use."""
 
 _DEFAULT = Settings()
 _WORDS: dict[str, type[StrEnum]] = {"log.level": LogLevel, "log.format": LogFormat}
@@ -77,11 +81,10 @@ def configuration_loader(options: argparse.Namespace) -> Callable[[], Configurat
     The loader raises `ConfigError` with every problem of the file.
     """
     path: Path | None = vars(options).get("config.file")
-    names = [source.name for source in NAMES]
     given = overrides(options)
 
     def load() -> Configuration:
-        found = read_configuration(path, names)
+        found = read_configuration(path, KNOWN)
         return replace(found, settings=changed(found.settings, given))
 
     return load

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.app.cli import commands, textfile
+from hostcollector.app.cli import checking, commands, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.catalogue.vm import LABELS
 from hostcollector.outputs.metrics_table import TableFormat
+from hostcollector.outputs.query import Selector, SelectorError, parse_selector
 from hostcollector.outputs.tenant_table import TenantFormat
 from hostcollector.outputs.top.guests import SORTS
 
@@ -20,7 +21,7 @@ _DESCRIPTION = (
 )
 _EPILOG = """\
 Without a command, hostcollector serves. Every flag has a default; no configuration file is needed.
-collect, diagnose and top read the daemon that runs on this machine, and take its configuration
+collect, diagnose, query and top read the daemon that runs on this machine, and take its configuration
 (/etc/hostcollector/hostcollector.yml) if they collect themselves.
 `hostcollector COMMAND --help` lists a command's flags.
 
@@ -31,6 +32,7 @@ examples:
   hostcollector serve --no-collector.cgroup          without one of the sources
   hostcollector collect | grep libvirt_domain_vcpu   one page to standard output
   hostcollector collect --output=/var/lib/prometheus/node-exporter/hostcollector.prom
+  hostcollector query 'libvirt_domain_info_vstate{tenant="acme"}'
   hostcollector diagnose                             what can and cannot be read here, and how to fix it
   hostcollector top --tenant=acme                    a live table of a tenant's guests
   hostcollector collect --tenant=acme                what that tenant sees of its VMs
@@ -42,6 +44,33 @@ exit status:
   130  interrupted from the keyboard
 """
 
+_CHECK_TEACHES = """\
+Without --host the files are read as the account that runs the command: it can be root, and may see files that
+the service cannot. The limits that systemd sets for the service, such as ProtectHome, are not checked.
+Series that are dropped although a shipped rule or board needs them are warnings: they change no exit status.
+
+examples:
+  hostcollector check-config /etc/hostcollector/hostcollector.yml
+  hostcollector check-config --host        the deployed configuration, as the service would read it here
+"""
+
+_QUERY_TEACHES = """\
+The page is read over the daemon's own socket: neither TLS nor a password is in the way. Quote the
+selector, because the shell takes braces and quotes for itself. Matchers are =, !=, =~ and !~; a regular
+expression is for the whole value. Labels that Prometheus adds, such as instance and job, are not on the
+page. Functions, ranges and comparisons need a Prometheus.
+
+examples:
+  hostcollector query libvirt_up
+  hostcollector query 'hostcollector_source_missing{source="sriov"}'
+  hostcollector query 'libvirt_domain_info_vstate{tenant="acme",domain=~"web-.*"}'
+  hostcollector query '{uuid="7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"}'   everything about one guest
+  hostcollector query '{__name__=~"hostcollector_host_gpu_.*"}'
+`hostcollector metrics` lists the names and their labels.
+
+exit status: 0 if a series matched, 1 if none did, 2 for a selector that cannot be used
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Command:
@@ -49,6 +78,8 @@ class _Command:
     run: Callable[[argparse.Namespace], int]
     summary: str
     add_flags: Callable[[argparse.ArgumentParser], None]
+    teaches: str = ""
+    """Text below the flags in the command's help, with examples."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -67,9 +98,15 @@ def make_parser() -> argparse.ArgumentParser:
     add_common_flags(parser)
     for command in _COMMANDS:
         about = command.summary[0].upper() + command.summary[1:] + "."
+        shape = argparse.RawDescriptionHelpFormatter if command.teaches else argparse.HelpFormatter
         # No abbreviations: a new flag could make one ambiguous.
         subparser = subparsers.add_parser(
-            command.name, help=command.summary, description=about, allow_abbrev=False
+            command.name,
+            help=command.summary,
+            description=about,
+            epilog=command.teaches,
+            formatter_class=shape,
+            allow_abbrev=False,
         )
         subparser.set_defaults(run=command.run)
         command.add_flags(subparser)
@@ -78,6 +115,18 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="the YAML file to read")
+    parser.add_argument(
+        "--host",
+        action="store_true",
+        help="check this host too, as the service's account: whether it may read the files and listen on the "
+        f"address (default FILE: {commands.DEPLOYED})",
+    )
+    parser.add_argument(
+        "--account",
+        default=checking.ACCOUNT,
+        metavar="NAME",
+        help=f"the account for --host (default: {checking.ACCOUNT})",
+    )
     add_web_config_flag(parser)
     parser.set_defaults(wrong_use=parser.error)
 
@@ -142,6 +191,19 @@ def _tenant(text: str) -> str:
     return text
 
 
+def _add_query_flags(parser: argparse.ArgumentParser) -> None:
+    help_text = "which series: an instant vector selector of PromQL"
+    parser.add_argument("selector", metavar="SELECTOR", type=_selector, help=help_text)
+    add_flags_by_hand(parser)
+
+
+def _selector(text: str) -> Selector:
+    try:
+        return parse_selector(text)
+    except SelectorError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _output(text: str) -> Path:
     try:
         return textfile.named(text)
@@ -204,10 +266,18 @@ _COMMANDS = (
         add_flags_by_hand,
     ),
     _Command(
+        "query",
+        commands.query,
+        "print the series of one page that a selector of PromQL matches; exit 1 if there are none",
+        _add_query_flags,
+        _QUERY_TEACHES,
+    ),
+    _Command(
         "check-config",
-        commands.check_config,
+        checking.check_config,
         "read the configuration files and list every problem; exit 2 if there is one",
         _add_files,
+        _CHECK_TEACHES,
     ),
     _Command(
         "metrics",

@@ -44,12 +44,16 @@ class _Connection(HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class DaemonState:
-    """The daemon's ``/status.json``; `healthy` is whether libvirt answered and no source failed."""
+    """The daemon's ``/status.json``; `healthy` is whether libvirt answered and no source failed.
+
+    `listens_on` is its listen address as configured; empty for a daemon of an older version.
+    """
 
     version: str
     pid: int
     libvirt_up: bool
     healthy: bool
+    listens_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class RunningDaemon:
                 "libvirt_up": bool(libvirt_up),
                 "healthy": bool(healthy),
             }:
-                return DaemonState(one_line(version), pid, libvirt_up, healthy)
+                listens_on = one_line(str(status.get("listen_address", "")))
+                return DaemonState(one_line(version), pid, libvirt_up, healthy, listens_on)
         raise DaemonSilentError(f"the program at {self.path} is not a hostcollector")
 
     def read(self, page: str) -> str:

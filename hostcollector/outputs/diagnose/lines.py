@@ -24,6 +24,7 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     """Yield the report: libvirt, each source with what is missing and the fix, guests by tenant."""
     gist = overview(snapshot)
     yield f"libvirt at {one_line(snapshot.facts.get('libvirt_uri', ''))} {_libvirt(gist)}"
+    yield from (f"configuration: {one_line(warning)}" for warning in gist.warnings)
     yield ""
     yield from _sources(snapshot.reports)
     yield ""

@@ -40,7 +40,7 @@ class Encoder:
         self._numerals = _Numerals()
 
     def encode(self, snapshot: Snapshot, form: Format, only: AbstractSet[str] | None = None) -> bytes:
-        """Return the page of `snapshot` in UTF-8. Families without series are left out.
+        """Return the page of `snapshot` in UTF-8, without families that have no series or are dropped.
 
         `only` names the sources whose families to write; None means all sources. Histograms have buckets and
         neither sum nor count, because no source reads those.
@@ -48,7 +48,9 @@ class Encoder:
         families = [
             family
             for family in snapshot.families
-            if family.series and (only is None or family.metric.source in only)
+            if family.series
+            and family.metric not in snapshot.dropped
+            and (only is None or family.metric.source in only)
         ]
         # Written piece by piece: a list of the pieces would be a second page in memory.
         page = BytesIO()

@@ -119,6 +119,34 @@ def test_top_shows_the_running_daemons_guests(daemon: Daemon, capsys: pytest.Cap
     assert "libvirt" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("selector", "status", "out", "err"),
+    [
+        ("libvirt_up", 0, "libvirt_up 1.0\n", ""),
+        ('libvirt_versions_info{libvirt_library="11"}', 1, "", "libvirt_versions_info is not on the page"),
+    ],
+)
+def test_query_prints_the_running_daemons_series(
+    daemon: Daemon, selector: str, status: int, out: str, err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page comes over the daemon's own socket, where TLS and passwords play no part; none is status 1."""
+    assert main(["query", selector]) == status
+    found = capsys.readouterr()
+    assert found.out == out
+    assert err in found.err
+    assert "/metrics" in daemon.asked
+
+
+def test_query_explains_a_wrong_selector(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything is read, with status 2; the help has examples."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["query", "libvirt_uq"])
+    assert "did you mean libvirt_up" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main(["query", "--help"])
+    assert "hostcollector query 'libvirt_domain_info_vstate{tenant=" in capsys.readouterr().out
+
+
 def test_a_daemon_that_was_taken_over_moves_no_cursor(
     daemon: Daemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,13 +169,13 @@ def daemon_for(*arguments: str) -> RunningDaemon | None:
 @pytest.mark.parametrize(
     "flag", ["--own", "--libvirt.uri=qemu:///session", "--no-collector.host", "--collector.host"]
 )
-@pytest.mark.parametrize("command", ["collect", "diagnose", "top"])
+@pytest.mark.parametrize("command", ["collect", "diagnose", "top", "query libvirt_up"])
 def test_what_the_daemon_would_not_answer_is_collected_here(
     daemon: Daemon, command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Flags that change what is collected, and the flag that asks for it."""
-    assert daemon_for(command) is not None
-    assert daemon_for(command, flag) is None
+    assert daemon_for(*command.split()) is not None
+    assert daemon_for(*command.split(), flag) is None
     assert "collecting here: " in capsys.readouterr().err
 
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pwd
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -236,6 +239,66 @@ def test_check_config_says_what_tenants_see(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.endswith(
         "with a tenant, for clients on this machine, if there is neither TLS nor a password; else for none\n"
     )
+
+
+def test_check_config_warns_of_series_that_rules_need(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dropped series is a choice: what needs it is a warning, and the exit status stays 0."""
+    file = tmp_path / "config.yml"
+    file.write_text("series: {compatibility_names: false, vcpu_detail: false}\n")
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().err == ""
+    file.write_text("series: {drop: [libvirt_up, libvirt_domain_vcpu_time_seconds_total]}\n")
+    assert main(["check-config", str(file)]) == 0
+    err = capsys.readouterr().err
+    assert "warning: libvirt_up is dropped, but needed by the alert " in err
+    assert "libvirt_domain_vcpu_time_seconds_total is dropped, but needed by `hostcollector top`" in err
+
+
+def host_check(file: Path, *flags: str) -> tuple[int, str]:
+    """Run `check-config --host` as a process; return its status and what it writes."""
+    command = [sys.executable, "-m", "hostcollector", "check-config", "--host", str(file), *flags]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return found.returncode, found.stdout + found.stderr
+
+
+def test_check_config_tries_the_address(tmp_path: Path) -> None:
+    """An address that is taken, one that this host does not have, and one that is free."""
+    file = tmp_path / "config.yml"
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        file.write_text(f"log:\n  level: info\nweb:\n  listen_address: {taken}\n")
+        status, text = host_check(file, f"--account={own}")
+    assert status == 2
+    assert f"  web.listen_address: {taken} cannot be listened on: Address already in use (line 4)" in text
+    file.write_text("web: {listen_address: '192.0.2.1:10177'}")
+    assert "Cannot assign requested address (line 1)" in host_check(file, f"--account={own}")[1]
+    file.write_text("web: {listen_address: '127.0.0.1:0'}")
+    assert host_check(file, f"--account={own}") == (0, f"checking as {own}\n{file}: valid\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_check_config_reads_as_the_services_account() -> None:
+    """What root can read and the service cannot is a problem; so is an account that does not exist."""
+    with TemporaryDirectory(prefix="hostcollector-check-") as name:  # pytest's own folders are root's
+        directory = Path(name)
+        directory.chmod(0o755)
+        file, password, state = directory / "config.yml", directory / "password", directory / "state"
+        password.write_text("secret")
+        password.chmod(0o600)
+        state.mkdir(mode=0o700)
+        file.write_text(
+            f"web: {{listen_address: '127.0.0.1:0'}}\npaths: {{state_directory: {state}}}\n"
+            f"ufm: {{url: 'https://u', user: u, password_file: {password}}}\n"
+        )
+        assert host_check(file, "--account=root")[0] == 0
+        status, text = host_check(file, "--account=daemon")
+        assert status == 2
+        assert f"ufm.password_file: {password} cannot be read: Permission denied (line 3)" in text
+        assert f"paths.state_directory: {state} cannot be written by this account (line 2)" in text
+        assert "there is no account no-such" in host_check(file, "--account=no-such")[1]
 
 
 @pytest.mark.parametrize(

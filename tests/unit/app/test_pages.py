@@ -14,7 +14,8 @@ from hostcollector.base.model import Snapshot
 from hostcollector.config.settings import CollectionSettings, Settings, WebSettings
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format, choose_format
-from hostcollector.outputs.status_page import STYLE, DaemonFacts
+from hostcollector.outputs.status_page import DaemonFacts
+from hostcollector.outputs.status_style import STYLE
 from tests.fakes.pages import full_page
 from tests.fakes.site import SOURCES, serving, until
 from tests.fakes.snapshots import hypervisor

@@ -13,10 +13,12 @@ from hostcollector.base.log import LogFormat, LogLevel
 from hostcollector.config.address import Address
 from hostcollector.config.files import read_bytes
 from hostcollector.config.reader import changed
-from hostcollector.config.settings import GuestPattern, Settings, read_settings, sources_from
+from hostcollector.config.settings import GuestPattern, Names, SeriesSettings, Settings, read_settings
 from hostcollector.config.tenancy import ResolverName, XPathRule
 
-SOURCES = ("procfs", "netlink", "libvirt_state")
+NAMES = Names(
+    sources=("procfs", "netlink", "libvirt_state"), metrics=("libvirt_up", "libvirt_domain_vcpu_state")
+)
 
 EVERYTHING = """
 libvirt:
@@ -99,6 +101,10 @@ paths:
   root: /mnt/capture
   state_directory: /run/state
   runtime_directory: /run/own
+series:
+  compatibility_names: false
+  vcpu_detail: false
+  drop: [libvirt_up]
 log:
   level: debug
   format: json
@@ -107,7 +113,7 @@ log:
 
 def read(text: str) -> Settings:
     """Read a document with the sources of these tests."""
-    return read_bytes(text.encode(), "test.yml", Settings, sources_from(SOURCES))
+    return read_bytes(text.encode(), "test.yml", Settings, NAMES.readers())
 
 
 def problems(text: str) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ def problems(text: str) -> tuple[str, ...]:
 def outcome(content: bytes) -> Settings | tuple[str, ...]:
     """Return the settings of a document, or its problems; anything else that it raises fails the test."""
     try:
-        return read_bytes(content, "test.yml", Settings, sources_from(SOURCES))
+        return read_bytes(content, "test.yml", Settings, NAMES.readers())
     except ConfigError as error:
         return error.problems
 
@@ -161,7 +167,7 @@ def test_defaults_hold_for_what_is_not_said(text: str) -> None:
 
 def test_no_file_is_a_configuration() -> None:
     """Without a file the settings are the defaults."""
-    assert read_settings(None, SOURCES) == Settings()
+    assert read_settings(None, NAMES) == Settings()
     assert str(Settings().web.listen_address) == "127.0.0.1:10177"
 
 
@@ -194,7 +200,7 @@ def test_all_problems_come_at_once() -> None:
             "'a.b': 1",
             (
                 "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, tenants, "
-                "guests, ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
+                "guests, series, ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
             ),
         ),
     ],
@@ -434,7 +440,7 @@ def test_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         (Path("/dev/zero"), "larger than 1048576 bytes; is this the right file?"),
     ):
         with pytest.raises(ConfigError) as caught:
-            read_settings(path, SOURCES)
+            read_settings(path, NAMES)
         assert caught.value.problems == (expected,)
         assert caught.value.origin == str(path)
 
@@ -522,3 +528,32 @@ def test_no_xpath_raises_anything_but_a_config_error(path: str) -> None:
     """Whatever an XPath rule says, it is accepted as it is or refused as one problem."""
     result = outcome(yaml.safe_dump({"tenancy": {"xpath": [{"tenant": path}]}}).encode())
     assert result.tenancy.xpath[0].tenant == path if isinstance(result, Settings) else len(result) == 1
+
+
+def test_series_that_the_page_drops() -> None:
+    """Switches and names, also as patterns; without the section everything is shown."""
+    found = read("series: {vcpu_detail: false, drop: [libvirt_up, 'libvirt_domain_*']}").series
+    assert found == SeriesSettings(vcpu_detail=False, drop=("libvirt_up", "libvirt_domain_*"))
+    assert found.switched_off == {"vcpu_detail"}
+    assert read("").series.switched_off == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("drop", "problem"),
+    [
+        (
+            "[libvirt_uq]",
+            "series.drop[0]: no metric is called 'libvirt_uq'; did you mean libvirt_up? (line 1)",
+        ),
+        (
+            "[libvirt_up, 'nvidia_*']",
+            "series.drop[1]: no metric is called 'nvidia_*'; `hostcollector metrics`",
+        ),
+        ("libvirt_up", "series.drop: expected a list, not the text 'libvirt_up'"),
+        ("[5]", "series.drop[0]: no metric is called '5'"),
+        ("[[]]", "series.drop[0]: expected a pattern such as infra-*, not a list"),
+    ],
+)
+def test_a_metric_that_does_not_exist_is_not_dropped(drop: str, problem: str) -> None:
+    """A misspelt name would keep the series that its author believes to be gone."""
+    assert problem in problems(f"series: {{drop: {drop}}}")[0]

@@ -67,13 +67,13 @@ def test_it_says_what_runs_and_how_it_is() -> None:
 
 
 def test_it_says_what_is_missing_and_what_to_do() -> None:
-    """A failed source shows its reason and the fix; the notes come above the sources and the guests."""
+    """A failed source shows its reason and the fix above the guests; the table of sources is below them."""
     text = read(snapshots.hypervisor()).text
     assert "failed: denied" in text
     assert (
         text.index("add AF_NETLINK to RestrictAddressFamilies")
-        < text.index("Sources")
         < text.index("Guests by tenant")
+        < text.index("Sources")
     )
 
 
@@ -106,7 +106,7 @@ def test_states_are_shown_by_more_than_colour() -> None:
 def test_it_links_to_the_other_pages_and_loads_nothing() -> None:
     """The links are those to the collector's own pages; there is no script, image or frame."""
     page = read(snapshots.hypervisor())
-    assert page.links == ["/metrics", "/-/healthy", "/-/ready"]
+    assert page.links == ["/still", "/metrics", "/-/healthy", "/-/ready"]
     assert not {"script", "img", "iframe", "link", "object", "base", "form"} & set(page.tags)
 
 
