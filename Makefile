@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
 
 python := .venv/bin/python
 
@@ -101,6 +101,9 @@ config: venv ## writes hostcollector/CONFIG.md anew from the settings
 dashboards: venv ## writes dashboards/*.json anew from dashboards/src, and which rows rules and boards need
 	$(python) -W ignore -m dashboards.src
 	$(python) -m tests.dashboards.needed
+
+rules: venv ## writes dashboards/rules/alerts.yml anew from dashboards/alerts
+	$(python) -m dashboards.alerts
 
 format: venv ## formats the code
 	.venv/bin/ruff check --fix-only

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from itertools import chain
 
-from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
+from hostcollector.base.model import IDENTITY_LABELS, Kind
 from hostcollector.catalogue import ALL
 from tests.dashboards.promql import INCREASES, Query, Selector, labels_of
 from tests.dashboards.rule_files import recordings
 
-SCRAPED = frozenset({"job", "instance", "region", "availability_zone"})
+SCRAPED = frozenset({"job", "instance", "region", "availability_zone", "rack"})
 """Labels that the scrape configuration puts on every series."""
 
 # Counters of the guest's kernel whose common names are typed gauge.
@@ -46,7 +46,6 @@ def known() -> dict[str, Series]:
 
 
 KNOWN = known()
-ABOUT_GUESTS = frozenset(row.name for row in ALL if row.scope is Scope.DOMAIN)
 
 
 def complaints(query: Query) -> list[str]:

@@ -1,6 +1,7 @@
 """The shipped rule files and their unit tests, read as the plain values that they are."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import yaml
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 RULES = tuple(sorted((DASHBOARDS / "rules").glob("*.yml")))
 UNIT_TESTS = tuple(sorted((DASHBOARDS / "tests").glob("*.yml")))
-RUNBOOK = DASHBOARDS / "runbook.md"
+
+_LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class Alert:
 
     name: str
     query: str
-    severity: str
+    labels: dict[str, str]
     annotations: dict[str, str]
 
 
@@ -39,7 +41,7 @@ def alerts() -> Iterator[Alert]:
             yield Alert(
                 name=rule["alert"],
                 query=rule["expr"],
-                severity=rule["labels"]["severity"],
+                labels=rule["labels"],
                 annotations=rule["annotations"],
             )
 
@@ -57,6 +59,36 @@ def verdicts() -> Iterator[tuple[str, bool]]:
         for test in yaml.safe_load(path.read_text())["tests"]:
             for verdict in test.get("alert_rule_test", ()):
                 yield verdict["alertname"], bool(verdict["exp_alerts"])
+
+
+def completed(path: Path, directory: Path) -> Path:
+    """Write a unit test into the directory as promtool wants it, and return its path.
+
+    A test says what it is about: the labels that come from the series, and the summary. promtool compares all labels
+    and annotations; those that the rule writes down as they are, are added from the rule.
+    """
+    shipped = {alert.name: alert for alert in alerts()}
+    text = yaml.safe_load(path.read_text())
+    text["rule_files"] = [str(rules) for rules in RULES]
+    for test in text["tests"]:
+        for verdict in test.get("alert_rule_test", ()):
+            for expected in verdict["exp_alerts"]:
+                _complete(expected, shipped[verdict["alertname"]])
+    written = directory / path.name
+    written.write_text(yaml.safe_dump(text, allow_unicode=True))
+    return written
+
+
+def _complete(expected: dict[str, Any], alert: Alert) -> None:
+    labels = {**expected.get("exp_labels", {}), **alert.labels}
+    expected["exp_labels"] = labels
+    for name, text in alert.annotations.items():
+        if name != "summary":
+            expected["exp_annotations"].setdefault(name, _filled(text, labels))
+
+
+def _filled(text: str, labels: Mapping[str, str]) -> str:
+    return _LABEL.sub(lambda label: str(labels.get(label[1], "")), text)
 
 
 def _rules() -> Iterator[dict[str, Any]]:

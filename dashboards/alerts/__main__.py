@@ -1,0 +1,69 @@
+"""Writes the rule files: `python -m dashboards.alerts [--parameters FILE] [DIRECTORY]`.
+
+Without a directory it writes those that are committed, dashboards/rules/. FILE has what differs from
+dashboards/alerts/parameters.yml.
+"""
+
+import argparse
+from pathlib import Path
+
+from dashboards.alerts import (
+    collector,
+    devices,
+    disks,
+    ends,
+    fleet,
+    gpus,
+    guests,
+    hardware,
+    hosts,
+    jobs,
+    memory,
+    networks,
+    uplinks,
+    xids,
+)
+from dashboards.alerts.rendering import Parameters, render
+
+GROUPS = (
+    fleet.GROUP,
+    collector.GROUP,
+    hosts.GROUP,
+    guests.GROUP,
+    ends.GROUP,
+    jobs.GROUP,
+    memory.GROUP,
+    disks.GROUP,
+    networks.GROUP,
+    uplinks.GROUP,
+    devices.GROUP,
+    gpus.GROUP,
+    xids.GROUP,
+    hardware.GROUP,
+)
+
+_HERE = Path(__file__).parent
+_RULES = _HERE.parent / "rules"
+DEFAULTS = _HERE / "parameters.yml"
+HEADING = """\
+# Written by `make rules` from dashboards/alerts; not to be edited by hand. Thresholds, selectors and labels are in
+# dashboards/alerts/parameters.yml; docs/alerts-and-boards.md says how to render the rules with your own.
+"""
+
+
+def main(directory: Path, own: Path | None) -> None:
+    """Write alerts.yml, and recording.yml for the same job."""
+    parameters = Parameters.read(DEFAULTS.read_text(), own.read_text() if own else "")
+    (directory / "alerts.yml").write_text(render(GROUPS, parameters, HEADING))
+    shipped = (_RULES / "recording.yml").read_text()
+    (directory / "recording.yml").write_text(shipped.replace('job="hostcollector"', parameters.selector))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("directory", nargs="?", type=Path, default=_RULES)
+    parser.add_argument("--parameters", type=Path)
+    arguments = parser.parse_args()
+    main(arguments.directory, arguments.parameters)
