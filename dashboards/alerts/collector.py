@@ -123,5 +123,21 @@ or label_replace(hostcollector_ufm_age_seconds, "service", "UFM", "", "") > $con
             summary="libvirt on {{ $labels.instance }} reports {{ $value }} statistics that hostcollector does not know",
             description="This libvirt is newer than the collector. Nothing is wrong; a newer collector may show more.",
         ),
+        Alert(
+            name="CertificateExpires",
+            expr="hostcollector_certificate_expiry_timestamp_seconds - time() < 86400 * $certificate_days",
+            lasts="1h",
+            severity=Severity.WARNING,
+            summary="A certificate of hostcollector on {{ $labels.instance }} ({{ $labels.setting }}) ends in {{ $value | humanizeDuration }}",
+            description="After that Prometheus gets no metrics of this host, or hostcollector none of the BMC or the controller. Put a new certificate in its place; no restart is needed.",
+        ),
+        Alert(
+            name="HostcollectorReloadFailed",
+            expr="hostcollector_config_last_reload_successful == 0",
+            lasts="15m",
+            severity=Severity.WARNING,
+            summary="hostcollector on {{ $labels.instance }} has refused its changed configuration",
+            description="The configuration of before is in use. `hostcollector check-config` on the host lists every mistake.",
+        ),
     ),
 )

@@ -10,6 +10,7 @@ import yaml
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 RULES = tuple(sorted((DASHBOARDS / "rules").glob("*.yml")))
+RUNBOOK = DASHBOARDS / "runbook.md"
 UNIT_TESTS = tuple(sorted((DASHBOARDS / "tests").glob("*.yml")))
 
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
@@ -64,8 +65,8 @@ def verdicts() -> Iterator[tuple[str, bool]]:
 def completed(path: Path, directory: Path) -> Path:
     """Write a unit test into the directory as promtool wants it, and return its path.
 
-    A test says what it is about: the labels that come from the series, and the summary. promtool compares all labels
-    and annotations; those that the rule writes down as they are, are added from the rule.
+    A test says what it is about: the labels that come from the series, and the summary. promtool compares all
+    labels and annotations; the others are added as the rule has them.
     """
     shipped = {alert.name: alert for alert in alerts()}
     text = yaml.safe_load(path.read_text())

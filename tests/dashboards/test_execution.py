@@ -86,7 +86,7 @@ def test_recorded_faults_fire(recorded_url: str) -> None:
         ("BondMemberDown", "", ""),
         ("PCIeUncorrectedErrors", "acme", "train"),
         ("NVLinkErrors", "globex", "render"),
-        ("GPUXid", "", ""),
+        ("GPUXidReset", "", ""),
     }
     assert eventually(lambda: expected <= firing(), 30.0, "the alerts of the simulated hosts")
 

@@ -11,7 +11,7 @@ from tests.dashboards.rule_files import Alert, Recording, alerts, recordings
 SUMS = frozenset(
     {"hostcollector_source_samples", "hostcollector_build_info", "libvirt_domain_gpu_observable"}
 )
-"""What an alert about one guest, device or host adds up or takes the best of: a limit on the sum, several sources."""
+"""What an alert about one guest, device or host adds up, or takes the best of."""
 
 ALLOWED_SUMS = {
     "GuestOnTwoHosts": "counts the hosts of one guest",

@@ -80,7 +80,7 @@ def test_a_misspelt_parameter_is_refused(tmp_path: Path, own: str) -> None:
 
 @each_alert
 def test_an_alert_is_complete(alert: Alert) -> None:
-    """It says how urgent it is, for whom, about what and how much; a summary, what to do, and its page of the runbook."""
+    """Its labels say how urgent, for whom and about what; it has a summary, what to do, and a page."""
     assert alert.labels["severity"] in set(Severity)
     assert alert.labels["audience"] in set(Audience)
     assert alert.labels["scope"] in set(Scope)
