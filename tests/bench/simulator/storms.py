@@ -80,14 +80,16 @@ STALL = Storm(
     "a storage stalls for a tenth of the hosts",
     [_have(STALLED, lambda fleet: fleet.pool(0))],
     15,
-    frozenset({"ManyGuestsSlowOnStorage"}),
+    frozenset({"StorageStalled"}),
 )
-RACK_WITHOUT_POWER = Storm("a rack is without power", [_without_power], 15, frozenset({"HostcollectorDown"}))
+RACK_WITHOUT_POWER = Storm("a rack is without power", [_without_power], 15, frozenset({"RackHostsDown"}))
 TENANTS_UNKNOWN = Storm(
     "the tenants are unknown",
     [_have(WITHOUT_TENANTS, lambda fleet: fleet.hosts)],
     30,
-    frozenset({"GuestUnassigned"}),
+    frozenset({"FleetGuestsUnassigned"}),
 )
-UPGRADE = Storm("libvirt is upgraded in waves", [_wave(0), _wave(1), _wave(2)], 6, frozenset({"LibvirtDown"}))
+UPGRADE = Storm(
+    "libvirt is upgraded in waves", [_wave(0), _wave(1), _wave(2)], 6, frozenset({"FleetLibvirtDown"})
+)
 STORMS = (STALL, RACK_WITHOUT_POWER, TENANTS_UNKNOWN, UPGRADE)
