@@ -1,31 +1,28 @@
-"""The commands of `hostcollector-gateway`: flags in, exit status out."""
+"""The commands of `hostcollector-gateway` with their flags and help texts."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hostcollector import __version__
 from hostcollector.base.errors import ConfigError, HostcollectorError
-from hostcollector.base.wording import one_line
-from hostcollector.config import named_files
-from hostcollector.gateway.settings import GatewaySettings, read_settings
-
-DEPLOYED = Path("/etc/hostcollector-gateway/gateway.yml")
-
-FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
+from hostcollector.gateway import commands
 
 _DESCRIPTION = "Lets each tenant of a cloud read the metrics of its own VMs, from one store of all tenants."
 _EPILOG = """\
 examples:
   hostcollector-gateway check-config gateway.yml
+  hostcollector-gateway database upgrade              before the first start, and after each upgrade
+  hostcollector-gateway tenant add acme --plan=detailed --name='Acme Corp'
+  hostcollector-gateway token issue acme --scope=metrics:read --scope=promql --days=90
   hostcollector-gateway serve --config.file=/etc/hostcollector-gateway/gateway.yml
+  hostcollector-gateway audit verify
+
+Commands other than check-config take /etc/hostcollector-gateway/gateway.yml where it exists.
 
 exit status:
   0    success
-  1    the store, the database or the port cannot be used, or a similar failure
+  1    the store, the database, the audit or the port cannot be used, or a similar failure
   2    wrong flags or configuration; every problem is listed
   130  interrupted from the keyboard
 """
@@ -41,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except ConfigError as error:
-        complain(f"{error.origin} cannot be used:", *(f"  {problem}" for problem in error.problems))
-        return WRONG_USE
+        commands.complain(f"{error.origin} cannot be used:", *(f"  {each}" for each in error.problems))
+        return commands.WRONG_USE
     except HostcollectorError as error:
-        complain(str(error))
-        return FAILED
+        commands.complain(str(error))
+        return commands.FAILED
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return commands.INTERRUPTED
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -60,36 +57,79 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"hostcollector-gateway {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    check = commands.add_parser(
-        "check-config",
-        help="read the configuration and the files that it names, and list every problem",
-        allow_abbrev=False,
-    )
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = group.add_parser("check-config", help="read the configuration and its files; list every problem")
     check.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
-    check.set_defaults(run=check_config)
+    check.set_defaults(run=commands.check_config)
+    _command(group, "serve", commands.serve, "answer tenants until SIGTERM")
+    database = _group(group, "database", "the accounts database")
+    _command(database, "upgrade", commands.upgrade_database, "make the tables, or bring them to this release")
+    _add_tenant_commands(_group(group, "tenant", "tenants: add, suspend, list"))
+    _add_token_commands(_group(group, "token", "API tokens: issue, revoke"))
+    audit = _group(group, "audit", "the record of requests")
+    verify = _command(audit, "verify", commands.verify_audit, "check every chain; exit 1 for a fault")
+    verify.add_argument(
+        "--head",
+        metavar="WORKER:COUNT:HASH",
+        action="append",
+        default=[],
+        help="a head from the log (worker, count, head), which the chain must contain: finds a cut tail",
+    )
     return parser
 
 
-def complain(first: str, *rest: str) -> None:
-    """Write a sentence and its details to standard error."""
-    lines = [f"hostcollector-gateway: {one_line(first)}", *map(one_line, rest)]
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+def _add_tenant_commands(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = _command(group, "add", commands.add_tenant, "add a tenant")
+    add.add_argument("tenant", metavar="ID", help="as in the tenant label of the metrics")
+    add.add_argument(
+        "--plan", default="detailed", metavar="NAME", help="a plan of the file (default: detailed)"
+    )
+    add.add_argument("--name", default="", metavar="TEXT", help="a name for people")
+    for word, text in (("suspend", "refuse all requests of a tenant"), ("resume", "answer them again")):
+        command = _command(group, word, commands.suspend_tenant, text)
+        command.add_argument("tenant", metavar="ID")
+        command.set_defaults(suspended=word == "suspend")
+    _command(group, "list", commands.list_tenants, "list the tenants with their plans")
 
 
-def check_config(options: argparse.Namespace) -> int:
-    """Read the configuration and every file that it names; report all problems at once."""
-    checked_settings(options.file)
-    print(f"{options.file}: valid", flush=True)
-    return 0
+def _add_token_commands(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    issue = _command(group, "issue", commands.issue_token, "make a token and print it, once")
+    issue.add_argument("tenant", metavar="ID")
+    issue.add_argument(
+        "--scope",
+        action="append",
+        required=True,
+        choices=["metrics:read", "promql", "usage:read", "scrape"],
+        help="what it is good for; may be given several times",
+    )
+    issue.add_argument("--days", type=float, default=90.0, metavar="N", help="until it expires (default: 90)")
+    issue.add_argument(
+        "--vm", action="append", default=[], metavar="UUID", help="only this VM; with metrics:read alone"
+    )
+    revoke = _command(group, "revoke", commands.revoke_token, "refuse a token from now on")
+    revoke.add_argument("token", metavar="ID", help="the part of the token between the underscores")
 
 
-def checked_settings(path: Path | None) -> GatewaySettings:
-    """Return the settings of a file; the defaults for None.
+def _group(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    parser = group.add_parser(
+        name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    Raises `ConfigError` with every problem of the file and of those that it names.
-    """
-    settings = read_settings(path)
-    if path is not None and (problems := named_files.problems(settings, path)):
-        raise ConfigError(str(path), [*problems.values()])
-    return settings
+
+def _command(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = group.add_parser(
+        name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--config.file", dest="config_file", type=Path, metavar="PATH", help="the YAML file of the gateway"
+    )
+    parser.set_defaults(run=run)
+    return parser

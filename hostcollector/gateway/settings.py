@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from hostcollector.config import checks
 from hostcollector.config.address import Address
 from hostcollector.config.checks import number, text, whole
 from hostcollector.config.files import read_file
-from hostcollector.config.reader import Section
+from hostcollector.config.reader import Needed, Section
 from hostcollector.web.access import is_loopback
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10178)
@@ -19,21 +20,21 @@ DEFAULT_OPERATOR_ADDRESS = Address("127.0.0.1", 10179)
 DEFAULT_STORE = "http://127.0.0.1:8428"
 
 
-def store_url(value: str) -> str:
-    """Return the address of a store without a slash at its end. Raises `ValueError` with a sentence.
+def secured_url(value: str) -> str:
+    """Return the address of a service without a slash at its end. Raises `ValueError` with a sentence.
 
-    Queries cross the network encrypted, so without TLS only a store on this machine is taken.
+    What crosses the network is encrypted, so without TLS only a service on this machine is taken.
     """
     parts = urlsplit(value)
     # The text is not repeated: it may contain a password.
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
         raise ValueError("expected https://host:port/path, or http:// with an address of this machine")
     if parts.scheme == "http" and not (parts.hostname == "localhost" or is_loopback(parts.hostname)):
-        raise ValueError("a store on another machine needs https://")
+        raise ValueError("a service on another machine needs https://")
     return value.rstrip("/")
 
 
-STORE_URL = text(store_url, "URL", "https://host:port/path, or http:// with a loopback address")
+STORE_URL = text(secured_url, "URL", "https://host:port/path, or http:// with a loopback address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,41 @@ class AccountSettings(Section):
             yield "database", "a password belongs to password_file, not to the URL"
 
 
+class Algorithm(StrEnum):
+    """A way to sign a JWT with a key of which only the provider has the private part (RFC 7518)."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    EDDSA = "EdDSA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIdSettings:
+    """The `openid` section: the OpenID provider whose JWTs are taken beside API tokens."""
+
+    issuer: Annotated[str, Needed("the provider's `iss`")]
+    """What `iss` must be."""
+
+    audience: Annotated[str, Needed("what the provider calls the gateway in `aud`")]
+    """What `aud` must be or contain."""
+
+    keys_url: Annotated[str, STORE_URL, Needed("where the provider's keys are")]
+    """The address of the provider's JWKS."""
+
+    tenant_claim: str = "tenant"
+    """The claim with the tenant: its id, or a list of ids."""
+
+    algorithms: tuple[Algorithm, ...] = (Algorithm.RS256, Algorithm.ES256)
+    """The algorithms that are taken."""
+
+    ca_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The certificates that the provider's must be signed by; null for those of the system."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
     """The `audit` section: the record of requests."""
@@ -153,6 +189,9 @@ class GatewaySettings:
     store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     accounts: AccountSettings = field(default_factory=AccountSettings)
+    openid: OpenIdSettings | None = None
+    """The `openid` section; without it only API tokens are taken."""
+
     audit: AuditSettings = field(default_factory=AuditSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

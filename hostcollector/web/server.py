@@ -10,11 +10,13 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from aiohttp import web
 
 from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
+from hostcollector.web.access import AccessRules
 from hostcollector.web.application import Application, Site
 from hostcollector.web.clients import AcceptedClient, ClientLimits, Clients, address_of
 from hostcollector.web.connection import HttpConnection
@@ -36,6 +38,20 @@ SEND_BUFFER = 256 * 1024
 """Bytes that the kernel buffers for one connection; by default megabytes, which count as the daemon's."""
 
 
+class Answering(Protocol):
+    """What answers the requests of a server: an `Application`, or one of another program."""
+
+    @property
+    def access(self) -> AccessRules:
+        """TLS and authentication."""
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the reply."""
+
+    def close(self) -> None:
+        """Let the threads end."""
+
+
 class Server:
     """Serves an application, from `start` to `close`, in one event loop.
 
@@ -45,7 +61,7 @@ class Server:
 
     def __init__(
         self,
-        application: Application,
+        application: Answering,
         address: Address | None = None,
         limits: ClientLimits | None = None,
         sockets: Sequence[socket.socket] = (),
@@ -91,7 +107,8 @@ class Server:
         self._sweep()
 
     def exchange(self, site: Site) -> None:
-        """Serve another site from now on; requests in progress end in the old one."""
+        """Serve another site of the `Application` from now on; requests in progress end in the old one."""
+        assert isinstance(self._application, Application)
         certificates = self._application.access.certificates
         self._application.exchange(site)
         if site.access.certificates is certificates:

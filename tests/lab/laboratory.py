@@ -10,6 +10,7 @@ PROGRAMS = (
     "qemu-system-x86_64",
     "prometheus",
     "promtool",
+    "victoria-metrics",
     "ovsdb-server",
     "ovs-vswitchd",
     "ovn-northd",

@@ -1,0 +1,1 @@
+"""Tenants, their plans and tokens: a database that operators write, and a frozen copy that workers read."""

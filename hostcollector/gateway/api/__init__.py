@@ -1,0 +1,4 @@
+"""HTTP for tenants: routes, parameters, replies.
+
+Each request ends in one `Reply` or one `RequestRefusedError`.
+"""

@@ -1,0 +1,132 @@
+"""openapi.json, made from the types of the typed API."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import pairwise
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from hostcollector import __version__
+from hostcollector.gateway.api import types
+
+_SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_VM = {
+    "name": "vm",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The VM's UUID.",
+}
+_REFUSALS = {
+    "400": "The request is not understood.",
+    "401": "The token is missing or not valid.",
+    "403": "The token or the plan does not include this.",
+    "404": "There is no such VM, for this tenant.",
+    "413": "The body is too long.",
+    "422": "The store cannot answer this.",
+    "429": "A limit of the tenant is reached; Retry-After says for how long.",
+    "503": "The store or the accounts cannot be reached.",
+}
+
+
+def openapi() -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hostcollector gateway",
+            "version": __version__,
+            "description": "Metrics of your virtual machines, seen from outside of them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}],
+        "paths": {
+            "/api/v1/vms": _get(
+                "List your VMs.",
+                types.VmList,
+                _query("limit", "How many VMs.", "integer"),
+                _query("cursor", "The `next` of the page before.", "string"),
+            ),
+            "/api/v1/vms/{vm}": _get("One VM.", types.Vm, _VM),
+            "/api/v1/vms/{vm}/series": _get(
+                "A metric of a VM over time, as JSON or CSV.",
+                types.SeriesAnswer,
+                _VM,
+                _query("metric", "The metric's name.", "string", required=True),
+                _query("start", "Unix seconds or RFC 3339; an hour before the end by default.", "string"),
+                _query("end", "Unix seconds or RFC 3339; now by default.", "string"),
+                _query("step", "Seconds, or a duration such as 5m; your plan's finest by default.", "string"),
+                _query("rate", "true for increases in a second; so by default for counters.", "boolean"),
+                _query("format", "json or csv.", "string"),
+            ),
+            "/api/v1/metrics": _get("The metrics that your plan includes.", types.MetricList),
+        },
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                each.__name__: _schema(each)
+                for each in vars(types).values()
+                if isinstance(each, type) and is_dataclass(each)
+            },
+        },
+    }
+
+
+def _get(summary: str, answer: type, *parameters: Mapping[str, Any]) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": _reference(types.Problem)}}
+    return {
+        "get": {
+            "summary": summary,
+            "parameters": list(parameters),
+            "responses": {
+                "200": {
+                    "description": "The data.",
+                    "content": {"application/json": {"schema": _reference(answer)}},
+                },
+                **{status: {"description": text, "content": problem} for status, text in _REFUSALS.items()},
+            },
+        }
+    }
+
+
+def _query(name: str, text: str, kind: str, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": required, "description": text, "schema": {"type": kind}}
+
+
+def _reference(each: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{each.__name__}"}
+
+
+def _schema(each: type) -> dict[str, Any]:
+    hints, meanings = get_type_hints(each), dict(_meanings(each))
+    return {
+        "type": "object",
+        "description": inspect.getdoc(each),
+        "properties": {
+            field.name: {**_type(hints[field.name]), "description": meanings[field.name]}
+            for field in fields(each)
+        },
+        "required": [field.name for field in fields(each) if field.default is MISSING],
+    }
+
+
+def _type(hint: Any) -> dict[str, Any]:
+    if get_origin(hint) is UnionType:
+        (inner,) = [each for each in get_args(hint) if each is not NoneType]
+        return {"type": [_SIMPLE[inner], "null"]}
+    if get_origin(hint) is list:
+        return {"type": "array", "items": _type(get_args(hint)[0])}
+    if get_origin(hint) is dict:
+        return {"type": "object", "additionalProperties": _type(get_args(hint)[1])}
+    return _reference(hint) if is_dataclass(hint) and isinstance(hint, type) else {"type": _SIMPLE[hint]}
+
+
+def _meanings(each: type) -> Iterator[tuple[str, str]]:
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+    for line, text in pairwise(tree.body if isinstance(tree, ast.ClassDef) else []):
+        match line, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
+                yield name, " ".join(meaning.split())

@@ -1,0 +1,252 @@
+"""The typed API: VMs, metrics and series as JSON or CSV, for clients that do not know PromQL."""
+
+import csv
+import io
+import json
+import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+from hostcollector.base.lanes import Workers
+from hostcollector.base.model import Kind, Metric
+from hostcollector.catalogue import OF_TENANTS
+from hostcollector.gateway.accounts.accounts import Accounts
+from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.types import MetricDescription, MetricList, Series, SeriesAnswer, Vm, VmList
+from hostcollector.gateway.errors import (
+    ForbiddenError,
+    NotFoundError,
+    QueryRefusedError,
+    StoreUnavailableError,
+)
+from hostcollector.gateway.plans import Plan
+from hostcollector.gateway.promql.printing import quoted
+from hostcollector.gateway.queries import Queries, Span
+from hostcollector.gateway.reply import Reply
+from hostcollector.gateway.store.sending import Endpoint
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer of the store that is read here; PromQL streams longer ones."""
+
+MOST_VMS = 1000
+USUAL_VMS = 100
+RATE_WINDOWS = 4
+"""A rate looks back over so many steps: two samples are in each window even if one scrape is missing."""
+
+_OVERVIEW = '{__name__=~"vm_state|vm_status_check|vm_start_time_seconds|vm_vcpus"%s}'
+_BY_NAME = {row.name: row for row in OF_TENANTS}
+_NO_VM = "there is no such VM: /api/v1/vms lists yours"
+_HIDDEN = frozenset({"__name__", "tenant", "vm"})
+
+
+class Typed:
+    """Answers the typed API. `workers` read and write the JSON."""
+
+    def __init__(self, queries: Queries, workers: Workers, accounts: Callable[[], Accounts]) -> None:
+        self._queries = queries
+        self._workers = workers
+        self._accounts = accounts
+
+    @asynccontextmanager
+    async def vms(self, call: Call) -> AsyncIterator[Reply]:
+        """Give a page of VMs."""
+        after, limit = _cursor(call.one("cursor", "")), _limit(call)
+        vms = await self._overview(call, "")
+        rest = [vm for vm in vms if vm.id > after]
+        shown, more = rest[:limit], len(rest) > limit
+        cursor = urlsafe_b64encode(shown[-1].id.encode()).decode() if more else None
+        page = VmList(vms=shown, next=cursor, data_until=await self._newest(call, "vm_state"))
+        yield await self._written(page)
+
+    @asynccontextmanager
+    async def vm(self, call: Call) -> AsyncIterator[Reply]:
+        """Give one VM."""
+        vms = await self._overview(call, f",vm={quoted(call.path['vm'])}")
+        if not vms:
+            raise NotFoundError(_NO_VM)
+        yield await self._written(vms[0])
+
+    @asynccontextmanager
+    async def metrics(self, call: Call) -> AsyncIterator[Reply]:
+        """Give the metrics that the plan includes."""
+        rows = sorted(
+            (row for row in OF_TENANTS if call.principal.plan.includes(row.name)), key=lambda r: r.name
+        )
+        yield await self._written(MetricList(metrics=[_description(row) for row in rows]))
+
+    @asynccontextmanager
+    async def series(self, call: Call) -> AsyncIterator[Reply]:
+        """Give a metric of a VM over time."""
+        vm, plan = call.path["vm"], call.principal.plan
+        row = _row(call.one("metric"), plan, call.principal.plan_name)
+        rate = _flag(call, "rate", default=row.kind is Kind.COUNTER)
+        if rate and row.kind is not Kind.COUNTER:
+            raise QueryRefusedError(f"{row.name} is no counter: leave out rate")
+        span = _span(call, plan)
+        if not await self._exists(call, vm):
+            raise NotFoundError(_NO_VM)
+        text = f"{row.name}{{vm={quoted(vm)}}}"
+        if rate:
+            text = f"rate({text}[{max(1, math.ceil(span.step * RATE_WINDOWS))}s])"
+        found = await self._read(self._queries.range(call.unpacked_reader, text, span))
+        answer = _series_answer(row, found["result"], rate=rate, step=span.step)
+        if call.one("format", "json") == "csv":
+            yield Reply(headers={"Content-Type": "text/csv; charset=utf-8"}, body=_csv(answer).encode())
+        else:
+            yield await self._written(answer)
+
+    async def _overview(self, call: Call, matcher: str) -> list[Vm]:
+        text = _OVERVIEW % matcher
+        found = await self._read(self._queries.instant(call.unpacked_reader, text, call.now))
+        vms: dict[str, dict[str, Any]] = {}
+        for one in found["result"]:
+            labels, value = one["metric"], float(one["value"][1])
+            vm = labels.get("vm", "")
+            if call.principal.vms and vm not in call.principal.vms:
+                continue
+            facts = vms.setdefault(vm, {"checks": {}})
+            match labels["__name__"]:
+                case "vm_state":
+                    facts["state"] = labels.get("state")
+                case "vm_status_check":
+                    facts["checks"][labels.get("check", "")] = value == 1
+                case "vm_start_time_seconds":
+                    facts["started_at"] = value
+                case "vm_vcpus":
+                    facts["vcpus"] = value
+        names = self._accounts().vm_names
+        return [
+            Vm(
+                id=vm,
+                name=names.get((call.principal.tenant, vm)),
+                state=facts.get("state"),
+                started_at=facts.get("started_at"),
+                vcpus=facts.get("vcpus"),
+                checks=facts["checks"],
+            )
+            for vm, facts in sorted(vms.items())
+        ]
+
+    async def _newest(self, call: Call, metric: str) -> float | None:
+        asked = self._queries.instant(call.unpacked_reader, f"max(timestamp({metric}))", call.now)
+        result = (await self._read(asked))["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    async def _exists(self, call: Call, vm: str) -> bool:
+        if call.principal.vms and vm not in call.principal.vms:
+            return False
+        asked = self._queries.about(
+            call.unpacked_reader,
+            Endpoint.VALUES,
+            [f"{{vm={quoted(vm)}}}"],
+            (call.reader.oldest, call.now),
+            label="vm",
+        )
+        return vm in await self._read(asked)
+
+    async def _read(self, asked: AbstractAsyncContextManager[Reply]) -> Any:
+        """Return the data of an answer. Raises `RequestRefusedError`."""
+        content = bytearray()
+        async with asked as reply:
+            assert reply.stream is not None
+            async for piece in reply.stream:
+                content += piece
+                if len(content) > LONGEST_ANSWER:
+                    raise QueryRefusedError("the answer is too long: use a longer step or a shorter range")
+        try:
+            return (await self._workers.run(lambda: json.loads(content)))["data"]
+        except (ValueError, KeyError, TypeError):
+            raise StoreUnavailableError("the store does not answer as it should") from None
+
+    async def _written(self, answer: Any) -> Reply:
+        def write() -> bytes:
+            return json.dumps(asdict(answer), separators=(",", ":"), allow_nan=False).encode()
+
+        return Reply(body=await self._workers.run(write))
+
+
+def _description(row: Metric) -> MetricDescription:
+    return MetricDescription(
+        name=row.name, kind=str(row.kind), unit=row.unit, help=row.help, labels=list(row.labels)
+    )
+
+
+def _row(name: str, plan: Plan, plan_name: str) -> Metric:
+    row = _BY_NAME.get(name)
+    if row is None:
+        raise QueryRefusedError(f"there is no metric {name[:80]!a}: /api/v1/metrics lists them")
+    if not plan.includes(name):
+        raise ForbiddenError(f"your plan {plan_name} does not include {name}")
+    return row
+
+
+def _span(call: Call, plan: Plan) -> Span:
+    """Return the span of a request: an hour by default, its times multiples of the step."""
+    end = call.instant("end", call.now)
+    start = call.instant("start", end - 3600)
+    step = call.step(float(plan.step_seconds))
+    if step < plan.step_seconds:
+        raise ForbiddenError(
+            f"the finest step of your plan {call.principal.plan_name} is {plan.step_seconds} s"
+        )
+    return Span(start=math.ceil(start / step) * step, end=math.floor(end / step) * step, step=step)
+
+
+def _series_answer(row: Metric, result: list[Any], *, rate: bool, step: float) -> SeriesAnswer:
+    series = [
+        Series(
+            labels={name: text for name, text in one["metric"].items() if name not in _HIDDEN},
+            points=[[float(at), value] for at, text in one["values"] if math.isfinite(value := float(text))],
+        )
+        for one in result
+    ]
+    series.sort(key=lambda one: sorted(one.labels.items()))
+    until = max((one.points[-1][0] for one in series if one.points), default=None)
+    unit = f"{row.unit} per second" if rate and row.unit else row.unit
+    return SeriesAnswer(metric=row.name, unit=unit, rate=rate, step=step, series=series, data_until=until)
+
+
+def _csv(answer: SeriesAnswer) -> str:
+    names = sorted({name for one in answer.series for name in one.labels})
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["time", *names, answer.metric])
+    for row in _csv_rows(answer, names):
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _csv_rows(answer: SeriesAnswer, names: list[str]) -> Iterator[list[object]]:
+    for one in answer.series:
+        for at, value in one.points:
+            yield [at, *(_plain_cell(one.labels.get(name, "")) for name in names), value]
+
+
+def _plain_cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _flag(call: Call, name: str, *, default: bool) -> bool:
+    words = {"1": True, "true": True, "0": False, "false": False}
+    text = call.one(name, str(int(default)))
+    if text not in words:
+        raise QueryRefusedError(f"{name} takes true or false")
+    return words[text]
+
+
+def _limit(call: Call) -> int:
+    text = call.one("limit", str(USUAL_VMS))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_VMS):
+        raise QueryRefusedError(f"limit takes 1 to {MOST_VMS}")
+    return int(text)
+
+
+def _cursor(text: str) -> str:
+    try:
+        return urlsafe_b64decode(text[:200]).decode()
+    except ValueError:
+        raise QueryRefusedError("this cursor is not one of ours: begin without one") from None

@@ -1,0 +1,136 @@
+"""The commands, one function each: parsed flags in, exit status out."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from hostcollector.base import log
+from hostcollector.base.errors import ConfigError
+from hostcollector.base.wording import one_line
+from hostcollector.config import named_files
+from hostcollector.gateway.accounts.accounts import Scope, read_accounts
+from hostcollector.gateway.accounts.changes import Changes
+from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
+from hostcollector.gateway.audit.chain import Head, lines_of, verify, workers_in
+from hostcollector.gateway.plans import read_plans
+from hostcollector.gateway.settings import GatewaySettings, read_settings
+
+DEPLOYED = Path("/etc/hostcollector-gateway/gateway.yml")
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+
+def complain(first: str, *rest: str) -> None:
+    """Write a sentence and its details to standard error."""
+    lines = [f"hostcollector-gateway: {one_line(first)}", *map(one_line, rest)]
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+
+def check_config(options: argparse.Namespace) -> int:
+    """Read the configuration and every file that it names; report all problems at once."""
+    settings = checked_settings(options.file)
+    read_plans(settings.accounts.plans_file)
+    print(f"{options.file}: valid", flush=True)
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until a signal ends it."""
+    from hostcollector.gateway.serving import serve as run
+
+    settings = _settings(options)
+    log.configure(settings.log.level, settings.log.format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return run(settings)
+
+
+def upgrade_database(options: argparse.Namespace) -> int:
+    """Bring the schema to this release's."""
+    print(f"the schema is {upgrade(connect(_settings(options).accounts))}", flush=True)
+    return 0
+
+
+def add_tenant(options: argparse.Namespace) -> int:
+    """Add a tenant with a plan that exists."""
+    settings = _settings(options)
+    if options.plan not in (plans := read_plans(settings.accounts.plans_file).plans):
+        complain(f"there is no plan {options.plan!a}; there are {', '.join(plans)}")
+        return WRONG_USE
+    Changes(_accounts(settings)).add_tenant(options.tenant, options.plan, options.name)
+    return 0
+
+
+def suspend_tenant(options: argparse.Namespace) -> int:
+    """Refuse a tenant's requests, or answer them again."""
+    Changes(_accounts(_settings(options))).suspend(options.tenant, suspended=options.suspended)
+    return 0
+
+
+def list_tenants(options: argparse.Namespace) -> int:
+    """Print a line for each tenant."""
+    with _accounts(_settings(options)).connect() as connection:
+        accounts = read_accounts(connection)
+    for tenant in sorted(accounts.tenants.values(), key=lambda tenant: tenant.id):
+        state = "suspended" if tenant.suspended else "active"
+        print(tenant.id, tenant.plan, state, one_line(tenant.name), sep="\t")
+    return 0
+
+
+def issue_token(options: argparse.Namespace) -> int:
+    """Print a new token."""
+    scopes, seconds = [Scope(word) for word in options.scope], int(options.days * 86_400)
+    changes = Changes(_accounts(_settings(options)))
+    print(changes.issue_token(options.tenant, scopes, seconds, options.vm), flush=True)
+    return 0
+
+
+def revoke_token(options: argparse.Namespace) -> int:
+    """Refuse a token from now on."""
+    Changes(_accounts(_settings(options))).revoke_token(options.token)
+    return 0
+
+
+def verify_audit(options: argparse.Namespace) -> int:
+    """Check the chain of each worker, and print where it ends or what is wrong."""
+    directory, faults = Path(_settings(options).audit.directory), 0
+    heads: dict[str, Head] = {}
+    for text in options.head:
+        worker, _, rest = text.partition(":")
+        count, _, found = rest.partition(":")
+        if not count.isdigit() or not found:
+            complain(f"{text!a} is not WORKER:COUNT:HASH")
+            return WRONG_USE
+        heads[worker] = Head(int(count), found)
+    for worker in sorted({*workers_in(directory), *heads}):
+        verdict = verify(lines_of(directory, worker), heads.get(worker))
+        faults += bool(verdict.fault)
+        end = f"{verdict.head.count} lines, head {verdict.head.hash}"
+        print(f"{worker}: {verdict.fault or 'whole'}; {end}", flush=True)
+    return FAILED if faults else 0
+
+
+def checked_settings(path: Path | None) -> GatewaySettings:
+    """Return the settings of a file; the defaults for None.
+
+    Raises `ConfigError` with every problem of the file and of those that it names.
+    """
+    settings = read_settings(path)
+    if path is not None and (problems := named_files.problems(settings, path)):
+        raise ConfigError(str(path), [*problems.values()])
+    return settings
+
+
+def _settings(options: argparse.Namespace) -> GatewaySettings:
+    path: Path | None = options.config_file
+    return checked_settings(DEPLOYED if path is None and DEPLOYED.exists() else path)
+
+
+def _accounts(settings: GatewaySettings) -> Engine:
+    engine = connect(settings.accounts)
+    check_schema(engine)
+    return engine

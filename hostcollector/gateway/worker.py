@@ -1,0 +1,136 @@
+"""One worker: a process that answers tenants, with its own copy of the accounts and its own audit."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from hostcollector.base.lanes import Workers
+from hostcollector.config.address import Address
+from hostcollector.gateway.accounts.database import connect
+from hostcollector.gateway.accounts.follower import Follower
+from hostcollector.gateway.api.application import TenantApplication
+from hostcollector.gateway.api.routes import prometheus_routes, typed_routes
+from hostcollector.gateway.api.scrape import Scrape
+from hostcollector.gateway.api.typed import Typed
+from hostcollector.gateway.audit.writer import Audit
+from hostcollector.gateway.identity.bearer import Identity
+from hostcollector.gateway.identity.openid import OpenId
+from hostcollector.gateway.identity.provider_keys import ProviderKeys
+from hostcollector.gateway.limits import TenantLimits
+from hostcollector.gateway.metrics import Counters
+from hostcollector.gateway.operator_site import OperatorSite
+from hostcollector.gateway.plans import read_plans
+from hostcollector.gateway.promql.self_test import check_library
+from hostcollector.gateway.queries import Queries
+from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.store.client import Store
+from hostcollector.gateway.store.watchdog import INTERVAL_SECONDS, RETRY_SECONDS, Watchdog
+from hostcollector.web.access import read_access_rules
+from hostcollector.web.application import Application
+from hostcollector.web.server import Server
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+DOCUMENT_LANES = 2
+"""Threads that read and write the typed API's documents."""
+
+
+class Worker:
+    """Worker `number`, counted from 0, on sockets that all workers share.
+
+    `run` raises `HostcollectorError` for what must not be served: a changed library, an audit with a fault.
+    """
+
+    def __init__(self, settings: GatewaySettings, sockets: Sequence[socket.socket], number: int = 0) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._number = number
+
+    async def run(self) -> None:
+        """Answer until SIGTERM or SIGINT."""
+        check_library()
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        async with AsyncExitStack() as ends:
+            await self._start(ends)
+            await stop.wait()
+
+    async def _start(self, ends: AsyncExitStack) -> None:
+        """Start every part; `ends` closes them, the last one first."""
+        settings, config = self._settings, self._settings.web.config_file
+        plans = read_plans(settings.accounts.plans_file)
+        store = Store(settings.store, settings.limits.seconds)
+        ends.push_async_callback(store.close)
+        watchdog = Watchdog(store)
+        audit = Audit(Path(settings.audit.directory), f"worker-{self._number}")
+        ends.callback(audit.close)
+        follower = Follower(connect(settings.accounts))
+        ends.callback(follower.close)
+        workers = Workers("documents", DOCUMENT_LANES)
+        ends.callback(workers.close)
+        queries, counters = Queries(store, watchdog, settings.limits), Counters()
+        openid = OpenId(settings.openid) if settings.openid is not None else None
+        application = TenantApplication(
+            access=read_access_rules(Path(config) if config else None),
+            routes=[
+                *prometheus_routes(queries),
+                *typed_routes(
+                    Typed(queries, workers, lambda: follower.accounts), Scrape(queries, workers).page
+                ),
+            ],
+            identity=Identity(lambda: follower.accounts, plans, openid),
+            plans=plans,
+            limits=settings.limits,
+            tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
+            audit=audit,
+            counters=counters,
+        )
+        operator = OperatorSite(
+            lines=lambda: [*counters.lines(lock_holds=watchdog.holds, accounts_age=follower.age)],
+            is_ready=lambda: watchdog.holds and follower.trusted,
+            listen_host=settings.operator.listen_address.host,
+        )
+        await follower.poll()
+        await watchdog.look()
+        tasks = [
+            asyncio.create_task(follower.follow()),
+            asyncio.create_task(_watch(watchdog)),
+            asyncio.create_task(_tick(audit)),
+        ]
+        if openid is not None and settings.openid is not None:
+            keys = ProviderKeys(settings.openid, openid)
+            ends.callback(keys.close)
+            tasks.append(asyncio.create_task(keys.follow()))
+        for task in tasks:
+            ends.callback(task.cancel)
+        for server in (
+            Server(Application(operator), self._operator_address),
+            Server(application, settings.web.listen_address, sockets=self._sockets),
+        ):
+            await server.start()
+            ends.push_async_callback(server.close)
+        logger.info("worker %d is ready", self._number)
+
+    @property
+    def _operator_address(self) -> Address:
+        address = self._settings.operator.listen_address
+        return replace(address, port=address.port + self._number if address.port else 0)
+
+
+async def _watch(watchdog: Watchdog) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_SECONDS if watchdog.holds else RETRY_SECONDS)
+        await watchdog.look()
+
+
+async def _tick(audit: Audit) -> None:
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        await audit.tick()

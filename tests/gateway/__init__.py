@@ -1,0 +1,1 @@
+"""The gateway on real stores: VictoriaMetrics, and Prometheus where the second lock does not exist."""

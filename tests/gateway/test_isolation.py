@@ -1,0 +1,197 @@
+"""A tenant notices nothing of others: every query gives the same with and without them in the store."""
+
+import json
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from hostcollector.gateway.errors import StoreUnavailableError
+from hostcollector.gateway.isolation import Isolation
+from hostcollector.gateway.promql import rewriting
+from hostcollector.gateway.queries import Queries
+from hostcollector.gateway.store import sending
+from hostcollector.gateway.store.sending import Endpoint, Outgoing
+from tests.gateway.answers import Outcome, Question, gateway, outcome, outcomes
+from tests.gateway.attacks import ATTACKS, Attack
+from tests.gateway.conftest import Pair
+from tests.gateway.grammar import Grammar
+from tests.gateway.mutations import noticed
+from tests.gateway.world import World
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+QUERIES = 1000
+
+REWRITING_ALONE = Isolation(sending=(sending.fixed_path, sending.known_parameters))
+"""The first lock without the second."""
+
+
+LOCK_ALONE = Isolation(rewriting=(rewriting.bounded,))
+"""The second lock without the first."""
+
+NEITHER = Isolation(rewriting=(rewriting.bounded,), sending=(sending.fixed_path, sending.known_parameters))
+
+
+@asynccontextmanager
+async def both(
+    pair: Pair, isolation: Isolation | None = None, *, trusting: bool = False
+) -> AsyncIterator[tuple[Queries, Queries]]:
+    """Give the way to a store with a alone, and to one with everything."""
+    async with AsyncExitStack() as ends:
+        alone = await ends.enter_async_context(gateway(pair.alone, isolation, trusting=trusting))
+        yield alone, await ends.enter_async_context(gateway(pair.everything, isolation, trusting=trusting))
+
+
+def questions(world: World, seed: int, count: int) -> list[Question]:
+    """Return generated questions of all kinds."""
+    chance, grammar = random.Random(seed), Grammar(seed)
+    found = [
+        Question(
+            grammar.query(), world.end - chance.choice((0, 0, 60, 600)), over_range=chance.random() < 0.3
+        )
+        for _ in range(count)
+    ]
+    for text in ("", "vm_state", "secret", '{__name__=~".+"}', "up", '{vm=~".*"}'):
+        found += [
+            Question(text, world.end, endpoint=Endpoint.LABELS),
+            *(
+                Question(text, world.end, endpoint=Endpoint.VALUES, label=label)
+                for label in ("__name__", "tenant", "vm", "instance", "job")
+            ),
+        ]
+        if text:
+            found.append(Question(text, world.end, endpoint=Endpoint.SERIES))
+    return found
+
+
+async def differing(
+    ways: tuple[Queries, Queries], asked: list[Question], world: World
+) -> tuple[list[str], list[Outcome]]:
+    """Return the questions whose answers differ or contain a trace of others, and all answers.
+
+    A question that gives two answers on the store with a alone says nothing: it is left out, and counted.
+    """
+    alone, everything = ways
+    first, again = await outcomes(alone, asked), await outcomes(alone, asked)
+    found = await outcomes(everything, asked)
+    noise = {n for n, (one, other) in enumerate(zip(first, again, strict=True)) if one.differs(other)}
+    print(f"{len(noise)} of {len(asked)} questions give two answers on one store")
+    assert len(noise) <= len(asked) / 20
+    wrong = [
+        f"{question.text}: {one.raw or one.refusal} with others {other.raw or other.refusal}"[:1000]
+        for number, (question, one, other) in enumerate(zip(asked, first, found, strict=True))
+        if (number not in noise and one.differs(other)) or traces(other, world)
+    ]
+    return wrong, found
+
+
+def traces(found: Outcome, world: World) -> bool:
+    """Whether an answer contains a word that only others' series have."""
+    shown = found.raw + found.refusal
+    return any(secret in shown for secret in world.secrets)
+
+
+async def test_generated_queries_give_the_same_without_others(victoria: Pair, the_world: World) -> None:
+    """A thousand queries of a grammar, and questions about series, labels and values."""
+    seed = time.time_ns() % 2**32
+    print(f"the seed of the queries is {seed}")
+    asked = questions(the_world, seed, QUERIES)
+    async with both(victoria) as ways:
+        wrong, found = await differing(ways, asked, the_world)
+    assert wrong == []
+    answered = [one for one in found if one.document is not None]
+    assert len(answered) > len(found) / 2
+    with_data = [one for one in answered if json.dumps(one.document["data"]).count('"a"')]
+    assert len(with_data) > len(found) / 10
+
+
+@pytest.mark.parametrize("isolation", [REWRITING_ALONE, LOCK_ALONE], ids=["rewriting alone", "lock alone"])
+async def test_either_lock_alone_keeps_tenants_apart(
+    victoria: Pair, the_world: World, isolation: Isolation
+) -> None:
+    """What one lock might miss, the other one holds."""
+    asked = [
+        question
+        for question in questions(the_world, 7, 150)
+        # Without the rewriting there is no check of the text, so only what both take is asked.
+        if "tenant=" not in question.text
+    ]
+    async with both(victoria, isolation, trusting=isolation is REWRITING_ALONE) as ways:
+        wrong, _ = await differing(ways, asked, the_world)
+    assert wrong == []
+
+
+async def test_the_rewriting_alone_is_enough_on_prometheus(prometheuses: Pair, the_world: World) -> None:
+    """Prometheus does not know the second lock."""
+    asked = [q for q in questions(the_world, 11, 150) if q.endpoint is not Endpoint.VALUES]
+    async with both(prometheuses, trusting=True) as ways:
+        wrong, _ = await differing(ways, asked, the_world)
+    assert wrong == []
+
+
+async def test_attacks_show_nothing(victoria: Pair, the_world: World) -> None:
+    """Each attack gives the same with and without others; errors are in own words."""
+    asked = [Question(attack.text, the_world.end) for attack in ATTACKS]
+    async with both(victoria) as ways:
+        wrong, _ = await differing(ways, asked, the_world)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("attack", [one for one in ATTACKS if one.leaks], ids=lambda attack: attack.text[:50])
+async def test_attacks_leak_without_the_locks(victoria: Pair, the_world: World, attack: Attack) -> None:
+    """The positive control: what is said to leak does, so a test that passes has tested something."""
+    question = Question(attack.text, the_world.end)
+    async with both(victoria, NEITHER, trusting=True) as (alone, everything):
+        one, other = await outcome(alone, question), await outcome(everything, question)
+    assert other.document is not None, other.refusal
+    assert one.differs(other)
+
+
+@pytest.mark.parametrize("step", Isolation().steps, ids=lambda step: getattr(step, "__name__", ""))
+async def test_no_step_can_be_left_out(victoria: Pair, the_world: World, step: object) -> None:
+    """Each step of the isolation is needed for something that the suite notices."""
+    assert await noticed(victoria, the_world, Isolation().without(step)), step
+
+
+async def test_the_whole_isolation_passes_what_the_mutations_fail(victoria: Pair, the_world: World) -> None:
+    """The checks of the mutation test find nothing where no step is missing."""
+    assert await noticed(victoria, the_world, Isolation()) == []
+
+
+@pytest.mark.parametrize("planted", ["row", "label", "value"])
+async def test_a_planted_leak_is_noticed(victoria: Pair, the_world: World, planted: str) -> None:
+    """One more row, one more label, one changed value: the comparison sees each."""
+    async with gateway(victoria.alone) as queries:
+        found = await outcome(queries, Question("vm_gpu_power_watts", the_world.end))
+    again = json.loads(found.raw)
+    rows = again["data"]["result"]
+    if planted == "row":
+        rows.append({**rows[0], "metric": {"x": "y"}})
+    elif planted == "label":
+        rows[0]["metric"]["x"] = "y"
+    else:
+        rows[0]["value"][1] = str(float(rows[0]["value"][1]) * (1 + 1e-6))
+    assert found.differs(replace(found, document=again))
+
+
+async def test_a_store_without_the_lock_stops_promql(prometheuses: Pair, the_world: World) -> None:
+    """Prometheus in place of VictoriaMetrics: the watchdog's first look refuses every query."""
+    async with gateway(prometheuses.everything) as queries:
+        found = await outcome(queries, Question("vm_state", the_world.end))
+    assert found.refusal.startswith("503")
+
+
+async def test_a_misspelt_lock_stops_promql(victoria: Pair, the_world: World) -> None:
+    """The store answers everything to a parameter that it does not know."""
+
+    def misspelt(outgoing: Outgoing) -> Outgoing:
+        return replace(outgoing, address=(("extra_lable", f"tenant={outgoing.tenant}"),))
+
+    isolation = Isolation(sending=(sending.fixed_path, sending.known_parameters, misspelt))
+    async with gateway(victoria.everything, isolation) as queries:
+        found = await outcome(queries, Question("vm_state", the_world.end))
+    assert found.refusal.startswith(f"{StoreUnavailableError.status}")
