@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tests.dashboards import server
 from tests.dashboards.execution import result
+from tests.dashboards.reasons import RECORDINGS
+from tests.dashboards.rule_files import recordings
 from tests.lab.guest import AGENT_CHANNEL, MIB, Disk, Guest
 from tests.lab.hypervisor import Hypervisor
 from tests.lab.image import GuestImage
@@ -62,7 +64,7 @@ _AT_WORK = (
 
 @contextmanager
 def live(hypervisor: Hypervisor, image: GuestImage, directory: Path) -> Iterator[str]:
-    """Yield the address of a Prometheus that has scraped guests at work for most of a rate interval."""
+    """Yield a Prometheus with guests at work for most of a rate interval, and all recordings."""
     with ExitStack() as stack:
         booted = hypervisor.boot_all(guests(), image)
         for guest in booted:
@@ -73,4 +75,7 @@ def live(hypervisor: Hypervisor, image: GuestImage, directory: Path) -> Iterator
         served = stack.enter_context(serving(hypervisor.uri_readonly, directory))
         url = stack.enter_context(server.serving(directory, served.url.removeprefix("http://")))
         until(lambda: bool(result(url, _AT_WORK)), 120.0, "some scrapes of two guests at work")
+        # Boards ask recordings, some of which are made of others.
+        names = {rule.name for rule in recordings()} - RECORDINGS.keys()
+        until(lambda: all(result(url, name) for name in names), 120.0, "a series of every recording")
         yield url
