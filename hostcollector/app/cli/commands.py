@@ -122,7 +122,8 @@ def diagnose(options: argparse.Namespace) -> int:
     from hostcollector.outputs.diagnose.second_opinion import second_opinion
     from hostcollector.protocols.netlink.route_socket import RouteSocket
 
-    print(text, "", "Second opinion:", sep="\n")
+    title = "The collector's reading of network links, compared with that of the library pyroute2:"
+    print(text, "", title, sep="\n")
     print(
         *(f"  {line}" for line in second_opinion(Path(settings.paths.root), RouteSocket())),
         sep="\n",

@@ -8,6 +8,9 @@ from hostcollector.outputs.diagnose.gpus import gpu_lines, written
 from hostcollector.outputs.diagnose.networks import network_lines
 from hostcollector.outputs.overview import GuestLine, Overview, overview
 
+MOST_LISTED = 20
+"""Guests of a tenant that are listed, of those in trouble or without a tenant."""
+
 TENANT_FIX = (
     "virsh metadata DOMAIN urn:hostcollector:domain:1 --key hc --live --config "
     "--set '<tenant id=\"TENANT\"/>'"
@@ -73,8 +76,14 @@ def _guests(gist: Overview) -> Iterator[str]:
     )
     for group in gist.groups:
         name = f" {one_line(group.name)}" if group.name and group.name != group.id else ""
-        yield f"  {one_line(group.id) + name if group.id else 'no tenant'}:"
-        yield from map(_guest, group.guests)
+        title = one_line(group.id) + name if group.id else "no tenant"
+        yield f"  {title}: {counted(len(group.guests), 'guest')}"
+        listed = [line for line in group.guests if line.marks or not group.id]
+        yield from map(_guest, listed[:MOST_LISTED])
+        if len(listed) > MOST_LISTED:
+            yield f"    and {counted(len(listed) - MOST_LISTED, 'guest')} more"
+    if gist.groups:
+        yield "  Listed are guests in trouble or without a tenant; `hostcollector top --once` lists all."
     if gist.unassigned:
         yield f"  To give a guest a tenant: {TENANT_FIX}"
 

@@ -87,7 +87,7 @@ def _verdict(subject: str, differences: Iterable[str | None]) -> str:
         return (
             f"{subject}: pyroute2 decodes {len(wrong)} of {len(found)} differently; please report: {wrong[0]}"
         )
-    return f"{subject} ({counted(len(found), 'entry', 'entries')}) are decoded alike by pyroute2"
+    return f"{subject}: no difference in {counted(len(found), 'entry', 'entries')}"
 
 
 def _decoded(kind: Any, message: bytes) -> Any:

@@ -105,11 +105,11 @@ def test_collect_prints_the_running_daemons_page(
 def test_diagnose_prints_the_running_daemons_report(
     daemon: Daemon, capsys: pytest.CaptureFixture[str], *, healthy: bool, status: int
 ) -> None:
-    """The exit status is the daemon's state; the second opinion is formed here."""
+    """The exit status is the daemon's state; links are compared here."""
     daemon.pages["/status.json"] = (200, json.dumps({**STATE, "healthy": healthy}).encode())
     assert main(["diagnose"]) == status
     out = capsys.readouterr().out
-    assert out.startswith("libvirt at x is up\n\nSecond opinion:\n  ")
+    assert out.startswith("libvirt at x is up\n\nThe collector's reading of network links, ")
 
 
 def test_top_shows_the_running_daemons_guests(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.base.model import Family, Snapshot, SourceState
+from hostcollector.base.model import Domain, Family, Snapshot, SourceState
 from hostcollector.catalogue import collection
 from hostcollector.outputs.diagnose.lines import healthy, lines
 from tests.fakes import snapshots
@@ -21,10 +21,24 @@ def test_the_report_names_sources_notes_and_guests() -> None:
     assert report[3].split() == ["netlink", "failed", "(denied)", "0", "series", "0.50", "s"]
     assert report[4].endswith("- the kernel refuses the link dump: add AF_NETLINK to RestrictAddressFamilies")
     assert report[6] == "3 guests of 1 tenant, 1 without a tenant, 1 blocked"
-    assert "  acme Acme Corporation:" in report
+    assert "  acme Acme Corporation: 2 guests" in report
     database = next(line for line in report if "database" in line)
     assert database.endswith("paused (ioerror), stopped by an I/O error, monitor blocked for 15 s")
     assert report[-1].startswith("  To give a guest a tenant: virsh metadata ")
+
+
+def test_only_guests_that_need_attention_are_listed() -> None:
+    """A full host has hundreds of guests: the well ones are counted, and of the others so many are named."""
+    report = "\n".join(lines(snapshots.hypervisor()))
+    assert snapshots.DATABASE.domain.uuid in report
+    assert snapshots.STRAY.domain.uuid in report
+    assert snapshots.WEB.domain.uuid not in report
+    many = tuple(
+        replace(snapshots.STRAY, domain=Domain(uuid=f"u-{number}", name="x")) for number in range(30)
+    )
+    report = "\n".join(lines(replace(snapshots.hypervisor(), guests=many)))
+    assert report.count("  x  u-") == 20
+    assert "    and 10 guests more" in report
 
 
 def test_healthy_means_libvirt_and_every_source() -> None:

@@ -85,7 +85,9 @@ def test_each_pf_has_a_line(count: int, tmp_path: Path) -> None:
         sysfs.vf(PF, number, f"0000:01:{number // 8 + 1:02x}.{number % 8}")
     with LinkKernel({2: answer}) as kernel:
         (line,) = on_vfs(tmp_path, RouteSocket(kernel.connect))
-    assert line.startswith("the VFs of enp1s0 (3 entries)" if count == 3 else "enp1s0 has 196 VFs")
+    assert line.startswith(
+        "the VFs of enp1s0: no difference in 3 entries" if count == 3 else "enp1s0 has 196 VFs"
+    )
 
 
 def test_a_kernel_that_refuses_is_a_sentence(tmp_path: Path) -> None:
