@@ -38,8 +38,7 @@ HIDDEN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QemuProcess:
+class QemuProcess(NamedTuple):
     """A guest's QEMU. `start_ticks`, in clock ticks since boot, differs for a later owner of the PID."""
 
     uuid: str

@@ -116,9 +116,11 @@ class Netlink(Source):
         if not self._links:
             return []
         found = self._limits.read((link.number for link in self._links.values()), deadline)
+        limited = {index for index, _ in found}
         return [
             sample
             for target, link in self._links.items()
+            if link.number in limited or link.nic.inbound or link.nic.outbound
             for sample in limits.samples(
                 link.nic, ports[target].uuid, _sides(macvtap=link.macvtap), found, link.number
             )
