@@ -2,7 +2,7 @@
 
 - `costs`: what every panel and variable of every board costs, and every group of rules. Half an hour.
 - `storms`: what Alertmanager sends when much goes wrong at one time. Half an hour.
-- `sizing`: bytes and CPU for each series, of Prometheus and of a store behind it. Ten minutes.
+- `sizing`: bytes and CPU for each series, of Prometheus and of a store behind it. Half an hour.
 
 FLEET_HOSTS (200) and FLEET_GUESTS (30) are the size for `costs`; the others are smaller. Tables are printed,
 and written into docs/benchmarks.md and docs/boards-cost.md.

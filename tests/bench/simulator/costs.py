@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from tests.bench.simulator import queries, report, rules
-from tests.bench.simulator.fleet import SimulatedFleet, Size, hardware_of
+from tests.bench.simulator.fleet import SimulatedFleet, Size
 from tests.bench.simulator.grafana import Visitor
 from tests.bench.simulator.pattern import Pattern, hardware
 from tests.bench.simulator.simulation import JOB, simulation, time_passes
@@ -18,15 +18,13 @@ WINDOW_SECONDS = 300
 # Until each range of five minutes in the window is full.
 _FILL_SECONDS = 2 * WINDOW_SECONDS
 _WATCH_SECONDS = 120
-# One in so many hosts has the GPUs of one golden page, another the network of the other.
-_HARDWARE_EACH = 20
 _SHOWN = 15
 
 
 def part(captured: Pattern, size: Size, directory: Path) -> None:
     """Run the fleet for a quarter of an hour, open every board, and write the tables."""
     kinds = [hardware(golden.path(name).read_text(), captured) for name in golden.HOSTS]
-    fleet = SimulatedFleet(size, captured, time.time(), list(hardware_of(_HARDWARE_EACH, kinds)))
+    fleet = SimulatedFleet(size, captured, time.time(), kinds)
     more = LARGE / size.hosts
     with simulation(fleet, directory, RULES) as server, time_passes(fleet):
         print(f"the first {_FILL_SECONDS} s of samples ...", flush=True)

@@ -2,16 +2,18 @@
 
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tests.bench.simulator.host import SimulatedGuest, SimulatedHost, Tenant
 from tests.bench.simulator.pattern import Hardware, Pattern
 
-RACKS, POOLS = 10, 10
-"""A rack has a tenth of the hosts next to each other, a storage pool each tenth host."""
-_REGIONS, _ZONES = 2, 3
+_REGIONS = 2
+# Storage pools of a region, with hosts in each of its racks.
+_POOLS = 5
 _TENANTS_PER_HOST = 0.5
+# Each piece of hardware is in one of so many hosts.
+_HARDWARE_EACH = 20
 # How long guests and collectors have run before the first page: their counters have values.
 _AGE_SECONDS = 5_000.0
 # A guest in two hundred goes or moves each minute, and a collector in two hundred restarts.
@@ -25,6 +27,7 @@ class Size:
     hosts: int
     guests: int
     """Guests of each host."""
+    racks: int = 10
 
 
 class SimulatedFleet:
@@ -35,7 +38,7 @@ class SimulatedFleet:
         size: Size,
         pattern: Pattern,
         now: float,
-        added: Sequence[Sequence[Hardware]] = (),
+        hardware: Sequence[Hardware] = (),
         seed: int = 1,
     ) -> None:
         self._random = random.Random(seed)
@@ -45,11 +48,11 @@ class SimulatedFleet:
         self.hosts = [
             SimulatedHost(
                 f"compute-{number:04}",
-                _place(number, size.hosts),
+                _place(number, size),
                 pattern,
-                f"volumes-{number % POOLS}",
+                _pool(number, size),
                 now - self._random.uniform(0, _AGE_SECONDS),
-                added[number % len(added)] if added else (),
+                next(iter(hardware[number % _HARDWARE_EACH :]), None),
             )
             for number in range(size.hosts)
         ]
@@ -67,8 +70,8 @@ class SimulatedFleet:
         return [host for host in self.hosts if host.labels["rack"] == f"r{number}"]
 
     def pool(self, number: int) -> list[SimulatedHost]:
-        """Return the hosts whose guests have their disks in a storage pool."""
-        return self.hosts[number::POOLS]
+        """Return the hosts of the first region whose guests have their disks in a storage pool."""
+        return [host for host in self.hosts if host.pool == f"volumes-0-{number}"]
 
     def pass_time(self, now: float) -> None:
         """Let happen what happens in the time since the last call."""
@@ -112,18 +115,12 @@ def _with(
     return tuple(comes if guest is goes else guest for guest in guests)
 
 
-def _place(number: int, hosts: int) -> dict[str, str]:
+def _place(number: int, size: Size) -> dict[str, str]:
     """Return where a host is, as the labels of its target."""
-    rack = number * RACKS // hosts
-    region = f"region-{rack % _REGIONS}"
-    return {
-        "rack": f"r{rack}",
-        "region": region,
-        "availability_zone": f"{region}-{rack // _REGIONS % _ZONES}",
-    }
+    rack, region = number * size.racks // size.hosts, number * _REGIONS // size.hosts
+    return {"rack": f"r{rack}", "region": f"region-{region}", "availability_zone": f"zone-{rack}"}
 
 
-def hardware_of(share: int, hardware: Sequence[Hardware]) -> Iterator[Sequence[Hardware]]:
-    """Yield what each of `share` hosts in turn has: the first ones have a piece of hardware each."""
-    for number in range(share):
-        yield hardware[number : number + 1]
+def _pool(number: int, size: Size) -> str:
+    """Return the pool in which the guests of a host have their disks."""
+    return f"volumes-{number * _REGIONS // size.hosts}-{number % _POOLS}"

@@ -56,6 +56,7 @@ class Effect:
 
 
 CALM = Effect()
+NO_HARDWARE = Hardware((), ())
 UNKNOWN = Tenant("", "")
 
 
@@ -100,15 +101,15 @@ class SimulatedHost:
         pattern: Pattern,
         pool: str,
         started: float,
-        added: Sequence[Hardware] = (),
+        hardware: Hardware | None = None,
     ) -> None:
-        self.name, self.labels, self.started = name, labels, started
+        self.name, self.labels, self.pool, self.started = name, labels, pool, started
         self.guests: tuple[SimulatedGuest, ...] = ()
         """Replaced as a whole: another thread writes the page."""
         self.effect = CALM
         self.answers = True
         self.series = 0
-        self._pattern, self._pool, self._added = pattern, pool, added
+        self._pattern, self._hardware = pattern, hardware or NO_HARDWARE
         self._written: object = None
         self._paged = started
         self._text = ""
@@ -141,7 +142,7 @@ class SimulatedHost:
                     value, rate = "%r", line.rate * owner.pace
                     begun = line.value + max(0.0, self._paged - owner.started) * rate
                     before = counted.get((owner.key, line.series), begun)
-                    phase = float(hash(owner.key) % 7)
+                    phase = float(len(self._moving) % 7)
                     self._moving.append(Moving(line, owner.key, rate, phase, before))
                 places.append(f"{line.series} {value}\n")
             self.series += len(places)
@@ -162,15 +163,13 @@ class SimulatedHost:
         )
         here = Owner("", {}, self.started, 1.0)
         yield here, [line for line in map(own.on, self._pattern.host) if line]
-        for added in self._added:
-            yield Owner("hardware", {}, self.started, 1.0), added.host
+        yield Owner("hardware", {}, self.started, 1.0), self._hardware.host
         for tenant in {guest.tenant for guest in guests} if effect.tenants else ():
             yield Owner(tenant.id, {Token.TENANT: tenant.id}, self.started, 1.0), self._pattern.tenant
         for number, guest in enumerate(guests):
             owner = Owner(guest.uuid, self._names(guest, effect), guest.started, guest.pace)
             yield owner, self._pattern.guest
-            for added in self._added:
-                yield owner, added.guests[number] if number < len(added.guests) else ()
+            yield from ((owner, lines) for lines in self._hardware.guests[number : number + 1])
 
     def _names(self, guest: SimulatedGuest, effect: Effect) -> Mapping[str, str]:
         tenant = guest.tenant if effect.tenants else UNKNOWN
@@ -180,5 +179,5 @@ class SimulatedHost:
             Token.SERVER: guest.server,
             Token.TENANT: tenant.id,
             Token.PROJECT: tenant.name,
-            Token.POOL: self._pool,
+            Token.POOL: self.pool,
         }

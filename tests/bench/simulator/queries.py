@@ -11,8 +11,10 @@ from tests.dashboards.promql import read
 SECONDS_TARGET = 2.0
 PEAK_TARGET = 50_000_000
 """Prometheus' default of `query.max-samples`."""
-_ONE = re.compile(r"[\w.:-]*(\\.[\w.:-]*)*")
-"""A value that is no pattern for many: what a variable with one choice writes."""
+_LITERAL = re.compile(r"(?:[\w:-]|\\.)+")
+"""What a variable writes for one value: no pattern for many."""
+_SOME = 20
+"""How many values a variable writes that holds the first ones of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,25 @@ class Scaled:
 
 
 def scaled(cost: Cost, hosts: float, window: int) -> Scaled:
-    """Scale a query, more steps only where it has any, more hosts unless it is about one."""
+    """Scale a query, more steps only where it has any, more hosts unless it names its hosts or guests."""
     steps = (RANGE_SECONDS / SCRAPE_SECONDS + 1) / (window / SCRAPE_SECONDS + 1)
     over_range = not cost.instant or f"[{RANGE_SECONDS}s" in cost.expr
-    return Scaled(cost, 1.0 if about_one(cost.expr) else hosts, steps if over_range else 1.0)
+    return Scaled(cost, 1.0 if bounded(cost.expr) else hosts, steps if over_range else 1.0)
 
 
-def about_one(expr: str) -> bool:
-    """Whether each selector of the query has one host or one guest."""
+def bounded(expr: str) -> bool:
+    """Whether each selector of the query names its hosts, guests or tenants: a larger fleet adds none."""
     return all(
-        any(
-            label in {"instance", "host", "uuid"} and value and _ONE.fullmatch(value)
-            for label, value in selector.matchers
-        )
+        any(_names_some(label, value, selector.metric) for label, value in selector.matchers)
         for selector in read(expr).selectors
     )
+
+
+def _names_some(label: str, value: str, metric: str) -> bool:
+    # A tenant may have more guests in a larger fleet; what is recorded for each tenant is one series.
+    counted = label in {"instance", "host", "uuid"} or (label == "tenant" and metric.startswith("tenant:"))
+    named = value.removeprefix("(").removesuffix(")").split("|")
+    return counted and len(named) <= _SOME and all(map(_LITERAL.fullmatch, named))
 
 
 HEADINGS = ("board", "panel", "s", "series", "read", "peak", "peak scaled", "s scaled")

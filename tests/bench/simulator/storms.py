@@ -6,25 +6,41 @@ from dataclasses import dataclass
 from tests.bench.simulator.fleet import SimulatedFleet
 from tests.bench.simulator.host import CALM, Effect, SimulatedHost
 
-# Requests take seconds; QEMU's monitors and the guests' processes wait for the disk that does not answer.
-STALLED = Effect(
-    values={"libvirt_domain_monitor_blocked_seconds": 45.0},
+# Requests take seconds, and the guests' processes wait for the disk.
+SLOW = Effect(
     rates={
         "libvirt_domain_block_stats_read_time_seconds_total": 8.0,
         "libvirt_domain_block_stats_write_time_seconds_total": 8.0,
         "libvirt_domain_pressure_io_waiting_seconds_total": 0.95,
         "libvirt_domain_pressure_io_stalled_seconds_total": 0.9,
+    }
+)
+# What is known from QEMU's monitors alone.
+_OF_MONITORS = (
+    "libvirt_domain_block_stats_read",
+    "libvirt_domain_block_stats_write",
+    "libvirt_domain_block_stats_flush",
+    "libvirt_domain_block_stats_allocation",
+    "libvirt_domain_memory_stats_available",
+    "libvirt_domain_memory_stats_unused",
+    "libvirt_domain_memory_stats_usable",
+)
+# QEMU's monitor waits as well, so that what only the monitor knows is not on the page.
+BLOCKED = Effect(
+    values={
+        "libvirt_domain_monitor_blocked_seconds": 45.0,
+        "libvirt_domain_timed_out": 1.0,
+        "libvirt_domain_stats_partial": 1.0,
     },
+    missing=_OF_MONITORS,
 )
 _LIBVIRT = ("libvirt_state", "libvirt_monitor", "events", "definition")
 # What needs libvirt is not on the page; the kernel's figures are.
 WITHOUT_LIBVIRT = Effect(
     values={"libvirt_up": 0.0, **{f'hostcollector_source_up{{source="{source}"': 0.0 for source in _LIBVIRT}},
     missing=(
+        *_OF_MONITORS,
         "libvirt_versions_info",
-        "libvirt_domain_block_stats_",
-        "libvirt_domain_block_io_errors",
-        "libvirt_domain_memory_stats_",
         "libvirt_domain_monitor_",
         "libvirt_domain_job_info",
         "libvirt_domain_info_state",
@@ -61,6 +77,12 @@ def _have(effect: Effect, hosts: Callable[[SimulatedFleet], Sequence[SimulatedHo
     return step
 
 
+def _stall(fleet: SimulatedFleet) -> None:
+    """Let one pool answer late on every second host that uses it, and not at all on the others."""
+    for number, host in enumerate(fleet.pool(0)):
+        host.effect = BLOCKED if number % 2 else SLOW
+
+
 def _without_power(fleet: SimulatedFleet) -> None:
     for host in fleet.rack(0):
         host.answers = False
@@ -78,7 +100,7 @@ def calm(fleet: SimulatedFleet) -> None:
 
 STALL = Storm(
     "a storage stalls for a tenth of the hosts",
-    [_have(STALLED, lambda fleet: fleet.pool(0))],
+    [_stall],
     15,
     frozenset({"StorageStalled"}),
 )

@@ -1,4 +1,4 @@
-"""Three simulated hosts under a real Prometheus and a real Alertmanager, as in `make bench-fleet`."""
+"""Two racks of three simulated hosts under a real Prometheus and a real Alertmanager."""
 
 import time
 from collections.abc import Iterator
@@ -10,9 +10,8 @@ from tests.bench.simulator.fleet import SimulatedFleet, Size
 from tests.bench.simulator.grafana import Visitor
 from tests.bench.simulator.pattern import pattern
 from tests.bench.simulator.storms import RACK_WITHOUT_POWER
-from tests.bench.simulator.weather import PLAIN, Weather, weather
+from tests.bench.simulator.weather import Weather, weather
 from tests.dashboards.execution import rules
-from tests.dashboards.rule_files import RULES
 from tests.lab.process import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(90)]
@@ -24,8 +23,8 @@ _PACE = 30.0
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
     """Give a fleet whose pages have the series of a real guest, under the shipped rules."""
-    fleet = SimulatedFleet(Size(3, 2), pattern(laboratory.captured()), time.time())
-    with weather(fleet, tmp_path_factory.mktemp("fleet"), RULES, PLAIN, _PACE) as running:
+    fleet = SimulatedFleet(Size(6, 2, racks=2), pattern(laboratory.captured()), time.time())
+    with weather(fleet, tmp_path_factory.mktemp("fleet"), _PACE) as running:
         yield running
 
 

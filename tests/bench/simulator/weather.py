@@ -1,11 +1,13 @@
 """Sends storms over a fleet whose time runs faster, and counts what Alertmanager sends."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import yaml
 
 from tests.bench.simulator import report
 from tests.bench.simulator.fleet import SimulatedFleet, Size
@@ -15,7 +17,7 @@ from tests.bench.simulator.pattern import Pattern
 from tests.bench.simulator.prometheus import Server
 from tests.bench.simulator.simulation import simulation
 from tests.bench.simulator.storms import STORMS, Storm, calm
-from tests.dashboards.rule_files import RULES
+from tests.dashboards.rule_files import DASHBOARDS, RULES
 
 NOTIFICATIONS_TARGET = 5
 # Each of the ten racks and pools has some hosts; a scrape takes the time that the pace leaves.
@@ -23,18 +25,9 @@ _HOSTS, _GUESTS, _PACE = 50, 4, 10.0
 _RECOVERY_MINUTES = 12.0
 # Until the rates over five minutes, and what alerts for a time because it was unknown before.
 _SETTLING_MINUTES = 10.0
-PLAIN = {
-    "route": {
-        "receiver": "operator",
-        "group_by": ["alertname"],
-        "group_wait": "30s",
-        "group_interval": "5m",
-        "repeat_interval": "4h",
-    },
-    "receivers": [{"name": "operator"}],
-}
-# Sent all the time: its absence is the alarm.
-_WATCHDOG = "Watchdog"
+ALERTMANAGER = DASHBOARDS / "alertmanager.yml"
+# It gets the Watchdog, all the time: its absence is the alarm.
+_WATCHDOG = "watchdog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +73,22 @@ class Weather:
         return Outcome(storm, self._since(began))
 
     def _since(self, began: float) -> tuple[Notification, ...]:
-        return tuple(one for one in self.inbox.firing(began) if one.names != {_WATCHDOG})
+        return tuple(one for one in self.inbox.firing(began) if one.receiver != _WATCHDOG)
 
 
 @contextmanager
 def weather(
     fleet: SimulatedFleet,
     directory: Path,
-    rules: Sequence[Path],
-    configuration: Mapping[str, Any],
     pace: float,
 ) -> Iterator[Weather]:
-    """Run everything for the block; `configuration` is Alertmanager's."""
+    """Run everything for the block, by the shipped rules and the shipped fragment of Alertmanager."""
+    configuration = yaml.safe_load(ALERTMANAGER.read_text())
     with (
         inbox() as received,
         alertmanager(directory, configuration, received, pace) as address,
         simulation(
-            fleet, directory, hurried_rules(rules, pace, directory), pace=pace, alertmanager=address
+            fleet, directory, hurried_rules(RULES, pace, directory), pace=pace, alertmanager=address
         ) as server,
     ):
         yield Weather(fleet, server, received, pace)
@@ -105,7 +97,7 @@ def weather(
 def part(captured: Pattern, size: Size, directory: Path) -> None:
     """Send every storm over a smaller fleet in a hurry, and write what was sent."""
     fleet = SimulatedFleet(Size(_HOSTS, _GUESTS), captured, time.time())
-    with weather(fleet, directory, RULES, PLAIN, _PACE) as sky:
+    with weather(fleet, directory, _PACE) as sky:
         quiet = len(sky.settle())
         outcomes = [sky.send(storm) for storm in STORMS]
     report.write(
@@ -116,7 +108,7 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
     )
 
 
-HEADINGS = ("storm", "notifications", "first", "cause in the first", "alerts in all")
+HEADINGS = ("storm", "notifications", "to", "first", "cause in the first", "alerts in all")
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
@@ -126,6 +118,7 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     return (
         outcome.storm.name,
         f"{len(sent)}{missed}",
+        ", ".join(f"{name} {count}" for name, count in Counter(one.receiver for one in sent).items()),
         ", ".join(sorted(sent[0].names)) if sent else "",
         "yes" if outcome.cause_first else "NO",
         ", ".join(sorted(frozenset().union(*(one.names for one in sent)))),
