@@ -15,7 +15,8 @@ Json = dict[str, Any]
 RANGE_SECONDS = 3600
 """What the boards show when they are opened."""
 _LONG_SECONDS, _MORE = 0.5, 2
-_VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)(?::\w+)?\}|\$([A-Za-z_]\w*)")
+"""A variable's place. `$1` is none: it is a group of `label_replace`."""
 
 
 @dataclass(frozen=True, slots=True)

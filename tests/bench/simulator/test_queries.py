@@ -26,9 +26,12 @@ def test_a_board_opens_with_these_values(variable: dict[str, object], options: l
 
 
 def test_variables_are_filled_in_by_their_whole_names() -> None:
-    """A name that begins like another one is not taken for it, in braces or without."""
+    """A name that begins like another one is not taken for it; a group of `label_replace` is no variable."""
     values = {"top": "x", "top_cpu": "y", "__range": "60s"}
-    assert filled('a{b=~"$top_cpu", c="${top:regex}"}[$__range]', values) == 'a{b=~"y", c="x"}[60s]'
+    assert (
+        filled('a{b=~"$top_cpu", c="${top:regex}", d="$1"}[$__range]', values)
+        == 'a{b=~"y", c="x", d="$1"}[60s]'
+    )
 
 
 @pytest.mark.parametrize(
