@@ -65,5 +65,5 @@ def test_a_rack_without_power_is_reported_by_its_cause(sky: Weather) -> None:
     began = time.time()
     for step in RACK_WITHOUT_POWER.steps:
         step(sky.fleet)
-    until(lambda: bool(sky.inbox.firing(began)), 30.0, "a notification")
-    assert sky.inbox.firing(began)[0].names & RACK_WITHOUT_POWER.causes
+    until(lambda: bool(sky.sent(began)), 30.0, "a notification")
+    assert sky.sent(began)[0].names & RACK_WITHOUT_POWER.causes

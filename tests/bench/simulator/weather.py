@@ -60,7 +60,7 @@ class Weather:
         """Wait until a fleet that just started is calm, and return what was sent meanwhile."""
         began = time.time()
         self.wait(_SETTLING_MINUTES)
-        return self._since(began)
+        return self.sent(began)
 
     def send(self, storm: Storm) -> Outcome:
         """Let a storm pass over the fleet."""
@@ -70,9 +70,10 @@ class Weather:
             self.wait(storm.minutes)
         calm(self.fleet)
         self.wait(_RECOVERY_MINUTES)
-        return Outcome(storm, self._since(began))
+        return Outcome(storm, self.sent(began))
 
-    def _since(self, began: float) -> tuple[Notification, ...]:
+    def sent(self, began: float) -> tuple[Notification, ...]:
+        """Return what was sent since then about alerts that fire, but for the Watchdog."""
         return tuple(one for one in self.inbox.firing(began) if one.receiver != _WATCHDOG)
 
 
