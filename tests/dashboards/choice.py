@@ -72,9 +72,9 @@ def opened_with(variable: Json, found: list[str]) -> str:
 
 
 def pattern(values: list[str]) -> str:
-    """Return the regular expression for any of the values, inside a string of PromQL."""
+    """Return the regular expression for any of the values, inside a string of PromQL; empty without one."""
     written = [_SPECIAL.sub(r"\\\\\g<0>", value) for value in values]
-    return written[0] if len(written) == 1 else f"({'|'.join(written)})"
+    return f"({'|'.join(written)})" if len(written) > 1 else "".join(written)
 
 
 def _excluded(name: str, board: Json) -> bool:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.bench.simulator.grafana import Cost, chosen, filled
+from tests.bench.simulator.grafana import Cost, filled
 from tests.bench.simulator.prometheus import Answer
 from tests.bench.simulator.queries import bounded, scaled
+from tests.dashboards.choice import opened_with
 
 ALL = {"value": ["$__all"]}
 
@@ -22,7 +23,7 @@ ALL = {"value": ["$__all"]}
 )
 def test_a_board_opens_with_these_values(variable: dict[str, object], options: list[str], value: str) -> None:
     """All by its own pattern or as the list, else the value that is kept, else the first one; escaped."""
-    assert chosen(variable, options) == value
+    assert opened_with(variable, options) == value
 
 
 def test_variables_are_filled_in_by_their_whole_names() -> None:
