@@ -2,6 +2,14 @@
 
 from dashboards.alerts.alert import Alert, Group, Scope, Severity
 
+RACK_DOWN = """\
+count by (job, $place, rack) (up{rack!=""} == 0) / count by (job, $place, rack) (up{rack!=""}) >= $rack_ratio
+and count by (job, $place, rack) (up{rack!=""} == 0) >= $fleet_hosts"""
+# A rack without power has a tenth of the hosts of many a region: its own alert is about them, and names it.
+ELSEWHERE_DOWN = f"""\
+count by (job, $place) (up == 0 unless on (job, $place, rack) (
+{RACK_DOWN}))"""
+
 GROUP = Group(
     name="fleet",
     component="collector",
@@ -28,9 +36,9 @@ or count by (job, $place) (up) < $expected_hosts""",
         ),
         Alert(
             name="FleetHostsDown",
-            expr="""\
-count by (job, $place) (up == 0) / count by (job, $place) (up) > $fleet_ratio
-and count by (job, $place) (up == 0) >= $fleet_hosts""",
+            expr=f"""\
+{ELSEWHERE_DOWN} / count by (job, $place) (up) > $fleet_ratio
+and {ELSEWHERE_DOWN} >= $fleet_hosts""",
             lasts="1m",
             keeps="5m",
             severity=Severity.CRITICAL,
@@ -39,9 +47,7 @@ and count by (job, $place) (up == 0) >= $fleet_hosts""",
         ),
         Alert(
             name="RackHostsDown",
-            expr="""\
-count by (job, $place, rack) (up{rack!=""} == 0) / count by (job, $place, rack) (up{rack!=""}) >= $rack_ratio
-and count by (job, $place, rack) (up{rack!=""} == 0) >= $fleet_hosts""",
+            expr=RACK_DOWN,
             lasts="1m",
             keeps="5m",
             severity=Severity.CRITICAL,
