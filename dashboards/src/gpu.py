@@ -299,7 +299,7 @@ _HEALTH = Row(
         ),
         _both(
             "Remapped rows",
-            "Rows of memory that were replaced, since the guest has the GPU. Bad: after uncorrected errors.",
+            "Rows of memory that were replaced in a quarter of an hour. Bad: after uncorrected errors.",
             f"increase(@_gpu_remapped_rows_total{{ALL}}[{_SLOW}])",
             "{{gpu}} {{severity}}",
             warn=1,

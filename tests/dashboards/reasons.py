@@ -21,8 +21,6 @@ REASONS: Mapping[str, str] = {
     "hostcollector_config_info": "the laboratory's collector has no configuration file",
     "hostcollector_certificate_expiry_timestamp_seconds": "the laboratory's collector has no certificate",
     'instance=~"$instance", uuid=~"$guest", alertstate': "no alert about the guest that is the victim",
-    'scope="device"': "no rule has a scope",
-    'scope=~"fleet': "no rule has a scope",
     "libvirt_domain_check_reason_info": "both checks of every guest pass",
     "hostcollector_source_errors_total": "no source fails",
     "hostcollector_source_up{": "no source fails",
