@@ -134,14 +134,12 @@ or increase(hostcollector_host_gpu_nvlink_errors_total{kind=~"recovery|link_.*"}
         Alert(
             name="NVLinkDown",
             expr="""\
-(libvirt_domain_gpu_nvlink_up == 0
-  and max_over_time(libvirt_domain_gpu_nvlink_up[1d]) == 1)
-or (hostcollector_host_gpu_nvlink_up == 0
-  and max_over_time(hostcollector_host_gpu_nvlink_up[1d]) == 1)""",
+libvirt_domain_gpu_nvlinks_expected - sum without (link) (libvirt_domain_gpu_nvlink_up) > 0
+or hostcollector_host_gpu_nvlinks_expected - sum without (link) (hostcollector_host_gpu_nvlink_up) > 0""",
             lasts="5m",
             keeps="5m",
             severity=Severity.CRITICAL,
-            summary="NVLink {{ $labels.link }} of GPU {{ $labels.gpu }} of $owner was up and is down",
+            summary="{{ $value }} NVLinks of GPU {{ $labels.gpu }} of $owner were up and are down",
             description="Jobs on several GPUs fail or run slowly. Check the fabric manager and the NVSwitches on the host, then reset the GPUs of the same partition together.",
         ),
         Alert(

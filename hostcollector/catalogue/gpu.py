@@ -221,6 +221,11 @@ PAGE_RETIREMENT_PENDING = _rows.gauge(
     "page_retirement_pending", FLAG, "1 if pages wait for a reset to be taken out of use."
 )
 NVLINK_UP = _rows.gauge("nvlink_up", FLAG, "1 if the NVLink is active.", ("link",))
+NVLINKS_EXPECTED = _rows.gauge(
+    "nvlinks_expected",
+    number_of(72),
+    "NVLinks that have been active since the owner got the GPU: so many should be.",
+)
 ENCODER_SESSIONS = _rows.gauge("encoder_sessions", _SESSIONS, "Video encoding sessions.")
 ENCODER_FRAMES = _rows.gauge(
     "encoder_frames_per_second", _FRAMES, "Frames per second, averaged over the encoding sessions."

@@ -18,6 +18,7 @@ from hostcollector.devices.kept_record import PATIENCE_SECONDS, Form, KeptRecord
 
 FILE_NAME = "baselines.json"
 VERSION = 1
+_HAD = "had/"
 
 
 def boot_of(root: Path) -> str:
@@ -89,6 +90,21 @@ class Baselines:
             if moved:
                 self._kept.changed()
             return values
+
+    def had(self, device: str, owner: str, parts: Collection[str]) -> frozenset[str] | None:
+        """Note that `owner` has these parts of the device now, and return all that it has had in its stay.
+
+        None until the disk has given the record, and while less of `owner` is known than was recorded. A part
+        is kept as a counter that is always 1.
+        """
+        noted = {f"{_HAD}{part}": 1 for part in parts}
+        if len(self.relative(device, owner, noted)) < len(noted):
+            return None
+        with self._kept.entries() as records:
+            record = (records or {}).get(device)
+            if record is None or not same_stay(record.owner, owner):
+                return None
+            return frozenset(name.removeprefix(_HAD) for name in record.baseline if name.startswith(_HAD))
 
     def retain(self, prefix: str, devices: Collection[str]) -> None:
         """Forget the devices whose names start with `prefix` and that are not in `devices`."""

@@ -10,7 +10,7 @@ import yaml
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 RULES = tuple(sorted((DASHBOARDS / "rules").glob("*.yml")))
-RUNBOOK = DASHBOARDS / "runbook.md"
+RUNBOOK = DASHBOARDS / "runbook"
 UNIT_TESTS = tuple(sorted((DASHBOARDS / "tests").glob("*.yml")))
 
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
@@ -18,10 +18,11 @@ _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert as its file has it."""
+    """One alert as its file has it; `lasts` is its `for`, or empty."""
 
     name: str
     query: str
+    lasts: str
     labels: dict[str, str]
     annotations: dict[str, str]
 
@@ -42,6 +43,7 @@ def alerts() -> Iterator[Alert]:
             yield Alert(
                 name=rule["alert"],
                 query=rule["expr"],
+                lasts=rule.get("for", ""),
                 labels=rule["labels"],
                 annotations=rule["annotations"],
             )

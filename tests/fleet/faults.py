@@ -14,7 +14,6 @@ class Fault:
 
     name: str
     alert: str
-    severity: str
     inject: Callable[[Host], object]
     repair: Callable[[Host], object]
     guest: str | None = None
@@ -30,15 +29,13 @@ def faults() -> list[Fault]:
         Fault(
             "QEMU of a guest stopped (SIGSTOP)",
             "GuestMonitorBlocked",
-            "critical",
             lambda host: host.run("kill", "-STOP", host.qemu(guest)),
             lambda host: host.run("kill", "-CONT", host.qemu(guest)),
             guest=guest,
         ),
         Fault(
             "guest paused (virsh suspend)",
-            "GuestPaused",
-            "warning",
+            "GuestPausedByUser",
             lambda host: host.run("virsh", "suspend", guest),
             lambda host: host.run("virsh", "resume", guest),
             guest=guest,
@@ -47,14 +44,12 @@ def faults() -> list[Fault]:
         Fault(
             "libvirtd stopped",
             "LibvirtDown",
-            "critical",
             lambda host: host.run("systemctl", "stop", *LIBVIRTD),
             lambda host: host.run("systemctl", "start", *reversed(LIBVIRTD)),
         ),
         Fault(
             "collector stopped",
             "HostcollectorDown",
-            "critical",
             lambda host: host.run("systemctl", "stop", "hostcollector"),
             lambda host: host.run("systemctl", "start", "hostcollector"),
         ),

@@ -47,6 +47,12 @@ class Host:
             raise AssertionError(f"{self.name}: {' '.join(command)}: {done.stdout}{done.stderr}")
         return done.stdout.strip()
 
+    def status(self, command: str) -> tuple[int, str]:
+        """Run a line of shell as root and return its exit status and what it prints."""
+        enter = ("nsenter", "--all", f"--target={self.init.pid}", "--", "sh", "-c", command)
+        done = subprocess.run(enter, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
     def boot(self, guest: Guest) -> None:
         """Start a guest without a kernel."""
         directory = GUESTS / guest.name

@@ -111,6 +111,10 @@ class CardReader:
         with gaps.item(f"{subject}: its NVLinks"):
             links = read_nvlinks(self._calls, subject, handle)
             gauges.update(((rows.NVLINK_UP, (str(link),)), float(up)) for link, up in links.items())
+            up = [f"nvlink/{link}" for link, is_up in links.items() if is_up]
+            had = self._baselines.had(DEVICE + subject, owner.stay, up) if links else None
+            if had is not None:
+                gauges[rows.NVLINKS_EXPECTED, ()] = float(len(had))
             counters.update(read_nvlink_counters(self._calls, subject, handle, links))
         yield from series.gauge_samples(subject, gauges, owner)
         yield from series.counter_samples(subject, self._relative(subject, owner, counters), owner)

@@ -16,7 +16,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.catalogue import bmc
+from hostcollector.catalogue import bmc, gpu
 from hostcollector.catalogue.possible import fastest
 from hostcollector.devices.baselines import Baselines, same_stay
 from hostcollector.devices.gpu_identities import GpuIdentities
@@ -177,7 +177,8 @@ class Redfish(Source):
                 readings = only_bmc(readings)
             stay = owner.stay if one.address else _UNMAPPED
             relative = self._relative(one, stay, readings.counters)
-            yield from gpu_samples(one.shown_as, readings.gauges, relative, owner)
+            gauges = {**readings.gauges, **dict(self._expected_links(one, stay, readings.gauges))}
+            yield from gpu_samples(one.shown_as, gauges, relative, owner)
             reported = _reports_gpu(answer, one.gpu.path, since)
             if not one.address:
                 yield observable(one.name, "", HOST_OWNER, seen=reported)
@@ -197,6 +198,18 @@ class Redfish(Source):
         speeds = {name: fastest(twin.guest, SCALES.get(twin, 1)) for name, (twin, _) in names.items()}
         values = self._baselines.relative(DEVICE + one.shown_as, stay, counters, speeds)
         return {names[name]: value for name, value in values.items()}
+
+    def _expected_links(
+        self, one: MappedGpu, stay: str, gauges: Mapping[Key, float]
+    ) -> Iterator[tuple[Key, float]]:
+        """Yield how many NVLinks have been up since the owner got the GPU, while the BMC reports links."""
+        links = {key[1][0]: value for key, value in gauges.items() if key[0] is gpu.NVLINK_UP}
+        if not links:
+            return
+        up = [f"{one.name}/{link}" for link, value in links.items() if value]
+        had = self._baselines.had(DEVICE + one.shown_as, stay, up)
+        if had is not None:
+            yield (gpu.NVLINKS_EXPECTED, ()), float(len(had))
 
 
 class OwnedSince:

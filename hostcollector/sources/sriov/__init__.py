@@ -12,7 +12,7 @@ from pathlib import Path
 from hostcollector.base.errors import SourceError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Sample
+from hostcollector.base.model import Guest, Nic, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest
@@ -140,6 +140,8 @@ class Sriov(Source):
                     labels=(card.name, str(number), address),
                     owner=owner,
                     mac=owners.macs.get(address, ""),
+                    nic=_nic(request.guests.get(owner.uuid), address),
+                    switchdev=pf.switchdev,
                     listed=card.listed(number),
                     ipoib=card.ipoib,
                     counters=self._relative(DEVICE + address, owner.stay, origin, raw),
@@ -157,6 +159,12 @@ class Sriov(Source):
         speeds = {origin + name: fastest(COUNTERS[name].guest) for name in raw}
         values = self._baselines.relative(device, stay, counters, speeds)
         return {name.removeprefix(origin): value for name, value in values.items()}
+
+
+def _nic(guest: Guest | None, address: str) -> Nic | None:
+    """Return the guest's interface with this VF."""
+    nics = guest.domain.nics if guest is not None else ()
+    return next((nic for nic in nics if nic.pci_address == address), None)
 
 
 def _card_samples(card: Card) -> Iterator[Sample]:

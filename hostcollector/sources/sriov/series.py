@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.base.model import Sample
+from hostcollector.base.model import Nic, Sample
 from hostcollector.base.units import bytes_from_mbit
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.rows import Twin
@@ -25,9 +25,9 @@ COUNTERS: Mapping[str, Twin] = {
 """The rows by the counters' names in netlink's answers, in the drivers' files and among the baselines."""
 
 TRUST_ON, SPOOF_CHECK_OFF, VLAN_0 = "trust_on", "spoof_check_off", "vlan_0"
-LINK_FORCED_UP, MAC_DIFFERS = "link_forced_up", "mac_differs"
+VLAN_DIFFERS, LINK_FORCED_UP, MAC_DIFFERS = "vlan_differs", "link_forced_up", "mac_differs"
 
-RULES = (TRUST_ON, SPOOF_CHECK_OFF, VLAN_0, LINK_FORCED_UP, MAC_DIFFERS)
+RULES = (TRUST_ON, SPOOF_CHECK_OFF, VLAN_0, VLAN_DIFFERS, LINK_FORCED_UP, MAC_DIFFERS)
 """The values of the label `rule`."""
 
 _LINK_ENABLED = 1
@@ -39,6 +39,8 @@ class Described:
 
     - `labels` are PF, number and PCI address.
     - `mac` is the VF's address in the owner's domain XML, or empty.
+    - `nic` is the owner's interface with this VF, None where its XML has only a PCI device.
+    - `switchdev` is whether the card's e-switch is in switchdev mode.
     - `listed` is its entry in the kernel's VF list, None for a missing one.
     - `counters` are relative to the owner's start, by name.
     - `driver` is the VF's own; the fields after it describe its PF.
@@ -47,6 +49,8 @@ class Described:
     labels: tuple[str, str, str]
     owner: Owner
     mac: str
+    nic: Nic | None
+    switchdev: bool
     listed: ListedVf | None
     ipoib: bool
     counters: Mapping[str, float]
@@ -70,7 +74,7 @@ def samples_of(vf: Described) -> Iterator[Sample]:
             mac = vf.mac if uuid else vf.listed.mac or ""
             vlan = "" if vf.listed.vlan is None else str(vf.listed.vlan)
         if uuid:
-            for rule, broken in broken_rules(vf.listed, vf.mac, ipoib=vf.ipoib):
+            for rule, broken in broken_rules(vf, vf.listed):
                 yield Sample(rows.POLICY_DRIFT, float(broken), (*labels, rule), uuid)
     about = (mac, vlan, vf.driver, vf.pf_driver, vf.pf_address, vf.ib_device)
     yield Sample(rows.INFO.of(uuid), 1.0, labels + about, uuid)
@@ -100,21 +104,28 @@ def _settings(listed: ListedVf, labels: tuple[str, ...], uuid: str, *, ipoib: bo
         yield Sample(rows.TRANSMIT_GUARANTEE.of(uuid), guarantee, labels, uuid)
 
 
-def broken_rules(vf: ListedVf, mac: str, *, ipoib: bool) -> Iterator[tuple[str, bool]]:
+def broken_rules(vf: Described, listed: ListedVf) -> Iterator[tuple[str, bool]]:
     """Yield each rule that can be checked, and whether the guest's VF breaks it.
 
-    The rules are settings that isolation between tenants needs. `mac` is the VF's address in the domain XML,
-    or empty. An IPoIB link has no trust, spoof checking, VLANs and addresses of its VFs.
+    The rules are settings that isolation between tenants needs. What the guest's definition asks for breaks
+    none: a VLAN, or trust in the guest's filters. An IPoIB link has no trust, spoof checking, VLANs and
+    addresses of its VFs.
+    In switchdev mode flow rules isolate, and the card's own VLAN and checks are off (kernel:
+    Documentation/networking/switchdev.rst): only the address is judged.
     """
-    if vf.link_state is not None:
-        yield LINK_FORCED_UP, vf.link_state == _LINK_ENABLED
-    if ipoib:
+    asked = vf.nic or Nic(type="hostdev")
+    if listed.link_state is not None and not vf.switchdev:
+        yield LINK_FORCED_UP, listed.link_state == _LINK_ENABLED
+    if vf.ipoib:
         return
-    if vf.trust is not None:
-        yield TRUST_ON, vf.trust
-    if vf.spoof_check is not None:
-        yield SPOOF_CHECK_OFF, not vf.spoof_check
-    if vf.vlan is not None:
-        yield VLAN_0, vf.vlan == 0
-    if mac and vf.mac is not None:
-        yield MAC_DIFFERS, vf.mac != mac
+    if not vf.switchdev:
+        if listed.trust is not None:
+            yield TRUST_ON, listed.trust and not asked.trusts_guest
+        if listed.spoof_check is not None:
+            yield SPOOF_CHECK_OFF, not listed.spoof_check and not asked.trusts_guest
+        if listed.vlan is not None and asked.vlans:
+            yield VLAN_DIFFERS, listed.vlan not in asked.vlans
+        elif listed.vlan is not None:
+            yield VLAN_0, listed.vlan == 0
+    if vf.mac and listed.mac is not None:
+        yield MAC_DIFFERS, listed.mac != vf.mac

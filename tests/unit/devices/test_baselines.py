@@ -47,6 +47,18 @@ def test_a_new_owner_starts_at_0(tmp_path: Path) -> None:
     assert _read(baselines, "a", 700, 900) == {"rx": 0, "tx": 0}
 
 
+def test_what_an_owner_has_had_is_kept(tmp_path: Path) -> None:
+    """Parts that are gone are still its own, also after a restart; the next owner begins with what is there."""
+    baselines = _baselines(tmp_path)
+    assert baselines.had("gpu", "a", ("link/0", "link/1")) == {"link/0", "link/1"}
+    assert baselines.had("gpu", "a", ("link/1", "link/2")) == {"link/0", "link/1", "link/2"}
+    assert baselines.relative("gpu", "a", {"rx": 5}) == {"rx": 0}
+    baselines.flush()
+    again = _baselines(tmp_path)
+    assert again.had("gpu", "a", ()) == {"link/0", "link/1", "link/2"}
+    assert again.had("gpu", "b", ("link/2",)) == {"link/2"}
+
+
 def test_devices_do_not_mix(tmp_path: Path) -> None:
     """One owner may have many devices, each with a baseline of its own."""
     baselines = _baselines(tmp_path)

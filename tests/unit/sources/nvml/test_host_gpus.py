@@ -112,6 +112,17 @@ def test_nvlinks(host: NvmlHost) -> None:
     assert found[f"{PREFIX}_nvlink_errors_total"] == errors
 
 
+def test_nvlinks_that_were_up_are_expected(host: NvmlHost) -> None:
+    """A link that has been up since the GPU came to its owner stays expected; one that never was is not."""
+    device = host.gpu(GPU)
+    host.nvml.library.fake_links(device, 3)
+    assert host.read()[f"{PREFIX}_nvlinks_expected"] == {(GPU,): 2}
+    host.nvml.library.fake_links(device, 1)
+    found = host.read()
+    assert found[f"{PREFIX}_nvlink_up"] == {(GPU, "0"): 1.0}
+    assert found[f"{PREFIX}_nvlinks_expected"] == {(GPU,): 2}
+
+
 def test_sram_that_had_too_many_errors(host: NvmlHost) -> None:
     """The driver's own verdict: such a GPU is to be replaced."""
     host.nvml.counters(host.gpu(GPU), errors=1001)

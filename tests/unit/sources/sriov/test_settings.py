@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice
-from hostcollector.sources.sriov.series import RULES
+from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.sources.sriov.series import RULES, VLAN_DIFFERS
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, link_message
 from tests.fakes.sysfs import INFINIBAND_CLASS
 from tests.unit.sources.sriov.conftest import (
@@ -16,6 +16,7 @@ from tests.unit.sources.sriov.conftest import (
     A,
     Host,
     add_card,
+    add_switchdev_card,
     guest_with,
     owned_by,
     series_of,
@@ -84,8 +85,44 @@ def test_policy_drift_is_judged_rule_by_rule(
     host.tell(replace(vf_of(0, 1, vlan=100), **change), vf_of(1))  # type: ignore[arg-type]
     drift = series_of(host.read(guest_with(A, FIRST)), "libvirt_domain_vf_policy_drift")
     assert {labels[3]: value for (_, labels), value in drift.items()} == {
-        rule: float(rule in broken) for rule in RULES
+        rule: float(rule in broken) for rule in RULES if rule != VLAN_DIFFERS
     }
+
+
+@pytest.mark.parametrize(
+    ("nic", "change", "drift"),
+    [
+        (Nic(type="hostdev", vlans=(100,)), {"vlan": 100}, {"vlan_differs": 0}),
+        (Nic(type="hostdev", vlans=(100,)), {"vlan": 200}, {"vlan_differs": 1}),
+        (Nic(type="hostdev", vlans=(100,)), {"vlan": 0}, {"vlan_differs": 1}),
+        (
+            Nic(type="hostdev", trusts_guest=True),
+            {"trust": 1, "spoof_check": 0},
+            {"trust_on": 0, "spoof_check_off": 0},
+        ),
+        (Nic(type="hostdev"), {"trust": 1, "spoof_check": 0}, {"trust_on": 1, "spoof_check_off": 1}),
+    ],
+    ids=["vlan as asked", "another vlan", "vlan lost", "trust as asked", "trust not asked for"],
+)
+def test_what_the_definition_asks_for_is_no_drift(
+    host: Host, nic: Nic, change: Mapping[str, object], drift: Mapping[str, int]
+) -> None:
+    """A VLAN and trust are judged against the guest's definition."""
+    add_card(host)
+    host.tell(replace(vf_of(0, 1, vlan=100), **change), vf_of(1))  # type: ignore[arg-type]
+    asked = replace(nic, pci_address=FIRST, mac=MAC)
+    guest = Guest(domain=Domain(uuid=A, name="a", nics=(asked,)))
+    found = series_of(host.read(guest), "libvirt_domain_vf_policy_drift")
+    assert {labels[3]: value for (_, labels), value in found.items() if labels[3] in drift} == drift
+
+
+def test_in_switchdev_mode_only_the_address_is_judged(host: Host) -> None:
+    """There flow rules isolate the guests: each VF has VLAN 0 and no spoof check."""
+    add_switchdev_card(host)
+    host.sysfs.netdev("eth0", 20, PF, phys_port_name="pf0vf0", phys_switch_id="aa")
+    host.tell(vf_of(0, 1, vlan=0, spoof_check=0, trust=1, link_state=1), vf_of(1))
+    found = series_of(host.read(guest_with(A, FIRST)), "libvirt_domain_vf_policy_drift")
+    assert {labels[3]: value for (_, labels), value in found.items()} == {"mac_differs": 0}
 
 
 def test_rules_that_cannot_be_judged_are_absent(host: Host) -> None:
