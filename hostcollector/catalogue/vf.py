@@ -111,9 +111,9 @@ POLICY_DRIFT = gauge(
     can_be=FLAG,
     source="sriov",
     labels=(*_VF, "rule"),
-    help="1 if a guest's VF breaks the rule: trust_on, spoof_check_off, vlan_0, vlan_differs, link_forced_up or "
-    "mac_differs.",
-    note="Only rules that can be judged, by what the definition asks for; in switchdev mode only the address.",
+    help="1 if a guest's VF breaks the rule: trust_on, spoof_check_off, vlan_0, vlan_differs, link_forced_up "
+    "or mac_differs.",
+    note="Only what can be judged, by what the definition asks for; in switchdev mode only the address.",
 )
 PKEY_INFO = info(
     name="libvirt_domain_vf_pkey_info",
