@@ -16,8 +16,8 @@ from tests.simulated.gpu_host import PASSED, gpu_host
 from tests.simulated.gpus import work
 from tests.simulated.network_host import network_host
 
-ROW_REMAPPER_EVENT = 63
-"""An Xid that NVIDIA's driver reports when it marks a row of memory for replacement."""
+DOUBLE_BIT_ERROR = 48
+"""An Xid: memory was wrong and could not be corrected, so that the GPU needs a reset."""
 
 
 CRITICAL = 'ALERTS{alertname="PCIeUncorrectedErrors", alertstate="firing"}'
@@ -81,7 +81,7 @@ def _recorded(directory: Path, stack: ExitStack) -> tuple[recorded.Recording, ..
 
     def worked() -> None:
         work(gpus)
-        gpus.nvml.xid(0, ROW_REMAPPER_EVENT)
+        gpus.nvml.xid(0, DOUBLE_BIT_ERROR)
         gpus.tree.aer(PASSED[0], fatal_DLP=next(rounds))
         gpus.heard()
 
