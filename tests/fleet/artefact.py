@@ -1,5 +1,6 @@
 """Artefacts of the present source as several versions: the true one, the next, one that cannot start."""
 
+import platform
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tests.fleet.wheelhouse import REPOSITORY
 
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 SOURCES = ("hostcollector", "pyproject.toml", "README.md", "LICENSE")
 BROKEN = '\n\ndef serve(*_: object) -> int:\n    raise SystemExit("broken on purpose")\n'
 
@@ -45,7 +47,7 @@ def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
 
 
 def _pack(version: str, codename: str, house: Path, wheel: Path, directory: Path) -> None:
-    name = f"hostcollector-{version}-{codename}"
+    name = f"hostcollector-{version}-{codename}-{ARCHITECTURE}"
     tree = directory / name
     shutil.copytree(house, tree)
     for replaced in (tree / "wheels").glob("hostcollector-*.whl"):

@@ -134,11 +134,13 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "hostcollector_verify_certificate": f"{pki}/prometheus.pem",
         "hostcollector_verify_key": f"{pki}/prometheus.key",
         "hostcollector_ready_seconds": 30,
+        "hostcollector_gate": False,
     }
     prometheus = {
         **local,
         "fleet_prometheus_directory": str(fleet.prometheus),
         "fleet_prometheus_group": "root",
+        "fleet_prometheus_manage_config": True,
         "fleet_prometheus_service": "",
         "fleet_prometheus_files": {
             "hostcollector-ca.pem": f"{pki}/authority.pem",

@@ -41,6 +41,8 @@ class Playbooks:
     directory: Path
     """For Ansible's own files."""
     inventory: Path
+    root: Path = REPOSITORY / "ansible"
+    """The directory of `playbooks` and `roles`."""
 
     def run(self, name: str, *flags: str, **variables: Any) -> Outcome:
         """Run a playbook by its name; variables are passed as -e does."""
@@ -49,7 +51,7 @@ class Playbooks:
         command = (str(program), "-i", str(self.inventory), *flags, *given, f"playbooks/{name}.yml")
         environment = {
             **os.environ,
-            "ANSIBLE_CONFIG": "ansible.cfg",
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible/ansible.cfg"),
             "ANSIBLE_HOME": str(self.directory / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.directory / "ansible/tmp"),
             "ANSIBLE_NOCOLOR": "1",
@@ -58,7 +60,7 @@ class Playbooks:
         started = time.monotonic()
         done = subprocess.run(
             command,
-            cwd=REPOSITORY / "ansible",
+            cwd=self.root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,10 +1,13 @@
 """Upgrades: to a good release, to one that cannot start, back, and to nothing at all."""
 
+import json
+
 import pytest
 
 from hostcollector import __version__
 from tests.fleet import artefact
 from tests.fleet.fleet import Fleet
+from tests.fleet.playbook import Playbooks
 from tests.fleet.release import RELEASES
 from tests.fleet.scraping import scrape
 from tests.fleet.wheelhouse import wheelhouse
@@ -80,6 +83,24 @@ def test_the_old_exporter_goes_only_when_asked(fleet_with_artefacts: Fleet) -> N
     removed = fleet_with_artefacts.playbooks.run("retire", hostcollector_remove_old_exporter=True)
     assert removed.succeeded, removed.output[-4000:]
     assert host.run(*package, check=False) in {"", "not-installed"}
+
+
+def test_a_host_that_left_the_inventory_is_removed(fleet_with_artefacts: Fleet) -> None:
+    """The collector is gone from it, and its target from Prometheus; the other host is not touched."""
+    fleet, (stays, leaves) = fleet_with_artefacts, fleet_with_artefacts.hosts
+    scraped = fleet.playbooks.run("monitoring", "--limit=prometheus")
+    assert scraped.succeeded, scraped.output[-4000:]
+    inventory = json.loads(fleet.playbooks.inventory.read_text())
+    del inventory["all"]["children"]["hypervisors"]["hosts"][leaves.name]
+    smaller = fleet.directory / "smaller.json"
+    smaller.write_text(json.dumps(inventory))
+    outcome = Playbooks(fleet.directory, smaller).run("departed")
+    assert outcome.succeeded, outcome.output[-4000:]
+    assert not (leaves.root / "opt/hostcollector").exists()
+    assert stays.name not in outcome.changed
+    targets = (fleet.prometheus / "file_sd/hostcollector.yml").read_text()
+    assert stays.name in targets
+    assert leaves.name not in targets
 
 
 def test_removal_leaves_the_state_unless_it_is_to_go(fleet_with_artefacts: Fleet) -> None:

@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from hostcollector.app.cli import textfile
+from hostcollector.app.cli import discovery, textfile
 from hostcollector.app.cli.flags import KNOWN, configuration_loader, overrides
 from hostcollector.app.cli.running import (
     DaemonSilentError,
@@ -175,6 +175,28 @@ def top(options: argparse.Namespace) -> int:
     log.configure(LogLevel.ERROR, settings.log.format)
     with app.collecting(settings) as collect_one:
         return watch(lambda: page_of(collect_one()), host=host, **selection)
+
+
+def sd(options: argparse.Namespace) -> int:
+    """Print, write or serve Prometheus's targets, made from an inventory of Ansible."""
+    wanted = discovery.Wanted(options.group, options.port, options.labels)
+    if options.listen is None:
+        found = discovery.targets(discovery.read(options.inventory), wanted)
+        discovery.put(options.output, discovery.document(found))
+        return 0
+    if options.inventory == discovery.STANDARD_INPUT:
+        options.wrong_use("--listen reads the inventory for each request: name a file")
+    from hostcollector.app.cli.discovery_http import server
+
+    try:
+        http = server(options.listen, options.inventory, wanted)
+    except OSError as error:
+        complain(f"cannot listen on {options.listen}: {error.strerror}")
+        return FAILED
+    with http:
+        complain(f"targets at http://{options.listen}/")
+        http.serve_forever()
+    return 0
 
 
 def settings_by_hand(options: argparse.Namespace) -> Settings:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.app.cli import checking, commands, textfile
+from hostcollector.app.cli import checking, commands, discovery, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.catalogue.vm import LABELS
 from hostcollector.outputs.metrics_table import TableFormat
@@ -290,6 +290,12 @@ _COMMANDS = (
         commands.config,
         "list every key of the configuration with its type, default, range and meaning",
         _add_format,
+    ),
+    _Command(
+        "sd",
+        commands.sd,
+        "make Prometheus's targets from an inventory of Ansible, as a file or over HTTP",
+        discovery.add_flags,
     ),
     _Command("top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags),
 )
