@@ -109,8 +109,9 @@ format: venv ## formats the code
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-dist: ## the artefacts of this Debian release: wheelhouse, .deb and bill of materials, in dist/
+dist: venv ## the artefacts of this Debian release, and the Ansible collection with all artefacts that are in dist/
 	@.ci/dist
+	@.ci/collection
 
 lock: ## resolves lock/*.txt anew from pyproject.toml
 	@.ci/lock
