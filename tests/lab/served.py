@@ -79,10 +79,10 @@ class Served:
     url: str
     log: Path
 
-    def page(self, timeout: float = 10.0) -> Page:
+    def page(self, timeout: float = 10.0, path: str = "/metrics") -> Page:
         """Scrape once."""
         started = time.monotonic()
-        text = self.text(timeout)
+        text = self.text(timeout, path)
         return parse(text, time.monotonic() - started)
 
     def page_where(self, condition: Callable[[Page], bool], what: str, timeout: float = 20.0) -> Page:
@@ -99,10 +99,10 @@ class Served:
         until(met, timeout, what)
         return pages[0]
 
-    def text(self, timeout: float = 10.0) -> str:
+    def text(self, timeout: float = 10.0, path: str = "/metrics") -> str:
         """Scrape once, and return the page as it comes."""
         request = urllib.request.Request(
-            f"{self.url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": str(timeout)}
+            f"{self.url}{path}", headers={"X-Prometheus-Scrape-Timeout-Seconds": str(timeout)}
         )
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return str(answer.read().decode())

@@ -2,23 +2,21 @@
 
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import libvirt
 import pytest
 
 from tests.lab.guest import MIB, Guest
 from tests.lab.hypervisor import PrivateHypervisor
 from tests.lab.image import GuestImage
+from tests.lab.migration import migrating
 from tests.lab.process import until
 from tests.lab.running import RunningGuest
 from tests.lab.served import Page, Served, serving
 from tests.lab.workload import Workload
-from tests.ports import reserved_port
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(180)]
 
@@ -30,7 +28,6 @@ LAST_DOWNTIME = "libvirt_domain_last_migration_downtime_seconds"
 PAGE_BYTES = 4096
 SLOW_MIB_PER_SECOND = 12
 SCRAPE_SECONDS = 15
-FLAGS = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_UNSAFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +63,6 @@ def _side(hypervisor: PrivateHypervisor, directory: Path) -> Iterator[Side]:
         yield Side(hypervisor, served)
 
 
-@contextmanager
-def _migrating(guest: RunningGuest, target: PrivateHypervisor, bandwidth: int = 0) -> Iterator[list[str]]:
-    """Migrate the guest during the block, with so many MiB per second; the list is libvirt's errors."""
-    errors: list[str] = []
-
-    def migrate() -> None:
-        parameters: dict[str, int | str] = (
-            {libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: bandwidth} if bandwidth else {}
-        )
-        try:
-            with reserved_port() as port, guest.domain() as domain:
-                parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://127.0.0.1:{port}"
-                domain.migrateToURI3(target.uri, parameters, FLAGS)
-        except libvirt.libvirtError as error:
-            errors.append(str(error))
-
-    mover = threading.Thread(target=migrate)
-    mover.start()
-    try:
-        yield errors
-    finally:
-        mover.join()
-
-
 def test_migrations_are_counted_and_measured(guest_image: GuestImage, tmp_path: Path) -> None:
     """A cancelled migration, a long one that is followed, and one between two scrapes."""
     work = Workload(memory_bytes=24 * MIB, period_seconds=0.3)
@@ -106,7 +79,7 @@ def test_migrations_are_counted_and_measured(guest_image: GuestImage, tmp_path: 
 
 def _one_is_cancelled(guest: RunningGuest, here: Side, there: Side) -> None:
     """Cancel one: it has failed, although libvirt has no event for it on the source."""
-    with _migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
+    with migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
         running = "libvirt_domain_job_operation_info"
         here.served.page_where(
             lambda page: bool(page.all(running, operation="migration_out")), "the migration on the page"
@@ -122,7 +95,7 @@ def _one_is_cancelled(guest: RunningGuest, here: Side, there: Side) -> None:
 def _one_is_followed(guest: RunningGuest, here: Side, there: Side) -> None:
     """Follow one: the page has virsh's figures, and at the target the downtime that virsh reports there."""
     uuid = guest.guest.uuid
-    with _migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
+    with migrating(guest, there.hypervisor, SLOW_MIB_PER_SECOND) as errors:
         pages: list[tuple[dict[str, str], Page]] = []
 
         def between_equal_figures() -> bool:
@@ -155,7 +128,7 @@ def _one_is_followed(guest: RunningGuest, here: Side, there: Side) -> None:
 
 def _one_is_short(guest: RunningGuest, here: Side, there: Side) -> None:
     """Make no page while one runs: both sides have counted it."""
-    with _migrating(guest, here.hypervisor) as errors:
+    with migrating(guest, here.hypervisor) as errors:
         pass
     assert not errors
     until(lambda: there.ended().get(("migration_out", "completed")) == 1, 10, "the count at its source")

@@ -38,13 +38,21 @@ BUDGET = 20.0
 _GIB = 1 << 30
 
 
+def seen_at(place: int) -> str:
+    """Return the PCI address in a guest of its device at a place, counted from 0."""
+    return f"0000:{6 + place:02x}:00.0"
+
+
 def guest(number: int, name: str, tenant: str, *devices: str) -> Guest:
-    """Return a guest of a tenant that was given devices, by PCI address or mdev UUID."""
+    """Return a guest of a tenant that was given devices, by PCI address or mdev UUID.
+
+    The guest sees them on buses of their own.
+    """
     passed = tuple(
-        HostDevice(type="pci", pci_address=device)
+        HostDevice(type="pci", pci_address=device, address=seen_at(place))
         if ":" in device
-        else HostDevice(type="mdev", mdev_uuid=device)
-        for device in devices
+        else HostDevice(type="mdev", mdev_uuid=device, address=seen_at(place))
+        for place, device in enumerate(devices)
     )
     uuid = f"{number:08d}-aaaa-4bbb-8ccc-dddddddddddd"
     return Guest(

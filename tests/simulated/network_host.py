@@ -64,9 +64,10 @@ def _guest(number: int, name: str, tenant: str) -> Guest:
             type="hostdev",
             mac=f"52:54:00:00:00:0{number}",
             pci_address=VFS[number - 1],
+            address="0000:07:00.0",
             vlans=(VLANS[number - 1],),
         ),
-        Nic(type="hostdev", pci_address=IB_VFS[number - 1]),
+        Nic(type="hostdev", pci_address=IB_VFS[number - 1], address="0000:08:00.0"),
         Nic(type="vhostuser", mac=f"52:54:00:00:01:0{number}", interface_id=f"port-{number}"),
     )
     uuid = f"{number:08d}-eeee-4fff-8aaa-bbbbbbbbbbbb"
