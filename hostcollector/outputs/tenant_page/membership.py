@@ -62,6 +62,7 @@ class Register:
         self._presence = presence
         self._domains = domains
         self._tenant_of = tenant_of
+        self._vms: dict[str, Vm] = {}
 
     def of(self, snapshot: Snapshot, families: Mapping[Metric, Family]) -> Membership:
         """Return which guests of the snapshot are on the page now."""
@@ -69,8 +70,10 @@ class Register:
         found = list(self._found(snapshot, families, present))
         self._lives.keep_only({known.domain.uuid for known, _ in found} & present.keys())
         self._presence.keep_only(present.keys())
+        members = {one.vm.uuid: one for _, one in found if isinstance(one, Member)}
+        self._vms = {uuid: one.vm for uuid, one in members.items()}
         return Membership(
-            members={one.vm.uuid: one for _, one in found if isinstance(one, Member)},
+            members=members,
             absent=tuple((known, why) for known, why in found if isinstance(why, Absence)),
         )
 
@@ -107,7 +110,8 @@ class Register:
                 numbers=numbers_of(numbered),
                 whole_gpus=whole.get(uuid, frozenset()),
             )
-            yield known, Member(vm=seen, life=life, devices=devices)
+            before = self._vms.get(uuid)
+            yield known, Member(vm=before if before == seen else seen, life=life, devices=devices)
 
     def _absence(self, known: Guest, life: Life | None, present: Domain | None) -> Absence | None:
         tenant = life.tenant if life is not None else ""

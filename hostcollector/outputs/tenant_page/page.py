@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from hostcollector.base.model import Domain, Family, Kind, Metric, Neighbours, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import OF_TENANTS, vm
@@ -69,15 +69,10 @@ class TenantPage:
     def _families(self, seen: Seen, members: Mapping[str, Member], taken_at: float) -> Iterator[Family]:
         """Yield the families in the sequence of the catalogue."""
         for family in OF_TENANTS:
-            series: dict[Labels, float] = {}
-            room = Counter(dict.fromkeys(members, vm.MOST_SERIES))
-            for labels, value in seen.of(family):
-                uuid = labels[1]
-                room[uuid] -= 1
-                if room[uuid] < 0:
-                    seen.left_out["limit"] += 1
-                else:
-                    series[labels] = self._shown(family, labels, value, members[uuid].life, taken_at)
+            series = {
+                labels: self._shown(family, labels, value, members[labels[1]].life, taken_at)
+                for labels, value in _limited(seen, family)
+            }
             if series:
                 yield Family(family, series)
 
@@ -87,13 +82,31 @@ class TenantPage:
             return life.since
         if family.kind is not Kind.COUNTER:
             return value.value
+        strong = value.view is not None and value.view.neighbours is Neighbours.STRONG
+        if life.whole and not strong:
+            return value.value
         key = " ".join((family.name, *labels[2:]))
         own, changed = life.own_part(key, value.value)
         if changed:
             self._register.changed()
-        if value.view is None or value.view.neighbours is not Neighbours.STRONG:
+        if value.view is None or not strong:
             return own
         return _in_steps(life, key, own, value.view.step, taken_at)
+
+
+def _limited(seen: Seen, family: Metric) -> Iterable[tuple[Labels, Value]]:
+    """Return a row's series, of each VM at most `MOST_SERIES`; the others are counted."""
+    found = list(seen.of(family))
+    if len(found) <= vm.MOST_SERIES:
+        return found
+    taken: Counter[str] = Counter()
+    kept = []
+    for labels, value in found:
+        taken[labels[1]] += 1
+        if taken[labels[1]] <= vm.MOST_SERIES:
+            kept.append((labels, value))
+    seen.left_out["limit"] += len(found) - len(kept)
+    return kept
 
 
 def _in_steps(life: Life, key: str, value: float, step: float, taken_at: float) -> float:

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
 
 from hostcollector.base.model import Family, Histogram, Kind, Metric, TenantView
 from hostcollector.catalogue import ALL, gpu, ovs, vf, vm
@@ -23,6 +25,8 @@ _STARTING_AT_ZERO = [
     (row, row.tenant) for row in ALL if row.tenant and row.tenant.where and row.kind is Kind.COUNTER
 ]
 
+_MOST_KNOWN = 4 * vm.MOST_SERIES
+
 UUID_AT = 2
 """Where the UUID is among the labels of a guest's row."""
 
@@ -34,16 +38,20 @@ def allowed(label: str, value: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vm:
-    """A VM on the page. `numbers` are its devices' by kind and by what rows of operators call them."""
+    """A VM on the page. `numbers` are its devices' by kind and by what rows of operators call them.
+
+    `known` are the labels that its tenant sees of the series so far: they follow from the VM alone, and
+    making them takes most of a page's time.
+    """
 
     tenant: str
     uuid: str
     numbers: Mapping[tuple[str, str], str]
     whole_gpus: frozenset[str] = frozenset()
+    known: dict[tuple[Metric, Labels], Labels | None] = field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One series of a tenant, with the view that it comes from; None for a description."""
 
     value: float
@@ -109,23 +117,32 @@ def numbers_of(devices: Iterable[tuple[Device, str]]) -> dict[tuple[str, str], s
 def see(families: Iterable[Family], vms: Mapping[str, Vm], failed: Collection[str]) -> Seen:
     """Return what the tenants of `vms` (by UUID) see of the rows; `failed` are sources without an answer."""
     seen = Seen()
-    for row, started in _STARTING_AT_ZERO:
+    for row, view in _STARTING_AT_ZERO:
         for one in vms.values() if row.source not in failed else ():
-            for zero in _of_where(started):
-                _add(seen, started, one, zero, 0.0)
+            for zero in _of_where(view):
+                _add(seen, view, (one.tenant, one.uuid, *zero), 0.0)
     for family in families:
-        view = family.metric.tenant
-        if view is None:
-            continue
-        plan = _Plan.of(family.metric, view)
-        for labels, value in family.series.items():
-            found = vms.get(labels[UUID_AT])
-            if found is None or isinstance(value, Histogram) or not plan.meant(labels, found):
-                continue
-            given = plan.labels(labels, found)
-            if given is not None:
-                _add(seen, view, found, given, value)
+        if family.metric.tenant is not None:
+            _see_family(seen, family, family.metric.tenant, vms)
     return seen
+
+
+def _see_family(seen: Seen, family: Family, view: TenantView, vms: Mapping[str, Vm]) -> None:
+    plan, describes = _Plan.of(family.metric, view), view.family.kind is Kind.INFO
+    for labels, value in family.series.items():
+        one = vms.get(labels[UUID_AT])
+        if one is None or isinstance(value, Histogram):
+            continue
+        if describes:
+            if plan.meant(labels, one) and (given := plan.labels(labels, one)) is not None:
+                describe(seen, view.family, one, given)
+            continue
+        key = family.metric, labels
+        whole = one.known[key] if key in one.known else _remembered(plan, key, one)
+        if whole:
+            _add(seen, view, whole, value)
+        elif whole is None:
+            seen.left_out["label"] += 1
 
 
 def describe(seen: Seen, family: Metric, one: Vm, labels: Mapping[str, str]) -> None:
@@ -139,15 +156,25 @@ def describe(seen: Seen, family: Metric, one: Vm, labels: Mapping[str, str]) -> 
             known.setdefault(name, value)
 
 
-def _add(seen: Seen, view: TenantView, one: Vm, labels: Mapping[str, str], value: float) -> None:
-    if view.family.kind is Kind.INFO:
-        describe(seen, view.family, one, labels)
-        return
-    if not all(allowed(name, text) for name, text in labels.items()):
-        seen.left_out["label"] += 1
-        return
+def _remembered(plan: "_Plan", key: tuple[Metric, Labels], one: Vm) -> Labels | None:
+    """Return the labels of a series for its tenant, and keep them.
+
+    None if a value is not allowed, no labels at all if the series is not for the tenant.
+    """
+    if len(one.known) > _MOST_KNOWN:
+        one.known.clear()
+    labels = plan.labels(key[1], one) if plan.meant(key[1], one) else None
+    whole: Labels | None = ()
+    if labels is not None:
+        fits = all(allowed(name, text) for name, text in labels.items())
+        names = plan.view.family.labels
+        whole = (one.tenant, one.uuid, *(labels[name] for name in names)) if fits else None
+    one.known[key] = whole
+    return whole
+
+
+def _add(seen: Seen, view: TenantView, whole: Labels, value: float) -> None:
     series = seen.series.setdefault(view.family, {})
-    whole = (one.tenant, one.uuid, *(labels[name] for name in view.family.labels))
     before = series.get(whole)
     if before is None:
         series[whole] = Value(value, view)
@@ -200,10 +227,10 @@ class _Plan:
         return found
 
 
-def _of_where(view: TenantView) -> Iterator[dict[str, str]]:
-    for label, own in view.labels.items():
-        for word in view.where.get(own, ()):
-            yield {**view.fixed, label: word}
+def _of_where(view: TenantView) -> Iterator[Labels]:
+    """Yield the labels of the series that a counter has from the start, in the sequence of the family's."""
+    values = [view.where[view.labels[name]] for name in view.family.labels]
+    yield from product(*values)
 
 
 def _by_guest(families: Mapping[Metric, Family], row: Metric, label: str) -> dict[str, Labels]:
