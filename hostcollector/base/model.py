@@ -380,7 +380,8 @@ class Snapshot:
 
     `guests` are those on the page; `left_out` is how many more run here that the configuration leaves out.
     `notes` are sentences about the selection of guests. `dropped` are the rows that the configuration takes
-    off the page.
+    off the page. `hidden` and `hidden_guests` are the families and the guests that the selection leaves out:
+    they are on no page of operators.
     """
 
     taken_at: float
@@ -391,6 +392,8 @@ class Snapshot:
     left_out: int = 0
     notes: tuple[str, ...] = ()
     dropped: frozenset[Metric] = frozenset()
+    hidden: tuple[Family, ...] = ()
+    hidden_guests: tuple[Guest, ...] = ()
 
     @property
     def sample_count(self) -> int:

@@ -16,7 +16,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Scope, Snapshot, SourceState
+from hostcollector.base.model import (
+    IDENTITY_LABELS,
+    Family,
+    Guest,
+    Metric,
+    Report,
+    Sample,
+    Scope,
+    Snapshot,
+    SourceState,
+)
 from hostcollector.catalogue import ALL, collection
 from hostcollector.collection.checks import Checks
 from hostcollector.collection.plausibility import Check, Labels, PageJudge, Plausibility, Series
@@ -76,13 +86,13 @@ class Assembler:
     ) -> Snapshot:
         """Return the snapshot of one collection. `own` are the collector's samples.
 
-        `guests` are all guests; those that `selected` leaves out have no series.
+        `guests` are all guests; the series of those that `selected` leaves out are hidden.
         """
         judge = self._plausibility.page(taken_at, guests)
         self._pages += 1
         if self._pages % PAGES_KEPT == 0:
             self._label_sets = {owner: each.anew() for owner, each in self._label_sets.items()}
-        join = _Join(guests, judge, self._limit, self._label_sets, selected.left_out)
+        join = _Join(guests, judge, self._limit, self._label_sets)
         judged = [join.add_report(report) for report in reports]
         if self._checks is not None:
             identities = join.identities()
@@ -96,18 +106,15 @@ class Assembler:
         join.add(_implausible(self._plausibility.counts, reports))
         judge.remember()
         self._label_sets = join.label_sets()
+        families = [Family(metric, series) for metric in ALL if (series := judge.families.get(metric))]
+        on_page, hidden = _split(families, selected.left_out)
         return Snapshot(
             taken_at=taken_at,
-            families=tuple(
-                Family(metric, series) for metric in ALL if (series := judge.families.get(metric))
-            ),
+            families=on_page,
+            hidden=hidden,
             reports=tuple(judged),
-            guests=tuple(
-                sorted(
-                    (guest for uuid, guest in guests.items() if uuid not in selected.left_out),
-                    key=lambda guest: (guest.tenant.id, guest.domain.name),
-                )
-            ),
+            guests=_sorted(guest for uuid, guest in guests.items() if uuid not in selected.left_out),
+            hidden_guests=_sorted(guest for uuid, guest in guests.items() if uuid in selected.left_out),
             facts=facts,
             left_out=len(guests.keys() & selected.left_out),
             notes=selected.notes,
@@ -153,17 +160,14 @@ class _Join:
         judge: PageJudge,
         limit: int,
         before: Mapping[str, _LabelSets],
-        left_out: frozenset[str],
     ) -> None:
         self.left_off: Counter[str] = Counter({DUPLICATE: 0, UNKNOWN_GUEST: 0, OVER_LIMIT: 0})
         self.room: float = limit
         self._judge = judge
         self._plans: dict[Metric, _Plan] = {}
-        self._left_out = left_out
         self._guests = {
             uuid: _label_sets((guest.tenant.id, clean(guest.domain.name), clean(uuid)), before.get(uuid))
             for uuid, guest in guests.items()
-            if uuid not in left_out
         }
         self._host = _label_sets((), before.get(_HOST))
 
@@ -181,7 +185,7 @@ class _Join:
             of_guest, series, least, most, unknown, past, step, check = plan
             label_sets = guests.get(uuid) if of_guest else host
             if label_sets is None:
-                left_off[UNKNOWN_GUEST] += uuid not in self._left_out
+                left_off[UNKNOWN_GUEST] += 1
                 continue
             whole = label_sets[labels]
             try:
@@ -230,6 +234,33 @@ class _Join:
     def label_sets(self) -> dict[str, _LabelSets]:
         """Return the label sets of this page's owners."""
         return {**self._guests, _HOST: self._host}
+
+
+_UUID_AT = IDENTITY_LABELS.index("uuid")
+
+
+def _split(
+    families: Sequence[Family], left_out: frozenset[str]
+) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
+    """Return the families of the page, and those of the guests that it leaves out."""
+    if not left_out:
+        return tuple(families), ()
+    shown, hidden = [], []
+    for family in families:
+        of_guests = family.metric.scope is Scope.DOMAIN
+        apart = {
+            labels: value
+            for labels, value in family.series.items()
+            if of_guests and labels[_UUID_AT] in left_out
+        }
+        rest = {labels: value for labels, value in family.series.items() if labels not in apart}
+        shown += [Family(family.metric, rest)] if rest else []
+        hidden += [Family(family.metric, apart)] if apart else []
+    return tuple(shown), tuple(hidden)
+
+
+def _sorted(guests: Iterable[Guest]) -> tuple[Guest, ...]:
+    return tuple(sorted(guests, key=lambda guest: (guest.tenant.id, guest.domain.name)))
 
 
 def _label_sets(identity: Labels, before: _LabelSets | None) -> _LabelSets:

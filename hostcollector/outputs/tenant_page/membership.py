@@ -92,7 +92,7 @@ class Register:
         states = _states(families)
         starts = _values(families, guest.START_TIME)
         reported, whole = reported_of(families), whole_gpus(families)
-        for known in snapshot.guests:
+        for known in (*snapshot.guests, *snapshot.hidden_guests):
             uuid = known.domain.uuid
             here = self._presence.is_here(uuid, *states.get(uuid, ("", "")), snapshot.taken_at)
             life = self._lives.of(uuid, fit(known.tenant), starts.get(uuid), snapshot.taken_at)

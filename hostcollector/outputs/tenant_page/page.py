@@ -50,11 +50,11 @@ class TenantPage:
     def make(self, snapshot: Snapshot, tenant: str = "") -> tuple[Snapshot, Membership]:
         """Return the page's families as a snapshot, and which guests are on the page."""
         with self._lock:
-            families = {family.metric: family for family in snapshot.families}
+            families = _all_families(snapshot)
             membership = self._register.of(snapshot, families)
             members = {uuid: one for uuid, one in membership.members.items() if tenant in ("", one.vm.tenant)}
             failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
-            seen = see(snapshot.families, {uuid: one.vm for uuid, one in members.items()}, failed)
+            seen = see(families.values(), {uuid: one.vm for uuid, one in members.items()}, failed)
             for member in members.values():
                 _describe(seen, member)
             page = tuple(self._families(seen, members, snapshot.taken_at))
@@ -92,6 +92,16 @@ class TenantPage:
         if value.view is None or not strong:
             return own
         return _in_steps(life, key, own, value.view.step, taken_at)
+
+
+def _all_families(snapshot: Snapshot) -> dict[Metric, Family]:
+    """Return the families by row, with the guests that the operator's page leaves out."""
+    families = {family.metric: family for family in snapshot.families}
+    for hidden in snapshot.hidden:
+        shown = families.get(hidden.metric)
+        series = {**shown.series, **hidden.series} if shown is not None else hidden.series
+        families[hidden.metric] = Family(hidden.metric, series)
+    return families
 
 
 def _limited(seen: Seen, family: Metric) -> Iterable[tuple[Labels, Value]]:

@@ -94,6 +94,38 @@ def test_a_stuck_source_costs_its_own_series_only(release: threading.Event) -> N
     collector.close()
 
 
+def test_a_collection_that_exists_serves_a_page_that_may_be_older() -> None:
+    """A scrape of the tenant page makes no collection, so no call to libvirt, while the last one is young."""
+    clock, source = _Clock(), _answering()
+    collector = _collector(source, clock=clock)
+    first = collector.snapshot().result(timeout=10)
+    clock.ahead = 14
+    assert collector.snapshot(8.0, maximum_age=15.0).result(timeout=10) is first
+    assert source.reads == 1
+    clock.ahead = 16
+    assert collector.snapshot(8.0, maximum_age=15.0).result(timeout=10) is not first
+    assert source.reads == 2
+    collector.close()
+
+
+def test_an_older_page_does_not_wait_for_the_running_collection(release: threading.Event) -> None:
+    """While a source hangs, the last collection is still there."""
+
+    def hang(_request: Request) -> Reading:
+        if source.reads > 1:
+            release.wait()
+        return Reading(samples=())
+
+    source = _Scripted("slow", hang)
+    collector = _collector(source, budget=30)
+    first = collector.snapshot().result(timeout=10)
+    running = collector.snapshot()
+    assert collector.snapshot(8.0, maximum_age=15.0).result(timeout=10) is first
+    assert not running.done()
+    release.set()
+    collector.close()
+
+
 def test_an_error_is_reported_with_its_reason_and_fix() -> None:
     """A typed error's text reaches the report; anything else is an internal error."""
 

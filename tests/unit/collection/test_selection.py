@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot
+from hostcollector.base.model import Domain, Guest, HostDevice, Scope, Snapshot
 from hostcollector.catalogue import collection, gpu
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
@@ -43,6 +43,21 @@ def test_a_gpu_of_a_guest_that_is_left_out_is_not_unassigned(tmp_path: Path) -> 
     of_host = {labels[0] for labels in families[gpu.INFO.host]}
     assert (of_guests, of_host) == ({"web": SHOWN}, {FREE})
     assert families[collection.DOMAINS_LEFT_OUT] == {(): 1}
+
+
+def test_a_guest_that_is_left_out_is_hidden_and_not_lost(tmp_path: Path) -> None:
+    """What tenants see does not depend on what the operator's page shows."""
+    page = _page(tmp_path)
+    hidden = {family.metric: family.series for family in page.hidden}
+    assert {labels[1]: labels[3] for labels in hidden[gpu.INFO.guest]} == {"infra": LEFT_OUT}
+    assert [known.domain.name for known in page.hidden_guests] == ["infra"]
+    assert [known.domain.name for known in page.guests] == ["web"]
+    assert {
+        labels[1]
+        for family in page.families
+        for labels in family.series
+        if family.metric.scope is Scope.DOMAIN
+    } == {"web"}
 
 
 def test_patterns_are_judged_when_the_guests_are_listed(tmp_path: Path) -> None:

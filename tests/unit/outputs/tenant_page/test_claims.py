@@ -162,3 +162,13 @@ def test_a_claim_fails_without_its_step(
     monkeypatch.setattr(where, step, instead)
     with pytest.raises(AssertionError):
         claim(tmp_path)
+
+
+def test_guests_that_the_operators_page_leaves_out_are_on_it(tmp_path: Path) -> None:
+    """The selection of guests is about the operator's page only."""
+    made = small(ACME, {cpu.VCPU_TIME: {("0",): 1.0}})
+    hidden = replace(made, families=(), guests=(), hidden=made.families, hidden_guests=made.guests)
+    host = TenantHost(tmp_path, present={UUID: ACME.domain})
+    assert (
+        f'vm_cpu_seconds_total{{tenant="acme",vcpu="0",vm="{UUID}"}} 1.0' in host.page.encode(hidden).decode()
+    )
