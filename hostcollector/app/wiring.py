@@ -179,6 +179,7 @@ class Hypervisor:
             loaded=self.loaded,
             expiries=self.expiries,
             maps={"tenants": tenants, "gpus": gpus},
+            tenant_page=self.tenant_page,
             libvirt_uri=settings.libvirt.uri,
             started_at=self.started_at,
         )

@@ -205,6 +205,18 @@ BASELINES_ERRORS = _own_counter(
     labels=("operation",),
     help="Times that the record could not be read or written.",
 )
+TENANT_PAGE_VMS = _own_gauge(
+    name="hostcollector_tenant_page_vms",
+    can_be=_MANY,
+    help="VMs on the last tenant page that was made; absent before the first one.",
+    note="docs/tenant-page.md says which guests are on it.",
+)
+TENANT_PAGE_LEFT_OUT = _own_counter(
+    name="hostcollector_tenant_page_series_left_out_total",
+    can_be=EVENTS,
+    labels=("reason",),
+    help="Series that were left out of tenant pages: label (a value that is not allowed), limit, duplicate.",
+)
 MAP_STALE = _own_gauge(
     name="hostcollector_map_stale",
     can_be=FLAG,

@@ -15,6 +15,7 @@ from hostcollector.catalogue import collection
 from hostcollector.config.certificates import Expiries
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.inventory import Inventory
+from hostcollector.outputs.tenant_page.page import TenantPage
 from hostcollector.protocols.libvirt.pool import Workers
 
 LIBVIRT_SOURCE = "libvirt_state"
@@ -59,6 +60,7 @@ class Parts:
     loaded: Loaded
     expiries: Expiries
     maps: Mapping[str, FollowedFile[Any] | None]
+    tenant_page: TenantPage
     libvirt_uri: str
     started_at: float
 
@@ -81,6 +83,10 @@ class Parts:
         yield Sample(collection.BASELINES_UNSAVED, float(kept.unsaved))
         yield Sample(collection.BASELINES_ERRORS, kept.read_errors, ("read",))
         yield Sample(collection.BASELINES_ERRORS, kept.write_errors, ("write",))
+        if self.tenant_page.vms is not None:
+            yield Sample(collection.TENANT_PAGE_VMS, self.tenant_page.vms)
+        for reason, count in self.tenant_page.left_out.items():
+            yield Sample(collection.TENANT_PAGE_LEFT_OUT, count, (reason,))
         for name, followed in self.maps.items():
             if followed is not None:
                 yield Sample(collection.MAP_STALE, float(followed.stale), (name,))

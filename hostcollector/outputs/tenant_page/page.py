@@ -41,6 +41,8 @@ class TenantPage:
         self._lock = threading.Lock()
         self.left_out: Counter[str] = Counter({"label": 0, "limit": 0, "duplicate": 0})
         """How many series were left out of all pages, by reason."""
+        self.vms: int | None = None
+        """How many VMs were on the last page; None before the first one."""
 
     def encode(self, snapshot: Snapshot, tenant: str = "") -> bytes:
         """Return the page in the text format 0.0.4; with `tenant` only that tenant's VMs."""
@@ -52,6 +54,7 @@ class TenantPage:
         with self._lock:
             families = _all_families(snapshot)
             membership = self._register.of(snapshot, families)
+            self.vms = len(membership.members)
             members = {uuid: one for uuid, one in membership.members.items() if tenant in ("", one.vm.tenant)}
             failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
             seen = see(families.values(), {uuid: one.vm for uuid, one in members.items()}, failed)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.app.daemon import Collection, Daemon
 from hostcollector.app.wiring import Hypervisor
-from hostcollector.config.settings import PathSettings, Settings
+from hostcollector.config.settings import Configuration, PathSettings, Settings
+from hostcollector.config.tenancy import TenantsSettings
+from hostcollector.outputs.tenant_page import PATH
 from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
 
 
@@ -19,6 +22,21 @@ def test_only_the_daemon_writes_what_is_kept(tmp_path: Path, *, by_hand: bool) -
     parts.baselines.flush()
     parts.identities.flush()
     assert state.exists() is not by_hand
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_the_tenant_page_is_served_if_it_is_switched_on(tmp_path: Path, *, page: bool) -> None:
+    """By default no client of the network reads it; commands by hand always do."""
+    settings = Settings(paths=PathSettings(state_directory=str(tmp_path)), tenants=TenantsSettings(page=page))
+    assert Settings().tenants.page is False
+    hypervisor = Hypervisor.of(settings)
+    collection = Collection(hypervisor, hypervisor.collector(settings))
+    configuration = Configuration(settings=settings)
+    daemon = Daemon(lambda: configuration, configuration)
+    assert (PATH in daemon._site(collection).paths) is page
+    assert PATH in daemon._local_site(collection).paths
+    collection.collector.close()
+    hypervisor.close()
 
 
 @pytest.mark.parametrize(("by_hand", "most"), [(True, CALLS_BY_HAND), (False, POOLED_CALLS)])

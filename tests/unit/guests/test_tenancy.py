@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,6 +55,38 @@ def test_a_guest_that_has_ended_still_has_its_tenant() -> None:
 def test_no_answer_is_the_unassigned_tenant() -> None:
     """An unassigned guest has the empty tenant."""
     assert Tenancy([from_own_metadata, from_nova]).guests(_only(BARE))[BARE.uuid].tenant is UNASSIGNED
+
+
+def test_a_running_guest_keeps_its_tenant_until_another_is_found() -> None:
+    """Metadata that is taken out, or cannot be read, is no change; another tenant is one."""
+    tenancy = Tenancy([from_own_metadata])
+    unread = replace(BARE, complete=False)
+    for domain, tenant in (
+        (_own('id="acme"'), "acme"),
+        (BARE, "acme"),
+        (unread, "acme"),
+        (_own('id="b"'), "b"),
+    ):
+        assert tenancy.guests(_only(domain))[BARE.uuid].tenant.id == tenant
+
+
+def test_a_guest_that_was_started_again_keeps_no_tenant() -> None:
+    """Libvirt gives each run another id: the next run may be of another tenant."""
+    tenancy = Tenancy([from_own_metadata])
+    assert tenancy.guests(_only(replace(_own('id="acme"'), id=3)))[BARE.uuid].tenant.id == "acme"
+    assert tenancy.guests(_only(replace(BARE, id=4)))[BARE.uuid].tenant is UNASSIGNED
+
+
+def test_a_map_that_loses_a_guest_changes_nothing(tmp_path: Path) -> None:
+    """An emptied map file is no change of tenant for guests that run."""
+    path = tmp_path / "tenants.yml"
+    path.write_text(f"uuids: {{{BARE.uuid}: acme}}\n")
+    followed = FollowedFile(path, tenant_map.read, "tenant map")
+    tenancy = Tenancy([from_map(followed)], followed)
+    assert tenancy.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
+    path.write_text("uuids: {}  # emptied\n")
+    for _ in range(3):
+        assert tenancy.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
 
 
 @pytest.mark.parametrize("namespace", NOVA_NAMESPACES)
