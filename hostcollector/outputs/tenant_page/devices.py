@@ -14,6 +14,9 @@ from hostcollector.base.model import Disk, Domain, HostDevice, Nic
 KINDS = ("disk", "nic", "gpu")
 """The labels of devices on the tenant page."""
 
+_REPORTED = "reported "
+"""How the identity of a device begins that sources name: in a collection without the source it is missing."""
+
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALIAS_OF_USERS = "ua-"
 """How the aliases begin that libvirt takes from a definition (libvirt: formatdomain, "alias")."""
@@ -71,7 +74,10 @@ class Numbers:
         self.following = {kind: (following or {}).get(kind, 0) for kind in KINDS}
 
     def update(self, devices: Iterable[Device]) -> bool:
-        """Give new devices a number and forget those that are gone. Return whether anything changed."""
+        """Give new devices a number and forget those that are gone. Return whether anything changed.
+
+        A device that sources name is not forgotten: the source may only have failed.
+        """
         present: dict[str, dict[str, None]] = {kind: {} for kind in KINDS}
         for device in devices:
             present[device.kind][device.identity] = None
@@ -79,8 +85,9 @@ class Numbers:
         for kind, identities in present.items():
             known = self.given[kind]
             for gone in known.keys() - identities.keys():
-                del known[gone]
-                changed = True
+                if not gone.startswith(_REPORTED):
+                    del known[gone]
+                    changed = True
             for identity in identities:
                 if identity not in known:
                     known[identity] = self.following[kind]
@@ -117,7 +124,12 @@ def _nic(nic: Nic, ports: Mapping[str, str]) -> Device:
 
 def _given(kind: str, name: str, found: HostDevice | None, about: Mapping[str, str]) -> Device:
     address = "" if found is None else found.address
-    return Device(kind=kind, identity=name, names=frozenset({name}), about={**about, "address": address})
+    return Device(
+        kind=kind,
+        identity=_REPORTED + name,
+        names=frozenset({name}),
+        about={**about, "address": address},
+    )
 
 
 def _uuid(text: str) -> str:

@@ -106,6 +106,15 @@ def test_two_disks_at_one_place_are_two_disks() -> None:
     assert list(given.given["disk"].values()) == [1]
 
 
+def test_a_source_that_fails_costs_no_number() -> None:
+    """A GPU that no source names in one collection has its number again in the next one."""
+    given, domain = Numbers(), Domain(uuid=UUID, name="web")
+    both, one = Reported(gpus=("0000:41:00.0", "0000:42:00.0")), Reported(gpus=("0000:42:00.0",))
+    for reported in (both, Reported(), one, both):
+        given.update(devices_of(domain, reported))
+        assert sorted(given.given["gpu"].values()) == [0, 1]
+
+
 def test_numbers_survive_a_restart_of_the_daemon(tmp_path: Path) -> None:
     """The numbers are kept on disk with the life."""
     host = TenantHost(tmp_path)
