@@ -143,7 +143,7 @@ def _matchers(text: str) -> Iterator[Matcher]:
 def _matcher(label: str, operator: str, value: str) -> Matcher:
     try:
         pattern = re.compile(value if "~" in operator else re.escape(value), re.DOTALL)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise SelectorError(f"{label}: {one_line(value)} is not a regular expression: {error}") from None
     return Matcher(label, operator, value, pattern)
 

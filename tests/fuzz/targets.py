@@ -13,6 +13,7 @@ import pynvml
 from hostcollector.app.site import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
+from hostcollector.config.certificates import not_after
 from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import Settings
 from hostcollector.config.web_config import WebConfig
@@ -21,6 +22,7 @@ from hostcollector.guests import domain_xml, nova, tenant_map
 from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
+from hostcollector.outputs.query import SelectorError, matching, parse_selector
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.protocols.netlink.messages import LINK, MESSAGE, link_description, link_state
 from hostcollector.protocols.netlink.route_socket import _messages
@@ -178,6 +180,18 @@ _REDFISH = (
     {"ReadingType": "Temperature", "ReadingBasis": "Headroom", "PhysicalContext": "GPU"},
 )
 
+
+def _selector(data: bytes) -> None:
+    with suppress(SelectorError):
+        selector = parse_selector(data.decode(errors="replace"))
+        list(matching('libvirt_up{a="b"} 1.0\n', selector))
+
+
+def _certificate(data: bytes) -> None:
+    with suppress(ValueError):
+        not_after(data)
+
+
 TARGETS: Mapping[str, Target] = {
     "domain_xml": Target(_domain, (_XML.encode(), b"<domain><name>&amp;</name></domain>")),
     "configuration": Target(
@@ -226,6 +240,10 @@ TARGETS: Mapping[str, Target] = {
             Path("/proc/self/stat").read_bytes(),
             b"25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n0::/machine/qemu-1-x.libvirt-qemu\n",
         ),
+    ),
+    "selector": Target(_selector, (b'libvirt_up{a="b\\x41",c=~"d|e",f!~`g`}', b'{__name__="x"}')),
+    "certificate": Target(
+        _certificate, (b"0\x2b0\x29\x02\x010\x000\x000\x1e\x17\x0d260101000000Z\x17\x0d270101000000Z",)
     ),
     "headers": Target(
         _headers, (b"application/openmetrics-text; version=1.0.0;q=0.8, */*;q=0.1", b"Basic dXNlcjpwYXNz")

@@ -71,7 +71,11 @@ def query(options: argparse.Namespace) -> int:
 
     page, _ = _page(options, settings_by_hand(options))
     text = page.decode(errors="replace")
-    found = [*matching(text, options.selector)]
+    try:
+        found = [*matching(text, options.selector)]
+    except ValueError:
+        complain("the daemon's answer is not a metrics page")
+        return FAILED
     print(*map(one_line, found), sep="\n", end="\n" if found else "", flush=True)
     if not found:
         complain(why_none(text, options.selector))

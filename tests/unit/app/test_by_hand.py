@@ -137,6 +137,13 @@ def test_query_prints_the_running_daemons_series(
     assert "/metrics" in daemon.asked
 
 
+def test_query_refuses_what_is_no_page(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line without an end is a sentence, not a traceback."""
+    daemon.pages["/metrics"] = (200, b'libvirt_up{a="b\n')
+    assert main(["query", "libvirt_up"]) == 1
+    assert "is not a metrics page" in capsys.readouterr().err
+
+
 def test_query_explains_a_wrong_selector(capsys: pytest.CaptureFixture[str]) -> None:
     """It is refused before anything is read, with status 2; the help has examples."""
     with pytest.raises(SystemExit, match="2"):
