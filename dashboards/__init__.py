@@ -1,1 +1,1 @@
-"""What operators import elsewhere: boards, alerts, recordings, the runbook; `src` generates the boards."""
+"""What operators import elsewhere: boards (made by `src`), alerts (by `alerts`), recordings, the runbook."""

@@ -42,7 +42,7 @@ class Alert:
     - `expr` is PromQL without the job: rendering puts the selector on every metric. `$name` is a parameter.
     - `lasts` is how long the expression must hold (`for`), `keeps` how long the alert fires on afterwards
       (`keep_firing_for`, Prometheus 2.42); "" for neither.
-    - `summary` and `description` may say `$guest`, `$gpu_owner` and parameters beside Prometheus' own templates.
+    - `summary` and `description` may say `$guest`, `$owner` and parameters beside Prometheus' own templates.
     - `action` is a label of its own for automation, such as what NVIDIA advises for an Xid.
     """
 
@@ -68,3 +68,12 @@ class Group:
     scope: Scope
     alerts: tuple[Alert, ...]
     interval: str = ""
+
+
+def both(*queries: str) -> str:
+    """Return the queries for devices that guests have, and for those of hosts: `OF` is the prefix of either family."""
+    return "\nor ".join(
+        query.replace("OF_", f"{prefix}_")
+        for query in queries
+        for prefix in ("libvirt_domain", "hostcollector_host")
+    )

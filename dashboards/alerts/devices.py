@@ -1,6 +1,6 @@
 """Virtual functions and PCIe links."""
 
-from dashboards.alerts.alert import Alert, Group, Scope, Severity
+from dashboards.alerts.alert import Alert, Group, Scope, Severity, both
 
 GROUP = Group(
     name="devices",
@@ -39,15 +39,11 @@ or label_replace(rate(libvirt_domain_vf_transmit_dropped_total[5m]), "direction"
         ),
         Alert(
             name="PCIeLinkDegraded",
-            expr="""\
-libvirt_domain_pci_link_degraded{aspect="width"} == 1
-or hostcollector_host_pci_link_degraded{aspect="width"} == 1
-or libvirt_domain_pci_uplink_degraded{aspect="width"} == 1
-or hostcollector_host_pci_uplink_degraded{aspect="width"} == 1
-or (libvirt_domain_pci_link_degraded{aspect="speed"} == 1
-  unless on (job, instance, pci_address) libvirt_domain_pci_info{device_class="gpu"})
-or (hostcollector_host_pci_link_degraded{aspect="speed"} == 1
-  unless on (job, instance, pci_address) hostcollector_host_pci_info{device_class="gpu"})""",
+            expr=both(
+                'OF_pci_link_degraded{aspect="width"} == 1',
+                'OF_pci_uplink_degraded{aspect="width"} == 1',
+                '(OF_pci_link_degraded{aspect="speed"} == 1 unless on (job, instance, pci_address) OF_pci_info{device_class="gpu"})',
+            ),
             lasts="15m",
             severity=Severity.WARNING,
             summary="PCI device {{ $labels.pci_address }} of $owner runs below the {{ $labels.aspect }} that {{ with $labels.switch_port }}the link above the switch port {{ . }}{{ else }}its link{{ end }} can do",
@@ -69,11 +65,10 @@ label_replace(
         ),
         Alert(
             name="PCIeCorrectedErrorsHigh",
-            expr="""\
-increase(libvirt_domain_pci_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour
-or increase(hostcollector_host_pci_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour
-or increase(libvirt_domain_pci_upstream_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour
-or increase(hostcollector_host_pci_upstream_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour""",
+            expr=both(
+                'increase(OF_pci_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour',
+                'increase(OF_pci_upstream_aer_errors_total{severity="correctable"}[1h]) > $pcie_corrected_errors_per_hour',
+            ),
             keeps="1h",
             severity=Severity.WARNING,
             summary="PCI device {{ $labels.pci_address }} of $owner has had {{ $value | humanize }} corrected PCIe errors in an hour",

@@ -1,6 +1,6 @@
 """GPUs, of guests and of hosts, by NVIDIA's driver or by their BMC."""
 
-from dashboards.alerts.alert import Alert, Group, Scope, Severity
+from dashboards.alerts.alert import Alert, Group, Scope, Severity, both
 
 GROUP = Group(
     name="gpus",
@@ -9,9 +9,7 @@ GROUP = Group(
     alerts=(
         Alert(
             name="GPUUnhealthy",
-            expr="""\
-libvirt_domain_gpu_health_id > 0
-or hostcollector_host_gpu_health_id > 0""",
+            expr=both("OF_gpu_health_id > 0"),
             lasts="5m",
             keeps="15m",
             severity=Severity.WARNING,
@@ -20,18 +18,14 @@ or hostcollector_host_gpu_health_id > 0""",
         ),
         Alert(
             name="GPUSRAMErrorsExceeded",
-            expr="""\
-libvirt_domain_gpu_sram_ecc_threshold_exceeded == 1
-or hostcollector_host_gpu_sram_ecc_threshold_exceeded == 1""",
+            expr=both("OF_gpu_sram_ecc_threshold_exceeded == 1"),
             severity=Severity.CRITICAL,
             summary="GPU {{ $labels.gpu }} of $owner exceeded the vendor's limit of SRAM errors",
             description="Replace the GPU: move its guest away, assign the GPU to no other guest, and open a case with the vendor.",
         ),
         Alert(
             name="GPUThermalHeadroomLow",
-            expr="""\
-libvirt_domain_gpu_temperature_headroom_celsius < $gpu_headroom_celsius
-or hostcollector_host_gpu_temperature_headroom_celsius < $gpu_headroom_celsius""",
+            expr=both("OF_gpu_temperature_headroom_celsius < $gpu_headroom_celsius"),
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
@@ -40,13 +34,10 @@ or hostcollector_host_gpu_temperature_headroom_celsius < $gpu_headroom_celsius""
         ),
         Alert(
             name="GPUTemperatureHigh",
-            expr="""\
-(label_replace(libvirt_domain_gpu_temperature_celsius, "sensor", "gpu", "", "") > $gpu_celsius
-  unless on (job, instance, gpu) libvirt_domain_gpu_temperature_headroom_celsius)
-or (label_replace(hostcollector_host_gpu_temperature_celsius, "sensor", "gpu", "", "") > $gpu_celsius
-  unless on (job, instance, gpu) hostcollector_host_gpu_temperature_headroom_celsius)
-or label_replace(libvirt_domain_gpu_memory_temperature_celsius, "sensor", "memory", "", "") > $gpu_memory_celsius
-or label_replace(hostcollector_host_gpu_memory_temperature_celsius, "sensor", "memory", "", "") > $gpu_memory_celsius""",
+            expr=both(
+                '(label_replace(OF_gpu_temperature_celsius, "sensor", "gpu", "", "") > $gpu_celsius unless on (job, instance, gpu) OF_gpu_temperature_headroom_celsius)',
+                'label_replace(OF_gpu_memory_temperature_celsius, "sensor", "memory", "", "") > $gpu_memory_celsius',
+            ),
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
@@ -55,11 +46,10 @@ or label_replace(hostcollector_host_gpu_memory_temperature_celsius, "sensor", "m
         ),
         Alert(
             name="GPUThrottled",
-            expr="""\
-rate(libvirt_domain_gpu_throttle_seconds_total{reason=~"thermal|board_limit|reliability|hardware"}[5m]) > $gpu_throttled_ratio
-or rate(hostcollector_host_gpu_throttle_seconds_total{reason=~"thermal|board_limit|reliability|hardware"}[5m]) > $gpu_throttled_ratio
-or libvirt_domain_gpu_clocks_held{reason=~"hw_slowdown|hw_thermal|hw_power_brake"} == 1
-or hostcollector_host_gpu_clocks_held{reason=~"hw_slowdown|hw_thermal|hw_power_brake"} == 1""",
+            expr=both(
+                'rate(OF_gpu_throttle_seconds_total{reason=~"thermal|board_limit|reliability|hardware"}[5m]) > $gpu_throttled_ratio',
+                'OF_gpu_clocks_held{reason=~"hw_slowdown|hw_thermal|hw_power_brake"} == 1',
+            ),
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
@@ -87,24 +77,17 @@ unless on (job, instance, uuid) (increase(libvirt_domain_events_total{event="reb
         ),
         Alert(
             name="GPUECCUncorrected",
-            expr="""\
-increase(libvirt_domain_gpu_memory_ecc_errors_total{severity="uncorrected"}[15m]) > 0
-or increase(hostcollector_host_gpu_memory_ecc_errors_total{severity="uncorrected"}[15m]) > 0
-or (increase(libvirt_domain_gpu_ecc_errors_total{severity="uncorrected"}[15m]) > 0
-  unless on (job, instance, uuid, gpu) increase(libvirt_domain_gpu_memory_ecc_errors_total[15m]))
-or (increase(hostcollector_host_gpu_ecc_errors_total{severity="uncorrected"}[15m]) > 0
-  unless on (job, instance, uuid, gpu) increase(hostcollector_host_gpu_memory_ecc_errors_total[15m]))""",
+            expr=both(
+                'increase(OF_gpu_memory_ecc_errors_total{severity="uncorrected"}[15m]) > 0',
+                '(increase(OF_gpu_ecc_errors_total{severity="uncorrected"}[15m]) > 0 unless on (job, instance, uuid, gpu) increase(OF_gpu_memory_ecc_errors_total[15m]))',
+            ),
             severity=Severity.CRITICAL,
             summary="GPU {{ $labels.gpu }} of $owner has had {{ $value | humanize }} uncorrected memory errors{{ with $labels.memory }} ({{ . }}){{ end }} in 15 minutes",
             description="Programs that used that memory were killed, or have wrong results. Check whether rows wait for a reset, move the work away and reset the GPU. Replace it if errors come back.",
         ),
         Alert(
             name="GPURowRemapPending",
-            expr="""\
-libvirt_domain_gpu_row_remapping_pending == 1
-or hostcollector_host_gpu_row_remapping_pending == 1
-or libvirt_domain_gpu_page_retirement_pending == 1
-or hostcollector_host_gpu_page_retirement_pending == 1""",
+            expr=both("OF_gpu_row_remapping_pending == 1", "OF_gpu_page_retirement_pending == 1"),
             lasts="5m",
             severity=Severity.WARNING,
             summary="GPU {{ $labels.gpu }} of $owner needs a reset to replace bad memory rows",
@@ -112,20 +95,17 @@ or hostcollector_host_gpu_page_retirement_pending == 1""",
         ),
         Alert(
             name="GPURowRemapFailed",
-            expr="""\
-libvirt_domain_gpu_row_remapping_failed == 1
-or hostcollector_host_gpu_row_remapping_failed == 1""",
+            expr=both("OF_gpu_row_remapping_failed == 1"),
             severity=Severity.CRITICAL,
             summary="GPU {{ $labels.gpu }} of $owner has no spare memory rows left",
             description="Replace the GPU: move its guest away, assign the GPU to no other guest, and open a case with the vendor.",
         ),
         Alert(
             name="NVLinkErrors",
-            expr="""\
-increase(libvirt_domain_gpu_nvlink_errors_total{kind!~"symbol|transmit_discard"}[15m]) > $nvlink_errors
-or increase(hostcollector_host_gpu_nvlink_errors_total{kind!~"symbol|transmit_discard"}[15m]) > $nvlink_errors
-or increase(libvirt_domain_gpu_nvlink_errors_total{kind=~"recovery|link_.*"}[15m]) > 0
-or increase(hostcollector_host_gpu_nvlink_errors_total{kind=~"recovery|link_.*"}[15m]) > 0""",
+            expr=both(
+                'increase(OF_gpu_nvlink_errors_total{kind!~"symbol|transmit_discard"}[15m]) > $nvlink_errors',
+                'increase(OF_gpu_nvlink_errors_total{kind=~"recovery|link_.*"}[15m]) > 0',
+            ),
             keeps="30m",
             severity=Severity.WARNING,
             summary="GPU {{ $labels.gpu }} of $owner has had {{ $value | humanize }} NVLink errors ({{ $labels.kind }}) in 15 minutes",
@@ -133,9 +113,7 @@ or increase(hostcollector_host_gpu_nvlink_errors_total{kind=~"recovery|link_.*"}
         ),
         Alert(
             name="NVLinkDown",
-            expr="""\
-libvirt_domain_gpu_nvlinks_expected - sum without (link) (libvirt_domain_gpu_nvlink_up) > 0
-or hostcollector_host_gpu_nvlinks_expected - sum without (link) (hostcollector_host_gpu_nvlink_up) > 0""",
+            expr=both("OF_gpu_nvlinks_expected - sum without (link) (OF_gpu_nvlink_up) > 0"),
             lasts="5m",
             keeps="5m",
             severity=Severity.CRITICAL,
@@ -144,7 +122,10 @@ or hostcollector_host_gpu_nvlinks_expected - sum without (link) (hostcollector_h
         ),
         Alert(
             name="HostGPUMissing",
-            expr="(instance:hostcollector_gpus:max1d - instance:hostcollector_gpus:count) > 0 or (instance:hostcollector_gpus:max1d unless instance:hostcollector_gpus:count) > 0",
+            expr="""\
+(instance:hostcollector_gpus:max1d - instance:hostcollector_gpus:count > 0
+  or instance:hostcollector_gpus:max1d unless instance:hostcollector_gpus:count)
+and on (job, instance) up == 1""",
             lasts="5m",
             keeps="15m",
             severity=Severity.CRITICAL,
