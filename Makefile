@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
 
 python := .venv/bin/python
 
@@ -74,6 +74,9 @@ bench: setup ## speed and memory with 100 guests, next to another exporter (3 mi
 
 bench-pairs: setup ## this checkout's collector against that of BASE=revision, in pairs on 100 guests (9 min)
 	$(python) -m tests.bench.pairs $(BASE)
+
+bench-gateway: setup ## the gateway beside the store alone and vmauth, and hostile queries, as tables (2 min)
+	$(python) -m tests.bench.gateway
 
 bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into docs/benchmarks.md
 	$(python) -m tests.bench.scale

@@ -65,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     database = _group(group, "database", "the accounts database")
     _command(database, "upgrade", commands.upgrade_database, "make the tables, or bring them to this release")
     _add_tenant_commands(_group(group, "tenant", "tenants: add, suspend, list"))
-    _add_token_commands(_group(group, "token", "API tokens: issue, revoke"))
+    _add_token_commands(_group(group, "token", "API tokens: issue, list, revoke"))
     audit = _group(group, "audit", "the record of requests")
     verify = _command(audit, "verify", commands.verify_audit, "check every chain; exit 1 for a fault")
     verify.add_argument(
@@ -105,6 +105,9 @@ def _add_token_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     issue.add_argument("--days", type=float, default=90.0, metavar="N", help="until it expires (default: 90)")
     issue.add_argument(
         "--vm", action="append", default=[], metavar="UUID", help="only this VM; with metrics:read alone"
+    )
+    _command(
+        group, "list", commands.list_tokens, "list the tokens with tenant, scopes and last use, no secrets"
     )
     revoke = _command(group, "revoke", commands.revoke_token, "refuse a token from now on")
     revoke.add_argument("token", metavar="ID", help="the part of the token between the underscores")

@@ -3,14 +3,16 @@
 import argparse
 import logging
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError
 from hostcollector.base.wording import one_line
 from hostcollector.config import named_files
+from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Scope, read_accounts
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
@@ -89,6 +91,16 @@ def issue_token(options: argparse.Namespace) -> int:
     return 0
 
 
+def list_tokens(options: argparse.Namespace) -> int:
+    """Print a line for each token: id, tenant, scopes, until when it is valid, when it was last used."""
+    with _accounts(_settings(options)).connect() as connection:
+        rows = connection.execute(select(schema.tokens).order_by(schema.tokens.c.created_at)).all()
+    for row in rows:
+        end = "revoked" if row.revoked_at is not None else _moment(row.expires_at)
+        print(row.id, row.tenant, row.scopes, end, _moment(row.last_used_at), sep="\t")
+    return 0
+
+
 def revoke_token(options: argparse.Namespace) -> int:
     """Refuse a token from now on."""
     Changes(_accounts(_settings(options))).revoke_token(options.token)
@@ -123,6 +135,10 @@ def checked_settings(path: Path | None) -> GatewaySettings:
     if path is not None and (problems := named_files.problems(settings, path)):
         raise ConfigError(str(path), [*problems.values()])
     return settings
+
+
+def _moment(seconds: int | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _settings(options: argparse.Namespace) -> GatewaySettings:

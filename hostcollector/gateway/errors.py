@@ -75,6 +75,26 @@ class TooManyRequestsError(RequestRefusedError):
         super().__init__(message)
 
 
+class RequestTimeoutError(RequestRefusedError):
+    """A request takes longer than one may."""
+
+    status = 503
+    kind = "timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not answered within {seconds:g} s: shorten the range, or use a longer step")
+
+
+class TooMuchDataError(RequestRefusedError):
+    """An answer is longer than one may be."""
+
+    status = 422
+    kind = "execution"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the answer has more than {most} bytes: narrow the query")
+
+
 class TooLargeError(RequestRefusedError):
     """The body of a request is longer than any that is needed."""
 

@@ -13,6 +13,8 @@ from hostcollector.base.lanes import Workers
 from hostcollector.config.address import Address
 from hostcollector.gateway.accounts.database import connect
 from hostcollector.gateway.accounts.follower import Follower
+from hostcollector.gateway.accounts.last_use import INTERVAL_SECONDS as LAST_USE_SECONDS
+from hostcollector.gateway.accounts.last_use import LastUse
 from hostcollector.gateway.api.application import TenantApplication
 from hostcollector.gateway.api.routes import prometheus_routes, typed_routes
 from hostcollector.gateway.api.scrape import Scrape
@@ -71,8 +73,10 @@ class Worker:
         watchdog = Watchdog(store)
         audit = Audit(Path(settings.audit.directory), f"worker-{self._number}")
         ends.callback(audit.close)
-        follower = Follower(connect(settings.accounts))
+        engine = connect(settings.accounts)
+        follower, last_use = Follower(engine), LastUse(engine)
         ends.callback(follower.close)
+        ends.callback(last_use.close)
         workers = Workers("documents", DOCUMENT_LANES)
         ends.callback(workers.close)
         queries, counters = Queries(store, watchdog, settings.limits), Counters()
@@ -90,6 +94,7 @@ class Worker:
             limits=settings.limits,
             tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
             audit=audit,
+            last_use=last_use,
             counters=counters,
         )
         operator = OperatorSite(
@@ -103,6 +108,7 @@ class Worker:
             asyncio.create_task(follower.follow()),
             asyncio.create_task(_watch(watchdog)),
             asyncio.create_task(_tick(audit)),
+            asyncio.create_task(_write(last_use)),
         ]
         if openid is not None and settings.openid is not None:
             keys = ProviderKeys(settings.openid, openid)
@@ -128,6 +134,12 @@ async def _watch(watchdog: Watchdog) -> None:
     while True:
         await asyncio.sleep(INTERVAL_SECONDS if watchdog.holds else RETRY_SECONDS)
         await watchdog.look()
+
+
+async def _write(last_use: LastUse) -> None:
+    while True:
+        await asyncio.sleep(LAST_USE_SECONDS)
+        await last_use.write()
 
 
 async def _tick(audit: Audit) -> None:

@@ -62,8 +62,7 @@ class Grammar:
             case 5:
                 return f"{chance.choice(_AGGREGATIONS)}{self._group()} ({self._vector(inner)})"
             case 6:
-                name = chance.choice(("topk", "bottomk", "quantile"))
-                return f"{name}({self._scalar(inner)}, {self._vector(inner)})"
+                return self._chosen(inner)
             case 7 | 8:
                 return f"{self._vector(inner)} {self._join()} {self._vector(inner)}"
             case 9:
@@ -122,6 +121,12 @@ class Grammar:
         if operator not in {"and", "or", "unless"} and chance.random() < 0.4:
             text += chance.choice((" group_left ()", " group_left (vm)", " group_right (tenant)"))
         return text
+
+    def _chosen(self, depth: int) -> str:
+        name = self._chance.choice(("topk", "bottomk", "quantile"))
+        # Of equal values a store keeps any: only those of a selector are all different.
+        inner = self._vector(depth) if name == "quantile" else self._selector()
+        return f"{name}({self._scalar(depth)}, {inner})"
 
     def _relabelled(self, depth: int) -> str:
         chance = self._chance

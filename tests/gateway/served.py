@@ -96,8 +96,10 @@ class Gateway:
 
 
 @contextmanager
-def served(store: str, directory: Path, *, workers: int = 2, more: str = "") -> Iterator[Gateway]:
-    """Give a gateway on a store; `more` are further lines of its configuration."""
+def served(
+    store: str, directory: Path, *, workers: int = 2, more: str = "", plans: str = ""
+) -> Iterator[Gateway]:
+    """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file."""
     directory.mkdir(exist_ok=True)
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
     engine = connect(accounts)
@@ -112,7 +114,7 @@ def served(store: str, directory: Path, *, workers: int = 2, more: str = "") -> 
             f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}}}\n"
             f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
             f"store: {{url: '{store}'}}\n"
-            f"accounts: {{database: '{accounts.database}'}}\n"
+            f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
             f"audit: {{directory: '{directory}/audit'}}\n" + more
         )
         program = "import sys; from hostcollector.gateway.cli import main; sys.exit(main())"

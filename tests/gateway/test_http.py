@@ -151,7 +151,7 @@ def test_every_other_path_is_not_found(gateway: Gateway, path: str) -> None:
         ("GET", "query?query=1&extra_label=tenant=b&time=1&time=2", None, {}, 400),
         ("GET", "query", b"query=vm_state", FORM, 413),
         ("POST", "query", b"query=vm_state", {"Content-Type": "application/json"}, 400),
-        ("POST", "query", gzip.compress(b"query=1"), {**FORM, "Content-Encoding": "gzip"}, 400),
+        ("POST", "query", gzip.compress(b"query=1", mtime=0), {**FORM, "Content-Encoding": "gzip"}, 400),
         ("POST", "query", b"query=1" + b"&" * 100_000, FORM, 413),
         ("POST", "query", b"query=\xff%ff", FORM, 400),
         ("PUT", "query", b"query=1", FORM, 405),

@@ -1,27 +1,30 @@
 """Answers tenants: identity, plan, limits, handler, audit, in this sequence. Bound to one event loop."""
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import cast
 
 from aiohttp import web
 
 from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.accounts.last_use import LastUse
 from hostcollector.gateway.api.call import Call, parameters_of
 from hostcollector.gateway.api.replies import problem, prometheus_refusal
 from hostcollector.gateway.api.routes import PROMETHEUS, Route
 from hostcollector.gateway.audit.writer import Audit
 from hostcollector.gateway.errors import (
+    AuditError,
     ForbiddenError,
     MethodError,
     NotFoundError,
     RequestRefusedError,
-    StoreUnavailableError,
+    RequestTimeoutError,
+    TooMuchDataError,
 )
 from hostcollector.gateway.identity.bearer import Identity
 from hostcollector.gateway.identity.principal import Principal
@@ -33,8 +36,6 @@ from hostcollector.gateway.settings import LimitSettings
 from hostcollector.web.access import AccessRules
 from hostcollector.web.connection import WRITE_BUFFER, HttpConnection
 from hostcollector.web.replies import HEADERS
-
-logger = logging.getLogger(__name__)
 
 NOT_FOUND = "page not found"
 """In the body of every 404: Grafana takes others for a broken data source."""
@@ -53,6 +54,7 @@ class TenantApplication:
         limits: LimitSettings,
         tenant_limits: TenantLimits,
         audit: Audit,
+        last_use: LastUse,
         counters: Counters,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,6 +65,7 @@ class TenantApplication:
         self._limits = limits
         self._tenant_limits = tenant_limits
         self._audit = audit
+        self._last_use = last_use
         self._counters = counters
         self._wall_clock = wall_clock
 
@@ -72,58 +75,76 @@ class TenantApplication:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return the reply: the data, or the reason why there is none."""
-        connection = cast(HttpConnection, request.protocol)
         if not await self.access.admission.accepts_connection(request):
-            connection.cut()  # the client connects again, under the present rules
+            cast(HttpConnection, request.protocol).cut()  # the client connects again, under the present rules
             return web.Response()
-        request_id = secrets.token_hex(8)
-        headers = {**HEADERS, **self.access.headers, "X-Request-Id": request_id}
-        path = request.rel_url.raw_path
+        exchange = _Exchange(request=request, started_at=self._wall_clock())
+        exchange.headers = {**HEADERS, **self.access.headers, "X-Request-Id": exchange.id}
         try:
             async with asyncio.timeout(self._limits.seconds):
-                return await self._served(request, path, request_id, headers)
+                return await self._served(exchange)
         except TimeoutError:
-            self._counters.refused("timeout")
-            connection.cut()  # the reply may have begun, so no other can follow
-            return web.Response()
+            return await self._refused(exchange, RequestTimeoutError(self._limits.seconds))
         except RequestRefusedError as error:
-            self._counters.refused(error.kind)
-            shown = prometheus_refusal if path.startswith(PROMETHEUS) else problem
-            refusal = shown(error)
-            reply = web.Response(
-                status=refusal.status, body=refusal.body, headers={**headers, **refusal.headers}
-            )
-            if request.body_exists and not request.content.at_eof():
-                reply.force_close()  # the body is not read, so no other request can follow it
-            return reply
+            return await self._refused(exchange, error)
 
-    async def _served(
-        self, request: web.BaseRequest, path: str, request_id: str, headers: Mapping[str, str]
-    ) -> web.StreamResponse:
-        principal = self._identity.principal(
+    async def _served(self, exchange: "_Exchange") -> web.StreamResponse:
+        request = exchange.request
+        principal = exchange.principal = self._identity.principal(
             request.headers.getall("Authorization", []), request.headers.getall("X-Tenant", [])
         )
-        record = {"time": round(self._wall_clock(), 3), "id": request_id, "who": principal.subject}
-        record |= {"tenant": principal.tenant, "route": "none", "query": ""}
+        if principal.token_id:
+            self._last_use.note(principal.token_id)
+        route, found = self._found(request.method, exchange.path)
+        exchange.route = route.name
+        with self._tenant_limits.admitted(principal.tenant, principal.plan.requests_per_minute):
+            self._permit(principal, route)
+            parameters = await parameters_of(request)
+            exchange.query = _hash(parameters)
+            call = Call(
+                principal=principal,
+                parameters=parameters,
+                path=found,
+                now=self._wall_clock(),
+                packed=_takes_gzip(request),
+            )
+            async with route.handler(call) as reply:
+                return await self._sent(exchange, reply)
+
+    async def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
+        """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""
+        self._counters.refused(error.kind)
         try:
-            route, found = self._found(request.method, path)
-            record["route"] = route.name
-            with self._tenant_limits.admitted(principal.tenant, principal.plan.requests_per_minute):
-                self._permit(principal, route)
-                parameters = await parameters_of(request)
-                record["query"] = _hash(parameters)
-                call = Call(
-                    principal=principal,
-                    parameters=parameters,
-                    path=found,
-                    now=self._wall_clock(),
-                    packed=_takes_gzip(request),
-                )
-                async with route.handler(call) as reply:
-                    return await self._sent(request, reply, headers, record)
-        except RequestRefusedError as error:
-            await self._audit.record({**record, "decision": error.kind, "status": error.status, "bytes": 0})
-            raise
+            await self._record(exchange, error.kind, error.status)
+        except AuditError as failure:
+            error = failure
+        if exchange.response is not None and exchange.response.prepared:
+            cast(HttpConnection, exchange.request.protocol).cut()
+            return exchange.response
+        refusal = (prometheus_refusal if exchange.path.startswith(PROMETHEUS) else problem)(error)
+        headers = {**exchange.headers, **refusal.headers}
+        reply = web.Response(status=refusal.status, body=refusal.body, headers=headers)
+        if exchange.request.body_exists and not exchange.request.content.at_eof():
+            reply.force_close()  # the body is not read, so no other request can follow it
+        return reply
+
+    async def _record(self, exchange: "_Exchange", decision: str, status: int) -> None:
+        """Write the audit's record; a request without a good token has none. Raises `AuditError`."""
+        if exchange.principal is None:
+            return
+        await self._audit.record(
+            {
+                "time": round(exchange.started_at, 3),
+                "id": exchange.id,
+                "who": exchange.principal.subject,
+                "tenant": exchange.principal.tenant,
+                "route": exchange.route,
+                "query": exchange.query,
+                "decision": decision,
+                "status": status,
+                "bytes": exchange.sent,
+            }
+        )
 
     def _found(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         for route in self._routes:
@@ -142,45 +163,52 @@ class TenantApplication:
             hint = f": the plan {better} does" if better else ""
             raise ForbiddenError(f"your plan {principal.plan_name} does not include this{hint}")
 
-    async def _sent(
-        self,
-        request: web.BaseRequest,
-        reply: Reply,
-        headers: Mapping[str, str],
-        record: Mapping[str, object],
-    ) -> web.StreamResponse:
-        """Send a reply; its record is written before its last bytes. Raises before the first ones only."""
+    async def _sent(self, exchange: "_Exchange", reply: Reply) -> web.StreamResponse:
+        """Send a reply; its record is written before its last bytes, or when the client goes away."""
         pieces = _pieces(reply)
-        sent, last = 0, await anext(pieces, b"")
-        response = web.StreamResponse(status=reply.status, headers={**headers, **reply.headers})
+        last = await anext(pieces, b"")
+        headers = {**exchange.headers, **reply.headers}
+        response = exchange.response = web.StreamResponse(status=reply.status, headers=headers)
         try:
             async for piece in pieces:
-                if sent == 0:
-                    await response.prepare(request)
-                sent += len(last)
-                if sent + len(piece) > self._limits.response_bytes:
-                    raise StoreUnavailableError(
-                        f"the answer has more than {self._limits.response_bytes} bytes: narrow the query"
-                    )
+                if not response.prepared:
+                    await response.prepare(exchange.request)
                 await response.write(last)
+                exchange.sent += len(last)
+                if exchange.sent + len(piece) > self._limits.response_bytes:
+                    raise TooMuchDataError(self._limits.response_bytes)
                 last = piece
-            done = {"decision": "answered", "status": reply.status, "bytes": sent + len(last)}
-            await self._audit.record({**record, **done})
-            if sent == 0:
+            exchange.sent += len(last)
+            await self._record(exchange, "answered", reply.status)
+            if not response.prepared:
                 response.content_length = len(last)
-                await response.prepare(request)
-            if request.method != "HEAD":
-                await response.write(last)
+                await response.prepare(exchange.request)
+            await response.write(last)
             await response.write_eof()
-        except RequestRefusedError:
-            if response.prepared:  # half an answer must not look like a whole one
-                cast(HttpConnection, request.protocol).cut()
-                return response
-            raise
         except ConnectionError:
-            logger.debug("client closed its connection", extra={"client": request.remote})
-        self._counters.answered(sent + len(last))
+            await self._record(exchange, "client gone", reply.status)
+        self._counters.answered(exchange.sent)
         return response
+
+
+@dataclass(slots=True, kw_only=True)
+class _Exchange:
+    """A request in progress, and what is known of it so far. `sent` counts bytes of the body."""
+
+    request: web.BaseRequest
+    started_at: float
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    headers: Mapping[str, str] = field(default_factory=dict)
+    principal: Principal | None = None
+    route: str = "none"
+    query: str = ""
+    sent: int = 0
+    response: web.StreamResponse | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent."""
+        return self.request.rel_url.raw_path
 
 
 async def _pieces(reply: Reply) -> AsyncIterator[bytes]:

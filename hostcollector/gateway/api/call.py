@@ -97,7 +97,7 @@ async def parameters_of(request: web.BaseRequest) -> list[tuple[str, str]]:
     Both at once are refused: a body and a URL that differ are read one way here and another way elsewhere.
     """
     query = request.rel_url.raw_query_string
-    if request.method in {"GET", "HEAD"}:
+    if request.method == "GET":
         if request.body_exists:
             raise TooLargeError("a GET has no body here: send parameters in the URL, or use POST")
         return _pairs(query)

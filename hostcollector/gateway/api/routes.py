@@ -60,7 +60,7 @@ def prometheus_routes(queries: Queries) -> list[Route]:
 
 def typed_routes(typed: Typed, scrape: Handler) -> list[Route]:
     """Return the routes of the typed API, and the scrape endpoint."""
-    get = frozenset({"GET", "HEAD"})
+    get = frozenset({"GET"})
     asked = {
         "vms": typed.vms,
         f"vms/{VM}": typed.vm,

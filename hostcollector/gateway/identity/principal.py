@@ -6,6 +6,8 @@ from hostcollector.gateway.accounts.accounts import Accounts, Scope
 from hostcollector.gateway.errors import ForbiddenError, UnauthenticatedError
 from hostcollector.gateway.plans import Plan, Plans
 
+TOKEN = "token:"  # noqa: S105 - how the subject of an API token begins
+
 _INVALID = "the token is missing, wrong, expired or revoked: send 'Authorization: Bearer TOKEN'"
 
 
@@ -19,6 +21,11 @@ class Principal:
     plan_name: str
     plan: Plan
     vms: frozenset[str] = frozenset()
+
+    @property
+    def token_id(self) -> str:
+        """The id of the API token; empty for a JWT."""
+        return self.subject.removeprefix(TOKEN) if self.subject.startswith(TOKEN) else ""
 
     def require(self, scope: Scope) -> None:
         """Raise `ForbiddenError` if the token has not this scope."""

@@ -8,7 +8,7 @@ import re
 from hashlib import sha256
 
 from hostcollector.gateway.accounts.accounts import Accounts
-from hostcollector.gateway.identity.principal import Principal, invalid, principal_of
+from hostcollector.gateway.identity.principal import TOKEN, Principal, invalid, principal_of
 from hostcollector.gateway.plans import Plans
 
 _FORM = re.compile(r"hc_(?P<id>[0-9a-f]{16})_(?P<secret>[0-9a-f]{64})")
@@ -29,5 +29,5 @@ def principal_of_token(text: str, accounts: Accounts, plans: Plans, now: float) 
     if not same or token.revoked or now >= token.expires_at:
         raise invalid()
     return principal_of(
-        accounts, plans, token.tenant, subject=f"token:{token.id}", scopes=token.scopes, vms=token.vms
+        accounts, plans, token.tenant, subject=TOKEN + token.id, scopes=token.scopes, vms=token.vms
     )

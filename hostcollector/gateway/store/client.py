@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
@@ -14,6 +15,7 @@ from hostcollector.gateway.settings import StoreSettings
 from hostcollector.gateway.store.receiving import GOOD, Incoming
 from hostcollector.gateway.store.sending import Outgoing
 
+_FORM = "application/x-www-form-urlencoded"
 _CHUNK = 64 * 1024
 _LONGEST_COMPLAINT = 16 * 1024
 
@@ -46,11 +48,10 @@ class Store:
     async def ask(self, outgoing: Outgoing, *, packed: bool = False) -> AsyncIterator[Answer]:
         """Give the answer to a request; a `packed` one may be gzip. Raises `StoreUnavailableError`."""
         url = URL(self._url + outgoing.path, encoded=True).with_query(outgoing.address)
-        headers = {"Accept-Encoding": "gzip" if packed else "identity"}
+        headers = {"Accept-Encoding": "gzip" if packed else "identity", "Content-Type": _FORM}
+        form = urlencode(outgoing.form).encode()  # aiohttp's own form takes four times as long
         try:
-            async with self._session.post(
-                url, data=outgoing.form, headers=headers, allow_redirects=False
-            ) as response:
+            async with self._session.post(url, data=form, headers=headers, allow_redirects=False) as response:
                 complaint = "" if response.status == GOOD else await _complaint(response)
                 incoming = Incoming(status=response.status, headers=response.headers, complaint=complaint)
                 yield Answer(incoming, response.content.iter_chunked(_CHUNK))

@@ -1,0 +1,88 @@
+"""The accounts in PostgreSQL: the same as in SQLite, with a role that can only read."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select, text
+
+from hostcollector.gateway.accounts import schema
+from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.accounts.changes import Changes
+from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
+from hostcollector.gateway.accounts.follower import TRUSTED_SECONDS, Follower
+from hostcollector.gateway.accounts.last_use import LastUse
+from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
+from tests.fakes.clock import Clock
+from tests.gateway.postgres import READER, Postgres, postgres
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """Give a server with this release's tables and a reader's role."""
+    with postgres() as running:
+        engine = connect(running.settings("postgres"))
+        upgrade(engine)
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE ROLE {READER} LOGIN PASSWORD 'secret'"))
+            connection.execute(text(f"GRANT UPDATE (last_used_at) ON tokens TO {READER}"))
+            connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}"))
+        engine.dispose()
+        yield running
+
+
+def test_the_migrations_make_the_tables_of_the_schema(server: Postgres) -> None:
+    """Nothing is in the one and not in the other."""
+    engine = connect(server.settings("postgres"))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+    engine.dispose()
+
+
+def test_a_reader_follows_and_cannot_change(server: Postgres) -> None:
+    """The workers' role sees every change of the operator's, and has no way to make one."""
+    owner, reader = connect(server.settings("postgres")), connect(server.settings(READER))
+    check_schema(reader)
+    follower = Follower(reader)
+    Changes(owner).add_tenant("a", "detailed")
+    token = Changes(owner).issue_token("a", [Scope.PROMQL], 60)
+    asyncio.run(follower.poll())
+    last_use = LastUse(reader, lambda: 12345.6)
+    last_use.note(token.split("_")[1])
+    asyncio.run(last_use.write())
+    last_use.close()
+    with reader.connect() as connection:
+        assert connection.execute(select(schema.tokens.c.last_used_at)).scalar_one() == 12345
+    assert set(follower.accounts.tenants) == {"a"}
+    assert token.split("_")[1] in follower.accounts.tokens
+    for change in (
+        lambda: Changes(reader).add_tenant("b", "detailed"),
+        lambda: Changes(reader).revoke_token(token.split("_")[1]),
+        lambda: Changes(reader).issue_token("a", [Scope.PROMQL], 60),
+    ):
+        with pytest.raises(AccountsError, match="permission denied"):
+            change()
+    follower.close()
+    owner.dispose()
+
+
+def test_a_server_that_stops_is_trusted_for_a_minute(server: Postgres) -> None:
+    """The copy holds so long; when the server is back, the worker follows it again."""
+    clock = Clock()
+    follower = Follower(connect(server.settings(READER)), clock)
+    asyncio.run(follower.poll())
+    server.control("stop", "-m", "fast")
+    clock.now += TRUSTED_SECONDS
+    asyncio.run(follower.poll())
+    assert follower.accounts.version
+    clock.now += 1
+    with pytest.raises(AccountsUnavailableError):
+        _ = follower.accounts
+    server.control("start")
+    asyncio.run(follower.poll())
+    assert follower.accounts.version
+    follower.close()
