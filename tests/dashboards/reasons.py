@@ -63,8 +63,16 @@ RECORDINGS: Mapping[str, str] = {
     "operation:hostcollector_host_domain_jobs:sum_rate5m": "no job ends",
     "operation:hostcollector_host_domain_job_duration_seconds_bucket:sum_rate5m": "no job ends",
     "operation:hostcollector_host_domain_job_downtime_seconds_bucket:sum_rate5m": "no job ends",
+    "device:hostcollector_host_link_up:max1d": "it looks at every fifth minute",
+    "device:hostcollector_host_link_speed_bytes_per_second:max1d": "it looks at every fifth minute",
+    "port:hostcollector_host_infiniband_state_id:max1d": "no InfiniBand port",
+    "instance:hostcollector_blocked_guests:count": "no guest's monitor is blocked",
+    "instance:hostcollector_ended_guests:count": "no guest died",
+    "storage:hostcollector_waiting_guests:count": "no guest waits for storage",
     **dict.fromkeys(
         (
+            "instance:hostcollector_gpus:count",
+            "instance:hostcollector_gpus:max1d",
             "gpu:hostcollector_gpu:info",
             "model:hostcollector_gpus:count",
             "instance:hostcollector_gpus_free:count",
