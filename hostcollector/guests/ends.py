@@ -290,6 +290,8 @@ class Ends:
             self._count(tenant, _ENDS[reason])
         level = logging.WARNING if reason in _ENDS else logging.INFO
         context = {"guest": run.name, "uuid": uuid, "tenant": tenant, "reason": reason.value}
+        if run.process is not None:
+            context["qemu_pid"] = str(run.process.pid)
         logger.log(level, "a guest ended", extra=context)
 
     def _happens(self, uuid: str, run: _Run, domain: Domain | None, incident: Incident, detail: str) -> None:

@@ -113,6 +113,13 @@ def test_an_end_has_the_reason_of_its_events(
     assert (fields["guest"], fields["uuid"], fields["tenant"], fields["reason"]) == ("web", A, "acme", reason)
 
 
+def test_the_log_line_names_the_process(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    """By the PID an administrator finds the core and the kernel's line about the signal."""
+    with caplog.at_level(logging.INFO):
+        host.event("stopped", "failed")
+    assert [vars(record)["qemu_pid"] for record in caplog.records] == ["7"]
+
+
 def test_a_collection_with_older_guests_counts_no_second_end(host: Host) -> None:
     """The guests of a collection may be from before the event; the ended guest is not found again."""
     host.event("stopped", "destroyed")
