@@ -58,9 +58,6 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-Read = Callable[[str], bytes]
-
-
 class _Answer(NamedTuple):
     guests: Mapping[str, Guest]
     moment: float | None
@@ -138,12 +135,12 @@ class QemuProcesses:
             self._scan(everything=False)
             return frozenset(claim.uuid for claim in self._claims.values())
 
-    def is_running(self, process: QemuProcess, kept: Read | None = None) -> bool:
+    def is_running(self, process: QemuProcess) -> bool:
         """Whether the PID still belongs to this process; all files read before are then this process's.
 
-        `kept` reads files that are kept open. Raises `SourceUnavailableError` when no file can be opened.
+        Raises `SourceUnavailableError` when no file can be opened.
         """
-        stat = self._stat(process.pid, kept)
+        stat = self._stat(process.pid)
         return stat is not None and stat.start_ticks == process.start_ticks and not stat.is_dead
 
     def forget(self, process: QemuProcess) -> None:
@@ -191,10 +188,10 @@ class QemuProcesses:
             if identity is not None:
                 self._claims[pid] = Claim(pid=pid, start_ticks=stat.start_ticks, **identity._asdict())
 
-    def _stat(self, pid: int, kept: Read | None = None) -> ProcessStat | None:
+    def _stat(self, pid: int) -> ProcessStat | None:
         """Return the PID's /proc/PID/stat; None if there is no such process or it is hidden."""
         try:
-            return ProcessStat.parse((kept or read)(f"{self._proc}/{pid}/stat"))
+            return ProcessStat.parse(read(f"{self._proc}/{pid}/stat"))
         except SourceMalformedError:
             return None
         except OSError as error:

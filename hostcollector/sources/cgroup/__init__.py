@@ -154,17 +154,21 @@ class Cgroup(Source):
         return mounts
 
     def _groups(self, process: QemuProcess, known: "_Member | None") -> Groups:
-        """Return the process's own groups as of the last look. Raises `OSError`."""
+        """Return the process's own groups as of the last look. Raises `OSError`.
+
+        Between looks the process is not verified: the groups are the guest's, not those of a PID, and libvirt
+        gives each start of a guest another one.
+        """
         now = self._files.now
         if known is None or now >= known.until:
             path = f"{self._proc}/{process.pid}/cgroup"
             text, until = read_record(path), now + kept_seconds(LOOK_SECONDS, path)
+            if not self._processes.is_running(process):
+                self._processes.forget(process)
+                raise ProcessLookupError
             same = known is not None and known.text == text
             groups = known.groups if known and same else guest_groups(text, self._mounts, self._root)
             known = _Member(text, groups, until)
-        if not self._processes.is_running(process, self._files.read):
-            self._processes.forget(process)
-            raise ProcessLookupError
         self._members[process] = known
         return known.groups
 
