@@ -141,6 +141,15 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "fleet_prometheus_directory": str(fleet.prometheus),
         "fleet_prometheus_group": "root",
         "fleet_prometheus_manage_config": True,
+        "fleet_prometheus_external_labels": {"region": "lab", "replica": "a"},
+        "fleet_prometheus_remote_write": [
+            {
+                "url": "http://127.0.0.1:1/api/v1/write",
+                "write_relabel_configs": [
+                    {"source_labels": ["__name__"], "regex": ".+:.+", "action": "keep"}
+                ],
+            }
+        ],
         "fleet_prometheus_service": "",
         "fleet_prometheus_files": {
             "hostcollector-ca.pem": f"{pki}/authority.pem",

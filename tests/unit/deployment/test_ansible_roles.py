@@ -1,7 +1,10 @@
 """The roles' documented arguments say what their defaults are, and the pinned release is this one."""
 
+import json
+import re
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -34,3 +37,25 @@ def test_every_variable_bears_the_name_of_its_role(role: str) -> None:
 def test_the_release_that_is_deployed_is_this_one() -> None:
     """The version exists once in the package; the role pins the same."""
     assert _load("hostcollector", "defaults/main.yml")["hostcollector_version"] == __version__
+
+
+def test_shards_keep_different_hosts_of_one_hash() -> None:
+    """Each server takes the hosts whose hash has its number, of as many numbers as there are servers."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLES / "fleet_prometheus/templates"),
+        trim_blocks=True,
+        autoescape=True,
+    )
+    templates.filters["to_json"] = json.dumps
+    templates.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    defaults = {**_load("fleet_prometheus", "defaults/main.yml"), "fleet_prometheus_shards": 3}
+    jobs = [
+        yaml.safe_load(
+            templates.get_template("job.yml.j2").render(defaults | {"fleet_prometheus_shard": shard})
+        )
+        for shard in range(3)
+    ]
+    steps = [job["relabel_configs"] for (job,) in jobs]
+    assert {hashed["modulus"] for hashed, _ in steps} == {3}
+    assert [kept["regex"] for _, kept in steps] == ["0", "1", "2"]
+    assert all(hashed["target_label"] == kept["source_labels"][0] for hashed, kept in steps)
