@@ -172,6 +172,7 @@ HOSTILE = {
     "durations": "x[" + "1s" * 4000 + "]",
     "labels": "sum by (" + ",".join(["a"] * 4000) + ") (x)",
     "arguments": "label_join(x," + ",".join(['"a"'] * 2000) + ")",
+    "classes of letters": '{vm=~"\\\\w{200}"}',
     "a regular expression": '{vm=~"' + "(a{1,1000}){1,1000}" * 5 + '"}',
     "alternatives": '{vm=~"' + "|".join(["a.*b"] * 1500) + '"}',
     "comments": "x #" + "(" * 8000,

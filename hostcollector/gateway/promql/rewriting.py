@@ -15,7 +15,7 @@ from hostcollector.gateway.errors import QueryRefusedError
 from hostcollector.gateway.promql.language import AGGREGATIONS, FUNCTIONS, RESERVED_LABELS
 from hostcollector.gateway.promql.printing import TENANT, locked, operator_of
 from hostcollector.gateway.promql.reach import Window, earliest
-from hostcollector.gateway.promql.text import check_bounds, check_instants
+from hostcollector.gateway.promql.text import check_bounds, check_instants, check_patterns
 from hostcollector.gateway.promql.tree import nodes, selectors
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -44,6 +44,12 @@ Step = Callable[[Draft], Draft]
 def bounded(draft: Draft) -> Draft:
     """Refuse a text that would take the parser long, or end the process."""
     check_bounds(draft.text)
+    return draft
+
+
+def light_patterns(draft: Draft) -> Draft:
+    """Refuse regular expressions that would take the parser long."""
+    check_patterns(draft.text)
     return draft
 
 
@@ -126,6 +132,7 @@ def proved(draft: Draft) -> Draft:
 
 STEPS: tuple[Step, ...] = (
     bounded,
+    light_patterns,
     plain_instants,
     parsed,
     known_functions,
