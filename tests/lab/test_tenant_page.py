@@ -120,11 +120,14 @@ def _cpu(served: Served, uuid: str) -> float:
 
 @dataclass
 class Watch:
-    """Reads the tenant pages of two hosts in turn; `shown` has when which of them showed the guest."""
+    """Reads the tenant pages of two hosts in turn.
+
+    `shown` has when which of them showed the guest, and its CPU time, if that could be read.
+    """
 
     sides: Mapping[str, Served]
     uuid: str
-    shown: list[tuple[float, str, Mapping[str, float]]] = field(default_factory=list)
+    shown: list[tuple[float, str, list[float]]] = field(default_factory=list)
     ran: dict[str, tuple[float, float]] = field(default_factory=dict)
     """The CPU time of each QEMU at the first and at the last look; one that starts meanwhile begins at 0."""
 
@@ -141,8 +144,7 @@ class Watch:
                 continue
             self.looks += 1
             if page.all(START, vm=self.uuid):
-                values = {CPU: page.one(CPU, vm=self.uuid), START: page.one(START, vm=self.uuid)}
-                self.shown.append((time.monotonic(), name, values))
+                self.shown.append((time.monotonic(), name, [*page.all(CPU, vm=self.uuid).values()]))
         for process, seconds in _ran(self.uuid).items():
             start = 0.0 if self.ran else seconds
             self.ran[process] = (self.ran.get(process, (start, 0.0))[0], seconds)
@@ -164,13 +166,17 @@ class Watch:
             over.set()
             thread.join()
 
+    def has_shown(self, side: str) -> bool:
+        """Whether the page of that host has shown the guest."""
+        return any(name == side for _, name, _ in self.shown)
+
     def increase(self) -> float:
         """Return the growth of the guest's CPU time as Prometheus counts it: a fall is a start at 0."""
         total, last = 0.0, None
-        for _, _, values in self.shown:
+        for seconds in (value for _, _, values in self.shown for value in values):
             if last is not None:
-                total += values[CPU] - (last if values[CPU] >= last else 0.0)
-            last = values[CPU]
+                total += seconds - (last if seconds >= last else 0.0)
+            last = seconds
         return total
 
 
@@ -203,23 +209,19 @@ def test_a_guest_is_on_the_page_of_one_host(guest_image: GuestImage, tmp_path: P
             with migrating(guest, second) as errors:
                 pass
             assert not errors
-            until(
-                lambda: bool(there.page(path=PATH).all(START, vm=ours.uuid)),
-                60,
-                "the guest on the second page",
-            )
+            until(lambda: watch.has_shown("second"), 60, "the guest on the second page")
         _is_handed_over(watch, "first", "second")
         _is_no_faster_than_true(watch)
         back = Watch({"second": there, "first": here}, ours.uuid)
-        with back.running(), migrating(second.running(ours), first) as errors:
-            until(
-                lambda: bool(here.page(path=PATH).all(START, vm=ours.uuid)), 60, "the guest on the first page"
-            )
-            second.stop()
-            try:
-                time.sleep(FORCED_OVERLAP_SECONDS)
-            finally:
-                second.cont()
+        with back.running():
+            until(lambda: bool(back.shown), 60, "a look at the second page")
+            with migrating(second.running(ours), first):
+                until(lambda: back.has_shown("first"), 60, "the guest on the first page")
+                second.stop()
+                try:
+                    time.sleep(FORCED_OVERLAP_SECONDS)
+                finally:
+                    second.cont()
         _is_handed_over(back, "second", "first")
 
 
