@@ -5,8 +5,9 @@ interfaces; a passed-through GPU, a vGPU and a MIG instance are GPUs.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from hostcollector.base.model import Disk, Domain, HostDevice, Nic
@@ -45,7 +46,15 @@ class Reported:
 
 
 def devices_of(domain: Domain, reported: Reported) -> Iterator[Device]:
-    """Yield the guest's devices in the sequence of its definition."""
+    """Yield the guest's devices in the sequence of its definition, each with an identity of its own."""
+    times: Counter[tuple[str, str]] = Counter()
+    for device in _devices(domain, reported):
+        times[device.kind, device.identity] += 1
+        count = times[device.kind, device.identity]
+        yield device if count == 1 else replace(device, identity=f"{device.identity} {count}")
+
+
+def _devices(domain: Domain, reported: Reported) -> Iterator[Device]:
     for disk in domain.disks:
         yield _disk(disk)
     for nic in domain.nics:

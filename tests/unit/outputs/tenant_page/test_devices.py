@@ -82,6 +82,13 @@ def test_a_switch_port_is_known_by_its_interface_id(tmp_path: Path) -> None:
     assert shown["vm_network_receive_bytes_total", "acme", UUID, "0"] == 5.0
 
 
+def test_interfaces_with_one_address_are_two_interfaces() -> None:
+    """A definition may give two interfaces the same MAC address, as bonds in guests do."""
+    nics = tuple(Nic(type="bridge", target=target, mac="52:54:00:00:00:01") for target in ("vnet0", "vnet1"))
+    domain = Domain(uuid=UUID, name="web", nics=nics)
+    assert numbers(domain, Reported()) == {"vnet0": "nic0", "vnet1": "nic1"}
+
+
 def test_a_number_is_not_used_again() -> None:
     """A disk that is taken away keeps its number for itself; the next one gets a new number."""
     given = Numbers()
