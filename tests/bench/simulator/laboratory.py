@@ -16,6 +16,8 @@ from tests.lab.workload import Workload
 
 VCPUS = 4
 _APART_SECONDS = 5.0
+# A scrape takes long where much else runs.
+_PATIENCE_SECONDS = 60.0
 _LIMITS = {"total_bytes_sec": 1 << 30, "total_iops_sec": 100_000}
 _WORK = Workload(
     read_bytes=MIB,
@@ -63,10 +65,10 @@ def _scraped_twice(served: Served) -> Capture:
     """Return two pages on which every source has answered, the guest's balloon too."""
 
     def complete() -> bool:
-        return "libvirt_domain_memory_stats_usable_bytes{" in served.text()
+        return "libvirt_domain_memory_stats_usable_bytes{" in served.text(_PATIENCE_SECONDS)
 
     until(complete, 60.0, "a page with the balloon's figures")
-    before, began = served.text(), time.time()
+    before, began = served.text(_PATIENCE_SECONDS), time.time()
     time.sleep(_APART_SECONDS)
-    after, at = served.text(), time.time()
+    after, at = served.text(_PATIENCE_SECONDS), time.time()
     return Capture(before, after, at - began, at)

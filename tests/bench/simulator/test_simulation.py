@@ -16,8 +16,8 @@ from tests.lab.process import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(90)]
 
-# Two minutes until an alert fires are four seconds.
-_PACE = 30.0
+# A minute until an alert fires is five seconds. A busy machine has 1.25 s for a scrape.
+_PACE = 12.0
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,16 @@ def test_each_query_of_each_board_is_answered(sky: Weather) -> None:
 
 
 def test_a_rack_without_power_is_reported_by_its_cause(sky: Weather) -> None:
-    """The first notification of a host that does not answer any more is about that."""
+    """Operators are notified of the rack, and of none of its hosts."""
     began = time.time()
     for step in RACK_WITHOUT_POWER.steps:
         step(sky.fleet)
-    until(lambda: bool(sky.sent(began)), 30.0, "a notification")
-    assert sky.sent(began)[0].names & RACK_WITHOUT_POWER.causes
+
+    def reported() -> bool:
+        return any(one.names & RACK_WITHOUT_POWER.causes for one in sky.sent(began))
+
+    until(reported, 60.0, "a notification that names the cause")
+    dark = {host.name for host in sky.fleet.rack(0)}
+    alerts = [labels for one in sky.sent(began) for labels in one.alerts]
+    assert [labels for labels in alerts if labels.get("instance") in dark] == []
+    assert [labels["rack"] for labels in alerts if labels["alertname"] == "RackHostsDown"] == ["r0"]
