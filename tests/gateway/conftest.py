@@ -9,8 +9,6 @@ import pytest
 from tests.gateway.stores import prometheus, victoria_metrics
 from tests.gateway.world import World, world
 
-pytestmark = pytest.mark.lab
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:

@@ -1,11 +1,15 @@
 """The commands of the gateway, as a person uses them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hostcollector.gateway.cli import main
 from hostcollector.gateway.settings import GatewaySettings, read_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_check_config_lists_every_problem_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,3 +61,19 @@ def test_help_has_examples_and_exit_statuses(capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert "examples:" in said
     assert "exit status:" in said
+
+
+def test_the_gateway_needs_only_what_its_host_installs() -> None:
+    """Of the libraries of a hypervisor none is imported, nor any that lock/gateway.txt leaves out."""
+    absent = ("libvirt", "pynvml", "pyroute2", "prometheus_client", "rich")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "import hostcollector.gateway.cli, hostcollector.gateway.serving\n"
+        "print(*(name for name in sys.modules if name.startswith('hostcollector.')), sep='\\n')"
+    )
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    packages = {name.split(".")[1] for name in loaded}
+    assert packages == {"base", "catalogue", "config", "gateway", "web"}
+    locked = (ROOT / "lock/gateway.txt").read_text()
+    assert not [name for name in ("libvirt-python", "nvidia-ml-py", "pyroute2") if f"{name}==" in locked]
