@@ -72,3 +72,13 @@ def test_the_daemons_own_socket_has_its_directory() -> None:
 def test_a_wrong_configuration_is_not_tried_again() -> None:
     """Status 2 of the command line is what the unit does not restart after."""
     assert directives(SERVICE)["RestartPreventExitStatus"] == ["2"]
+
+
+def test_the_gateways_sandbox_is_tighter_than_the_daemons() -> None:
+    """The gateway faces customers and needs no device and no other process: its exposure is lower."""
+    gateway = REPOSITORY / "docs/hostcollector-gateway.service"
+    exposures = [
+        float(analyze("security", "--offline=true", str(unit)).split("service: ")[-1].split()[0])
+        for unit in (gateway, SERVICE)
+    ]
+    assert exposures[0] < exposures[1] < 2
