@@ -108,6 +108,6 @@ def test_commands_by_hand_read_a_daemon_behind_tls_and_passwords(
         out, err = capfd.readouterr()
         assert f"reading the running daemon {__version__}, process {daemon.child.pid}" in err
         assert 'hostcollector_source_up{source="host"} 1.0' in out
-        assert 'source="cgroup"' not in out
+        assert 'hostcollector_source_up{source="cgroup"}' not in out
         assert main(["diagnose", f"--config.file={file}"]) == 1
         assert capfd.readouterr().out.startswith(f"libvirt at {NOWHERE} does not answer")
