@@ -1,0 +1,1 @@
+"""The page for customers: is my VM up, why is it slow."""
