@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
 
 python := .venv/bin/python
 
@@ -23,8 +23,8 @@ demo-down: ## ends what a killed demo left behind
 check: venv ## lint, types, architecture, unit tests: while you work
 	@$(python) .ci/targets.py 2 lint unit
 
-test: setup ## what CI runs: check, the roles' lint, laboratory, fleet
-	@$(python) .ci/targets.py 1 lint lint-ansible unit lab fleet
+test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
+	@$(python) .ci/targets.py 1 lint lint-ansible unit lab page fleet
 
 nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
 	@$(python) .ci/targets.py 1 matrix long soak bench-scale bench-fleet fuzz attacks hung
@@ -42,7 +42,10 @@ unit: venv ## the tests that need neither root nor QEMU
 	$(python) .ci/twice.py -n 4 --durations=15 -m 'not lab and not fleet'
 
 lab: setup ## the tests on a real libvirtd with real guests
-	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full'
+	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full and not browser'
+
+page: setup ## the customers' page in Chromium; alone, because interfaces that come and go break its connections
+	$(python) .ci/twice.py --durations=5 -m browser
 
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet

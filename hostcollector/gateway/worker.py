@@ -26,6 +26,7 @@ from hostcollector.gateway.identity.provider_keys import ProviderKeys
 from hostcollector.gateway.limits import TenantLimits
 from hostcollector.gateway.metrics import Counters
 from hostcollector.gateway.operator_site import OperatorSite
+from hostcollector.gateway.page.files import read_page
 from hostcollector.gateway.plans import read_plans
 from hostcollector.gateway.promql.self_test import check_library
 from hostcollector.gateway.queries import Queries
@@ -96,6 +97,7 @@ class Worker:
             audit=audit,
             last_use=last_use,
             counters=counters,
+            page=read_page(),
         )
         operator = OperatorSite(
             lines=lambda: [*counters.lines(lock_holds=watchdog.holds, accounts_age=follower.age)],

@@ -30,6 +30,7 @@ from hostcollector.gateway.identity.bearer import Identity
 from hostcollector.gateway.identity.principal import Principal
 from hostcollector.gateway.limits import TenantLimits
 from hostcollector.gateway.metrics import Counters
+from hostcollector.gateway.page.files import PageFile
 from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import LimitSettings
@@ -56,6 +57,7 @@ class TenantApplication:
         audit: Audit,
         last_use: LastUse,
         counters: Counters,
+        page: Mapping[str, PageFile],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.access = access
@@ -67,6 +69,7 @@ class TenantApplication:
         self._audit = audit
         self._last_use = last_use
         self._counters = counters
+        self._page = page
         self._wall_clock = wall_clock
 
     def close(self) -> None:
@@ -80,6 +83,8 @@ class TenantApplication:
             return web.Response()
         exchange = _Exchange(request=request, started_at=self._wall_clock())
         exchange.headers = {**HEADERS, **self.access.headers, "X-Request-Id": exchange.id}
+        if exchange.path in self._page and request.method in {"GET", "HEAD"}:
+            return _static(request, self._page[exchange.path], exchange.headers)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await self._served(exchange)
@@ -209,6 +214,14 @@ class _Exchange:
     def path(self) -> str:
         """The path as it was sent."""
         return self.request.rel_url.raw_path
+
+
+def _static(request: web.BaseRequest, file: PageFile, headers: Mapping[str, str]) -> web.Response:
+    """Return a file of the page, which holds no data and needs no token."""
+    headers = {**headers, **file.headers}
+    if request.headers.get("If-None-Match") == file.tag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=file.body, headers=headers)
 
 
 async def _pieces(reply: Reply) -> AsyncIterator[bytes]:

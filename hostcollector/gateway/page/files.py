@@ -1,4 +1,4 @@
-"""The customers' page: static files, read once. They hold no data: a script asks the typed API with a bearer."""
+"""The customers' page: static files, read once. They hold no data: a script asks the typed API."""
 
 import importlib.resources
 from collections.abc import Iterator, Mapping
