@@ -16,6 +16,8 @@ GUESTS = Path("/var/lib/libvirt/images")
 NETWORK = "[Match]\nName=host0\n[Network]\nAddress={address}/24\nLinkLocalAddressing=no\n"
 # A laboratory's settings: a container has no AppArmor of its own, and may hand on no control groups.
 QEMU_CONF = 'security_driver = "none"\ncgroup_controllers = []\n'
+PATH_OF_ROOT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Debian's, of login(1)."""
 SECONDS_TO_BOOT = 120.0
 """It takes two on an idle machine."""
 START = 'for file in $GROUPS_FILES; do echo $$ >"$file"; done; exec "$@"'
@@ -48,8 +50,9 @@ class Host:
         return done.stdout.strip()
 
     def status(self, command: str) -> tuple[int, str]:
-        """Run a line of shell as root and return its exit status and what it prints."""
-        enter = ("nsenter", "--all", f"--target={self.init.pid}", "--", "sh", "-c", command)
+        """Run a line of shell as root's login would, and return its exit status and what it prints."""
+        shell = ("env", f"PATH={PATH_OF_ROOT}", "sh", "-c", command)
+        enter = ("nsenter", "--all", f"--target={self.init.pid}", "--", *shell)
         done = subprocess.run(enter, capture_output=True, text=True, check=False, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
