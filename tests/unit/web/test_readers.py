@@ -58,6 +58,15 @@ async def test_a_listed_client_reads_its_path_and_no_other(tmp_path: Path) -> No
     assert [found["prometheus", path] for path in (METRICS, TENANTS, "/")] == [200, 403, 200]
 
 
+async def test_without_the_rule_every_user_reads_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule about readers alone keeps a user from the tenants' page."""
+    monkeypatch.setattr(Admission, "_may_read", lambda *_: True)
+    access = await asyncio.to_thread(access_of, tmp_path, basic_auth_users=HASHES)
+    assert set((await statuses(access)).values()) == {200}
+
+
 async def test_a_path_with_readers_is_theirs_alone(tmp_path: Path) -> None:
     """Who is not listed does not read it; the reply says what to change."""
     readers = [{"path": METRICS, "users": ["prometheus"]}]

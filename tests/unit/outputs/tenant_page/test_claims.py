@@ -1,6 +1,6 @@
 """Each rule that isolates tenants, and that its test fails when the rule is taken out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hostcollector.base.model import Guest, Metric, Tenant
 from hostcollector.catalogue import block, cpu, gpu, guest
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.tenant_page import lives, membership, page, views
+from hostcollector.outputs.tenant_page.devices import Device
 from hostcollector.protocols.libvirt.events import DomainEvent
 from tests.fakes.tenants import NOW, STARTED, TenantHost, customer, plain_label, small, snapshot
 
@@ -172,3 +173,16 @@ def test_guests_that_the_operators_page_leaves_out_are_on_it(tmp_path: Path) -> 
     assert (
         f'vm_cpu_seconds_total{{tenant="acme",vcpu="0",vm="{UUID}"}} 1.0' in host.page.encode(hidden).decode()
     )
+
+
+def test_names_of_the_host_are_kept_out_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without numbers the allow-list of values keeps them out; without both they are on the page."""
+
+    def names(devices: Iterable[tuple[Device, str]]) -> dict[tuple[str, str], str]:
+        return {(device.kind, name): name for device, _ in devices for name in device.names}
+
+    monkeypatch.setattr(membership, "numbers_of", names)
+    devices_have_numbers(tmp_path / "one")
+    monkeypatch.setattr(views, "allowed", _yes)
+    with pytest.raises(AssertionError):
+        devices_have_numbers(tmp_path / "both")
