@@ -147,7 +147,7 @@ class Hypervisor:
             loaded=Loaded(at=time.time()),
             expiries=Expiries(),
             tenant_page=TenantPage(
-                Lives(state, writes=not by_hand),
+                Lives(state, time.time(), writes=not by_hand),
                 presence,
                 lambda: inventory.domains,
                 tenant_of,

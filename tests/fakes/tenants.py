@@ -144,12 +144,12 @@ class TenantHost:
     presence: Presence = field(default_factory=lambda: Presence(lambda: NOW))
 
     def __post_init__(self) -> None:
-        self.page = self.restarted()
+        self.page = self.restarted(STARTED - 60)
 
-    def restarted(self) -> TenantPage:
+    def restarted(self, at: float = NOW) -> TenantPage:
         """Return the page as after a restart of the daemon."""
         self.page = TenantPage(
-            Lives(self.directory),
+            Lives(self.directory, at, patience=30),
             self.presence,
             lambda: self.present,
             lambda domain: self.tenants.get(domain.uuid, Tenant()),

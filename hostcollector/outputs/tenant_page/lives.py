@@ -19,7 +19,10 @@ FILE_NAME = "tenants/lives.json"
 VERSION = 1
 
 NEW_SECONDS = 90.0
-"""A QEMU that is no older at the first look has only worked for the tenant that it has then."""
+"""A QEMU that is no older at the first look has only worked for the tenant that it has then.
+
+It must have started while this process watched: before, the record may have been lost.
+"""
 
 SAME_SECONDS = 2.0
 """By how much the start of one QEMU may differ between two looks: the host's clock is adjusted."""
@@ -59,10 +62,14 @@ class Life:
 class Lives:
     """The lives by UUID; in use by one thread at a time. Read from disk at the first use.
 
-    With `writes` False (a collection by hand, beside a daemon) the file is not changed.
+    `since` is the Unix time at which this process began. With `writes` False (a collection by hand, beside a
+    daemon) the file is not changed.
     """
 
-    def __init__(self, directory: Path, *, writes: bool = True, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, directory: Path, since: float, *, writes: bool = True, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._since = since
         self._kept = KeptRecord(directory, _FORM, writes=writes, patience=patience)
 
     def of(self, uuid: str, tenant: str, started: float | None, now: float) -> Life | None:
@@ -80,7 +87,7 @@ class Lives:
             if life is not None and same:
                 life = Life(tenant=tenant, started=life.started, since=now, whole=False)
             elif started is not None:
-                whole = now - started <= NEW_SECONDS
+                whole = self._since <= started and now - started <= NEW_SECONDS
                 life = Life(tenant=tenant, started=started, since=started if whole else now, whole=whole)
             else:
                 return None

@@ -19,27 +19,33 @@ def life_of(lives: Lives, tenant: str, now: float, start: float | None = START) 
 
 def test_a_new_vm_counts_from_its_start(tmp_path: Path) -> None:
     """What it did before the first look was its tenant's own work."""
-    life = life_of(Lives(tmp_path), "acme", START + NEW_SECONDS)
+    life = life_of(Lives(tmp_path, START - 60, patience=30), "acme", START + NEW_SECONDS)
     assert (life.since, life.own_part("cpu", 7.0)) == (START, (7.0, False))
 
 
 def test_a_vm_of_unknown_past_counts_from_the_first_look(tmp_path: Path) -> None:
     """Without a record it may have been another tenant's: the page was off, or the disk was lost."""
-    life = life_of(Lives(tmp_path), "acme", START + NEW_SECONDS + 1)
+    life = life_of(Lives(tmp_path, START - 60, patience=30), "acme", START + NEW_SECONDS + 1)
     assert life.since == START + NEW_SECONDS + 1
     assert life.own_part("cpu", 7000.0) == (0.0, True)
     assert life.own_part("cpu", 7003.0) == (3.0, False)
 
 
+def test_a_new_vm_without_a_record_may_be_old_to_another_process(tmp_path: Path) -> None:
+    """The daemon was started again after the VM, and its disk has no record: nothing before is shown."""
+    life = life_of(Lives(tmp_path, START + 5, patience=30), "globex", START + 20)
+    assert life.own_part("cpu", 15.0) == (0.0, True)
+
+
 def test_a_counter_that_appears_later_counts_from_there(tmp_path: Path) -> None:
     """Its source may have been down while the VM was another tenant's."""
-    life = life_of(Lives(tmp_path), "acme", START + 1000)
+    life = life_of(Lives(tmp_path, START - 60, patience=30), "acme", START + 1000)
     assert life.own_part("energy", 90.0) == (0.0, True)
 
 
 def test_a_counter_that_began_anew(tmp_path: Path) -> None:
     """The guest rebooted and counts from 0: nothing is taken off any more."""
-    life = life_of(Lives(tmp_path), "acme", START + 1000)
+    life = life_of(Lives(tmp_path, START - 60, patience=30), "acme", START + 1000)
     life.own_part("faults", 90.0)
     assert life.own_part("faults", 4.0) == (4.0, True)
     assert life.own_part("faults", 6.0) == (6.0, False)
@@ -48,7 +54,7 @@ def test_a_counter_that_began_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tenants", [("acme", "", "acme"), ("", "acme"), ("acme", "globex", "acme")])
 def test_changes_of_tenant(tenants: tuple[str, ...], tmp_path: Path) -> None:
     """No answer changes nothing; every other tenant begins a life of its own."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     since, last = START, tenants[0]
     for number, tenant in enumerate(tenants):
         now = START + 1 + number
@@ -60,7 +66,7 @@ def test_changes_of_tenant(tenants: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_a_vm_that_was_started_again_is_another_life(tmp_path: Path) -> None:
     """Its QEMU counts from 0, and so does its page."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     life_of(lives, "acme", START + 5000).own_part("cpu", 100.0)
     life = life_of(lives, "acme", START + 6001, start=START + 6000)
     assert (life.since, life.own_part("cpu", 1.0)) == (START + 6000, (1.0, False))
@@ -68,7 +74,7 @@ def test_a_vm_that_was_started_again_is_another_life(tmp_path: Path) -> None:
 
 def test_a_clock_that_is_adjusted_is_no_start(tmp_path: Path) -> None:
     """The kernel's start of a process moves with the clock by less than a restart takes."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     life = life_of(lives, "acme", START + 1)
     assert life_of(lives, "acme", START + 60, start=START + 1.5) is life
     assert life_of(lives, "acme", START + 60, start=None) is life, "the source could not read it this time"
@@ -76,29 +82,29 @@ def test_a_clock_that_is_adjusted_is_no_start(tmp_path: Path) -> None:
 
 def test_lives_survive_a_restart(tmp_path: Path) -> None:
     """The next process takes off what this one did, and knows the tenant without any resolver."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     life_of(lives, "acme", START + 5000).own_part("cpu", 100.0)
     lives.changed()
     lives.keep_only({UUID})
-    life = life_of(Lives(tmp_path), "", START + 5060)
+    life = life_of(Lives(tmp_path, START + 5050, patience=30), "", START + 5060)
     assert (life.tenant, life.own_part("cpu", 130.0)) == ("acme", (30.0, False))
 
 
 def test_a_damaged_record_shows_less_and_never_more(tmp_path: Path) -> None:
     """Counters begin at 0 again, and the operator reads why."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     life_of(lives, "acme", START + 5000).own_part("cpu", 100.0)
     lives.changed()
     lives.keep_only({UUID})
     (tmp_path / FILE_NAME).write_text('{"version": 1, "lives": {"x": 3}}')
-    again = Lives(tmp_path)
+    again = Lives(tmp_path, START + 5050, patience=30)
     assert life_of(again, "acme", START + 5060).own_part("cpu", 130.0) == (0.0, True)
     assert "counters of the tenant page begin at 0 again" in again.problems[0]
 
 
 def test_lives_that_are_over_are_forgotten(tmp_path: Path) -> None:
     """A VM that comes back is seen for the first time."""
-    lives = Lives(tmp_path)
+    lives = Lives(tmp_path, START - 60, patience=30)
     life = life_of(lives, "acme", START + 1)
     lives.keep_only(set())
     assert life_of(lives, "acme", START + 2) is not life
@@ -106,7 +112,7 @@ def test_lives_that_are_over_are_forgotten(tmp_path: Path) -> None:
 
 def test_a_command_by_hand_leaves_the_record_as_it_is(tmp_path: Path) -> None:
     """Beside a daemon it reads the record only."""
-    lives = Lives(tmp_path, writes=False)
+    lives = Lives(tmp_path, START - 60, writes=False)
     life_of(lives, "acme", START + 1)
     lives.keep_only({UUID})
     assert not (tmp_path / FILE_NAME).exists()
