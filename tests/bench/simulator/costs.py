@@ -29,6 +29,10 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
         print(f"the first {_FILL_SECONDS} s of samples ...", flush=True)
         time.sleep(_FILL_SECONDS)
         scraped = server.value(f'sum(scrape_samples_scraped{{job="{JOB}"}})')
+        answering = server.value(f'count(up{{job="{JOB}"}} == 1)')
+        assert answering == size.hosts, (
+            f"{answering} of {size.hosts} hosts answer: the machine has too much to do"
+        )
         assert abs(scraped - fleet.series) < fleet.series / 100, f"{scraped} of {fleet.series} series"
         print("the groups of rules ...", flush=True)
         groups = rules.watched(server, _WATCH_SECONDS)
