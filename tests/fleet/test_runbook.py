@@ -12,45 +12,10 @@ from tests.fleet.host import Host
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 GUEST = "acme-web"
-ELSEWHERE = frozenset(
-    {
-        "openstack",
-        "ceph",
-        "rbd",
-        "amtool",
-        "promtool",
-        "curl",
-        "ping",
-        "docker",
-    }  # other machines, another install
-    | {
-        "nvidia-smi",
-        "ibstat",
-        "perfquery",
-        "ibdiagnet",
-        "mlxlink",
-        "mlnx_qos",
-        "ethtool",
-        "lspci",
-        "ipmitool",
-    }
-    | {
-        "ovs-vsctl",
-        "ovn-appctl",
-        "ovn-sbctl",
-        "multipath",
-        "nfsstat",
-        "numactl",
-    }  # what a host without them lacks
-    | {
-        "iostat",
-        "mpstat",
-        "coredumpctl",
-        "ras-mc-ctl",
-        "tc",
-        "vmstat",
-    }  # packages that the lean hosts do not have
-)
+OTHER_MACHINES = "openstack ceph rbd amtool promtool curl ping docker"
+HARDWARE = "nvidia-smi ibstat perfquery ibdiagnet mlxlink mlnx_qos ethtool lspci ipmitool ras-mc-ctl numactl"
+PACKAGES = "ovs-vsctl ovn-appctl ovn-sbctl multipath nfsstat iostat mpstat coredumpctl"
+ELSEWHERE = frozenset(f"{OTHER_MACHINES} {HARDWARE} {PACKAGES}".split())
 """Programs that the hosts of this fleet do not have."""
 
 UNKNOWN = re.compile(r"\b(DEVICE|INTERFACE|PF|ADDRESS|BOND|PORT)\b")
