@@ -49,7 +49,7 @@ def result(url: str, expr: str, at: float | None = None) -> list[dict[str, Any]]
     """Return the series of an instant query, now or at a time. Raises `ValueError` on a refusal."""
     parameters = urllib.parse.urlencode({"query": expr} | ({"time": at} if at else {}))
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{parameters}", timeout=120) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
     except urllib.error.HTTPError as error:
         raise ValueError(error.read().decode(errors="replace")) from error
@@ -58,6 +58,6 @@ def result(url: str, expr: str, at: float | None = None) -> list[dict[str, Any]]
 
 def rules(url: str) -> Iterator[dict[str, Any]]:
     """Yield the rules that a Prometheus has loaded, each with `health` and `lastError`."""
-    with urllib.request.urlopen(f"{url}/api/v1/rules", timeout=30) as answer:
+    with urllib.request.urlopen(f"{url}/api/v1/rules", timeout=120) as answer:
         for group in json.load(answer)["data"]["groups"]:
             yield from group["rules"]
