@@ -66,12 +66,12 @@ class _Workers:
         return 0
 
     def _start(self, number: int) -> None:
-        pid = os.fork()
+        parent, pid = os.getpid(), os.fork()
         if pid:
             self._numbers[pid] = number
             return
         try:
-            asyncio.run(Worker(self._settings, self._sockets, number).run())
+            asyncio.run(Worker(self._settings, self._sockets, number, parent).run())
         except HostcollectorError as error:
             logger.error("worker %d: %s", number, error)
             os._exit(1)

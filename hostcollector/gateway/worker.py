@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,25 +46,30 @@ DOCUMENT_LANES = 2
 
 
 class Worker:
-    """Worker `number`, counted from 0, on sockets that all workers share.
+    """Worker `number`, counted from 0, of the process `parent`, on sockets that all workers share.
 
     `run` raises `HostcollectorError` for what must not be served: a changed library, an audit with a fault.
     """
 
-    def __init__(self, settings: GatewaySettings, sockets: Sequence[socket.socket], number: int = 0) -> None:
+    def __init__(
+        self, settings: GatewaySettings, sockets: Sequence[socket.socket], number: int, parent: int
+    ) -> None:
         self._settings = settings
         self._sockets = sockets
         self._number = number
+        self._parent = parent
 
     async def run(self) -> None:
-        """Answer until SIGTERM or SIGINT."""
+        """Answer until SIGTERM or SIGINT, or until the program that started the worker is gone."""
         check_library()
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
         async with AsyncExitStack() as ends:
             await self._start(ends)
-            await stop.wait()
+            while not stop.is_set() and os.getppid() == self._parent:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), TICK_SECONDS)
 
     async def _start(self, ends: AsyncExitStack) -> None:
         """Start every part; `ends` closes them, the last one first."""

@@ -19,7 +19,7 @@ from hostcollector.gateway.accounts.accounts import Scope
 from tests.gateway.conftest import Pair
 from tests.gateway.served import DAY, PROMETHEUS, Gateway, relay, served
 from tests.gateway.world import VMS, World
-from tests.lab.process import eventually
+from tests.lab.process import Process, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -351,6 +351,19 @@ def test_every_request_with_a_token_is_audited(gateway: Gateway) -> None:
     assert [record["decision"] for record in found] == ["answered", "bad_data"]
     assert {record["tenant"] for record in found} == {"a"}
     assert re.fullmatch("[0-9a-f]{32}", found[0]["query"])
+
+
+def test_workers_end_with_the_program(victoria: Pair, tmp_path: Path) -> None:
+    """A program that is killed leaves no worker behind that goes on answering."""
+    with served(victoria.everything, tmp_path) as short:
+        found = Path(f"/proc/{short.process.pid}/task/{short.process.pid}/children").read_text().split()
+        workers = [Process.of(int(pid)) for pid in found]
+        short.process.kill()
+        short.process.wait()
+        assert len(workers) == 2
+        assert eventually(
+            lambda: not any(worker.alive() for worker in workers), 20.0, "the end of the workers"
+        )
 
 
 def test_a_killed_worker_is_replaced(gateway: Gateway) -> None:
