@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 PYTEST = (sys.executable, "-m", "pytest")
 ALONE = "passed only alone: "
-MOST = 5
+MOST = 10
 """The most tests that are run again."""
 TESTS_FAILED = 1
 """pytest's status when tests ran and some failed."""
