@@ -13,8 +13,13 @@ from tests.lab.process import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-_LAST = "instance:hostcollector_memory_unpromised_bytes:sum"
-"""A recording of recordings: once it is there, so are the others."""
+_LAST = (
+    "instance:hostcollector_memory_unpromised_bytes:sum",
+    "instance:hostcollector_gpus_free:count",
+    "tenant:libvirt_domain_gpu_energy_joules:sum_rate5m",
+    "interface:libvirt_domain_network_limit_usage:ratio_rate5m",
+)
+"""Of each group of recordings one that is made of others: once these are there, so are all."""
 _RATE_OF_NOW = 0.05
 """Recordings of two servers are evaluated up to a second apart: rates differ by less than this share."""
 
@@ -29,7 +34,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     others = [by_another_exporter(recording) for recording in recordings]
     with over(alone, recordings, now) as first, over(beside, [*recordings, *others], now) as second:
         for url in (first, second):
-            until(lambda url=url: bool(result(url, _LAST)), 60.0, "the recordings")  # type: ignore[misc]
+            for name in _LAST:
+                until(lambda url=url, name=name: bool(result(url, name)), 60.0, name)  # type: ignore[misc]
         yield first, second
 
 
