@@ -25,6 +25,8 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
     """Give a fleet whose pages have the series of a real guest, under the shipped rules."""
     fleet = SimulatedFleet(Size(6, 2, racks=2), pattern(laboratory.captured()), time.time())
     with weather(fleet, tmp_path_factory.mktemp("fleet"), _PACE) as running:
+        answering = 'count(up{job="hostcollector"} == 1)'
+        until(lambda: running.server.value(answering) == len(fleet.hosts), 30.0, "a scrape of each host")
         yield running
 
 
