@@ -18,7 +18,9 @@ from tests.lab.metadata import nova, own_tenant
 PORT = 10177
 GLOBEX = "6f1c2f0e4b7a4f0e9d3b5a1c8e2d7f90"
 """An OpenStack project id."""
-TENANTS = {"acme-web": "acme", "acme-db": "acme", "globex-web": GLOBEX}
+CLIENTS = ("prometheus", "tenant-agent", "tenant-gateway")
+"""Who has a certificate beside the hosts."""
+TENANTS = {"acme-web": "acme", "acme-db": "acme", "globex-web": GLOBEX, "initech": "initech-7"}
 """Each host's guests and their tenants."""
 
 
@@ -59,7 +61,8 @@ def boot(directory: Path) -> Fleet:
     pki, known = directory / "pki", directory / "known-hosts"
     pki.mkdir()
     authority = Authority.new(pki)
-    authority.server("prometheus", "DNS:prometheus")
+    for client in CLIENTS:
+        authority.issue(client, f"DNS:{client}")
     hosts = []
     for position, release in enumerate(RELEASES):
         tree = release.tree()
@@ -114,14 +117,15 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "ansible_ssh_private_key_file": str(ssh / "ssh-key"),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known-hosts'} -o IdentitiesOnly=yes",
         "hostcollector_artifact_directory": str(fleet.artefacts),
-        "hostcollector_config": {"web": {"listen_address": f":{PORT}"}},
+        "hostcollector_config": {"web": {"listen_address": f":{PORT}"}, "tenants": {"page": True}},
         "hostcollector_web_config": {
             "tls_server_config": {
                 "cert_file": "/etc/hostcollector/tls.crt",
                 "key_file": "/etc/hostcollector/tls.key",
                 "client_ca_file": "/etc/hostcollector/clients.pem",
                 "client_auth_type": "RequireAndVerifyClientCert",
-            }
+            },
+            "access": {"readers": [{"path": "/tenants/metrics", "certificates": ["tenant-agent"]}]},
         },
         "hostcollector_files": {
             "tls.crt": f"{pki}/{{{{ inventory_hostname }}}}.pem",

@@ -11,6 +11,8 @@ HYPERVISOR = (
     *("dbus", *LIBVIRT, "openssh-server"),
     *("python3", "python3-apt", "python3-venv", "systemd-sysv", "udev"),
 )
+STORE = ("nginx", "victoria-metrics")
+"""What a region's machine has: the hosts are one too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,8 @@ class Release:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What a hypervisor has before hostcollector comes: no compiler, no pip packages."""
-        return (*HYPERVISOR, self.old_exporter) if self.old_exporter else HYPERVISOR
+        """What a host has before hostcollector comes: no compiler, no pip packages."""
+        return (*HYPERVISOR, *STORE, *([self.old_exporter] if self.old_exporter else []))
 
     def tree(self) -> Path:
         """Return the root tree of a hypervisor of this release."""
