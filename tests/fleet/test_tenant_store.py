@@ -13,7 +13,7 @@ from tests.fleet.host import Host
 from tests.fleet.playbook import Outcome, Playbooks
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
 
 EVERYTHING = "http://127.0.0.1:8428/api/v1/series?match[]=%7B__name__%21%3D%22%22%7D&start=1"
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
