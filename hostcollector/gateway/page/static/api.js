@@ -1,6 +1,7 @@
 // The typed API. The token is in memory only: it ends with the page.
 
 const AT_ONCE = 4; // requests to the gateway; a tenant has a share of it
+const MOST_SECONDS_TO_WAIT = 30;
 const waiting = [];
 let running = 0;
 let bearer = null;
@@ -42,20 +43,31 @@ async function turn() {
   running += 1;
 }
 
+/** Ask, and ask again where the gateway says when: a page with many charts may meet its tenant's limit. */
 async function ask(path, parameters, signal) {
+  let answer = await send(path, parameters, signal);
+  for (let waited = 0; answer.status === 429 && waited < MOST_SECONDS_TO_WAIT; ) {
+    const pause = Math.max(1, Number(answer.headers.get("Retry-After")) || 1);
+    waited += pause;
+    await new Promise((go) => setTimeout(go, pause * 1000));
+    signal?.throwIfAborted();
+    answer = await send(path, parameters, signal);
+  }
+  if (!answer.ok) throw new ApiError(answer.status, await reason(answer));
+  return answer.json();
+}
+
+async function send(path, parameters, signal) {
   const query = new URLSearchParams(parameters).toString();
   const headers = { Authorization: `Bearer ${bearer}`, Accept: "application/json" };
   if (tenant) headers["X-Tenant"] = tenant;
-  let answer;
   try {
     const address = `/api/v1/${path}${query ? `?${query}` : ""}`;
-    answer = await fetch(address, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    return await fetch(address, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The service cannot be reached. Check your connection; the page tries again each minute.");
   }
-  if (!answer.ok) throw new ApiError(answer.status, await reason(answer));
-  return answer.json();
 }
 
 async function reason(answer) {
