@@ -15,7 +15,7 @@ from tests.lab.process import until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
 
-EVERYTHING = "http://127.0.0.1:8428/api/v1/series?match[]=%7B__name__%21%3D%22%22%7D&start=1"
+EVERYTHING = "http://127.0.0.1:18428/api/v1/series?match[]=%7B__name__%21%3D%22%22%7D&start=1"
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
 
 
@@ -44,6 +44,12 @@ def runs(deployed: Fleet) -> Iterator[Mapping[str, Outcome]]:
         host.run("systemctl", "stop", "hostcollector-tenant-agent", "hostcollector-tenant-store", "nginx")
 
 
+def _journals(fleet: Fleet) -> str:
+    """Return what the services of each host have logged last."""
+    command = ("journalctl", "--no-pager", "-n", "25", "-u", "hostcollector-tenant-*")
+    return "\n".join(f"{host.name}: {host.run(*command)}" for host in fleet.hosts)
+
+
 def _series(host: Host) -> list[dict[str, str]]:
     """Return every series that the host's store has, of any tenant or none."""
     return list(json.loads(host.run("python3", "-c", FETCH, EVERYTHING))["data"])
@@ -55,7 +61,7 @@ def _vms(series: list[dict[str, str]]) -> dict[str, str]:
 
 def test_the_store_is_set_up(deployed: Fleet, runs: Mapping[str, Outcome]) -> None:
     """Three services run, confined; a second run changes nothing."""
-    assert runs["first"].succeeded, runs["first"].output[-4000:]
+    assert runs["first"].succeeded, runs["first"].output[-4000:] + _journals(deployed)
     assert runs["again"].succeeded, runs["again"].output[-4000:]
     assert set(runs["again"].changed.values()) == {0}, runs["again"].output[-6000:]
     for host in deployed.hosts:
