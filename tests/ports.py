@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
@@ -16,3 +16,20 @@ def reserved_port() -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         yield int(holder.getsockname()[1])
+
+
+@contextmanager
+def reserved_ports(count: int) -> Iterator[int]:
+    """Give the first of free ports that follow one another, as `reserved_port` gives one."""
+    while True:
+        with ExitStack() as holders:
+            first = holders.enter_context(reserved_port())
+            try:
+                for port in range(first + 1, first + count):
+                    holder = holders.enter_context(socket.socket())
+                    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    holder.bind(("127.0.0.1", port))
+            except (OSError, OverflowError):  # another one has it, or there is none so high
+                continue
+            yield first
+            return

@@ -12,13 +12,13 @@ from hostcollector.app.daemon import (
     LoadConfiguration,
     share_one_arena,
 )
-from hostcollector.app.systemd import listening_sockets
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, ConfigUnreachableError, HostcollectorError
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
 from hostcollector.base.stopwatch import Stage, Stopwatch, unmeasured
+from hostcollector.base.systemd import listening_sockets
 from hostcollector.catalogue.dropped import dropped, needed
 from hostcollector.config import named_files
 from hostcollector.config.settings import Configuration, Settings

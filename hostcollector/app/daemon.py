@@ -19,12 +19,12 @@ from functools import partial
 
 from hostcollector import __version__
 from hostcollector.app.site import CollectorSite, FreshView, View
-from hostcollector.app.systemd import Notifier
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Lane
 from hostcollector.base.model import Snapshot
+from hostcollector.base.systemd import Notifier
 from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import Configuration, Settings
 from hostcollector.outputs import status_page

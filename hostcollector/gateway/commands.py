@@ -1,24 +1,21 @@
 """The commands, one function each: parsed flags in, exit status out."""
 
 import argparse
-import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from hostcollector.base import log
-from hostcollector.base.errors import ConfigError
 from hostcollector.base.wording import one_line
-from hostcollector.config import named_files
 from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Scope, read_accounts
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
 from hostcollector.gateway.audit.chain import Head, lines_of, verify, workers_in
+from hostcollector.gateway.configuration import checked_settings, read_configuration
 from hostcollector.gateway.plans import read_plans
-from hostcollector.gateway.settings import GatewaySettings, read_settings
+from hostcollector.gateway.settings import GatewaySettings
 
 DEPLOYED = Path("/etc/hostcollector-gateway/gateway.yml")
 
@@ -35,8 +32,7 @@ def complain(first: str, *rest: str) -> None:
 
 def check_config(options: argparse.Namespace) -> int:
     """Read the configuration and every file that it names; report all problems at once."""
-    settings = checked_settings(options.file)
-    read_plans(settings.accounts.plans_file)
+    read_configuration(options.file)
     print(f"{options.file}: valid", flush=True)
     return 0
 
@@ -45,10 +41,7 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     from hostcollector.gateway.serving import serve as run
 
-    settings = _settings(options)
-    log.configure(settings.log.level, settings.log.format)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return run(settings)
+    return run(_file(options))
 
 
 def upgrade_database(options: argparse.Namespace) -> int:
@@ -126,24 +119,17 @@ def verify_audit(options: argparse.Namespace) -> int:
     return FAILED if faults else 0
 
 
-def checked_settings(path: Path | None) -> GatewaySettings:
-    """Return the settings of a file; the defaults for None.
-
-    Raises `ConfigError` with every problem of the file and of those that it names.
-    """
-    settings = read_settings(path)
-    if path is not None and (problems := named_files.problems(settings, path)):
-        raise ConfigError(str(path), [*problems.values()])
-    return settings
-
-
 def _moment(seconds: int | None) -> str:
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _settings(options: argparse.Namespace) -> GatewaySettings:
+def _file(options: argparse.Namespace) -> Path | None:
     path: Path | None = options.config_file
-    return checked_settings(DEPLOYED if path is None and DEPLOYED.exists() else path)
+    return DEPLOYED if path is None and DEPLOYED.exists() else path
+
+
+def _settings(options: argparse.Namespace) -> GatewaySettings:
+    return checked_settings(_file(options))
 
 
 def _accounts(settings: GatewaySettings) -> Engine:

@@ -1,32 +1,32 @@
-"""The program: it listens, and keeps its workers running. Workers are forks that share the sockets."""
+"""The program: it listens, and lets a supervisor run the workers, which are forks that share the sockets."""
 
-import asyncio
 import errno
 import logging
-import os
-import signal
 import socket
-import time
-from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-from hostcollector.base.errors import AddressInUseError, HostcollectorError, ListenError
+from hostcollector.base import log
+from hostcollector.base.errors import AddressInUseError, ListenError
 from hostcollector.config.address import Address
 from hostcollector.gateway.accounts.database import check_schema, connect
+from hostcollector.gateway.configuration import read_configuration
 from hostcollector.gateway.promql.self_test import check_library
-from hostcollector.gateway.settings import GatewaySettings
-from hostcollector.gateway.worker import Worker
+from hostcollector.gateway.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 1.0
-"""Before a worker that has ended is started again."""
 
+def serve(path: Path | None) -> int:
+    """Serve with the configuration of a file until SIGTERM or SIGINT, and return the exit status.
 
-def serve(settings: GatewaySettings) -> int:
-    """Serve until SIGTERM or SIGINT, and return the exit status.
-
-    Raises `HostcollectorError` where nothing can be served: the address, the accounts, the library.
+    Raises `HostcollectorError` where nothing can be served: the configuration, the address, the accounts, the
+    library.
     """
+    configuration = read_configuration(path)
+    settings = configuration.settings
+    log.configure(settings.log.level, settings.log.format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     check_library()
     engine = connect(settings.accounts)
     check_schema(engine)
@@ -35,55 +35,7 @@ def serve(settings: GatewaySettings) -> int:
     logger.info(
         "listening on %s", ", ".join(f"{one.getsockname()[0]}:{one.getsockname()[1]}" for one in sockets)
     )
-    return _Workers(settings, sockets).run()
-
-
-class _Workers:
-    """The worker processes. Has no threads and no event loop, so that it can fork at any time."""
-
-    def __init__(self, settings: GatewaySettings, sockets: Sequence[socket.socket]) -> None:
-        self._settings = settings
-        self._sockets = sockets
-        self._numbers: dict[int, int] = {}
-        self._stopping = False
-
-    def run(self) -> int:
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, self._stop)
-        for number in range(self._settings.web.workers):
-            self._start(number)
-        while self._numbers:
-            pid, status = os.wait()
-            number = self._numbers.pop(pid)
-            if self._stopping:
-                continue
-            logger.error(
-                "worker %d ended with %d and is started again", number, os.waitstatus_to_exitcode(status)
-            )
-            time.sleep(PAUSE_SECONDS)
-            if not self._stopping:
-                self._start(number)
-        return 0
-
-    def _start(self, number: int) -> None:
-        parent, pid = os.getpid(), os.fork()
-        if pid:
-            self._numbers[pid] = number
-            return
-        try:
-            asyncio.run(Worker(self._settings, self._sockets, number, parent).run())
-        except HostcollectorError as error:
-            logger.error("worker %d: %s", number, error)
-            os._exit(1)
-        except BaseException:
-            logger.exception("worker %d", number)
-            os._exit(1)
-        os._exit(0)
-
-    def _stop(self, *_: object) -> None:
-        self._stopping = True
-        for pid in self._numbers:
-            os.kill(pid, signal.SIGTERM)
+    return Supervisor(configuration, partial(read_configuration, path), sockets).run()
 
 
 def _listeners(address: Address) -> list[socket.socket]:

@@ -50,6 +50,11 @@ class WebSettings:
     workers: Annotated[int, whole(1, 64)] = 2
     """Processes that answer requests on this address."""
 
+    @property
+    def config_path(self) -> Path | None:
+        """`config_file` as a path."""
+        return Path(self.config_file) if self.config_file else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:

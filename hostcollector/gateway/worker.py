@@ -21,6 +21,7 @@ from hostcollector.gateway.api.routes import prometheus_routes, typed_routes
 from hostcollector.gateway.api.scrape import Scrape
 from hostcollector.gateway.api.typed import Typed
 from hostcollector.gateway.audit.writer import Audit
+from hostcollector.gateway.configuration import Configuration
 from hostcollector.gateway.identity.bearer import Identity
 from hostcollector.gateway.identity.openid import OpenId
 from hostcollector.gateway.identity.provider_keys import ProviderKeys
@@ -28,19 +29,23 @@ from hostcollector.gateway.limits import TenantLimits
 from hostcollector.gateway.metrics import Counters
 from hostcollector.gateway.operator_site import OperatorSite
 from hostcollector.gateway.page.files import read_page
-from hostcollector.gateway.plans import read_plans
 from hostcollector.gateway.promql.self_test import check_library
 from hostcollector.gateway.queries import Queries
-from hostcollector.gateway.settings import GatewaySettings
 from hostcollector.gateway.store.client import Store
 from hostcollector.gateway.store.watchdog import INTERVAL_SECONDS, RETRY_SECONDS, Watchdog
-from hostcollector.web.access import read_access_rules
 from hostcollector.web.application import Application
+from hostcollector.web.clients import ClientLimits
 from hostcollector.web.server import Server
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+GRACE_SECONDS = 0.5
+"""For the requests of clients that connect while a worker begins to end."""
+
+FAREWELL_SECONDS = 5.0
+"""For the requests in progress of a worker that ends."""
+
 DOCUMENT_LANES = 2
 """Threads that read and write the typed API's documents."""
 
@@ -48,16 +53,24 @@ DOCUMENT_LANES = 2
 class Worker:
     """Worker `number`, counted from 0, of the process `parent`, on sockets that all workers share.
 
+    While it serves it writes each second into `signs`, a pipe that does not block.
     `run` raises `HostcollectorError` for what must not be served: a changed library, an audit with a fault.
     """
 
     def __init__(
-        self, settings: GatewaySettings, sockets: Sequence[socket.socket], number: int, parent: int
+        self,
+        configuration: Configuration,
+        sockets: Sequence[socket.socket],
+        number: int,
+        parent: int,
+        signs: int,
     ) -> None:
-        self._settings = settings
+        self._configuration = configuration
+        self._settings = configuration.settings
         self._sockets = sockets
         self._number = number
         self._parent = parent
+        self._signs = signs
 
     async def run(self) -> None:
         """Answer until SIGTERM or SIGINT, or until the program that started the worker is gone."""
@@ -68,13 +81,14 @@ class Worker:
         async with AsyncExitStack() as ends:
             await self._start(ends)
             while not stop.is_set() and os.getppid() == self._parent:
+                with suppress(OSError):
+                    os.write(self._signs, b".")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), TICK_SECONDS)
 
     async def _start(self, ends: AsyncExitStack) -> None:
         """Start every part; `ends` closes them, the last one first."""
-        settings, config = self._settings, self._settings.web.config_file
-        plans = read_plans(settings.accounts.plans_file)
+        settings, plans = self._settings, self._configuration.plans
         store = Store(settings.store, settings.limits.seconds)
         ends.push_async_callback(store.close)
         watchdog = Watchdog(store)
@@ -89,7 +103,7 @@ class Worker:
         queries, counters = Queries(store, watchdog, settings.limits), Counters()
         openid = OpenId(settings.openid) if settings.openid is not None else None
         application = TenantApplication(
-            access=read_access_rules(Path(config) if config else None),
+            access=self._configuration.access,
             routes=[
                 *prometheus_routes(queries),
                 *typed_routes(
@@ -124,12 +138,13 @@ class Worker:
             tasks.append(asyncio.create_task(keys.follow()))
         for task in tasks:
             ends.callback(task.cancel)
-        for server in (
-            Server(Application(operator), self._operator_address),
-            Server(application, settings.web.listen_address, sockets=self._sockets),
+        limits = ClientLimits(shutdown_seconds=FAREWELL_SECONDS)
+        for server, grace in (
+            (Server(Application(operator), self._operator_address), 0.0),
+            (Server(application, settings.web.listen_address, limits, self._sockets), GRACE_SECONDS),
         ):
             await server.start()
-            ends.push_async_callback(server.close)
+            ends.push_async_callback(server.close, grace)
         logger.info("worker %d is ready", self._number)
 
     @property

@@ -118,8 +118,11 @@ class Server:
             if client.connection is not None and client.connection.idle:
                 client.connection.force_close()
 
-    async def close(self) -> None:
-        """Stop listening, wait for requests in progress, then cut clients off. May be called twice."""
+    async def close(self, grace: float = 0.0) -> None:
+        """Stop listening, wait for requests in progress, then cut clients off. May be called twice.
+
+        Clients that have just connected get `grace` seconds to send their request.
+        """
         loop = asyncio.get_running_loop()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -127,6 +130,8 @@ class Server:
             loop.remove_reader(listener.fileno())
             listener.close()
         self._listeners = []
+        if grace and len(self._clients):
+            await asyncio.sleep(grace)
         for client in self._clients:
             if client.connection is None:
                 self._clients.cut(client)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import connect, upgrade
 from hostcollector.gateway.settings import AccountSettings
 from tests.lab.process import end, spawn, until
-from tests.ports import reserved_port
+from tests.ports import reserved_port, reserved_ports
 
 PROMETHEUS = "/prometheus/api/v1/"
 DAY = 86_400
@@ -97,9 +98,19 @@ class Gateway:
 
 @contextmanager
 def served(
-    store: str, directory: Path, *, workers: int = 2, more: str = "", plans: str = ""
+    store: str,
+    directory: Path,
+    *,
+    workers: int = 2,
+    more: str = "",
+    plans: str = "",
+    prepare: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Gateway]:
-    """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file."""
+    """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file.
+
+    `prepare` is a statement that its process runs first; `environment` is added to this one's.
+    """
     directory.mkdir(exist_ok=True)
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
     engine = connect(accounts)
@@ -109,7 +120,7 @@ def served(
     for tenant in ("a", "b"):
         changes.add_tenant(tenant, "detailed")
         tokens.append(changes.issue_token(tenant, list(Scope), DAY))
-    with reserved_port() as port, reserved_port() as operator_port:
+    with reserved_port() as port, reserved_ports(workers) as operator_port:
         (directory / "gateway.yml").write_text(
             f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}}}\n"
             f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
@@ -117,9 +128,9 @@ def served(
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
             f"audit: {{directory: '{directory}/audit'}}\n" + more
         )
-        program = "import sys; from hostcollector.gateway.cli import main; sys.exit(main())"
+        program = f"import sys; {prepare}\nfrom hostcollector.gateway.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", program, "serve", f"--config.file={directory}/gateway.yml"]
-        child = spawn(command, directory / "log")
+        child = spawn(command, directory / "log", {**os.environ, **(environment or {})})
         gateway = Gateway(port, operator_port, directory, child, changes, *tokens)
 
         def ready() -> bool:

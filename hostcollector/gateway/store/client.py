@@ -37,7 +37,7 @@ class Store:
     def __init__(self, settings: StoreSettings, seconds: float) -> None:
         self._url = settings.url
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.connections, ssl=_context(settings)),
+            connector=aiohttp.TCPConnector(limit=settings.connections, ssl=store_context(settings)),
             timeout=aiohttp.ClientTimeout(total=seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -70,7 +70,8 @@ async def _complaint(response: aiohttp.ClientResponse) -> str:
     return (await response.content.read(_LONGEST_COMPLAINT)).decode(errors="replace")
 
 
-def _context(settings: StoreSettings) -> ssl.SSLContext:
+def store_context(settings: StoreSettings) -> ssl.SSLContext:
+    """Return the TLS context for the store. Raises `ConfigError` for wrong certificates."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.certificate_file is not None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.app.systemd import Notifier, listening_sockets
 from hostcollector.base.errors import ListenError
+from hostcollector.base.systemd import Notifier, listening_sockets
 
 
 @pytest.fixture
