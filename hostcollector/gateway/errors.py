@@ -1,5 +1,7 @@
 """What a request is refused for. Each message names the cause and what to do, and quotes no other tenant."""
 
+from collections.abc import Collection
+
 from hostcollector.base.errors import HostcollectorError
 
 
@@ -103,10 +105,14 @@ class TooLargeError(RequestRefusedError):
 
 
 class MethodError(RequestRefusedError):
-    """The path exists, but not with this method."""
+    """The path exists, but not with this method; `methods` are those that it has."""
 
     status = 405
     kind = "bad_data"
+
+    def __init__(self, method: str, methods: Collection[str]) -> None:
+        self.methods = methods
+        super().__init__(f"{method[:20]} is not answered here")
 
 
 class AuditError(RequestRefusedError):

@@ -5,6 +5,7 @@ Names, labels and values of b are random in each run, so that any trace of them 
 
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tests.gateway.stores import Sample
 
@@ -35,6 +36,11 @@ class World:
     secrets: frozenset[str]
     end: int
     """The time of the last samples, in Unix seconds."""
+
+    @property
+    def moment(self) -> datetime:
+        """The time of the last samples."""
+        return datetime.fromtimestamp(self.end, UTC)
 
     @property
     def all(self) -> list[Sample]:

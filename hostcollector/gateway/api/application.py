@@ -155,7 +155,7 @@ class TenantApplication:
         for route in self._routes:
             if match := route.pattern.fullmatch(path):
                 if method not in route.methods:
-                    raise MethodError(f"{method[:20]} is not answered here")
+                    raise MethodError(method, route.methods)
                 return route, match.groupdict()
         raise NotFoundError(NOT_FOUND)
 

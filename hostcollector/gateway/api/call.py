@@ -21,7 +21,8 @@ REPEATED = "match[]"
 
 _FORM = "application/x-www-form-urlencoded"
 _NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,9})?(e[0-9]{1,2})?")
-_LATEST = 253_402_300_799.0  # the end of the year 9999
+LATEST = 253_402_300_799
+"""The end of the year 9999, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ def instant_of(text: str, name: str) -> float:
             found = math.nan if moment.tzinfo is None else moment.timestamp()
     except (ValueError, OverflowError):
         found = math.nan
-    if not 0 <= found <= _LATEST:
+    if not 0 <= found <= LATEST:
         raise QueryRefusedError(f"{name} takes Unix seconds or RFC 3339, such as 2026-01-31T12:00:00Z")
     return found
 
@@ -102,7 +103,7 @@ async def parameters_of(request: web.BaseRequest) -> list[tuple[str, str]]:
             raise TooLargeError("a GET has no body here: send parameters in the URL, or use POST")
         return _pairs(query)
     if request.method != "POST":
-        raise MethodError("GET and POST are answered here")
+        raise MethodError(request.method, ("GET", "POST"))
     if query:
         raise QueryRefusedError("with POST all parameters belong in the body: leave the URL without any")
     if request.headers.get("Content-Encoding") or request.content_type != _FORM:

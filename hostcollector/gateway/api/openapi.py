@@ -10,21 +10,39 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hostcollector import __version__
+from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api import types
+from hostcollector.gateway.api.call import LATEST
 
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _VM = {
     "name": "vm",
     "in": "path",
     "required": True,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": f"^{types.UUID}$"},
     "description": "The VM's UUID.",
 }
+_INSTANT = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": LATEST},
+        {"type": "string", "format": "date-time"},
+    ]
+}
+_STEP = {
+    "anyOf": [
+        {"type": "number", "minimum": 0.001},
+        {"type": "string", "pattern": "^[0-9]{1,9}[smhdw]$"},
+    ]
+}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": types.MOST_VMS}
+_CURSOR = {"type": "string", "pattern": f"^{types.CURSOR}$"}
+_METRIC = {"enum": sorted(row.name for row in OF_TENANTS)}
 _REFUSALS = {
     "400": "The request is not understood.",
     "401": "The token is missing or not valid.",
     "403": "The token or the plan does not include this.",
     "404": "There is no such VM, for this tenant.",
+    "405": "The path is not answered with this method; Allow names those that are.",
     "413": "The body is too long.",
     "422": "The store cannot answer this.",
     "429": "A limit of the tenant is reached; Retry-After says for how long.",
@@ -47,20 +65,25 @@ def openapi() -> dict[str, Any]:
             "/api/v1/vms": _get(
                 "List your VMs.",
                 types.VmList,
-                _query("limit", "How many VMs.", "integer"),
-                _query("cursor", "The `next` of the page before.", "string"),
+                _query("limit", "How many VMs.", _LIMIT),
+                _query("cursor", "The `next` of the page before.", _CURSOR),
             ),
             "/api/v1/vms/{vm}": _get("One VM.", types.Vm, _VM),
             "/api/v1/vms/{vm}/series": _get(
                 "A metric of a VM over time, as JSON or CSV.",
                 types.SeriesAnswer,
                 _VM,
-                _query("metric", "The metric's name.", "string", required=True),
-                _query("start", "Unix seconds or RFC 3339; an hour before the end by default.", "string"),
-                _query("end", "Unix seconds or RFC 3339; now by default.", "string"),
-                _query("step", "Seconds, or a duration such as 5m; your plan's finest by default.", "string"),
-                _query("rate", "true for increases in a second; so by default for counters.", "boolean"),
-                _query("format", "json or csv.", "string"),
+                _query("metric", "The metric's name.", _METRIC, required=True),
+                _query("start", "Unix seconds or RFC 3339; an hour before the end by default.", _INSTANT),
+                _query("end", "Unix seconds or RFC 3339; now by default.", _INSTANT),
+                _query("step", "Seconds, or a duration such as 5m; your plan's finest by default.", _STEP),
+                _query(
+                    "rate",
+                    "true for increases in a second; so by default for counters.",
+                    {"type": "boolean"},
+                ),
+                _query("format", "The form of the answer.", {"enum": ["json", "csv"]}),
+                text={"text/csv": {"schema": {"type": "string"}}},
             ),
             "/api/v1/metrics": _get("The metrics that your plan includes.", types.MetricList),
         },
@@ -75,7 +98,9 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def _get(summary: str, answer: type, *parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _get(
+    summary: str, answer: type, *parameters: Mapping[str, Any], text: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": _reference(types.Problem)}}
     return {
         "get": {
@@ -84,7 +109,7 @@ def _get(summary: str, answer: type, *parameters: Mapping[str, Any]) -> dict[str
             "responses": {
                 "200": {
                     "description": "The data.",
-                    "content": {"application/json": {"schema": _reference(answer)}},
+                    "content": {"application/json": {"schema": _reference(answer)}, **(text or {})},
                 },
                 **{status: {"description": text, "content": problem} for status, text in _REFUSALS.items()},
             },
@@ -92,8 +117,8 @@ def _get(summary: str, answer: type, *parameters: Mapping[str, Any]) -> dict[str
     }
 
 
-def _query(name: str, text: str, kind: str, *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": required, "description": text, "schema": {"type": kind}}
+def _query(name: str, text: str, schema: Mapping[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": required, "description": text, "schema": schema}
 
 
 def _reference(each: type) -> dict[str, str]:

@@ -2,7 +2,12 @@
 
 import json
 
-from hostcollector.gateway.errors import RequestRefusedError, TooManyRequestsError, UnauthenticatedError
+from hostcollector.gateway.errors import (
+    MethodError,
+    RequestRefusedError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+)
 from hostcollector.gateway.reply import JSON, Reply
 
 PROBLEM = "application/problem+json"
@@ -40,6 +45,8 @@ def _with_headers(reply: Reply, error: RequestRefusedError) -> Reply:
     headers = dict(reply.headers)
     if isinstance(error, TooManyRequestsError):
         headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, MethodError):
+        headers["Allow"] = ", ".join(sorted(error.methods))
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="hostcollector-gateway"'
     return Reply(status=reply.status, headers=headers, body=reply.body)

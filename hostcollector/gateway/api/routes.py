@@ -15,6 +15,7 @@ from hostcollector.gateway.api.call import Call
 from hostcollector.gateway.api.openapi import openapi
 from hostcollector.gateway.api.replies import document
 from hostcollector.gateway.api.typed import Typed
+from hostcollector.gateway.api.types import UUID
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.reply import Reply
 
@@ -22,7 +23,7 @@ Handler = Callable[[Call], AbstractAsyncContextManager[Reply]]
 
 PROMETHEUS = "/prometheus/api/v1/"
 TYPED = "/api/v1/"
-VM = "(?P<vm>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+VM = f"(?P<vm>{UUID})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

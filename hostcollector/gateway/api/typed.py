@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import math
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,16 @@ from hostcollector.base.model import Kind, Metric
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.accounts.accounts import Accounts
 from hostcollector.gateway.api.call import Call
-from hostcollector.gateway.api.types import MetricDescription, MetricList, Series, SeriesAnswer, Vm, VmList
+from hostcollector.gateway.api.types import (
+    CURSOR,
+    MOST_VMS,
+    MetricDescription,
+    MetricList,
+    Series,
+    SeriesAnswer,
+    Vm,
+    VmList,
+)
 from hostcollector.gateway.errors import (
     ForbiddenError,
     NotFoundError,
@@ -31,7 +41,6 @@ from hostcollector.gateway.store.sending import Endpoint
 LONGEST_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer of the store that is read here; PromQL streams longer ones."""
 
-MOST_VMS = 1000
 USUAL_VMS = 100
 RATE_WINDOWS = 4
 """A rate looks back over so many steps: two samples are in each window even if one scrape is missing."""
@@ -57,7 +66,7 @@ class Typed:
         vms = await self._overview(call, "")
         rest = [vm for vm in vms if vm.id > after]
         shown, more = rest[:limit], len(rest) > limit
-        cursor = urlsafe_b64encode(shown[-1].id.encode()).decode() if more else None
+        cursor = urlsafe_b64encode(_padded(shown[-1].id)).decode() if more else None
         page = VmList(vms=shown, next=cursor, data_until=await self._newest(call, "vm_state"))
         yield await self._written(page)
 
@@ -85,7 +94,7 @@ class Typed:
         rate = _flag(call, "rate", default=row.kind is Kind.COUNTER)
         if rate and row.kind is not Kind.COUNTER:
             raise QueryRefusedError(f"{row.name} is no counter: leave out rate")
-        span = _span(call, plan)
+        span, as_csv = _span(call, plan), _choice(call, "format", {"json": False, "csv": True})
         if not await self._exists(call, vm):
             raise NotFoundError(_NO_VM)
         text = f"{row.name}{{vm={quoted(vm)}}}"
@@ -93,7 +102,7 @@ class Typed:
             text = f"rate({text}[{max(1, math.ceil(span.step * RATE_WINDOWS))}s])"
         found = await self._read(self._queries.range(call.unpacked_reader, text, span))
         answer = _series_answer(row, found["result"], rate=rate, step=span.step)
-        if call.one("format", "json") == "csv":
+        if as_csv:
             yield Reply(headers={"Content-Type": "text/csv; charset=utf-8"}, body=_csv(answer).encode())
         else:
             yield await self._written(answer)
@@ -231,10 +240,15 @@ def _plain_cell(text: str) -> str:
 
 
 def _flag(call: Call, name: str, *, default: bool) -> bool:
-    words = {"1": True, "true": True, "0": False, "false": False}
-    text = call.one(name, str(int(default)))
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return _choice(call, name, words) if call.all(name) else default
+
+
+def _choice(call: Call, name: str, words: Mapping[str, bool]) -> bool:
+    """Return what a parameter's word means; the first one is the default. Raises `QueryRefusedError`."""
+    text = call.one(name, next(iter(words)))
     if text not in words:
-        raise QueryRefusedError(f"{name} takes true or false")
+        raise QueryRefusedError(f"{name} takes one of {', '.join(words)}")
     return words[text]
 
 
@@ -246,7 +260,11 @@ def _limit(call: Call) -> int:
 
 
 def _cursor(text: str) -> str:
-    try:
-        return urlsafe_b64decode(text[:200]).decode()
-    except ValueError:
-        raise QueryRefusedError("this cursor is not one of ours: begin without one") from None
+    if text and not re.fullmatch(CURSOR, text):
+        raise QueryRefusedError("this cursor is not one of ours: begin without one")
+    return urlsafe_b64decode(text).decode(errors="replace").rstrip()
+
+
+def _padded(text: str) -> bytes:
+    """Return bytes whose base64 ends without a sign for missing ones."""
+    return text.encode() + b" " * (-len(text.encode()) % 3)
