@@ -11,6 +11,7 @@ PROGRAMS = (
     "prometheus",
     "promtool",
     "victoria-metrics",
+    "glewlwyd",
     "pg_ctlcluster",
     "ovsdb-server",
     "ovs-vswitchd",
