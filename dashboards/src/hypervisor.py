@@ -13,6 +13,7 @@ def _top(expr: str) -> str:
     return named(highest(20, expr), "HOST")
 
 
+_NO_PRESSURE = "the kernel reports no pressure (boot it with psi=1)"
 _ALERTS = Row(title="Alerts", panels=(firing('instance=~"$instance"', "on this hypervisor and its guests"),))
 
 _CPU = Row(
@@ -47,6 +48,20 @@ _CPU = Row(
                 "sum by (instance, mode) (rate(hostcollector_host_cpu_seconds_total{HOST}[$__rate_interval]))",
                 "{{mode}} {{instance}}",
             ),
+        ),
+        graph(
+            "Saturation: pressure on the host",
+            "Share of time in which some task of the host waited for CPU, memory or I/O, or all of them at one time."
+            " Bad: all tasks at one time; memory above 10 %.",
+            Query(
+                rate("hostcollector_host_pressure_waiting_seconds_total", "HOST"), "{{resource}} {{instance}}"
+            ),
+            Query(
+                rate("hostcollector_host_pressure_stalled_seconds_total", "HOST"),
+                "{{resource}} {{instance}}, all tasks",
+            ),
+            unit="percentunit",
+            empty=_NO_PRESSURE,
         ),
         graph(
             "vCPUs per CPU",
@@ -97,7 +112,7 @@ _MEMORY = Row(
             unit="percentunit",
             warn=0.01,
             bad=0.1,
-            empty="the kernel reports no pressure (boot it with psi=1)",
+            empty=_NO_PRESSURE,
             leads_to=Target.GUEST,
         ),
         graph(

@@ -3,7 +3,7 @@
 from functools import partial
 
 from hostcollector.base.model import Scope
-from hostcollector.catalogue.possible import CPUS, FLAG, MEMORY, counted, measured, number_of
+from hostcollector.catalogue.possible import CPUS, FLAG, MEMORY, SECONDS, counted, measured, number_of
 from hostcollector.catalogue.rows import counter, gauge, info
 
 _host = partial(gauge, source="host", scope=Scope.HOST)
@@ -38,6 +38,23 @@ CPU_SECONDS = counter(
     unit="seconds",
     help="CPU time of all processors by mode, as in /proc/stat.",
     note="user contains guest, nice contains guest_nice: the sum over the other eight modes is all time.",
+)
+_pressure = partial(
+    counter,
+    can_be=SECONDS,
+    source="host",
+    scope=Scope.HOST,
+    labels=("resource",),
+    unit="seconds",
+    note="resource is cpu, memory or io. Absent where the kernel was started without psi=1.",
+)
+PRESSURE_WAITING = _pressure(
+    name="hostcollector_host_pressure_waiting_seconds_total",
+    help="Time in which some task of the host waited for the resource (PSI some).",
+)
+PRESSURE_STALLED = _pressure(
+    name="hostcollector_host_pressure_stalled_seconds_total",
+    help="Time in which all tasks of the host waited for memory or io (PSI full).",
 )
 MEMORY_TOTAL = _host(
     name="hostcollector_host_memory_bytes",

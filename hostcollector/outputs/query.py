@@ -14,6 +14,7 @@ from hostcollector.base.model import Kind, Metric
 from hostcollector.base.wording import one_line
 from hostcollector.catalogue import BY_NAME, collection
 from hostcollector.outputs.exposition.parsing import Line, lines
+from hostcollector.outputs.re2 import compiled
 
 NAME_LABEL = "__name__"
 """The label under which PromQL knows a metric's name."""
@@ -142,9 +143,9 @@ def _matchers(text: str) -> Iterator[Matcher]:
 
 def _matcher(label: str, operator: str, value: str) -> Matcher:
     try:
-        pattern = re.compile(value if "~" in operator else re.escape(value), re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise SelectorError(f"{label}: {one_line(value)} is not a regular expression: {error}") from None
+        pattern = compiled(value) if "~" in operator else re.compile(re.escape(value))
+    except ValueError as error:
+        raise SelectorError(f"{label}{operator}: {one_line(str(error))}") from None
     return Matcher(label, operator, value, pattern)
 
 

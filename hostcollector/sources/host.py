@@ -1,5 +1,6 @@
-"""The `host` source: processors, memory, huge pages and NUMA nodes, to compute over-commitment."""
+"""The `host` source: processors, memory, pressure, huge pages and NUMA nodes, to compute over-commitment."""
 
+import errno
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from hostcollector.base.errors import SourceMalformedError, SourceUnavailableErr
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.model import Domain, Guest, Metric, Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.base.units import bytes_from_kib
+from hostcollector.base.units import bytes_from_kib, seconds_from_us
 from hostcollector.catalogue import host
 from hostcollector.protocols.kernel.files import cpu_count, integer, members, read
 
@@ -25,6 +26,16 @@ _CPU_MODES = (
     *("user", "nice", "system", "idle", "iowait"),
     *("irq", "softirq", "steal", "guest", "guest_nice"),
 )
+
+# Time in microseconds (Documentation/accounting/psi.rst). "full" of the CPU means nothing for a whole host.
+_PRESSURE_LINE = re.compile(rb"^(some|full) .*\btotal=(\d{1,20})$", re.MULTILINE)
+_PRESSURES = {
+    "cpu": {b"some": host.PRESSURE_WAITING},
+    "memory": {b"some": host.PRESSURE_WAITING, b"full": host.PRESSURE_STALLED},
+    "io": {b"some": host.PRESSURE_WAITING, b"full": host.PRESSURE_STALLED},
+}
+# No such file, or one that cannot be read: the kernel was started without psi=1.
+_NO_PRESSURE = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
 
 _HOST_MEMORY = {b"MemTotal": host.MEMORY_TOTAL, b"MemAvailable": host.MEMORY_AVAILABLE}
 _NODE_MEMORY = {b"MemTotal": host.NODE_MEMORY_TOTAL, b"MemFree": host.NODE_MEMORY_FREE}
@@ -58,6 +69,7 @@ class Host(Source):
         self._cpus = root / "sys/devices/system/cpu/online"
         self._meminfo = root / "proc/meminfo"
         self._nodes = root / "sys/devices/system/node"
+        self._pressures = root / "proc/pressure"
         self._pools = root / "sys/kernel/mm/hugepages"
         self._ksm = root / "sys/kernel/mm/ksm"
         self._placed: dict[str, _Placed] = {}
@@ -69,6 +81,7 @@ class Host(Source):
             *_cpus(self._cpus, host.CPUS_ONLINE, (), gaps, least=1),
             *self._cpu_seconds(gaps),
             *_memory(self._meminfo, _HOST_MEMORY, (), gaps),
+            *self._pressure(gaps),
             *self._numa(request, gaps),
             *self._merging(gaps),
         ]
@@ -85,6 +98,23 @@ class Host(Source):
             for mode, text in zip(_CPU_MODES, ticks, strict=False):
                 self._ticks[mode] = max(integer(text), self._ticks.get(mode, 0))
                 yield Sample(host.CPU_SECONDS, self._ticks[mode] / self._ticks_per_second, (mode,))
+
+    def _pressure(self, gaps: Gaps) -> Iterator[Sample]:
+        """Yield the time in which the host's tasks waited for its resources."""
+        for resource, metrics in _PRESSURES.items():
+            path = str(self._pressures / resource)
+            with gaps.item(path):
+                try:
+                    found = dict(_PRESSURE_LINE.findall(read(path)))
+                except OSError as error:
+                    if error.errno in _NO_PRESSURE:
+                        continue
+                    raise
+                for kind, metric in metrics.items():
+                    with gaps.item(f"{path}, {kind.decode()}"):
+                        if kind not in found:
+                            raise SourceMalformedError("no such line")
+                        yield Sample(metric, seconds_from_us(integer(found[kind])), (resource,))
 
     def _numa(self, request: Request, gaps: Gaps) -> Iterator[Sample]:
         """Yield the nodes' series. A kernel without NUMA has none, and its huge pages belong to no node."""

@@ -6,7 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
-from hostcollector.app.cli import discovery, textfile
+from hostcollector.app.cli import discovery, remote, textfile
 from hostcollector.app.cli.flags import KNOWN, configuration_loader, overrides
 from hostcollector.app.cli.running import (
     DaemonSilentError,
@@ -69,12 +69,15 @@ def query(options: argparse.Namespace) -> int:
     """Print the series of one page that a selector of PromQL accepts."""
     from hostcollector.outputs.query import matching, why_none
 
-    page, _ = _page(options, settings_by_hand(options))
-    text = page.decode(errors="replace")
+    named = remote.named(options)
+    if named is not None:
+        text = named.read()
+    else:
+        text = _page(options, settings_by_hand(options))[0].decode(errors="replace")
     try:
         found = [*matching(text, options.selector)]
     except ValueError:
-        complain("the daemon's answer is not a metrics page")
+        complain("the answer is not a metrics page")
         return FAILED
     print(*map(one_line, found), sep="\n", end="\n" if found else "", flush=True)
     if not found:
@@ -165,8 +168,9 @@ def top(options: argparse.Namespace) -> int:
         "once": options.once,
         "interval": options.interval,
     }
-    if options.url is not None:
-        return run(options.url, **selection)
+    named = remote.named(options)
+    if named is not None:
+        return run(named, **selection)
     settings = settings_by_hand(options)
     daemon = running_daemon(options, settings)
     host = socket.gethostname()

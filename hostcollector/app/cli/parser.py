@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostcollector import __version__
-from hostcollector.app.cli import checking, commands, discovery, textfile
+from hostcollector.app.cli import checking, commands, discovery, remote, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
 from hostcollector.catalogue.vm import LABELS
 from hostcollector.outputs.metrics_table import TableFormat
@@ -56,9 +56,10 @@ examples:
 
 _QUERY_TEACHES = """\
 The page is read over the daemon's own socket: neither TLS nor a password is in the way. Quote the
-selector, because the shell takes braces and quotes for itself. Matchers are =, !=, =~ and !~; a regular
-expression is for the whole value. Labels that Prometheus adds, such as instance and job, are not on the
-page. Functions, ranges and comparisons need a Prometheus.
+selector, because the shell takes braces and quotes for itself. Matchers are =, !=, =~ and !~. A regular
+expression is for the whole value, in the syntax of Prometheus (RE2): lookahead and backreferences are
+errors. Labels that Prometheus adds, such as instance and job, are not on the page. Functions, ranges and
+comparisons need a Prometheus.
 
 examples:
   hostcollector query libvirt_up
@@ -66,9 +67,19 @@ examples:
   hostcollector query 'libvirt_domain_info_vstate{tenant="acme",domain=~"web-.*"}'
   hostcollector query '{uuid="7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"}'   everything about one guest
   hostcollector query '{__name__=~"hostcollector_host_gpu_.*"}'
+  hostcollector query --url=https://hv-7:10177 --ca-file=ca.pem --cert-file=me.pem libvirt_up
 `hostcollector metrics` lists the names and their labels.
 
 exit status: 0 if a series matched, 1 if none did, 2 for a selector that cannot be used
+"""
+
+
+_TOP_TEACHES = """\
+examples:
+  hostcollector top                        this machine's guests
+  hostcollector top --tenant=acme --once   one table of one tenant
+  hostcollector top --url=https://hv-7:10177 --ca-file=ca.pem --cert-file=me.pem --key-file=me.key
+  hostcollector top --url=https://hv-7:10177 --ca-file=ca.pem --user=ops --password-file=password
 """
 
 
@@ -194,6 +205,7 @@ def _tenant(text: str) -> str:
 def _add_query_flags(parser: argparse.ArgumentParser) -> None:
     help_text = "which series: an instant vector selector of PromQL"
     parser.add_argument("selector", metavar="SELECTOR", type=_selector, help=help_text)
+    remote.add_flags(parser)
     add_flags_by_hand(parser)
 
 
@@ -218,9 +230,6 @@ def _rounds(text: str) -> int:
 
 
 def _add_top_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--url", help="read the page of a collector at an address (default: the daemon of this machine)"
-    )
     parser.add_argument("--tenant", help="show only this tenant's guests (default: all)")
     parser.add_argument(
         "--sort",
@@ -233,6 +242,7 @@ def _add_top_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", type=_interval, default=2.0, metavar="SECONDS", help="between updates (default: 2)"
     )
+    remote.add_flags(parser)
     add_flags_by_hand(parser)
 
 
@@ -297,5 +307,7 @@ _COMMANDS = (
         "make Prometheus's targets from an inventory of Ansible, as a file or over HTTP",
         discovery.add_flags,
     ),
-    _Command("top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags),
+    _Command(
+        "top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags, _TOP_TEACHES
+    ),
 )

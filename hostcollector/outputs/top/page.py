@@ -13,6 +13,7 @@ from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Metric, Snapshot
 from hostcollector.catalogue import block, collection, cpu, guest, interface, memory
 from hostcollector.outputs.exposition.parsing import label_values
+from hostcollector.outputs.remote import PageUnreadableError
 
 Labels = tuple[str, ...]
 Series = Mapping[Labels, float]
@@ -40,13 +41,6 @@ READ = (
 """The rows of the catalogue that the table is made from."""
 
 _BY_NAME = {row.name: row for row in READ}
-
-
-class PageUnreadableError(HostcollectorError):
-    """No metrics page can be read at an address; the message is the sentence for the user."""
-
-    def __init__(self, url: str, cause: object) -> None:
-        super().__init__(f"cannot read {url}: {cause}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

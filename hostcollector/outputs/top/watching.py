@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPException
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import urlsplit
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,8 +15,9 @@ from rich.text import Text
 
 from hostcollector.base.wording import duration, one_line
 from hostcollector.catalogue import collection
+from hostcollector.outputs.remote import PageUnreadableError, Remote
 from hostcollector.outputs.top.guests import GuestRow, ordered, rows
-from hostcollector.outputs.top.page import Page, PageUnreadableError, parse
+from hostcollector.outputs.top.page import Page, parse
 from hostcollector.outputs.top.table import ALARM, Screen, drawn
 
 ReadPage = Callable[[], Page]
@@ -32,16 +30,16 @@ _PIPE_WIDTH = 200
 _FRAME = 9
 
 
-def run(url: str, *, tenant: str | None, sort: str, once: bool, interval: float) -> int:
-    """Show the table of the collector at `url` until Ctrl-C, or `once`. Returns the exit status.
+def run(remote: Remote, *, tenant: str | None, sort: str, once: bool, interval: float) -> int:
+    """Show the table of a collector at an address until Ctrl-C, or `once`. Returns the exit status.
 
     `tenant` shows that tenant's guests only (the empty text: guests without a tenant); `sort` is one of
     `SORTS`; `interval` is the pause between two readings in seconds. With `once`, an address without a page
     is one sentence on standard error and status 1; live, it is shown on the screen and tried again.
     """
     return watch(
-        partial(fetch, url),
-        host=_host(url),
+        partial(fetch, remote),
+        host=_host(remote.url),
         tenant=tenant,
         sort=sort,
         once=once,
@@ -164,41 +162,12 @@ def _same_collection(one: Page, other: Page) -> bool:
     return bool(times) and times == other.of(collection.SOURCE_LAST_SUCCESS)
 
 
-def fetch(url: str, timeout: float = 10.0) -> Page:
-    """Read a collector's page within `timeout` seconds. ``/metrics`` may be left out of the address.
-
-    Raises `PageUnreadableError`.
-    """
+def fetch(remote: Remote) -> Page:
+    """Read a collector's page. Raises `PageUnreadableError`."""
     try:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise PageUnreadableError(url, "an address begins with http:// or https:// and a host")
-        address = urlunsplit(parts._replace(path=parts.path.rstrip("/") or "/metrics"))
-        page = parse(_body(address, timeout), time.time())
-    except HTTPError as error:
-        error.close()  # the error holds the connection
-        raise PageUnreadableError(url, f"the answer is {error.code} {error.reason}") from error
-    except URLError as error:
-        raise PageUnreadableError(url, _cause(error.reason)) from error
-    except (OSError, HTTPException) as error:
-        raise PageUnreadableError(url, _cause(error)) from error
+        page = parse(remote.read(), time.time())
     except (ValueError, IndexError) as error:
-        raise PageUnreadableError(url, f"the answer is not a metrics page ({error})") from error
+        raise PageUnreadableError(remote.url, f"the answer is not a metrics page ({error})") from error
     if collection.LIBVIRT_UP not in page.series:
-        raise PageUnreadableError(url, "the answer is not from a hostcollector")
+        raise PageUnreadableError(remote.url, "the answer is not from a hostcollector")
     return page
-
-
-def _body(address: str, timeout: float) -> str:
-    # The collector is on this host or near it: proxies of the environment are ignored.
-    opener = build_opener(ProxyHandler({}))
-    request = Request(address, headers={"Accept": "text/plain;version=0.0.4"})  # noqa: S310 - http(s), checked
-    with opener.open(request, timeout=timeout) as response:
-        body: bytes = response.read()
-    return body.decode()
-
-
-def _cause(error: object) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

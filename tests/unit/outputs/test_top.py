@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from hostcollector.catalogue import collection, guest
-from hostcollector.outputs.top.page import Page, PageUnreadableError, page_of
+from hostcollector.outputs.remote import PageUnreadableError, Remote
+from hostcollector.outputs.top.page import Page, page_of
 from hostcollector.outputs.top.watching import _host, run, watch
 from tests.fakes.top_pages import DB, WEB, Entry, busy, collected, serving, text_of
 
@@ -278,7 +279,7 @@ def test_run_once_shows_the_collector_at_an_address(capsys: pytest.CaptureFixtur
     """The whole way: two readings over HTTP, one table, exit status 0."""
     pages = [(200, text_of(collected(at, busy(WEB, at), sources=SOURCES))) for at in (1.0, 2.0)]
     with serving(*pages) as served:
-        assert run(served.url, tenant=None, sort="cpu", once=True, interval=2.0) == 0
+        assert run(Remote(served.url), tenant=None, sort="cpu", once=True, interval=2.0) == 0
     out, error = capsys.readouterr()
     assert error == ""
     assert out.startswith(f"{socket.gethostname()}   libvirt up   1 guest of 1 tenant")
@@ -289,9 +290,9 @@ def test_run_once_without_a_collector(capsys: pytest.CaptureFixture[str]) -> Non
     """An address without a listener is one sentence on standard error and exit status 1."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert run(url, tenant=None, sort="cpu", once=True, interval=2.0) == 1
+    assert run(Remote(url), tenant=None, sort="cpu", once=True, interval=2.0) == 1
     assert capsys.readouterr() == ("", f"cannot read {url}: Connection refused\n")
-    assert run("http://[", tenant=None, sort="cpu", once=True, interval=2.0) == 1
+    assert run(Remote("http://["), tenant=None, sort="cpu", once=True, interval=2.0) == 1
     assert capsys.readouterr().err.startswith("cannot read http://[: ")
 
 
@@ -304,10 +305,11 @@ def test_run_names_a_remote_host() -> None:
 def test_ctrl_c_leaves_cleanly() -> None:
     """SIGINT ends the live table with exit status 0 and leaves the table and no traceback."""
     code = (
-        "import signal, sys; from hostcollector.outputs.top.watching import run; "
+        "import signal, sys; from hostcollector.outputs.remote import Remote; "
+        "from hostcollector.outputs.top.watching import run; "
         # A shell's background job, and so all that it starts, ignores SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "sys.exit(run(sys.argv[1], tenant=None, sort='cpu', once=False, interval=0.05))"
+        "sys.exit(run(Remote(sys.argv[1]), tenant=None, sort='cpu', once=False, interval=0.05))"
     )
     with serving((200, text_of(collected(1.0, busy(WEB, 1.0), sources=SOURCES)))) as served:
         process = subprocess.Popen(

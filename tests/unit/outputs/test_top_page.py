@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hostcollector.base.model import Family, Histogram, Metric, Snapshot
 from hostcollector.catalogue import block, collection, guest
-from hostcollector.outputs.top.page import READ, Page, PageUnreadableError, page_of, parse
+from hostcollector.outputs.remote import PageUnreadableError, Remote
+from hostcollector.outputs.top.page import READ, Page, page_of, parse
 from hostcollector.outputs.top.watching import fetch
 from tests.fakes.pages import full_page, snapshot
 from tests.fakes.top_pages import DB, WEB, busy, collected, serving, text_of
@@ -82,9 +83,9 @@ def test_a_broken_line_is_an_error(line: str) -> None:
 def test_fetch_reads_the_metrics_path_in_the_text_format() -> None:
     """An address without a path means /metrics, another path is kept; the plain text format is asked for."""
     with serving((200, text_of(collected(5.0, [*busy(WEB, 1), *busy(DB, 2)])))) as served:
-        page = fetch(served.url)
-        fetch(f"{served.url}/")
-        fetch(f"{served.url}/custom?collect[]=procfs")
+        page = fetch(Remote(served.url))
+        fetch(Remote(f"{served.url}/"))
+        fetch(Remote(f"{served.url}/custom?collect[]=procfs"))
     assert page.series == page_of(collected(5.0, [*busy(WEB, 1), *busy(DB, 2)])).series
     assert [path for path, _ in served.asked] == ["/metrics", "/metrics", "/custom?collect[]=procfs"]
     assert {accept for _, accept in served.asked} == {"text/plain;version=0.0.4"}
@@ -94,7 +95,7 @@ def test_fetch_goes_past_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in the environment, dead or alive, is not used between two programs on one host."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with serving((200, text_of(collected(5.0, [])))) as served:
-        assert fetch(served.url).of(collection.LIBVIRT_UP) == {(): 1}
+        assert fetch(Remote(served.url)).of(collection.LIBVIRT_UP) == {(): 1}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_fetch_goes_past_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_answers_that_are_no_page(answer: tuple[int, bytes], sentence: str) -> None:
     """Whatever else answers at the address, the error says what came."""
     with serving(answer) as served, pytest.raises(PageUnreadableError) as caught:
-        fetch(served.url)
+        fetch(Remote(served.url))
     assert str(caught.value).startswith(f"cannot read {served.url}: {sentence}")
 
 
@@ -121,7 +122,7 @@ def test_answers_that_are_no_page(answer: tuple[int, bytes], sentence: str) -> N
 def test_addresses_that_are_none(url: str) -> None:
     """An address that is no HTTP address is refused with the reason; no file is read."""
     with pytest.raises(PageUnreadableError, match="cannot read"):
-        fetch(url)
+        fetch(Remote(url))
 
 
 def test_no_listener() -> None:
@@ -129,14 +130,14 @@ def test_no_listener() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(PageUnreadableError) as caught:
-        fetch(f"http://127.0.0.1:{port}")
+        fetch(Remote(f"http://127.0.0.1:{port}"))
     assert str(caught.value) == f"cannot read http://127.0.0.1:{port}: Connection refused"
 
 
 def test_no_answer_in_time() -> None:
     """A collector that takes the connection and says nothing costs the timeout and no more."""
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(PageUnreadableError) as caught:
-        fetch(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
+        fetch(Remote(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1))
     assert str(caught.value).endswith("no answer in time")
 
 
@@ -153,5 +154,5 @@ def test_an_answer_that_is_not_http() -> None:
         thread = threading.Thread(target=answer, args=(server,))
         thread.start()
         with pytest.raises(PageUnreadableError, match="cannot read"):
-            fetch(f"http://127.0.0.1:{server.getsockname()[1]}")
+            fetch(Remote(f"http://127.0.0.1:{server.getsockname()[1]}"))
         thread.join()

@@ -1,5 +1,6 @@
 """The host source shows what the hypervisor has to share out."""
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.model import Domain, Guest, Histogram, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import host
+from hostcollector.protocols.kernel.files import read
 from hostcollector.sources.host import Host
 from tests.places import HYBRID
 
@@ -76,6 +78,50 @@ def test_a_malformed_stat_costs_the_cpu_seconds(content: str, tmp_path: Path) ->
     assert reading.partial
     assert ("idle",) not in series(reading, host.CPU_SECONDS)
     assert series(reading, host.CPUS_ONLINE) == {(): 4}
+
+
+PRESSURE = (
+    "some avg10=1.00 avg60=0.50 avg300=0.10 total=2500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n"
+)
+
+
+def test_pressure_of_the_host_is_in_seconds(tmp_path: Path) -> None:
+    """Waiting for each resource, and standstill for memory and I/O; "full" of the CPU says nothing."""
+    write(tmp_path, {f"proc/pressure/{resource}": PRESSURE for resource in ("cpu", "memory", "io")})
+    reading = Host(tmp_path).read(REQUEST)
+    assert series(reading, host.PRESSURE_WAITING) == {("cpu",): 2.5, ("memory",): 2.5, ("io",): 2.5}
+    assert series(reading, host.PRESSURE_STALLED) == {("memory",): 1e-6, ("io",): 1e-6}
+    assert not any("proc/pressure" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.EOPNOTSUPP])
+def test_a_kernel_without_pressure_shows_none(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no files, or they cannot be read: nothing is missing."""
+    write(tmp_path, {"sys/devices/system/cpu/online": "0\n"})
+
+    def refusing(path: str) -> bytes:
+        if "/pressure/" in path:
+            raise OSError(code, os.strerror(code), path)
+        return read(path)
+
+    monkeypatch.setattr("hostcollector.sources.host.read", refusing)
+    reading = Host(tmp_path).read(REQUEST)
+    assert series(reading, host.PRESSURE_WAITING) == {}
+    assert not any("proc/pressure" in note for note in reading.notes)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "some total=\n", "some avg10=0 total=-1\n", "some avg10=0 total=5 x\n"]
+)
+def test_a_malformed_pressure_file_costs_its_series(content: str, tmp_path: Path) -> None:
+    """A line without its total is noted, and never 0."""
+    write(tmp_path, {"proc/pressure/io": content, "proc/pressure/cpu": PRESSURE})
+    reading = Host(tmp_path).read(REQUEST)
+    assert series(reading, host.PRESSURE_WAITING) == {("cpu",): 2.5}
+    io = f"{tmp_path}/proc/pressure/io"
+    assert f"{io}, some, {io}, full cannot be read: no such line" in reading.notes
 
 
 def test_every_numa_node_is_shown_with_its_huge_pages(tmp_path: Path) -> None:
