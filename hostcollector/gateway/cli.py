@@ -7,6 +7,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.gateway import commands
+from hostcollector.gateway.usage import commands as usage
 
 _DESCRIPTION = "Lets each tenant of a cloud read the metrics of its own VMs, from one store of all tenants."
 _EPILOG = """\
@@ -16,6 +17,7 @@ examples:
   hostcollector-gateway tenant add acme --plan=detailed --name='Acme Corp'
   hostcollector-gateway token issue acme --scope=metrics:read --scope=promql --days=90
   hostcollector-gateway serve --config.file=/etc/hostcollector-gateway/gateway.yml
+  hostcollector-gateway intake --config.file=/etc/hostcollector-gateway/intake.yml
   hostcollector-gateway audit verify
 
 Commands other than check-config take /etc/hostcollector-gateway/gateway.yml where it exists.
@@ -66,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     _command(database, "upgrade", commands.upgrade_database, "make the tables, or bring them to this release")
     _add_tenant_commands(_group(group, "tenant", "tenants: add, suspend, list"))
     _add_token_commands(_group(group, "token", "API tokens: issue, list, revoke"))
+    _add_usage_commands(group)
     audit = _group(group, "audit", "the record of requests")
     verify = _command(audit, "verify", commands.verify_audit, "check every chain; exit 1 for a fault")
     verify.add_argument(
@@ -111,6 +114,13 @@ def _add_token_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     )
     revoke = _command(group, "revoke", commands.revoke_token, "refuse a token from now on")
     revoke.add_argument("token", metavar="ID", help="the part of the token between the underscores")
+
+
+def _add_usage_commands(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    intake = _command(group, "intake", usage.take_in, "pull the hosts' usage records into the ledger")
+    intake.add_argument("--once", action="store_true", help="one round; exit 1 if a host was not read")
+    ledger = _group(group, "ledger", "the usage ledger")
+    _command(ledger, "upgrade", usage.upgrade_ledger, "make the tables, or bring them to this release")
 
 
 def _group(

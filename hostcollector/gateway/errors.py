@@ -120,3 +120,14 @@ class AuditError(RequestRefusedError):
 
     status = 503
     kind = "unavailable"
+
+
+class LedgerError(HostcollectorError):
+    """The usage ledger cannot be used, or a host's answer cannot belong to it."""
+
+
+class LedgerUnavailableError(RequestRefusedError):
+    """The usage ledger does not answer."""
+
+    status = 503
+    kind = "unavailable"

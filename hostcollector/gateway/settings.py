@@ -17,6 +17,7 @@ from hostcollector.web.access import is_loopback
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10178)
 DEFAULT_OPERATOR_ADDRESS = Address("127.0.0.1", 10179)
+DEFAULT_INTAKE_ADDRESS = Address("127.0.0.1", 10189)
 DEFAULT_STORE = "http://127.0.0.1:8428"
 
 
@@ -110,7 +111,23 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSettings(Section):
+class DatabaseSettings(Section):
+    """A database: its URL, and the file with the password of its user."""
+
+    database: str
+    password_file: str | None
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a database that is neither SQLite nor PostgreSQL, and one with a password in its URL."""
+        parts = urlsplit(self.database)
+        if parts.scheme not in {"sqlite", "postgresql+psycopg"}:
+            yield "database", "expected sqlite:////path or postgresql+psycopg://user@host/name"
+        if parts.password:
+            yield "database", "a password belongs to password_file, not to the URL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings(DatabaseSettings):
     """The `accounts` section: the database of tenants and tokens, and the file of plans."""
 
     database: str = "sqlite:////var/lib/hostcollector-gateway/accounts.db"
@@ -122,13 +139,54 @@ class AccountSettings(Section):
     plans_file: Annotated[str | None, checks.FILE] = None
     """The YAML file of plans; null for one plan, `detailed`, with everything."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings(DatabaseSettings):
+    """The `ledger` section: the database of usage. `serve` only reads it, the intake writes it."""
+
+    database: str = "sqlite:////var/lib/hostcollector-gateway/ledger.db"
+    """The database as a URL of SQLAlchemy without a password: ``sqlite:///`` and a path, or PostgreSQL."""
+
+    password_file: Annotated[str | None, checks.PASSWORD] = None
+    """The file with the password of the database's user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings(Section):
+    """The `intake` section: the hosts whose usage records the intake pulls, and how."""
+
+    hosts_file: Annotated[str | None, checks.FILE] = None
+    """The hosts as Prometheus' file_sd has them, in JSON or YAML; it is read again in each round."""
+
+    ca_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The certificates that the hosts' must be signed by."""
+
+    certificate_file: Annotated[str | None, checks.CERTIFICATES] = None
+    """The intake's certificate; null for plain HTTP, over which only loopback addresses are read."""
+
+    private_key_file: Annotated[str | None, checks.PRIVATE_KEY] = None
+    """The key of the intake's certificate."""
+
+    interval_seconds: Annotated[int, whole(5, 3600)] = 300
+    """Between the starts of two rounds over all hosts."""
+
+    connections: Annotated[int, whole(1, 1000)] = 32
+    """Hosts that are read at the same time."""
+
+    host_seconds: Annotated[float, number(0.5, 300)] = 30.0
+    """The most seconds that one answer of a host may take."""
+
+    final_hours: Annotated[int, whole(1, 168)] = 6
+    """Hours after which an hour is final although a host has not closed it."""
+
+    listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_INTAKE_ADDRESS
+    """The TCP address of the intake's metrics."""
+
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Yield a database that is neither SQLite nor PostgreSQL, and one with a password in its URL."""
-        parts = urlsplit(self.database)
-        if parts.scheme not in {"sqlite", "postgresql+psycopg"}:
-            yield "database", "expected sqlite:////path or postgresql+psycopg://user@host/name"
-        if parts.password:
-            yield "database", "a password belongs to password_file, not to the URL"
+        """Yield a certificate without its key or without the hosts' authority."""
+        given = {self.ca_file is None, self.certificate_file is None, self.private_key_file is None}
+        if len(given) > 1:
+            yield "", "ca_file, certificate_file and private_key_file go together: give all or none"
 
 
 class Algorithm(StrEnum):
@@ -194,6 +252,8 @@ class GatewaySettings:
     store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     accounts: AccountSettings = field(default_factory=AccountSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    intake: IntakeSettings = field(default_factory=IntakeSettings)
     openid: OpenIdSettings | None = None
     """The `openid` section; without it only API tokens are taken."""
 

@@ -1,78 +1,21 @@
-"""The connection to the accounts database, and its schema."""
+"""The accounts database: its schema, and its connection."""
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
 
-from hostcollector.base.errors import ConfigError
-from hostcollector.gateway.errors import AccountsError
-from hostcollector.gateway.settings import AccountSettings
+from hostcollector.gateway.database import Schema, connect, reason
 
-CONNECT_SECONDS = 5
+__all__ = ["check_schema", "connect", "reason", "upgrade"]
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-def connect(settings: AccountSettings) -> Engine:
-    """Return the engine for the configured database, without opening a connection.
-
-    Raises `ConfigError` for a URL or a password file that cannot be used.
-    """
-    try:
-        url = make_url(settings.database)
-        if settings.password_file is not None:
-            url = url.set(password=Path(settings.password_file).read_text().rstrip("\r\n"))
-    except (ArgumentError, OSError, ValueError) as error:
-        raise ConfigError("accounts", [f"the database cannot be used: {type(error).__name__}"]) from None
-    if url.get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": CONNECT_SECONDS}
-        )
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: object, _record: object) -> None:
-        connection.execute("PRAGMA foreign_keys = ON")  # type: ignore[attr-defined]
-        connection.execute("PRAGMA journal_mode = WAL")  # type: ignore[attr-defined]
-
-    return engine
+SCHEMA = Schema(name="accounts", migrations=Path(__file__).parent / "migrations")
 
 
 def upgrade(engine: Engine) -> str:
     """Bring the schema to this release's, and return its revision. Raises `AccountsError`."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            return MigrationContext.configure(connection).get_current_revision() or ""
-    except SQLAlchemyError as error:
-        raise AccountsError(f"the accounts database cannot be upgraded: {reason(error)}") from error
+    return SCHEMA.upgrade(engine)
 
 
 def check_schema(engine: Engine) -> None:
     """Raise `AccountsError` where the schema is not this release's."""
-    wanted = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-    try:
-        with engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as error:
-        raise AccountsError(f"the accounts database does not answer: {reason(error)}") from error
-    if found != wanted:
-        raise AccountsError(
-            f"the accounts database has schema {found or 'none'}, this release needs {wanted}: "
-            "run `hostcollector-gateway database upgrade`"
-        )
-
-
-def reason(error: SQLAlchemyError) -> str:
-    """Return what the database said, in one line and without the statement."""
-    original = getattr(error, "orig", None)
-    return str(original or type(error).__name__).strip().partition("\n")[0][:200]
+    SCHEMA.check(engine)

@@ -1,0 +1,89 @@
+"""Connections to the gateway's databases, and their schemas."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from hostcollector.base.errors import ConfigError
+from hostcollector.gateway.errors import AccountsError
+from hostcollector.gateway.settings import DatabaseSettings
+
+CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The schema of one database: its `name` for people, its steps, and the table that has the last one."""
+
+    name: str
+    migrations: Path
+    version_table: str = "alembic_version"
+
+    def upgrade(self, engine: Engine) -> str:
+        """Bring the schema to this release's, and return its revision. Raises `AccountsError`."""
+        config = Config()
+        config.set_main_option("script_location", str(self.migrations))
+        try:
+            with engine.begin() as connection:
+                config.attributes["connection"] = connection
+                config.attributes["version_table"] = self.version_table
+                command.upgrade(config, "head")
+                return self._revision(connection)
+        except SQLAlchemyError as error:
+            raise AccountsError(f"the {self.name} database cannot be upgraded: {reason(error)}") from error
+
+    def check(self, engine: Engine) -> None:
+        """Raise `AccountsError` where the schema is not this release's."""
+        wanted = ScriptDirectory(str(self.migrations)).get_current_head()
+        try:
+            with engine.connect() as connection:
+                found = self._revision(connection)
+        except SQLAlchemyError as error:
+            raise AccountsError(f"the {self.name} database does not answer: {reason(error)}") from error
+        if found != wanted:
+            raise AccountsError(
+                f"the {self.name} database has schema {found or 'none'}, this release needs {wanted}: "
+                "run `hostcollector-gateway database upgrade`"
+            )
+
+    def _revision(self, connection: Connection) -> str:
+        options = {"version_table": self.version_table}
+        return MigrationContext.configure(connection, opts=options).get_current_revision() or ""
+
+
+def connect(settings: DatabaseSettings) -> Engine:
+    """Return the engine for a configured database, without opening a connection.
+
+    Raises `ConfigError` for a URL or a password file that cannot be used.
+    """
+    try:
+        url = make_url(settings.database)
+        if settings.password_file is not None:
+            url = url.set(password=Path(settings.password_file).read_text().rstrip("\r\n"))
+    except (ArgumentError, OSError, ValueError) as error:
+        raise ConfigError("database", [f"it cannot be used: {type(error).__name__}"]) from None
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": CONNECT_SECONDS}
+        )
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: object, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")  # type: ignore[attr-defined]
+        connection.execute("PRAGMA journal_mode = WAL")  # type: ignore[attr-defined]
+
+    return engine
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """Return what the database said, in one line and without the statement."""
+    original = getattr(error, "orig", None)
+    return str(original or type(error).__name__).strip().partition("\n")[0][:200]

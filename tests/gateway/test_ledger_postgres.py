@@ -1,0 +1,176 @@
+"""The usage ledger in PostgreSQL: months as partitions, roles, and two intakes at once."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, func, insert, inspect, select, text, update
+from sqlalchemy.exc import ProgrammingError
+
+from hostcollector.gateway.database import connect
+from hostcollector.gateway.errors import LedgerError
+from hostcollector.gateway.settings import LedgerSettings
+from hostcollector.gateway.usage import schema
+from hostcollector.gateway.usage.answers import Answer
+from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
+from hostcollector.gateway.usage.ledger import Ledger
+from tests.gateway.postgres import Postgres, postgres
+from tests.unit.gateway.usage.hosts import Fleet, place
+from tests.unit.gateway.usage.reading import read
+from tests.unit.gateway.usage.records import answer, clock, closed, usage
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+INTAKE, READER = "ledger_intake", "ledger_reader"
+GRANTS = (
+    f"CREATE ROLE {INTAKE} LOGIN PASSWORD 'secret'",
+    f"CREATE ROLE {READER} LOGIN PASSWORD 'secret'",
+    f"CREATE SCHEMA ledger AUTHORIZATION {INTAKE}",
+    f"ALTER ROLE {INTAKE} SET search_path = ledger",
+    f"ALTER ROLE {READER} SET search_path = ledger",
+    f"GRANT USAGE ON SCHEMA ledger TO {READER}",
+    f"ALTER DEFAULT PRIVILEGES FOR ROLE {INTAKE} IN SCHEMA ledger GRANT SELECT ON TABLES TO {READER}",
+)
+"""The statements of docs/usage.md."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """Give a server with the roles of the documentation, and this release's tables."""
+    with postgres() as running:
+        owner = connect(running.settings("postgres"))
+        with owner.begin() as connection:
+            for statement in GRANTS:
+                connection.execute(text(statement))
+        owner.dispose()
+        intake = engine_of(running, INTAKE)
+        upgrade(intake)
+        intake.dispose()
+        yield running
+
+
+def engine_of(server: Postgres, role: str) -> Engine:
+    """Return how a role reaches the ledger."""
+    settings = server.settings(role)
+    return connect(LedgerSettings(database=settings.database, password_file=settings.password_file))
+
+
+@pytest.fixture
+def engine(server: Postgres) -> Iterator[Engine]:
+    """Give the intake's way to an empty ledger."""
+    made = engine_of(server, INTAKE)
+    with made.begin() as connection:
+        for table in schema.metadata.sorted_tables:
+            connection.execute(table.delete())
+        connection.execute(insert(schema.state), {"id": 1, "position": 0, "final_until": 0})
+    yield made
+    made.dispose()
+
+
+def test_the_migrations_make_the_tables_of_the_schema(engine: Engine) -> None:
+    """Nothing is in the one and not in the other."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": SCHEMA.version_table})
+        found = compare_metadata(context, schema.metadata)
+    assert [each for each in found if "_20" not in str(each)] == []
+
+
+def test_months_are_partitions(engine: Engine) -> None:
+    """A record's month is made when its first record comes."""
+    ledger = Ledger(engine, lambda: clock(24 * 40))
+    ledger.list_hosts(["hv1:10177"])
+    ledger.take(answer([usage(1), usage(2, hour=24 * 20), closed(3, hour=24 * 20)]))
+    tables = set(inspect(engine).get_table_names())
+    assert {"usage_records_2026_11", "usage_records_2026_12", "usage_gpus_2026_12"} <= tables
+    with engine.connect() as connection:
+        for month in ("11", "12"):
+            rows = connection.execute(text(f"SELECT count(*) FROM usage_records_2026_{month}"))
+            assert rows.scalar_one() == 1
+
+
+def test_the_serving_process_can_only_read(server: Postgres, engine: Engine) -> None:
+    """Its role reads everything, also months that are made later, and has no way to change anything."""
+    ledger = Ledger(engine, lambda: clock(24 * 100))
+    ledger.list_hosts(["hv1:10177"])
+    ledger.take(answer([usage(1, hour=24 * 60), closed(2, hour=24 * 60)]))
+    reader = engine_of(server, READER)
+    check_schema(reader)
+    with reader.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(schema.records)).scalar_one() == 1
+    for change in (
+        update(schema.records).values(running_seconds=0),
+        schema.records.delete(),
+        insert(schema.words).values(word="x"),
+        update(schema.state).values(position=0),
+        text("DROP TABLE usage_gaps"),
+        text("CREATE TABLE more (id int)"),
+        text("TRUNCATE usage_records"),
+    ):
+        with (
+            reader.connect() as connection,
+            pytest.raises(ProgrammingError, match=r"permission denied|must be owner"),
+        ):
+            connection.execute(change)
+    with pytest.raises(LedgerError, match="permission denied"):
+        Ledger(reader).take(answer([usage(1)]))
+    reader.dispose()
+
+
+def test_two_intakes_at_once_store_each_record_once(server: Postgres, engine: Engine) -> None:
+    """Both pull the same hosts at the same time; the ledger ends as if one had."""
+    fleet = Fleet(seed=7)
+    for _ in range(60):
+        fleet.end_hour()
+    engines = [engine_of(server, INTAKE) for _ in range(2)]
+    intakes = [Ledger(each, lambda: clock(61)) for each in engines]
+    intakes[0].list_hosts([host.target for host in fleet.hosts])
+    begin, failures = threading.Barrier(2), []
+
+    def run(ledger: Ledger) -> None:
+        begin.wait()
+        try:
+            for host in fleet.hosts:
+                name = place(host, 0).ledger
+                while (found := host.answer(ledger.place_of_ledger(name), 20)) and found.lines:
+                    ledger.take(found)
+                ledger.finish_hours(6)
+        except Exception as error:  # noqa: BLE001 - a thread's failure is the test's
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(each,)) for each in intakes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    kept = read(engine)
+    assert len(kept.periods) == len(fleet.written)
+    assert kept.sums == fleet.sums()
+    assert +kept.seconds == +fleet.seconds()
+    assert len(set(kept.positions)) == len(kept.positions)
+    assert kept.final_hours == sorted(set(kept.final_hours))
+    for each in engines:
+        each.dispose()
+
+
+def test_an_answer_that_is_taken_twice_at_the_same_time_is_taken_once(
+    server: Postgres, engine: Engine
+) -> None:
+    """The second transaction waits for the first, and finds its records."""
+    Ledger(engine, lambda: clock(3)).list_hosts(["hv1:10177"])
+    lines: Answer = answer([usage(number, vm=number) for number in range(1, 200)])
+    engines = [engine_of(server, INTAKE) for _ in range(4)]
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda e=each: found.append(Ledger(e, lambda: clock(3)).take(lines).new))
+        for each in engines
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [0, 0, 0, 199]
+    for each in engines:
+        each.dispose()
