@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -80,12 +81,12 @@ class FreshView:
     """A page that is made for each request, from a snapshot that may be `maximum_age` seconds old.
 
     It is never kept: what it shows depends on the moment. `render` also takes the request's parameter
-    ``tenant``, empty for all tenants.
+    ``tenant``, empty for all tenants, and the Unix time of the request.
     """
 
     content_type: str
     maximum_age: float
-    render: Callable[[Snapshot, str], bytes]
+    render: Callable[[Snapshot, str, float], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +218,12 @@ class CollectorPages:
 
     async def _fresh(self, request: web.BaseRequest, view: FreshView) -> ServedPage:
         """Make a page that is not kept."""
+        asked_at = time.time()
         snapshot = await self._snapshot(request, view.maximum_age)
         compressed = accepts_gzip(_header(request, "Accept-Encoding"))
 
         def make() -> bytes:
-            body = view.render(snapshot, request.query.get("tenant", ""))
+            body = view.render(snapshot, request.query.get("tenant", ""), asked_at)
             return gzip.compress(body, 1, mtime=0) if compressed else body
 
         headers = {"Content-Type": view.content_type, "Vary": "Accept-Encoding"}

@@ -161,10 +161,10 @@ class TenantHost:
         self.present = {known.domain.uuid: known.domain for known in made_from.guests}
         return self.page.encode(made_from).decode()
 
-    def values(self, made_from: Snapshot) -> dict[tuple[str, ...], float]:
-        """Return the values of the page's series by name and labels."""
+    def values(self, made_from: Snapshot, asked_at: float | None = None) -> dict[tuple[str, ...], float]:
+        """Return the values of the page's series by name and labels; `asked_at` is when it is requested."""
         self.present = {known.domain.uuid: known.domain for known in made_from.guests}
-        page, _ = self.page.make(made_from)
+        page, _ = self.page.make(made_from, asked_at=asked_at)
         return {
             (family.metric.name, *labels): number
             for family in page.families

@@ -106,10 +106,12 @@ def served(
     plans: str = "",
     prepare: str = "",
     environment: Mapping[str, str] | None = None,
+    certificates: Mapping[str, Path] | None = None,
 ) -> Iterator[Gateway]:
     """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file.
 
-    `prepare` is a statement that its process runs first; `environment` is added to this one's.
+    `prepare` is a statement that its process runs first; `environment` is added to this one's. `certificates`
+    are the files for a store with client certificates, by their keys in the section `store`.
     """
     directory.mkdir(exist_ok=True)
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
@@ -120,11 +122,12 @@ def served(
     for tenant in ("a", "b"):
         changes.add_tenant(tenant, "detailed")
         tokens.append(changes.issue_token(tenant, list(Scope), DAY))
+    files = {key: str(file) for key, file in (certificates or {}).items()}
     with reserved_port() as port, reserved_ports(workers) as operator_port:
         (directory / "gateway.yml").write_text(
             f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}}}\n"
             f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
-            f"store: {{url: '{store}'}}\n"
+            f"store: {json.dumps({'url': store, **files})}\n"
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
             f"audit: {{directory: '{directory}/audit'}}\n" + more
         )

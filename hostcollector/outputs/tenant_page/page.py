@@ -10,6 +10,7 @@ from hostcollector.catalogue import OF_TENANTS, vm
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.tenant_page.lag import Lag
 from hostcollector.outputs.tenant_page.lives import Life, Lives
 from hostcollector.outputs.tenant_page.membership import Member, Membership, Register
 from hostcollector.outputs.tenant_page.views import Labels, Seen, Value, describe, see
@@ -37,6 +38,7 @@ class TenantPage:
         tenant_of: Callable[[Domain], Tenant],
     ) -> None:
         self._register = Register(lives, presence, domains, tenant_of)
+        self._lag = Lag()
         self._encoder = Encoder()
         self._lock = threading.Lock()
         self.left_out: Counter[str] = Counter({"label": 0, "limit": 0, "duplicate": 0})
@@ -44,25 +46,33 @@ class TenantPage:
         self.vms: int | None = None
         """How many VMs were on the last page; None before the first one."""
 
-    def encode(self, snapshot: Snapshot, tenant: str = "") -> bytes:
-        """Return the page in the text format 0.0.4; with `tenant` only that tenant's VMs."""
-        page, _ = self.make(snapshot, tenant)
+    def encode(self, snapshot: Snapshot, tenant: str = "", asked_at: float | None = None) -> bytes:
+        """Return the page in the text format 0.0.4; with `tenant` only that tenant's VMs.
+
+        `asked_at` is the Unix time of the request; None for a page by hand, of the snapshot's time.
+        """
+        page, _ = self.make(snapshot, tenant, asked_at)
         return self._encoder.encode(page, Format.TEXT)
 
-    def make(self, snapshot: Snapshot, tenant: str = "") -> tuple[Snapshot, Membership]:
+    def make(
+        self, snapshot: Snapshot, tenant: str = "", asked_at: float | None = None
+    ) -> tuple[Snapshot, Membership]:
         """Return the page's families as a snapshot, and which guests are on the page."""
         with self._lock:
             families = _all_families(snapshot)
             membership = self._register.of(snapshot, families)
-            self.vms = len(membership.members)
-            members = {uuid: one for uuid, one in membership.members.items() if tenant in ("", one.vm.tenant)}
+            members = membership.members
+            self.vms = len(members)
             failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
             seen = see(families.values(), {uuid: one.vm for uuid, one in members.items()}, failed)
             for member in members.values():
                 _describe(seen, member)
-            page = tuple(self._families(seen, members, snapshot.taken_at))
+            taken_at = snapshot.taken_at
+            page = {family.metric: family for family in self._families(seen, members, taken_at)}
             self.left_out.update(seen.left_out)
-            return Snapshot(taken_at=snapshot.taken_at, families=page), membership
+            shown = self._lag.shown(page, taken_at if asked_at is None else asked_at, taken_at).values()
+            own = tuple(_of_tenant(shown, tenant) if tenant else shown)
+            return Snapshot(taken_at=taken_at, families=own), membership
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -95,6 +105,14 @@ class TenantPage:
         if value.view is None or not strong:
             return own
         return _in_steps(life, key, own, value.view.step, taken_at)
+
+
+def _of_tenant(families: Iterable[Family], tenant: str) -> Iterator[Family]:
+    """Yield the families with the series of one tenant."""
+    for family in families:
+        series = {labels: value for labels, value in family.series.items() if labels[0] == tenant}
+        if series:
+            yield Family(family.metric, series)
 
 
 def _all_families(snapshot: Snapshot) -> dict[Metric, Family]:

@@ -19,7 +19,7 @@ SECRETS = {"prometheus": "secret", "ops": "träum"}
 TENANTS, METRICS = "/tenants/metrics", "/metrics"
 
 
-def _page(_snapshot: Snapshot, tenant: str) -> bytes:
+def _page(_snapshot: Snapshot, tenant: str, _asked_at: float) -> bytes:
     return f"of {tenant or 'all'}\n".encode()
 
 
