@@ -1,7 +1,7 @@
 """Rows about a guest as a whole: identity, state, size, events."""
 
 from hostcollector.base.model import Neighbours
-from hostcollector.catalogue import vm
+from hostcollector.catalogue import vm, vm_labels
 from hostcollector.catalogue.possible import FLAG, MEMORY, ONE, TIMESTAMP, VCPUS, code, counted
 from hostcollector.catalogue.rows import COMPATIBILITY, counter, gauge, info, view
 
@@ -135,7 +135,7 @@ EVENTS = counter(
         vm.EVENTS_TOTAL,
         Neighbours.NONE,
         labels={"event": "event"},
-        where={"event": vm.EVENT_WORDS},
+        where={"event": vm_labels.EVENT_WORDS},
         summed=True,
     ),
 )

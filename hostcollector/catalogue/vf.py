@@ -70,6 +70,32 @@ TRANSMITTED_BROADCAST = _rows.counter(
 TRANSMITTED_MULTICAST = _rows.counter(
     "transmit_multicast_packets", PACKETS, "Multicast packets that the VF sent."
 )
+RDMA_RECEIVED = _rows.counter(
+    "rdma_receive_bytes",
+    NETWORK_BYTES,
+    "RoCE data that the VF received; receive_bytes has it too.",
+    unit="bytes",
+    tenant=view(vm.RDMA_RECEIVE_BYTES, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+RDMA_RECEIVED_PACKETS = _rows.counter(
+    "rdma_receive_packets",
+    PACKETS,
+    "RoCE packets that the VF received; receive_packets has them too.",
+    tenant=view(vm.RDMA_RECEIVE_PACKETS, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+RDMA_TRANSMITTED = _rows.counter(
+    "rdma_transmit_bytes",
+    NETWORK_BYTES,
+    "RoCE data that the VF sent; transmit_bytes has it too.",
+    unit="bytes",
+    tenant=view(vm.RDMA_TRANSMIT_BYTES, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
+RDMA_TRANSMITTED_PACKETS = _rows.counter(
+    "rdma_transmit_packets",
+    PACKETS,
+    "RoCE packets that the VF sent; transmit_packets has them too.",
+    tenant=view(vm.RDMA_TRANSMIT_PACKETS, Neighbours.NONE, labels={"nic": "pci_address"}),
+)
 VLAN = _rows.gauge("vlan", code(4095), "VLAN that the card puts the VF's traffic into; 0 for none.")
 VLAN_PRIORITY = _rows.gauge(
     "vlan_priority", code(7), "Priority (802.1p) that the card gives the VF's traffic in its VLAN."

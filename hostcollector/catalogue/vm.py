@@ -4,7 +4,6 @@ The rows of the other files point here (`tenant=`); one that does not is private
 promise to tenants: a name lives a year after its successor.
 """
 
-from collections.abc import Mapping
 from functools import partial
 
 from hostcollector.base.model import Scope
@@ -36,62 +35,6 @@ from hostcollector.catalogue.possible import (
 )
 from hostcollector.catalogue.rows import counter, gauge, info
 
-LONGEST_VALUE = 128
-"""Characters of a label's value."""
-
-MOST_SERIES = 1024
-"""Series of one family of one VM."""
-
-EVENT_WORDS = ("reboot", "crashed", "watchdog", "io_error", "memory_failure")
-"""The events that a tenant sees. A VM is crashed when its kernel panicked."""
-
-_NUMBER = "[0-9]{1,5}"
-_HEX = "[0-9a-f]"
-_UUID = f"{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}"
-_REASONS = (
-    *("sw_power_cap", "hw_slowdown", "hw_thermal", "hw_power_brake", "sync_boost", "sw_thermal"),
-    *("clock_optimized_for_power", "clock_optimized_for_thermal"),
-    *("power", "thermal", "board_limit", "reliability"),
-)
-_LINK_ERRORS = (
-    *("crc_flit", "crc_data", "replay", "recovery", "receive", "symbol", "malformed_packet"),
-    *("link_recovery", "link_downed", "link_down_unintended", "transmit_discard"),
-)
-
-
-def _words(*words: str) -> str:
-    return "|".join(words)
-
-
-LABELS: Mapping[str, str] = {
-    "tenant": "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    "vm": _UUID,
-    "vcpu": _NUMBER,
-    "disk": _NUMBER,
-    "nic": _NUMBER,
-    "gpu": _NUMBER,
-    "arch": "[a-z0-9_]{1,20}",
-    "state": _words("running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended"),
-    "check": _words("system", "instance"),
-    "event": _words(*EVENT_WORDS),
-    "direction": _words("read", "write", "total", "receive", "transmit"),
-    "volume": f"({_UUID})?",
-    "port": f"({_UUID})?",
-    "address": f"({_HEX}{{4}}:{_HEX}{{2}}:{_HEX}{{2}}\\.[0-7])?",
-    "model": "([A-Za-z0-9][A-Za-z0-9 ._/()+-]{0,63}|0x[0-9a-f]{4})?",
-    "gpu_uuid": f"({_UUID})?",
-    "engine": _words("gpu", "sm", "memory", "encoder", "decoder", "jpeg", "ofa"),
-    "clock": _words("graphics", "sm", "memory", "video"),
-    "reason": _words(*_REASONS),
-    "memory": _words("dram", "sram"),
-    "severity": _words("corrected", "uncorrected"),
-    "kind": _words(*_LINK_ERRORS),
-}
-"""What the value of each label can be, as a regular expression for the whole value (RE2 and Python's).
-
-A series with any other value, or with one longer than `LONGEST_VALUE`, is not on the tenant page.
-"""
-
 _vm = {"source": "tenants", "scope": Scope.VM}
 _counter = partial(counter, **_vm)
 _gauge = partial(gauge, **_vm)
@@ -102,6 +45,8 @@ _gpu_counter = partial(_counter, labels=("gpu",))
 _gpu_gauge = partial(_gauge, labels=("gpu",))
 
 _BALLOON = "As the balloon driver in the VM reports it; absent without one."
+_RDMA = "Only where the card counts a VF's RDMA traffic apart."
+_WAYS = (("receive", "received"), ("transmit", "sent"))
 _WHOLE = "Only where the VM has the whole GPU."
 _TEMPERATURE_MARGIN = measured(-200, 240, unknown=())
 _DISK_LIMIT = measured(0, 1e15, unknown=())
@@ -280,6 +225,25 @@ NETWORK_RECEIVE_ERRORS = _nic_counter(
 )
 NETWORK_TRANSMIT_ERRORS = _nic_counter(
     name="vm_network_transmit_errors_total", can_be=PACKETS, help="Errors on the way from the VM."
+)
+RDMA_RECEIVE_BYTES, RDMA_TRANSMIT_BYTES = (
+    _nic_counter(
+        name=f"vm_rdma_{way}_bytes_total",
+        can_be=NETWORK_BYTES,
+        unit="bytes",
+        help=f"RDMA data (RoCE) that the VM {did}; vm_network_{way}_bytes_total has it too.",
+        note=_RDMA,
+    )
+    for way, did in _WAYS
+)
+RDMA_RECEIVE_PACKETS, RDMA_TRANSMIT_PACKETS = (
+    _nic_counter(
+        name=f"vm_rdma_{way}_packets_total",
+        can_be=PACKETS,
+        help=f"RDMA packets that the VM {did}.",
+        note=_RDMA,
+    )
+    for way, did in _WAYS
 )
 NETWORK_LIMIT = _gauge(
     name="vm_network_limit_bytes_per_second",

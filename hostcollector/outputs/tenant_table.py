@@ -10,7 +10,7 @@ from itertools import groupby
 
 from hostcollector.base.model import TENANT_LABELS, Metric, Neighbours, TenantView
 from hostcollector.catalogue import ALL, OF_TENANTS
-from hostcollector.catalogue.vm import LABELS, LONGEST_VALUE, MOST_SERIES
+from hostcollector.catalogue.vm_labels import LABELS, LONGEST_VALUE, MOST_SERIES
 from hostcollector.outputs.metrics_table import section
 
 _PREFACE = (

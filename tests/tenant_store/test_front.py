@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -236,7 +237,8 @@ def test_each_tenant_gets_its_own_series_through_both(way: Way) -> None:
     ):
         found = way.query(token, '{__name__!=""}').document["data"]["result"]
         assert {series["metric"]["vm"] for series in found} == {own}
-        series = way.gateway.ask(f"{PROMETHEUS}series", token, **{"match[]": '{__name__!=""}', "start": "1"})
+        everything: dict[str, Any] = {"match[]": '{__name__!=""}', "start": "1"}
+        series = way.gateway.ask(f"{PROMETHEUS}series", token, **everything)
         assert {one["vm"] for one in series.document["data"]} == {own}
         for path in ("/api/v1/vms", f"/api/v1/vms/{own}", f"{PROMETHEUS}labels", "/api/v1/scrape"):
             answer = way.gateway.ask(path, token)
@@ -278,7 +280,7 @@ def test_a_gateway_without_the_certificate_answers_nothing(way: Way, tmp_path: P
 
 def _absent(way: Way) -> list[float]:
     """Return at which times of a chart around the migration a's VM would be called absent."""
-    chart = {"start": str(way.left - 300), "end": str(way.left + 300), "step": "5"}
+    chart: dict[str, Any] = {"start": str(way.left - 300), "end": str(way.left + 300), "step": "5"}
     query = f'absent(vm_info{{vm="{VM["a"]}"}})'
     answer = way.gateway.ask(f"{PROMETHEUS}query_range", query=query, nocache="1", **chart)
     return [stamp for series in answer.document["data"]["result"] for stamp, _ in series["values"]]

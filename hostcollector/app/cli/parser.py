@@ -10,7 +10,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.app.cli import checking, commands, discovery, remote, textfile
 from hostcollector.app.cli.flags import add_common_flags, add_flags_by_hand, add_web_config_flag
-from hostcollector.catalogue.vm import LABELS
+from hostcollector.catalogue.vm_labels import LABELS
 from hostcollector.outputs.metrics_table import TableFormat
 from hostcollector.outputs.query import Selector, SelectorError, parse_selector
 from hostcollector.outputs.tenant_table import TenantFormat

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from hostcollector.base.model import Domain, Family, Kind, Metric, Neighbours, Snapshot, SourceState, Tenant
-from hostcollector.catalogue import OF_TENANTS, vm
+from hostcollector.catalogue import OF_TENANTS, vm, vm_labels
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
@@ -128,13 +128,13 @@ def _all_families(snapshot: Snapshot) -> dict[Metric, Family]:
 def _limited(seen: Seen, family: Metric) -> Iterable[tuple[Labels, Value]]:
     """Return a row's series, of each VM at most `MOST_SERIES`; the others are counted."""
     found = list(seen.of(family))
-    if len(found) <= vm.MOST_SERIES:
+    if len(found) <= vm_labels.MOST_SERIES:
         return found
     taken: Counter[str] = Counter()
     kept = []
     for labels, value in found:
         taken[labels[1]] += 1
-        if taken[labels[1]] <= vm.MOST_SERIES:
+        if taken[labels[1]] <= vm_labels.MOST_SERIES:
             kept.append((labels, value))
     seen.left_out["limit"] += len(found) - len(kept)
     return kept

@@ -12,12 +12,12 @@ from itertools import product
 from typing import NamedTuple
 
 from hostcollector.base.model import Family, Histogram, Kind, Metric, TenantView
-from hostcollector.catalogue import ALL, gpu, ovs, vf, vm
+from hostcollector.catalogue import ALL, gpu, ovs, vf, vm_labels
 from hostcollector.outputs.tenant_page.devices import KINDS, Device, Reported
 
 Labels = tuple[str, ...]
 
-_ALLOWED = {name: re.compile(pattern) for name, pattern in vm.LABELS.items()}
+_ALLOWED = {name: re.compile(pattern) for name, pattern in vm_labels.LABELS.items()}
 _PASSTHROUGH = "passthrough"
 """The mode of a GPU that one guest has to itself (`libvirt_domain_gpu_info`)."""
 
@@ -25,7 +25,7 @@ _STARTING_AT_ZERO = [
     (row, row.tenant) for row in ALL if row.tenant and row.tenant.where and row.kind is Kind.COUNTER
 ]
 
-_MOST_KNOWN = 4 * vm.MOST_SERIES
+_MOST_KNOWN = 4 * vm_labels.MOST_SERIES
 
 UUID_AT = 2
 """Where the UUID is among the labels of a guest's row."""
@@ -33,7 +33,7 @@ UUID_AT = 2
 
 def allowed(label: str, value: str) -> bool:
     """Whether the value of a label may be on the tenant page."""
-    return len(value) <= vm.LONGEST_VALUE and _ALLOWED[label].fullmatch(value) is not None
+    return len(value) <= vm_labels.LONGEST_VALUE and _ALLOWED[label].fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

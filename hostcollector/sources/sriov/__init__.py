@@ -21,18 +21,19 @@ from hostcollector.devices.owners import OwnerFinder, Owners
 from hostcollector.devices.partitions import Partitions
 from hostcollector.devices.sriov import PhysicalFunction, Topology, TopologyReader
 from hostcollector.guests.processes import QemuProcesses
+from hostcollector.protocols.kernel import ethtool
 from hostcollector.protocols.netlink.route_socket import RouteSocket
 from hostcollector.sources.sriov.card import Card, CounterReader, VfLists, note
 from hostcollector.sources.sriov.memberships import Memberships
 from hostcollector.sources.sriov.series import COUNTERS, Described, samples_of
-from hostcollector.sources.sriov.vendor_files import VendorFiles
+from hostcollector.sources.sriov.vendor_files import Statistics, VendorFiles
 
 DEVICE = "vf/"
 """The prefix of VFs' names in the record of baselines."""
 
 
 class Sriov(Source):
-    """Reads the VFs of the host under `root`. Tests replace `route`, the netlink socket."""
+    """Reads the VFs of the host under `root`. Tests replace `route`, the netlink socket, and `statistics`."""
 
     name = "sriov"
 
@@ -44,10 +45,11 @@ class Sriov(Source):
         partitions: Partitions | None = None,
         processes: QemuProcesses | None = None,
         clock: Clock = time.monotonic,
+        statistics: Statistics = ethtool.statistics,
     ) -> None:
         self._reader = TopologyReader(root)
         self._owners = OwnerFinder(processes, self._reader)
-        self._files = VendorFiles(root)
+        self._files = VendorFiles(root, statistics)
         self._lists = VfLists(route or RouteSocket(), clock)
         self._baselines = baselines
         self._memberships = Memberships(partitions or Partitions())
@@ -144,7 +146,7 @@ class Sriov(Source):
                     switchdev=pf.switchdev,
                     listed=card.listed(number),
                     ipoib=card.ipoib,
-                    counters=self._relative(DEVICE + address, owner.stay, origin, raw),
+                    counters=self._relative(DEVICE + address, owner.stay, origin, raw, reader.rdma(number)),
                     guids=reader.guids(number),
                     driver=self._reader.driver(address),
                     pf_driver=pf.driver,
@@ -152,11 +154,13 @@ class Sriov(Source):
                     ib_device=pf.ib_device,
                 )
 
-    def _relative(self, device: str, stay: str, origin: str, raw: Mapping[str, int]) -> Mapping[str, float]:
-        """Return the counters since the owner's start; each origin has its own baselines."""
+    def _relative(
+        self, device: str, stay: str, origin: str, raw: Mapping[str, int], rdma: Mapping[str, int]
+    ) -> Mapping[str, float]:
+        """Return the counters since the owner's start; each origin of `raw` has its own baselines."""
         # Also without counters: the change of owner is recorded.
-        counters = {origin + name: raw[name] for name in raw}
-        speeds = {origin + name: fastest(COUNTERS[name].guest) for name in raw}
+        counters = {**{origin + name: raw[name] for name in raw}, **rdma}
+        speeds = {key: fastest(COUNTERS[key.removeprefix(origin)].guest) for key in counters}
         values = self._baselines.relative(device, stay, counters, speeds)
         return {name.removeprefix(origin): value for name, value in values.items()}
 

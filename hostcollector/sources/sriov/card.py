@@ -220,6 +220,11 @@ class CounterReader:
             return self._noted(REPRESENTOR, self._files.representor_counters(representor, self._gaps))
         return "", {}
 
+    def rdma(self, number: int) -> Mapping[str, int]:
+        """Return the VF's RDMA counters, which only some representors have."""
+        representor = self._card.pf.representors.get(number)
+        return self._files.rdma_counters(representor, self._gaps) if representor is not None else {}
+
     def guids(self, number: int) -> tuple[str, str]:
         """Return an InfiniBand VF's node and port GUID, from the list, else from the driver's files."""
         if not self._card.ipoib:

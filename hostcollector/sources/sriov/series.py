@@ -21,6 +21,10 @@ COUNTERS: Mapping[str, Twin] = {
     "transmit_dropped": rows.TRANSMIT_DROPPED,
     "transmit_broadcast_packets": rows.TRANSMITTED_BROADCAST,
     "transmit_multicast_packets": rows.TRANSMITTED_MULTICAST,
+    "rdma_receive_bytes": rows.RDMA_RECEIVED,
+    "rdma_receive_packets": rows.RDMA_RECEIVED_PACKETS,
+    "rdma_transmit_bytes": rows.RDMA_TRANSMITTED,
+    "rdma_transmit_packets": rows.RDMA_TRANSMITTED_PACKETS,
 }
 """The rows by the counters' names in netlink's answers, in the drivers' files and among the baselines."""
 

@@ -1,9 +1,9 @@
-"""Counters of VFs in sysfs, by vendors' own drivers and by switchdev representors.
+"""Counters of VFs by vendors' own drivers and by switchdev representors, from the VF's point of view.
 
-They are read only for VFs without counters in netlink. All are from the VF's point of view.
+Those in sysfs are read only for VFs without counters in netlink. RDMA counters have no other place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hostcollector.base import infiniband
@@ -33,12 +33,24 @@ _REPRESENTOR_NAMES = {
     "tx_packets": "receive_packets",
     "tx_dropped": "receive_dropped",
 }
+# mlx5 counts the VF's RoCE traffic apart, in its representor's `ethtool -S` (Linux 6.2, en_rep.c): again the
+# switch's end of the link.
+_RDMA_NAMES = {
+    f"{ours}_vport_rdma_{kind}_{unit}": f"rdma_{theirs}_{unit}"
+    for ours, theirs in (("rx", "transmit"), ("tx", "receive"))
+    for kind in ("unicast", "multicast")
+    for unit in ("bytes", "packets")
+}
+
+Statistics = Callable[[str], Mapping[str, int]]
+"""Returns what a network driver counts of an interface, by the driver's names; raises `SourceError`."""
 
 
 class VendorFiles:
-    """Reads the files of the host under `root`."""
+    """Reads the files of the host under `root`, and the drivers' own `statistics`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, statistics: Statistics) -> None:
+        self._statistics = statistics
         self._devices = str(root / "sys/bus/pci/devices")
         self._class = str(root / "sys/class/net")
 
@@ -71,6 +83,15 @@ class VendorFiles:
         path = f"{self._class}/{netdev}/statistics"
         found = {name: text(f"{path}/{name}") for name in _REPRESENTOR_NAMES}
         return _numbers(found, _REPRESENTOR_NAMES, path, gaps)
+
+    def rdma_counters(self, netdev: str, gaps: Gaps) -> dict[str, int]:
+        """Return the RDMA counters of the VF with the representor `netdev`; empty where it has none."""
+        found: dict[str, int] = {}
+        with gaps.item(f"the RDMA counters of {netdev}"):
+            for name, value in self._statistics(netdev).items():
+                if (ours := _RDMA_NAMES.get(name)) is not None:
+                    found[ours] = found.get(ours, 0) + value
+        return found
 
 
 def _numbers(found: Mapping[str, str], names: Mapping[str, str], path: str, gaps: Gaps) -> dict[str, int]:

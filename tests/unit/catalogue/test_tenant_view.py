@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector import catalogue
 from hostcollector.base.model import TENANT_LABELS, Kind, Metric, Neighbours, Scope, TenantView
-from hostcollector.catalogue import vm
+from hostcollector.catalogue import vm_labels
 from hostcollector.catalogue.possible import FLAG
 
 SHOWN = [(row, row.tenant) for row in catalogue.ALL if row.tenant is not None]
@@ -55,9 +55,9 @@ def test_only_strong_rows_move_in_steps(row: Metric, view: TenantView) -> None:
 def test_every_label_has_its_values() -> None:
     """Each label of each row has a pattern, and no pattern allows what can break a page or name a place."""
     names = {name for row in catalogue.OF_TENANTS for name in row.label_names}
-    assert names == set(vm.LABELS)
+    assert names == set(vm_labels.LABELS)
     assert names.isdisjoint(OF_OPERATORS)
-    for name, pattern in vm.LABELS.items():
+    for name, pattern in vm_labels.LABELS.items():
         for hostile in (
             'a"b',
             "a\nb",

@@ -7,7 +7,7 @@ import re
 import yaml
 
 from hostcollector import catalogue
-from hostcollector.catalogue import vm
+from hostcollector.catalogue import vm_labels
 from hostcollector.outputs.tenant_table import TenantFormat, render
 from tests.places import REPOSITORY
 
@@ -65,7 +65,7 @@ def test_json_has_names_labels_and_values() -> None:
     assert [tuple(row["labels"]) for row in found["metrics"]] == [
         row.label_names for row in catalogue.OF_TENANTS
     ]
-    assert found["labels"] == vm.LABELS
+    assert found["labels"] == vm_labels.LABELS
     steps = {row["name"]: row["step"] for row in found["metrics"] if row["neighbours"] == "strong"}
     assert steps == {
         "vm_cpu_wait_seconds_total": 0.6,

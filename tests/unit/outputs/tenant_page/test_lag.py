@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.model import Metric
 from hostcollector.catalogue import block, cpu, guest
 from hostcollector.outputs.tenant_page.lag import Lag
 from tests.fakes.tenants import NOW, TenantHost, customer, small
@@ -42,7 +43,7 @@ def scrapes(seed: int, number: int = 200) -> Iterator[tuple[float, float]]:
 
 def shown(host: TenantHost, asked_at: float, taken_at: float, work: Work) -> dict[tuple[str, ...], float]:
     """Return the page that is requested then, from a collection of that time."""
-    numbers = {
+    numbers: dict[Metric, dict[tuple[str], float]] = {
         cpu.VCPU_TIME: {("0",): work(taken_at)},
         block.READ_BYTES: {(DISK,): int(work(taken_at) * BYTES)},
     }
@@ -130,7 +131,7 @@ def test_one_tenants_page_by_hand_is_of_the_same_moment(tmp_path: Path) -> None:
 
 def test_events_stay_whole_numbers(tmp_path: Path) -> None:
     """Half an event is none."""
-    host = TenantHost(tmp_path)
+    host, found = TenantHost(tmp_path), [0.0]
     for asked_at, taken_at, events in ((100.0, 85.0, 3), (160.0, 160.0, 4), (220.0, 220.0, 4)):
         numbers = {guest.EVENTS: {("reboot", ""): float(events)}}
         page = host.values(small(ACME, numbers, taken_at=NOW + taken_at, start=NOW + 40), NOW + asked_at)
