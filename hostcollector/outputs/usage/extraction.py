@@ -1,0 +1,249 @@
+"""From the families of a snapshot to the readings of its VMs.
+
+Taken from all families and all guests, before any selection: what the operator's page leaves out is in the
+records all the same.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+from hostcollector.base.model import Domain, Family, Guest, Histogram, Metric, Sample, Snapshot, SourceState
+from hostcollector.catalogue import block, cpu, gpu, guest, interface, ovs, vf
+from hostcollector.catalogue.usage import LONGEST_TEXT, GpuMode
+from hostcollector.guests.presence import NOT_RUNNING, Presence
+from hostcollector.guests.processes import QemuProcess
+from hostcollector.outputs.tenant_page.membership import fit
+from hostcollector.outputs.tenant_page.views import UUID_AT
+from hostcollector.outputs.usage.books import Round
+from hostcollector.outputs.usage.reading import BILLION, SECOND, Given, GpuKind, Moment, Reading
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+_OVS = "vhostuser"
+"""The type of an interface that has no netdev: the switch counts for it."""
+
+_MODES = {
+    "passthrough": GpuMode.PASSTHROUGH,
+    "vgpu": GpuMode.VGPU,
+    "mig-vgpu": GpuMode.MIG,
+    "mig": GpuMode.MIG,
+}
+_METERS: Mapping[Metric, str] = {
+    cpu.VCPU_TIME: "vcpu_used_seconds",
+    block.READ_BYTES: "disk_read_bytes",
+    block.WRITE_BYTES: "disk_written_bytes",
+    block.READ_REQUESTS: "disk_reads",
+    block.WRITE_REQUESTS: "disk_writes",
+    interface.RECEIVE_BYTES: "network_received_bytes",
+    interface.TRANSMIT_BYTES: "network_transmitted_bytes",
+    interface.RECEIVE_PACKETS: "network_received_packets",
+    interface.TRANSMIT_PACKETS: "network_transmitted_packets",
+    vf.RECEIVED.guest: "network_received_bytes",
+    vf.TRANSMITTED.guest: "network_transmitted_bytes",
+    vf.RECEIVED_PACKETS.guest: "network_received_packets",
+    vf.TRANSMITTED_PACKETS.guest: "network_transmitted_packets",
+    ovs.RECEIVE_BYTES: "network_received_bytes",
+    ovs.TRANSMIT_BYTES: "network_transmitted_bytes",
+    ovs.RECEIVE_PACKETS: "network_received_packets",
+    ovs.TRANSMIT_PACKETS: "network_transmitted_packets",
+}
+_PARTS = {cpu.VCPU_TIME: BILLION}
+_NAMES = {row: row.label_names.index("vcpu" if row is cpu.VCPU_TIME else row.labels[-1]) for row in _METERS}
+"""Where a row has the name of the device: the last label, of VFs the PCI address."""
+
+Counters = dict[str, dict[str, int]]
+
+
+def round_of(
+    snapshot: Snapshot,
+    processes: Mapping[str, QemuProcess],
+    presence: Presence,
+    now: Moment,
+    *,
+    listed: bool,
+) -> Round:
+    """Return what a collection has read. `processes` are the guests' QEMUs as the collection found them."""
+    guests = {one.domain.uuid: one for one in (*snapshot.guests, *snapshot.hidden_guests)}
+    families = (*snapshot.families, *snapshot.hidden)
+    counters = {uuid: _counters() for uuid in guests}
+    for family in families:
+        if family.metric in _METERS:
+            _take_family(family, guests, counters)
+    states, flavours = (
+        dict(_labels(families, guest.STATE_REASON)),
+        dict(_labels(families, guest.OPENSTACK_INFO)),
+    )
+    capacities, gpus = _capacities(families), _gpus(families)
+    failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
+    readings, gone = {}, set()
+    for uuid, one in guests.items():
+        state = states.get(uuid, {})
+        process = processes.get(uuid)
+        if process is None and state.get("state", "shutoff") in NOT_RUNNING:
+            if cpu.VCPU_TIME.source not in failed:
+                gone.add(uuid)
+            continue
+        words = state.get("state", ""), state.get("reason", "")
+        own = gpus.get(uuid, {})
+        readings[uuid] = Reading(
+            here=presence.is_here(uuid, *words, snapshot.taken_at),
+            tenant=fit(one.tenant),
+            flavour=_text(flavours.get(uuid, {}).get("flavor_name", "")),
+            qemu=identity(process),
+            started=_started(process, now),
+            given=Given(
+                vcpus=one.domain.vcpus,
+                memory_bytes=one.domain.memory_bytes,
+                disk_bytes=capacities.get(uuid),
+                gpus={kind: len(names) for kind, names in own.items()} if own else None,
+            ),
+            counters={meter: raws for meter, raws in counters[uuid].items() if raws},
+            energy=_energy(families, uuid, own) if own else {},
+            devices=frozenset(devices_of(one.domain)),
+        )
+    return Round(
+        at=round(snapshot.taken_at * SECOND),
+        now=now,
+        readings=readings,
+        here=guests.keys() if listed else None,
+        gone=gone,
+    )
+
+
+def last_reading(one: Guest, samples: Iterable[Sample], process: QemuProcess | None) -> Reading:
+    """Return a reading of some sources alone, of a VM that ends now."""
+    counters = _counters()
+    for row, value, labels, uuid in samples:
+        if row in _METERS and uuid == one.domain.uuid and not isinstance(value, Histogram):
+            place = _NAMES[row] - len(row.label_names)
+            counters[_METERS[row]][labels[place]] = round(value * _PARTS.get(row, 1))
+    return Reading(
+        tenant=fit(one.tenant),
+        qemu=identity(process),
+        counters={meter: raws for meter, raws in counters.items() if raws},
+        devices=frozenset(devices_of(one.domain)),
+    )
+
+
+def identity(process: QemuProcess | None) -> str:
+    """Return what names a QEMU for as long as the host is up; empty if it is not known."""
+    return "" if process is None else f"{process.pid} {process.start_ticks}"
+
+
+def device_of_alias(domain: Domain, alias: str) -> str:
+    """Return the name of a device in the counters; empty for one without counters."""
+    for disk in domain.disks:
+        if disk.alias == alias:
+            return disk.target
+    for nic in domain.nics:
+        if nic.alias == alias:
+            return nic.target or nic.pci_address
+    for device in domain.host_devices:
+        if device.alias == alias:
+            return device.pci_address or device.mdev_uuid.lower()
+    return ""
+
+
+def devices_of(domain: Domain) -> Iterator[str]:
+    """Yield the names in the counters of the devices that the definition has."""
+    yield from (disk.target for disk in domain.disks)
+    for nic in domain.nics:
+        socket = PurePosixPath(nic.source_socket).name if nic.source_socket else ""
+        yield from filter(None, (nic.target, nic.pci_address, socket))
+    yield from (device.pci_address or device.mdev_uuid.lower() for device in domain.host_devices)
+    yield from map(str, range(domain.vcpus or 0))
+
+
+def _counters() -> Counters:
+    return {meter: {} for meter in _METERS.values()}
+
+
+def _take_family(family: Family, guests: Mapping[str, Guest], counters: Mapping[str, Counters]) -> None:
+    row, name, parts = family.metric, _NAMES[family.metric], _PARTS.get(family.metric, 1)
+    meter, counts = _METERS[row], _counting(row)
+    for labels, value in family.series.items():
+        found = counters.get(labels[UUID_AT])
+        if found is None or isinstance(value, Histogram):
+            continue
+        if counts is None or counts(guests[labels[UUID_AT]].domain, labels[name]):
+            found[meter][labels[name]] = round(value * parts)
+
+
+def _counting(row: Metric) -> Callable[[Domain, str], bool] | None:
+    """Return whether a row counts for a device; None if it always does. Two sources may see one interface."""
+    if row.source == vf.RECEIVED.guest.source:
+        return _is_given
+    return _is_switch_port if row.source == ovs.RECEIVE_BYTES.source else None
+
+
+def _is_given(domain: Domain, address: str) -> bool:
+    """Whether the VF at this address is the guest's own, and no macvtap's on the host."""
+    given = {device.pci_address for device in domain.host_devices}
+    given.update(nic.pci_address for nic in domain.nics)
+    return address in given or any(nic.type == "vdpa" for nic in domain.nics)
+
+
+def _is_switch_port(domain: Domain, port: str) -> bool:
+    """Whether only the switch counts the port: the kernel counts those with a netdev."""
+    return all(nic.type == _OVS for nic in domain.nics if nic.target == port)
+
+
+def _labels(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for family in families:
+        if family.metric is row:
+            for labels in family.series:
+                yield labels[UUID_AT], dict(zip(row.label_names, labels, strict=True))
+
+
+def _capacities(families: Iterable[Family]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for family in families:
+        if family.metric is block.CAPACITY:
+            for labels, value in family.series.items():
+                if not isinstance(value, Histogram):
+                    found[labels[UUID_AT]] = found.get(labels[UUID_AT], 0) + round(value)
+    return found
+
+
+def _gpus(families: Iterable[Family]) -> Mapping[str, Mapping[GpuKind, set[str]]]:
+    """Return the names of each guest's GPUs by kind."""
+    types = {(uuid, about["gpu"]): about["vgpu_type"] for uuid, about in _labels(families, gpu.VGPU_INFO)}
+    found: dict[str, dict[GpuKind, set[str]]] = {}
+    for uuid, about in _labels(families, gpu.INFO.guest):
+        mode = _MODES.get(about["mode"])
+        if mode is not None:
+            kind = GpuKind(_text(about["model"]), mode, _text(types.get((uuid, about["gpu"]), "")))
+            found.setdefault(uuid, {}).setdefault(kind, set()).add(about["gpu"])
+    return found
+
+
+def _energy(
+    families: Iterable[Family], uuid: str, gpus: Mapping[GpuKind, set[str]]
+) -> Mapping[GpuKind, Mapping[str, int]]:
+    """Return the millijoules of the guest's GPUs, of those that it has to itself."""
+    row, found = gpu.ENERGY.guest, dict[GpuKind, dict[str, int]]()
+    name = row.label_names.index("gpu")
+    values = {
+        labels[name]: value
+        for family in families
+        if family.metric is row
+        for labels, value in family.series.items()
+        if labels[UUID_AT] == uuid and not isinstance(value, Histogram)
+    }
+    for kind, names in gpus.items():
+        if kind.mode is GpuMode.PASSTHROUGH and (known := names & values.keys()):
+            found[kind] = {one: round(values[one] * 1000) for one in known}
+    return found
+
+
+def _started(process: QemuProcess | None, now: Moment) -> int | None:
+    """Return when the process started, by the present clock."""
+    if process is None:
+        return None
+    return now.wall - (now.steady - process.start_ticks * SECOND // TICKS_PER_SECOND)
+
+
+def _text(text: str) -> str:
+    """Return text that a record can hold."""
+    return text[:LONGEST_TEXT] if text.isprintable() else ""
