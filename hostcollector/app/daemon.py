@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hostcollector import __version__
-from hostcollector.app.site import CollectorSite, FreshView, View
+from hostcollector.app.site import CollectorSite, FreshView, RecordsView, View
 from hostcollector.app.wiring import Hypervisor
 from hostcollector.base import log
 from hostcollector.base.errors import ConfigError, HostcollectorError
@@ -27,7 +27,7 @@ from hostcollector.base.model import Snapshot
 from hostcollector.base.systemd import Notifier
 from hostcollector.collection.collector import Collector
 from hostcollector.config.settings import Configuration, Settings
-from hostcollector.outputs import status_page
+from hostcollector.outputs import status_page, usage
 from hostcollector.outputs.diagnose import lines as diagnose
 from hostcollector.outputs.exposition.encoder import Encoder
 from hostcollector.outputs.exposition.formats import Format
@@ -46,7 +46,7 @@ logger = logging.getLogger("hostcollector")
 LoadConfiguration = Callable[[], Configuration]
 
 # Sections whose change would need new connections, another address or other baselines.
-FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn")
+FIXED_SECTIONS = ("libvirt", "paths", "ovs", "ovn", "usage")
 FIXED_WEB_KEYS = ("listen_address", "systemd_socket")
 
 # mallopt(3): the parameters' numbers in malloc.h, and from which size on pieces of memory are mapped.
@@ -117,6 +117,7 @@ class Daemon:
             await serving.local.start()
             hypervisor.start()
             serving.collection.collector.start()
+            self._meter(serving.collection)
             self._introduce(serving.server)
             async with asyncio.TaskGroup() as tasks:
                 others = [tasks.create_task(self._watch()), tasks.create_task(self._follow(signals, serving))]
@@ -130,6 +131,7 @@ class Daemon:
             await serving.local.close()
             await _closed(serving.collection.collector)
             hypervisor.close()
+            await _saved(hypervisor)
 
     def _serving(self, collection: Collection) -> "_Serving":
         server = Server(
@@ -168,11 +170,24 @@ class Daemon:
         predecessor = serving.collection
         self._note_in_use(predecessor.hypervisor)
         serving.collection = Collection(predecessor.hypervisor, collector, predecessor.last_pages)
+        self._use(serving.collection)
         serving.server.exchange(self._site(serving.collection))
         serving.local.exchange(self._local_site(serving.collection))
         predecessor.collector.retire()
         self._warn(serving.server)
         logger.info("configuration reloaded")
+
+    def _meter(self, collection: Collection) -> None:
+        """Begin to record usage, if the configuration says so."""
+        self._use(collection)
+        if collection.hypervisor.metering is not None:
+            collection.hypervisor.metering.start()
+
+    @staticmethod
+    def _use(collection: Collection) -> None:
+        """Let the usage records make their own collections with the present collector."""
+        if collection.hypervisor.metering is not None:
+            collection.hypervisor.metering.collect = collection.collector.snapshot
 
     def _note_in_use(self, hypervisor: Hypervisor) -> None:
         """Let the page show which configuration is in use, and when the certificates end that it names."""
@@ -217,6 +232,7 @@ class Daemon:
             access=self.access,
             views=pages,
             fresh=self._tenants(collection) if self.settings.tenants.page else {},
+            records=_records(collection.hypervisor),
         )
 
     def _tenants(self, collection: Collection) -> dict[str, FreshView]:
@@ -294,7 +310,9 @@ def _status_page(settings: Settings, collection: Collection, snapshot: Snapshot,
 def _diagnosis(settings: Settings, collection: Collection, snapshot: Snapshot) -> bytes:
     page = collection.hypervisor.tenant_page
     tenants = tenant_report.lines(page, snapshot, served=settings.tenants.page)
-    return "".join(f"{line}\n" for line in (*diagnose.lines(snapshot), "", *tenants)).encode()
+    metering = collection.hypervisor.metering
+    records = () if metering is None else metering.status.lines()
+    return "".join(f"{line}\n" for line in (*diagnose.lines(snapshot), "", *tenants, *records)).encode()
 
 
 def _state(settings: Settings, snapshot: Snapshot) -> bytes:
@@ -321,6 +339,20 @@ def share_one_arena() -> bool:
         return False
     settings = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, _LARGE), (_MMAP_THRESHOLD, _LARGE))
     return all(mallopt(option, value) == 1 for option, value in settings)
+
+
+def _records(hypervisor: Hypervisor) -> dict[str, RecordsView]:
+    metering = hypervisor.metering
+    return {} if metering is None else {usage.PATH: RecordsView(metering.keeper.ledger)}
+
+
+async def _saved(hypervisor: Hypervisor) -> None:
+    """Wait until the usage records are saved."""
+    metering = hypervisor.metering
+    if metering is not None:
+        lane = Lane("farewell-usage")
+        await asyncio.wrap_future(lane.submit(lambda: metering.close(FAREWELL_SECONDS)))
+        lane.close()
 
 
 async def _closed(collector: Collector) -> None:

@@ -13,13 +13,15 @@ from typing import Protocol
 
 from aiohttp import web
 
-from hostcollector.base.errors import HostcollectorError
+from hostcollector.base.errors import HostcollectorError, StateError
 from hostcollector.base.lanes import Workers
 from hostcollector.base.model import Snapshot
 from hostcollector.base.wording import one_line
 from hostcollector.config.settings import Settings
 from hostcollector.outputs.exposition.formats import Format, accepts_gzip, choose_format
 from hostcollector.outputs.status_style import STYLE
+from hostcollector.outputs.usage import LEDGER_HEADER
+from hostcollector.outputs.usage.ledger import CursorError, Ledger
 from hostcollector.web.access import AccessRules
 from hostcollector.web.application import ServedPage
 from hostcollector.web.replies import content_policy, unavailable
@@ -31,6 +33,9 @@ LOOK_SECONDS = 0.05
 """How often a waiting scrape looks whether the first listing of guests has ended."""
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+
+MOST_LINES, MOST_SEQUENCE = 10_000, 2**63 - 1
+"""Of one answer with usage records, and of its cursor."""
 
 _NO_LISTING = "The first listing of guests is not done yet."
 _HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
@@ -89,12 +94,33 @@ class FreshView:
     render: Callable[[Snapshot, str, float], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class RecordsView:
+    """The page of usage records: from the ledger, without a collection."""
+
+    ledger: Ledger
+
+    def lines(self, query: Mapping[str, str]) -> bytes:
+        """Return the lines after the cursor. Raises the reply for parameters that cannot be used."""
+        if not self.ledger.name:
+            raise unavailable("The ledger is not open so far; `hostcollector diagnose` says why.")
+        after = _whole(query, "after", 0, MOST_SEQUENCE)
+        limit = _whole(query, "limit", MOST_LINES, MOST_LINES)
+        try:
+            found = self.ledger.read(after, limit)
+        except CursorError as error:
+            raise web.HTTPConflict(text=f"after={after} is not of this ledger: {error}.\n") from None
+        except StateError as error:
+            raise unavailable(f"{one_line(str(error))}.") from None
+        return b"".join(line + b"\n" for line in found)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorSite:
     """The pages of a collector, and the rules of access to them.
 
-    `sources` are the names that ``collect[]`` accepts, `views` the pages besides the metrics, by path, and
-    `fresh` those that are made for each request.
+    `sources` are the names that ``collect[]`` accepts, `views` the pages besides the metrics, by path,
+    `fresh` those that are made for each request, and `records` those without a collection.
     """
 
     collector: SnapshotSource
@@ -104,11 +130,12 @@ class CollectorSite:
     access: AccessRules = field(default_factory=AccessRules)
     views: Mapping[str, View] = field(default_factory=dict)
     fresh: Mapping[str, FreshView] = field(default_factory=dict)
+    records: Mapping[str, RecordsView] = field(default_factory=dict)
 
     @property
     def paths(self) -> frozenset[str]:
         """The paths of the pages."""
-        return frozenset({self.settings.web.telemetry_path, *self.views, *self.fresh})
+        return frozenset({self.settings.web.telemetry_path, *self.views, *self.fresh, *self.records})
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -210,6 +237,8 @@ class CollectorPages:
         """Return the requested page, at one of the site's paths."""
         if (fresh := self.site.fresh.get(request.path)) is not None:
             return await self._fresh(request, fresh)
+        if (records := self.site.records.get(request.path)) is not None:
+            return await self._records(request, records)
         view = self.site.views.get(request.path)
         if view is None or request.path == self.site.settings.web.telemetry_path:
             return await self._metrics(request)
@@ -228,6 +257,21 @@ class CollectorPages:
 
         headers = {"Content-Type": view.content_type, "Vary": "Accept-Encoding"}
         body = await self._workers.run(make)
+        return ServedPage([body], {**headers, "Content-Encoding": "gzip"} if compressed else headers)
+
+    async def _records(self, request: web.BaseRequest, view: RecordsView) -> ServedPage:
+        compressed = accepts_gzip(_header(request, "Accept-Encoding"))
+
+        def make() -> bytes:
+            body = view.lines(request.query)
+            return gzip.compress(body, 1, mtime=0) if compressed else body
+
+        body = await self._workers.run(make)
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Vary": "Accept-Encoding",
+            LEDGER_HEADER: view.ledger.name,
+        }
         return ServedPage([body], {**headers, "Content-Encoding": "gzip"} if compressed else headers)
 
     async def _metrics(self, request: web.BaseRequest) -> ServedPage:
@@ -315,6 +359,13 @@ def selection(names: Sequence[str], known: Collection[str]) -> frozenset[str] | 
         shown = ", ".join(ascii(name[:60]) for name in unknown[:5])
         raise UnknownSourceError(f"unknown in collect[]: {shown}; known: {', '.join(sorted(known))}")
     return frozenset(names) or None
+
+
+def _whole(query: Mapping[str, str], name: str, otherwise: int, most: int) -> int:
+    text = query.get(name, str(otherwise))
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > most:
+        raise web.HTTPBadRequest(text=f"{name} is a whole number from 0 to {most}.\n")
+    return int(text)
 
 
 def _header(request: web.BaseRequest, name: str) -> str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from hostcollector.app.last_reading import LastReader
 from hostcollector.app.makers import Ingredients, make_sources
+from hostcollector.app.metering import Metering, boot_id, look_at_clocks
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
-from hostcollector.base.model import Domain, Tenant
+from hostcollector.base.model import Domain, Snapshot, Tenant
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.catalogue.dropped import dropped
 from hostcollector.collection.about import About, History, Loaded, Parts
@@ -49,6 +51,8 @@ from hostcollector.guests.tenancy import (
 from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.outputs.tenant_page.lives import Lives
 from hostcollector.outputs.tenant_page.page import TenantPage
+from hostcollector.outputs.usage.keeper import Keeper
+from hostcollector.outputs.usage.status import Status
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.events import DomainEvent
 from hostcollector.protocols.libvirt.pool import Workers
@@ -82,6 +86,7 @@ class Hypervisor:
     loaded: Loaded
     expiries: Expiries
     tenant_page: TenantPage
+    metering: Metering | None
     map_lanes: dict[str, Lane] = field(default_factory=dict)
     started_at: float
 
@@ -119,6 +124,8 @@ class Hypervisor:
         def take(event: DomainEvent) -> None:
             presence.take(event)
             jobs.take(event)
+            if metering is not None:
+                metering.happened(event)
 
         inventory = Inventory(
             workers,
@@ -129,6 +136,16 @@ class Hypervisor:
             running=processes.named,
             on_event=take,
         )
+        metering = None
+        if settings.usage.records and not by_hand:
+            metering = Metering(
+                Keeper(state, look_at_clocks, boot_id(root), transitions),
+                LastReader(root, macs_are_set="session" not in settings.libvirt.uri),
+                presence,
+                lambda: inventory.domains,
+                tenant_of,
+                lambda: inventory.age is not None,
+            )
         return cls(
             workers=workers,
             processes=processes,
@@ -152,6 +169,7 @@ class Hypervisor:
                 lambda: inventory.domains,
                 tenant_of,
             ),
+            metering=metering,
             started_at=time.time(),
         )
 
@@ -180,6 +198,7 @@ class Hypervisor:
             expiries=self.expiries,
             maps={"tenants": tenants, "gpus": gpus},
             tenant_page=self.tenant_page,
+            usage=self._usage,
             libvirt_uri=settings.libvirt.uri,
             started_at=self.started_at,
         )
@@ -223,7 +242,16 @@ class Hypervisor:
             budget=settings.collection.budget_seconds,
             maximum_age=settings.collection.maximum_age_seconds,
             stage=stage,
+            listener=self._collected,
         )
+
+    def _usage(self) -> Status | None:
+        return None if self.metering is None else self.metering.status
+
+    def _collected(self, snapshot: Snapshot) -> None:
+        """Hand a collection to the usage records, with the QEMUs that it found."""
+        if self.metering is not None:
+            self.metering.take(snapshot, self.processes.last)
 
     def _followed(
         self, path: str | None, read: Callable[[Path], Content], what: str

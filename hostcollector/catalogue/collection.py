@@ -4,11 +4,13 @@ from functools import partial
 
 from hostcollector.base.model import Scope
 from hostcollector.catalogue.possible import (
+    DISK_SIZE,
     DURATION,
     EVENTS,
     FLAG,
     MEMORY,
     ONE,
+    SUMMED_SECONDS,
     TIMESTAMP,
     code,
     counted,
@@ -216,6 +218,55 @@ TENANT_PAGE_LEFT_OUT = _own_counter(
     can_be=EVENTS,
     labels=("reason",),
     help="Series that were left out of tenant pages: label (a value that is not allowed), limit, duplicate.",
+)
+USAGE_RECORDS = _own_counter(
+    name="hostcollector_usage_records_total",
+    can_be=EVENTS,
+    help="Usage records that were made. This and the others about usage: only with usage.records.",
+    note="docs/usage.md says what the records mean.",
+)
+USAGE_HOURS = _own_counter(
+    name="hostcollector_usage_hours_closed_total",
+    can_be=EVENTS,
+    help="Hours that were closed in the ledger of usage records.",
+)
+USAGE_UNSEEN = _own_counter(
+    name="hostcollector_usage_unseen_seconds_total",
+    can_be=SUMMED_SECONDS,
+    unit="seconds",
+    help="Seconds between the last reading of a guest and its end, whose traffic is in no usage record.",
+)
+USAGE_CLOCK_STEPS = _own_counter(
+    name="hostcollector_usage_clock_steps_total",
+    can_be=EVENTS,
+    help="Times that the host's clock was set by more than a second.",
+)
+USAGE_ERRORS = _own_counter(
+    name="hostcollector_usage_errors_total",
+    can_be=EVENTS,
+    help="Times that the usage records could not be read or written.",
+)
+USAGE_WAITING = _own_gauge(
+    name="hostcollector_usage_lines_waiting",
+    can_be=_MANY,
+    help="Lines of the ledger that wait in memory for the disk.",
+)
+USAGE_OVERDUE = _own_gauge(
+    name="hostcollector_usage_hour_overdue_seconds",
+    can_be=DURATION,
+    unit="seconds",
+    help="How long ago the first hour ended that is not closed; 0 while it goes on.",
+)
+USAGE_DAMAGED = _own_gauge(
+    name="hostcollector_usage_damaged_lines",
+    can_be=_MANY,
+    help="Damaged lines that were in the ledger when it was opened; they are not served.",
+)
+USAGE_BYTES = _own_gauge(
+    name="hostcollector_usage_ledger_bytes",
+    can_be=DISK_SIZE,
+    unit="bytes",
+    help="Size of the ledger of usage records.",
 )
 MAP_STALE = _own_gauge(
     name="hostcollector_map_stale",

@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from hostcollector.config.certificates import Expiries
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.inventory import Inventory
 from hostcollector.outputs.tenant_page.page import TenantPage
+from hostcollector.outputs.usage.status import Status
 from hostcollector.protocols.libvirt.pool import Workers
 
 LIBVIRT_SOURCE = "libvirt_state"
@@ -61,6 +62,7 @@ class Parts:
     expiries: Expiries
     maps: Mapping[str, FollowedFile[Any] | None]
     tenant_page: TenantPage
+    usage: Callable[[], Status | None] = lambda: None
     libvirt_uri: str
     started_at: float
 
@@ -87,6 +89,8 @@ class Parts:
             yield Sample(collection.TENANT_PAGE_VMS, self.tenant_page.vms)
         for reason, count in self.tenant_page.left_out.items():
             yield Sample(collection.TENANT_PAGE_LEFT_OUT, count, (reason,))
+        if (records := self.usage()) is not None:
+            yield from _usage_samples(records)
         for name, followed in self.maps.items():
             if followed is not None:
                 yield Sample(collection.MAP_STALE, float(followed.stale), (name,))
@@ -101,6 +105,19 @@ class Parts:
             "libvirt_version": versions.daemon if versions else "",
             "hypervisor_version": versions.hypervisor if versions else "",
         }
+
+
+def _usage_samples(records: Status) -> Iterator[Sample]:
+    """Yield the series about the usage records."""
+    yield Sample(collection.USAGE_RECORDS, records.figures.records)
+    yield Sample(collection.USAGE_HOURS, records.figures.hours)
+    yield Sample(collection.USAGE_UNSEEN, records.figures.unseen_seconds)
+    yield Sample(collection.USAGE_CLOCK_STEPS, records.figures.clock_steps)
+    yield Sample(collection.USAGE_ERRORS, records.errors)
+    yield Sample(collection.USAGE_WAITING, records.waiting)
+    yield Sample(collection.USAGE_OVERDUE, records.overdue)
+    yield Sample(collection.USAGE_DAMAGED, records.bad_lines)
+    yield Sample(collection.USAGE_BYTES, records.size)
 
 
 @dataclass(slots=True)

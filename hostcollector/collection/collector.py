@@ -71,7 +71,8 @@ class Collector:
     """Runs collections of at most `budget` seconds, in a lane of its own.
 
     A snapshot is given again until it is `maximum_age` seconds old. `about` counts the reports, and has the
-    samples and facts about the collection itself.
+    samples and facts about the collection itself. `listener` gets each collection before the next one
+    begins, and must not block.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Collector:
         clock: Clock = time.monotonic,
         wall_clock: Clock = time.time,
         stage: Stage = unmeasured,
+        listener: Callable[[Snapshot], object] = lambda _: None,
     ) -> None:
         self._runners = [
             _Runner(source, Lane(source.name, clock), Backoff(5.0, 60.0, clock)) for source in sources
@@ -97,6 +99,7 @@ class Collector:
         self._maximum_age = maximum_age
         self._clock, self._wall_clock = clock, wall_clock
         self._stage = stage
+        self._listener = listener
         self._lane = Lane("collector", clock)
         self._lock = threading.RLock()
         self._running: Future[Snapshot] | None = None
@@ -167,6 +170,8 @@ class Collector:
         with self._lock:
             self._last = _Last(started, self._clock(), done) if done.exception() is None else None
             looks, self._looks = self._looks, {}
+            if done.exception() is None:
+                self._listener(done.result())
         for look in looks.values():
             if done.exception() is None:
                 look.set_result(done.result())

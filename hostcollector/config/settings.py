@@ -19,7 +19,7 @@ from hostcollector.config.document import Read, known
 from hostcollector.config.files import read_bytes, read_content
 from hostcollector.config.reader import Distinct, Needed, Section, section_reader
 from hostcollector.config.service import ServiceSettings
-from hostcollector.config.tenancy import TenancySettings, TenantsSettings
+from hostcollector.config.tenancy import TenancySettings, TenantsSettings, UsageSettings
 
 DEFAULT_ADDRESS = Address("127.0.0.1", 10177)
 SOCKET_NAME = "hostcollector.sock"
@@ -349,6 +349,7 @@ class Settings:
 
     tenancy: TenancySettings = field(default_factory=TenancySettings)
     tenants: TenantsSettings = field(default_factory=TenantsSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)
     guests: GuestSettings = field(default_factory=GuestSettings)
     series: SeriesSettings = field(default_factory=SeriesSettings)
     ovs: OvsSettings = field(default_factory=OvsSettings)

@@ -1,4 +1,4 @@
-"""The settings about tenants: how a guest's tenant is found, and the page with the metrics for tenants."""
+"""The settings about tenants: how a guest's tenant is found, their page of metrics, and usage records."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -67,3 +67,14 @@ class TenantsSettings:
 
     maximum_age_seconds: Annotated[float, number(0, 60)] = 15.0
     """How old the collection may be that the page is made from. An older one is made anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSettings:
+    """The `usage` section: usage records, for bills. They are in the state directory, for 40 days."""
+
+    records: bool = False
+    """Record what each guest uses in each hour, and serve the records on ``/tenants/usage``.
+
+    While no scrape comes, the daemon then collects every 30 s for itself.
+    """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from hostcollector.app.site import CollectorSite, FreshView, View
+from hostcollector.app.site import CollectorSite, FreshView, RecordsView, View
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.base.model import Snapshot
 from hostcollector.config.address import Address
@@ -55,6 +55,7 @@ def site_of(
     settings: Settings | None = None,
     access: AccessRules | None = None,
     fresh: Mapping[str, FreshView] | None = None,
+    records: Mapping[str, RecordsView] | None = None,
 ) -> CollectorSite:
     """Return what is served: the collector's pages and the real status page."""
     settings = settings or Settings()
@@ -68,6 +69,7 @@ def site_of(
         access=access or AccessRules(),
         views={"/": status},
         fresh=fresh or {},
+        records=records or {},
     )
 
 
@@ -79,10 +81,11 @@ async def serving(
     access: AccessRules | None = None,
     admits: Callable[[socket.socket], bool] = lambda _accepted: True,
     fresh: Mapping[str, FreshView] | None = None,
+    records: Mapping[str, RecordsView] | None = None,
 ) -> AsyncIterator[ServedSite]:
     """Serve a collector with that answer on a free port, and close everything at the end."""
     collector, encoder = FakeCollector(answer), CountingEncoder()
-    application = Application(site_of(collector, encoder, settings, access, fresh), limits)
+    application = Application(site_of(collector, encoder, settings, access, fresh, records), limits)
     server = Server(application, LOCALHOST, limits, admits=admits)
     await server.start()
     base = server.urls[0]

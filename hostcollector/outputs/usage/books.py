@@ -153,6 +153,11 @@ class Books:
         elif life is not None and life.end is not None and life.end.why is Ended.MIGRATED:
             life.end = None
 
+    def arrived_paused(self, vm: str, at: Moment) -> None:
+        """Note that the VM is paused: one that has come from another host paused is here all the same."""
+        if vm in self._incoming:
+            self.resumed(vm, at)
+
     def ended(self, vm: str, at: Moment, why: Ended) -> None:
         """Note that the VM's life ends; its first sign counts. The next round has its last reading."""
         self._look_at_clock(at)
@@ -247,6 +252,7 @@ class Books:
 
     def _go_on(self, life: Life, reading: Reading, end: End, begun: int = 0) -> Life:
         """End a life and begin the next one of the same QEMU, from the same reading; not before `begun`."""
+        life.read = life.at
         self._finish(life, end)
         remains = self.account.remains.pop(life.vm)
         tenant = reading.tenant or life.tenant

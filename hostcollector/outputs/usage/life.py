@@ -122,6 +122,9 @@ class Life:
         """Account for the time until the end, of which no counter is known; give the last hours."""
         self.end = None
         to = max(end.at, self.at)
+        # What a reading of some sources alone has not seen is unseen too.
+        half = self.at // SECOND - max(self.read, self.at - self.at % HOUR) // SECOND
+        self.observed, self.unseen = max(0, self.observed - half), self.unseen + half
         while self.at - self.at % HOUR + HOUR <= to:
             yield from self._unseen_until(self.at - self.at % HOUR + HOUR)
         yield from self._unseen_until(to)

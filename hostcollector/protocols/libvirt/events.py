@@ -13,7 +13,7 @@ from hostcollector.protocols.libvirt.connection import Connection
 class DomainEvent:
     """Something that happened to a domain. `event` and `detail` are lower-case words of a closed set.
 
-    `device` is the alias of the disk that an I/O error is about.
+    `device` is the alias of the disk that an I/O error is about, or of a device that was taken away.
     `job` is what libvirt reports with an event about a job. It has the typed parameters of a finished job
     (virDomainGetJobStats), ``memory_iteration`` of a migration, and ``disk`` and ``type`` of a block job.
     """
@@ -92,6 +92,9 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     def io_error(_connection: Any, domain: Any, *rest: Any) -> None:
         receive(_event(domain, "io_error", str(rest[3]) or "unknown", str(rest[1] or "")))
 
+    def removed(_connection: Any, domain: Any, alias: str, _opaque: Any) -> None:
+        receive(_event(domain, "device_removed", "", str(alias or "")))
+
     def block_job(_connection: Any, domain: Any, disk: str, kind: int, status: int, _opaque: Any) -> None:
         event = _event(domain, "block_job", _BLOCK_JOB.get(status, "unknown"))
         receive(replace(event, job={"disk": disk, "type": kind}))
@@ -110,7 +113,7 @@ def _callbacks(receive: Receiver) -> Iterator[tuple[str, Callback]]:
     yield "DISK_CHANGE", simple("disk_change")
     yield "METADATA_CHANGE", simple("metadata_change")
     yield "DEVICE_ADDED", simple("device_added")
-    yield "DEVICE_REMOVED", simple("device_removed")
+    yield "DEVICE_REMOVED", removed
     yield "DEVICE_REMOVAL_FAILED", simple("device_removal_failed")
     yield "TUNABLE", simple("tunable")
     yield "BALLOON_CHANGE", simple("balloon_change")

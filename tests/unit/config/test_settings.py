@@ -53,6 +53,8 @@ tenancy:
 tenants:
   page: true
   maximum_age_seconds: 5
+usage:
+  records: true
 guests:
   include:
     - {name: "web-*", tenant: 101, metadata: "one:vm/@id", value: "7?", namespaces: {one: urn:x}}
@@ -200,7 +202,7 @@ def test_all_problems_come_at_once() -> None:
             "'a.b': 1",
             (
                 "'a.b': unknown key; known here: libvirt, web, collection, sources, tenancy, tenants, "
-                "guests, series, ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
+                "usage, guests, series, ovs, ovn, ndfc, infiniband, ufm, redfish, paths, log (line 1)"
             ),
         ),
     ],

@@ -72,7 +72,7 @@ def test_any_history_adds_up(operations: list[tuple[Any, ...]]) -> None:
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATION.filter(lambda one: one[0] not in ("set_clock", "vanish")), max_size=40))
 def test_running_time_is_true_to_the_second(operations: list[tuple[Any, ...]]) -> None:
-    """With libvirt's events and a clock that nobody sets, each second of a VM is in a record."""
+    """With libvirt's events and a clock that is not set, each second of a VM is in a record."""
     world = World()
     for operation in operations:
         before = dict(world.vms)

@@ -122,7 +122,7 @@ def test_one_daemon_writes(tmp_path: Path) -> None:
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    """A file that somebody replaced by a link is not written."""
+    """A file that was replaced by a link is not written."""
     ledger = opened(tmp_path)
     ledger.append([closed(1)], NOW)
     (file,) = (tmp_path / FOLDER).iterdir()
