@@ -42,7 +42,7 @@ class Alert:
     - `expr` is PromQL without the job: rendering puts the selector on every metric. `$name` is a parameter.
     - `lasts` is how long the expression must hold (`for`), `keeps` how long the alert fires on afterwards
       (`keep_firing_for`, Prometheus 2.42); "" for neither.
-    - `summary` and `description` may say `$guest`, `$owner` and parameters beside Prometheus' own templates.
+    - `summary` and `description` may say `$guest`, `$owner`, `$gpu` and parameters beside Prometheus' own templates.
     - `action` is a label of its own for automation, such as what NVIDIA advises for an Xid.
     """
 

@@ -13,14 +13,14 @@ GROUP = Group(
             lasts="5m",
             keeps="15m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner has the health {{ if ge $value 2.0 }}critical{{ else }}warning{{ end }}, reported by its BMC",
+            summary="$gpu has the health {{ if ge $value 2.0 }}critical{{ else }}warning{{ end }}, reported by its BMC",
             description="Check the event log of the baseboard for the reason, then the other alerts of this GPU. If the health is critical, move its guest away and take the GPU out of service.",
         ),
         Alert(
             name="GPUSRAMErrorsExceeded",
             expr=both("OF_gpu_sram_ecc_threshold_exceeded == 1"),
             severity=Severity.CRITICAL,
-            summary="GPU {{ $labels.gpu }} of $owner exceeded the vendor's limit of SRAM errors",
+            summary="$gpu exceeded the vendor's limit of SRAM errors",
             description="Replace the GPU: move its guest away, assign the GPU to no other guest, and open a case with the vendor.",
         ),
         Alert(
@@ -29,7 +29,7 @@ GROUP = Group(
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner is {{ $value | humanize }} °C below thermal throttling",
+            summary="$gpu is {{ $value | humanize }} °C below thermal throttling",
             description="The GPU is close to its temperature limit. If its neighbours are hot too, check fans, inlet temperature and dust. Otherwise check its cooler.",
         ),
         Alert(
@@ -41,7 +41,7 @@ GROUP = Group(
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner is at {{ $value | humanize }} °C ({{ $labels.sensor }})",
+            summary="$gpu is at {{ $value | humanize }} °C ({{ $labels.sensor }})",
             description="The GPU will slow down soon and shut off later. If its neighbours are hot too, check fans, inlet temperature and dust. Otherwise check its cooler.",
         ),
         Alert(
@@ -53,7 +53,7 @@ GROUP = Group(
             lasts="10m",
             keeps="15m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner is throttled by the hardware ({{ $labels.reason }})",
+            summary="$gpu is throttled by the hardware ({{ $labels.reason }})",
             description="The GPU runs slower than it could. For thermal reasons check temperature, fans and inlet air; for power brake check the power supplies. If all GPUs of a host throttle, the host is the cause.",
         ),
         Alert(
@@ -82,7 +82,7 @@ unless on (job, instance, uuid) (increase(libvirt_domain_events_total{event="reb
                 '(increase(OF_gpu_ecc_errors_total{severity="uncorrected"}[15m]) > 0 unless on (job, instance, uuid, gpu) increase(OF_gpu_memory_ecc_errors_total[15m]))',
             ),
             severity=Severity.CRITICAL,
-            summary="GPU {{ $labels.gpu }} of $owner has had {{ $value | humanize }} uncorrected memory errors{{ with $labels.memory }} ({{ . }}){{ end }} in 15 minutes",
+            summary="$gpu has had {{ $value | humanize }} uncorrected memory errors{{ with $labels.memory }} ({{ . }}){{ end }} in 15 minutes",
             description="Programs that used that memory were killed, or have wrong results. Check whether rows wait for a reset, move the work away and reset the GPU. Replace it if errors come back.",
         ),
         Alert(
@@ -90,14 +90,14 @@ unless on (job, instance, uuid) (increase(libvirt_domain_events_total{event="reb
             expr=both("OF_gpu_row_remapping_pending == 1", "OF_gpu_page_retirement_pending == 1"),
             lasts="5m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner needs a reset to replace bad memory rows",
+            summary="$gpu needs a reset to replace bad memory rows",
             description="Until the reset the same rows can fail again. Drain the GPU and reset it (`nvidia-smi --gpu-reset`, or stop and start the guest that owns it).",
         ),
         Alert(
             name="GPURowRemapFailed",
             expr=both("OF_gpu_row_remapping_failed == 1"),
             severity=Severity.CRITICAL,
-            summary="GPU {{ $labels.gpu }} of $owner has no spare memory rows left",
+            summary="$gpu has no spare memory rows left",
             description="Replace the GPU: move its guest away, assign the GPU to no other guest, and open a case with the vendor.",
         ),
         Alert(
@@ -108,7 +108,7 @@ unless on (job, instance, uuid) (increase(libvirt_domain_events_total{event="reb
             ),
             keeps="30m",
             severity=Severity.WARNING,
-            summary="GPU {{ $labels.gpu }} of $owner has had {{ $value | humanize }} NVLink errors ({{ $labels.kind }}) in 15 minutes",
+            summary="$gpu has had {{ $value | humanize }} NVLink errors ({{ $labels.kind }}) in 15 minutes",
             description="Retransmissions slow the traffic between GPUs; all ranks of a job wait for it. Check `nvidia-smi nvlink -e` and the fabric manager log, and compare with the other end of the link.",
         ),
         Alert(
@@ -117,7 +117,7 @@ unless on (job, instance, uuid) (increase(libvirt_domain_events_total{event="reb
             lasts="5m",
             keeps="5m",
             severity=Severity.CRITICAL,
-            summary="{{ $value }} NVLinks of GPU {{ $labels.gpu }} of $owner were up and are down",
+            summary="{{ $value }} NVLinks of $gpu were up and are down",
             description="Jobs on several GPUs fail or run slowly. Check the fabric manager and the NVSwitches on the host, then reset the GPUs of the same partition together.",
         ),
         Alert(

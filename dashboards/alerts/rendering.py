@@ -9,12 +9,16 @@ import yaml
 
 from dashboards.alerts.alert import Alert, Group, Scope
 
+_OWNER = (
+    '{{ with $labels.domain }}guest {{ . }} (tenant {{ or $labels.tenant "unassigned" }})'
+    "{{ else }}the host{{ end }} on {{ $labels.instance }}"
+)
 PHRASES = {
     "guest": 'guest {{ $labels.domain }} (tenant {{ or $labels.tenant "unassigned" }}) on {{ $labels.instance }}',
-    "owner": '{{ with $labels.domain }}guest {{ . }} (tenant {{ or $labels.tenant "unassigned" }})'
-    "{{ else }}the host{{ end }} on {{ $labels.instance }}",
+    "owner": _OWNER,
+    "gpu": f"GPU {{{{ $labels.gpu }}}} of {_OWNER}",
 }
-"""What summaries call `$guest`, and `$owner`: the guest that has a device, or its host."""
+"""What summaries call `$guest`; `$owner`: the guest that has a device, or its host; `$gpu`: a GPU with its owner."""
 
 _BOARDS = {
     Scope.GUEST: "hostcollector-guest?var-instance={{ $labels.instance }}&var-guest={{ $labels.uuid }}",
