@@ -10,6 +10,21 @@ ELSEWHERE_DOWN = f"""\
 count by (job, $place) (up == 0 unless on (job, $place, rack) (
 {RACK_DOWN}))"""
 
+STALLED = """\
+count by (job, $place, storage) (
+  (storage:hostcollector_waiting_guests:count >= $storage_guests
+    and storage:hostcollector_waiting_guests:count / storage:hostcollector_guests:count >= $storage_guests_ratio)
+  or (storage:hostcollector_slow_guests:count >= $storage_guests
+    and storage:hostcollector_slow_guests:count / storage:hostcollector_busy_guests:count >= $storage_guests_ratio)
+) >= $storage_hosts"""
+# Hosts that use such a storage are behind the alert that names it.
+HANG_ELSEWHERE = f"""\
+count by (job, $place) (instance:hostcollector_blocked_guests:count > 0 unless on (job, $place, instance) (
+storage:hostcollector_guests:count and on (job, $place, storage) (
+{STALLED})))"""
+# What a guest shows while its storage stalls: alertmanager.yml hides these behind the guest's alert below.
+_BY_STORAGE = "Guest(MonitorBlocked|PausedOnIOError|Disk.+|SystemCheckFailed|InstanceCheckFailed|WatchdogFired|BalloonStatsStale|MigrationStuck)"
+
 GROUP = Group(
     name="fleet",
     component="collector",
@@ -82,13 +97,7 @@ and count by (job, $place, source) (hostcollector_source_up == 0) >= $fleet_host
         ),
         Alert(
             name="StorageStalled",
-            expr="""\
-count by (job, $place, storage) (
-  (storage:hostcollector_waiting_guests:count >= $storage_guests
-    and storage:hostcollector_waiting_guests:count / storage:hostcollector_guests:count >= $storage_guests_ratio)
-  or (storage:hostcollector_slow_guests:count >= $storage_guests
-    and storage:hostcollector_slow_guests:count / storage:hostcollector_busy_guests:count >= $storage_guests_ratio)
-) >= $storage_hosts""",
+            expr=STALLED,
             lasts="30s",
             keeps="10m",
             severity=Severity.CRITICAL,
@@ -98,11 +107,24 @@ count by (job, $place, storage) (
             description="On each of these hosts most guests with disks there hang, are paused by an I/O error, or wait more than the limit for a request. The storage is the cause: page the storage team. Do not restart guests.",
         ),
         Alert(
+            name="GuestOnStalledStorage",
+            expr=f"""\
+max by (job, $place, instance, tenant, domain, uuid, storage) (target_device:libvirt_domain_block_storage:info)
+and on (job, $place, storage) (
+{STALLED})
+and on (job, instance, uuid) ALERTS{{alertname=~"{_BY_STORAGE}"}}""",
+            keeps="10m",
+            severity=Severity.INFO,
+            component="storage",
+            scope=Scope.GUEST,
+            summary="Alerts of $guest have the cause that StorageStalled names: storage {{ $labels.storage }}",
+            description="This alert is for Alertmanager: it hides the guest's own alerts, and its host's, while StorageStalled fires. It is never notified itself.",
+        ),
+        Alert(
             name="FleetGuestsBlocked",
-            expr="""\
-count by (job, $place) (instance:hostcollector_blocked_guests:count > 0)
-/ count by (job, $place) (libvirt_up) > $fleet_ratio
-and count by (job, $place) (instance:hostcollector_blocked_guests:count > 0) >= $fleet_hosts""",
+            expr=f"""\
+{HANG_ELSEWHERE} / count by (job, $place) (libvirt_up) > $fleet_ratio
+and {HANG_ELSEWHERE} >= $fleet_hosts""",
             lasts="30s",
             keeps="10m",
             severity=Severity.CRITICAL,

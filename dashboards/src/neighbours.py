@@ -15,6 +15,9 @@ _WAITED_FOR = (
     f'count_values ("cpu", libvirt_domain_vcpu_cpu{{VICTIM}} and on (job, instance, uuid, vcpu) {_DELAY} > 0)'
 )
 _SHARED = f"({_ON_A_CPU} and on (cpu) {_WAITED_FOR})"
+# In steps of the table's interval, a sixtieth of the range: a step of a minute would find nothing in a shorter range,
+# and read the vCPUs ten thousand times in a week.
+_MINUTES_MET = f"sum_over_time((count {_KEY} ({_SHARED}))[$__range:$__interval]) * $__interval_ms / 60000"
 
 
 def _others(expr: str) -> str:
@@ -70,7 +73,7 @@ _CPU = Row(
                     expr=f"max by (job, instance, tenant, domain, uuid, server, project, flavor) ({NAMES}{{{_OTHERS}}})",
                     hidden=True,
                 ),
-                Column("Minutes met", expr=f"sum_over_time((count {_KEY} ({_SHARED}))[$__range:1m])"),
+                Column("Minutes met", expr=_MINUTES_MET),
                 Column(
                     "CPU",
                     expr=f"sum {_KEY} (rate(libvirt_domain_info_cpu_time_seconds_total{{{_OTHERS}}}[$__range]))",

@@ -18,12 +18,15 @@ from dashboards.src.selectors import selecting
 from dashboards.src.thresholds import steps, thresholds
 from dashboards.src.variables import DATASOURCE
 
+STEPS = 60
+"""The steps of a table's `$__interval` in its range: that many times a subquery is evaluated."""
+
 
 def table(panel: Table) -> tables.Panel:
     """Return the table as Grafana draws it: only the columns that the panel names, in their order."""
     made = tables.Panel().title(panel.title).description(panel.description).datasource(DATASOURCE)
     made.no_value(panel.empty).span(panel.width).height(panel.height).unit("short")
-    made.thresholds(thresholds(None, None)).filterable(filterable=True)
+    made.thresholds(thresholds(None, None)).filterable(filterable=True).max_data_points(STEPS)
     values = [column for column in panel.columns if column.expr]
     # With one query Grafana calls the column Value, with several Value #A and so on.
     names = (

@@ -11,6 +11,8 @@ from tests.dashboards.rule_files import DASHBOARDS
 
 FILES = tuple(sorted(DASHBOARDS.glob("*.json")))
 Json = dict[str, Any]
+STEPS = 60
+"""The steps of a table in its range, by which Grafana sets `$__interval` for it (`maxDataPoints`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,13 @@ def filled_in(
     expr: str, values: Mapping[str, str] | None = None, *, interval: str = "5m", span: int = 3600
 ) -> str:
     """Return the query as Grafana sends it: with the values of variables, else with all of them chosen."""
-    of_grafana = {"__rate_interval": interval, "__range": f"{span}s", "__range_s": str(span)}
+    step = max(1, span // STEPS)
+    of_grafana = {
+        "__rate_interval": interval,
+        "__interval": f"{step}s",
+        "__interval_ms": str(step * 1000),
+        "__range": f"{span}s",
+        "__range_s": str(span),
+    }
     known = {**inputs(), **(values or {}), **of_grafana}
     return re.sub(r"\$([A-Za-z_]\w*)", lambda name: known.get(name[1], ".+"), expr)

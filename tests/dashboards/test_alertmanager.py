@@ -69,7 +69,10 @@ def test_a_rack_without_power_is_one_notification(routed: tuple[str, Inbox]) -> 
 
 
 def test_a_storage_that_stalls_is_one_notification(routed: tuple[str, Inbox]) -> None:
-    """Hundreds of hanging guests and slow disks are behind the alert that names the storage."""
+    """Hundreds of hanging guests and slow disks are behind the alert that names the storage.
+
+    A guest whose disks are elsewhere is notified, also on such a host; so is another storage.
+    """
     address, kept = routed
     singles = [
         _alert(name, instance=f"hv{host}", domain=f"g{guest}", uuid=f"u-{host}-{guest}", tenant="acme")
@@ -77,12 +80,28 @@ def test_a_storage_that_stalls_is_one_notification(routed: tuple[str, Inbox]) ->
         for host in range(20)
         for guest in range(10)
     ]
-    many = [_alert("HostGuestsBlocked", instance=f"hv{host}") for host in range(20)]
-    _send(
-        address, [*singles, *many, _alert("FleetGuestsBlocked"), _alert("StorageStalled", storage="rbd:vms")]
-    )
-    (one,) = _notified(address, kept, 1)
-    assert (one.receiver, one.names) == ("operator-page", frozenset({"StorageStalled"}))
+    many = [_alert("HostGuestsBlocked", instance=f"hv{host}") for host in range(19)]
+    many += [_alert("ManyGuestsSlowOnStorage", instance=f"hv{host}", storage="rbd:vms") for host in range(19)]
+    marks = [
+        _alert("GuestOnStalledStorage", storage="rbd:vms", **_of(one, "instance", "domain", "uuid", "tenant"))
+        for one in singles
+    ]
+    elsewhere = [
+        _alert("GuestMonitorBlocked", instance="hv19", domain="local", uuid="u-local", tenant="acme"),
+        _alert("HostGuestsBlocked", instance="hv77"),
+        _alert("ManyGuestsSlowOnStorage", instance="hv3", storage="/srv/local"),
+    ]
+    _send(address, [*marks, *singles, *many, *elsewhere, _alert("StorageStalled", storage="rbd:vms")])
+    got = _notified(address, kept, 4)
+    assert sorted((one.receiver, *sorted(one.names), len(one.alerts)) for one in got) == [
+        ("operator-page", "GuestMonitorBlocked", 1),
+        ("operator-page", "HostGuestsBlocked", 1),
+        ("operator-page", "ManyGuestsSlowOnStorage", 1),
+        ("operator-page", "StorageStalled", 1),
+    ]
+    assert {
+        one.alerts[0].get("uuid") or one.alerts[0].get("storage") or one.alerts[0]["instance"] for one in got
+    } == {*("u-local", "hv77", "/srv/local", "rbd:vms")}
 
 
 def test_each_receives_what_is_theirs(routed: tuple[str, Inbox]) -> None:
@@ -102,6 +121,10 @@ def test_each_receives_what_is_theirs(routed: tuple[str, Inbox]) -> None:
         ("tenant", "GuestSwapping", "acme"),
         ("tenant", "GuestSwapping", "globex"),
     }
+
+
+def _of(alert: dict[str, dict[str, str]], *names: str) -> dict[str, str]:
+    return {name: alert["labels"][name] for name in names}
 
 
 def _tenants(notification: Notification) -> list[str]:

@@ -112,7 +112,7 @@ def test_who_was_met_on_the_cpus_that_a_guest_waited_for(tmp_path: Path) -> None
     loud = 'job="hostcollector",instance="hv1",tenant="t",domain="loud",uuid="u-loud"'
     met = _asks("neighbours", "Who was met", 1, guest="u-victim", instance="hv1")
     # Ten minutes with both of their ends.
-    _holds(tmp_path, series, {met: {f"{{{loud}}}": 11}})
+    _holds(tmp_path, series, {met: {f"{{{loud}}}": 61 * 10_000 / 60_000}})  # 61 steps of ten seconds
 
 
 def test_a_guest_that_is_migrated_counts_once_and_hosts_of_one_name_are_two(tmp_path: Path) -> None:

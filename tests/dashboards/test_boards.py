@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dashboards.src.queries import highest
-from tests.dashboards.boards import FILES, boards, filled_in, panel_questions, panels, variables
+from tests.dashboards.boards import FILES, STEPS, boards, filled_in, panel_questions, panels, variables
 from tests.dashboards.choice import options
 from tests.dashboards.contract import ABOUT_GUESTS
 from tests.dashboards.promql import read
@@ -189,6 +189,14 @@ def test_every_panel_explains_itself(name: str, board: Json) -> None:
 
 
 @each_board
+def test_subqueries_of_a_table_have_as_many_steps_in_every_range(name: str, board: Json) -> None:
+    """Grafana sets the interval by the number of points that the panel names."""
+    for panel in panels(board):
+        if any("$__interval" in target["expr"] for target in panel["targets"]):
+            assert panel["maxDataPoints"] == STEPS, panel["title"]
+
+
+@each_board
 def test_targets_are_scoped_and_follow_the_scrape_interval(name: str, board: Json) -> None:
     """Every selector has the job; ranges are Grafana's rate interval, or wider for a reason."""
     for question in panel_questions(name, board):
@@ -196,7 +204,15 @@ def test_targets_are_scoped_and_follow_the_scrape_interval(name: str, board: Jso
         assert all("job" in selector.labels for selector in read(query).selectors), str(question)
         ranges = set(re.findall(r"\[([^\]]+)\]", question.expr))
         # A day for a table, an hour for the service level, a quarter for what a BMC reports every 5 minutes.
-        assert ranges <= {"$__rate_interval", "$__range", "$__range:1m", "1d", "1h", "15m"}, str(question)
+        assert ranges <= {
+            "$__rate_interval",
+            "$__range",
+            "$__range:1m",
+            "$__range:$__interval",
+            "1d",
+            "1h",
+            "15m",
+        }, str(question)
 
 
 @each_board

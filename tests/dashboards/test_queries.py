@@ -15,6 +15,7 @@ SUMS = frozenset(
 """What an alert about one guest, device or host adds up, or takes the best of."""
 
 ALLOWED_SUMS = {
+    "GuestOnStalledStorage": "names guests by the condition of StorageStalled",
     "GuestOnTwoHosts": "counts the hosts of one guest",
     "GuestRebootedOften": "adds up the reboots of one guest by their detail",
 }

@@ -4,8 +4,9 @@
 - `storms`: what Alertmanager sends when much goes wrong at one time. Half an hour.
 - `sizing`: bytes and CPU for each series, of Prometheus and of a store behind it. Half an hour.
 
-FLEET_HOSTS (200) and FLEET_GUESTS (30) are the size for `costs`; the others are smaller. Tables are printed,
-and written into docs/benchmarks.md and docs/boards-cost.md.
+FLEET_HOSTS (200) and FLEET_GUESTS (30) are the size for `costs`; the others are smaller. FLEET_WARM_SECONDS
+(1500) is the time before `sizing` measures. Tables are printed, and written into docs/benchmarks.md and
+docs/boards-cost.md.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.simulator.prometheus import SCRAPE_SECONDS, Answer, Server
-from tests.dashboards.boards import asked_by, boards
+from tests.dashboards.boards import STEPS, asked_by, boards
 from tests.dashboards.choice import offered, opened_with, text
 
 Json = dict[str, Any]
@@ -46,7 +46,8 @@ class Visitor:
         for name, board in boards().items():
             values: dict[str, str] = {
                 "__rate_interval": f"{4 * SCRAPE_SECONDS}s",
-                "__interval": f"{SCRAPE_SECONDS}s",
+                "__interval": f"{RANGE_SECONDS // STEPS}s",
+                "__interval_ms": str(RANGE_SECONDS // STEPS * 1000),
                 "__range": f"{RANGE_SECONDS}s",
                 "__range_s": str(RANGE_SECONDS),
             }

@@ -1,5 +1,6 @@
 """What a series costs in memory and CPU, and a sample on disk: of Prometheus, and of a store behind it."""
 
+import os
 import shutil
 import sys
 import time
@@ -23,7 +24,8 @@ from tests.ports import reserved_port
 _STORE = "victoria-metrics"
 _SMALLER = 10
 # Half an hour fills the chunks of 120 samples in which Prometheus keeps them.
-_WARM_SECONDS, _MEASURED_SECONDS = 1_500.0, 400.0
+_WARM_SECONDS = float(os.environ.get("FLEET_WARM_SECONDS", "1500"))
+_MEASURED_SECONDS = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,17 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
     if shutil.which(_STORE) is None:
         print(f"There is no {_STORE}: apt-get install {_STORE}", file=sys.stderr)
         return
-    fleet = SimulatedFleet(Size(max(1, size.hosts // _SMALLER), size.guests), captured, time.time())
+    hosts = max(1, size.hosts // _SMALLER)
+    fleet = SimulatedFleet(Size(hosts, size.guests), captured, time.time())
     with (
         store(directory) as behind,
         simulation(fleet, directory, RULES, store=f"{behind.url}/api/v1/write") as server,
     ):
         time.sleep(_WARM_SECONDS)
         sizes = measured(server, behind, _MEASURED_SECONDS)
-    report.write(report.SUMMARY, "sizing", report.table(HEADINGS, (one.row() for one in sizes)))
+    minutes = (_WARM_SECONDS + _MEASURED_SECONDS) / 60
+    what = f"{hosts} hosts with {size.guests} guests, after {minutes:.0f} minutes of scrapes:"
+    report.write(report.SUMMARY, "sizing", what, report.table(HEADINGS, (one.row() for one in sizes)))
 
 
 def measured(server: Server, behind: Store, seconds: float) -> tuple[Sizes, Sizes]:
