@@ -58,10 +58,11 @@ class Schema:
         return MigrationContext.configure(connection, opts=options).get_current_revision() or ""
 
 
-def connect(settings: DatabaseSettings) -> Engine:
+def connect(settings: DatabaseSettings, *, reads_only: bool = False) -> Engine:
     """Return the engine for a configured database, without opening a connection.
 
-    Raises `ConfigError` for a URL or a password file that cannot be used.
+    Its connections change nothing if it `reads_only`. Raises `ConfigError` for a URL or a password file that
+    cannot be used.
     """
     try:
         url = make_url(settings.database)
@@ -70,9 +71,12 @@ def connect(settings: DatabaseSettings) -> Engine:
     except (ArgumentError, OSError, ValueError) as error:
         raise ConfigError("database", [f"it cannot be used: {type(error).__name__}"]) from None
     if url.get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": CONNECT_SECONDS}
-        )
+        options = {"options": "-c default_transaction_read_only=on"} if reads_only else {}
+        arguments = {"connect_timeout": CONNECT_SECONDS, **options}
+        return create_engine(url, pool_pre_ping=True, pool_size=2, connect_args=arguments)
+    if reads_only:
+        url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
+        return create_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": CONNECT_SECONDS})
 
     @event.listens_for(engine, "connect")

@@ -35,6 +35,9 @@ class Plan(Section):
     scrape: bool = True
     """Whether the scrape endpoint is included. It has all families in their native step."""
 
+    usage: bool = True
+    """Whether the usage routes are included."""
+
     requests_per_minute: Annotated[int, whole(1, 1_000_000)] = 600
     """Requests in a minute, of all the tenant's tokens together."""
 
@@ -82,7 +85,7 @@ class Plans:
         return self.plans[name]
 
     def with_(self, key: str) -> str:
-        """Return the name of the first plan that includes `promql` or `scrape`; empty if none does."""
+        """Return the name of the first plan that includes `promql`, `scrape` or `usage`; empty for none."""
         return next((name for name, plan in self.plans.items() if getattr(plan, key)), "")
 
 

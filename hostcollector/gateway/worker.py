@@ -16,10 +16,14 @@ from hostcollector.gateway.accounts.database import connect
 from hostcollector.gateway.accounts.follower import Follower
 from hostcollector.gateway.accounts.last_use import INTERVAL_SECONDS as LAST_USE_SECONDS
 from hostcollector.gateway.accounts.last_use import LastUse
+from hostcollector.gateway.accounts.metering import INTERVAL_SECONDS as METERING_SECONDS
+from hostcollector.gateway.accounts.metering import Metering
+from hostcollector.gateway.accounts.notes import Notes
 from hostcollector.gateway.api.application import TenantApplication
-from hostcollector.gateway.api.routes import prometheus_routes, typed_routes
+from hostcollector.gateway.api.routes import prometheus_routes, typed_routes, usage_routes
 from hostcollector.gateway.api.scrape import Scrape
 from hostcollector.gateway.api.typed import Typed
+from hostcollector.gateway.api.usage import Usage
 from hostcollector.gateway.audit.writer import Audit
 from hostcollector.gateway.configuration import Configuration
 from hostcollector.gateway.identity.bearer import Identity
@@ -33,6 +37,8 @@ from hostcollector.gateway.promql.self_test import check_library
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.store.client import Store
 from hostcollector.gateway.store.watchdog import INTERVAL_SECONDS, RETRY_SECONDS, Watchdog
+from hostcollector.gateway.usage.reading import LedgerReader
+from hostcollector.gateway.usage.service import ServiceReader
 from hostcollector.web.application import Application
 from hostcollector.web.clients import ClientLimits
 from hostcollector.web.server import Server
@@ -95,9 +101,12 @@ class Worker:
         audit = Audit(Path(settings.audit.directory), f"worker-{self._number}")
         ends.callback(audit.close)
         engine = connect(settings.accounts)
-        follower, last_use = Follower(engine), LastUse(engine)
+        follower, notes = Follower(engine), Notes(last_use=LastUse(engine), metering=Metering(engine))
         ends.callback(follower.close)
-        ends.callback(last_use.close)
+        ends.callback(notes.close)
+        ends.push_async_callback(notes.metering.write)
+        ledger = LedgerReader(connect(settings.ledger, reads_only=True))
+        ends.callback(ledger.close)
         workers = Workers("documents", DOCUMENT_LANES)
         ends.callback(workers.close)
         queries, counters = Queries(store, watchdog, settings.limits), Counters()
@@ -109,13 +118,14 @@ class Worker:
                 *typed_routes(
                     Typed(queries, workers, lambda: follower.accounts), Scrape(queries, workers).page
                 ),
+                *usage_routes(Usage(ledger, ServiceReader(engine), workers, lambda: follower.accounts)),
             ],
             identity=Identity(lambda: follower.accounts, plans, openid),
             plans=plans,
             limits=settings.limits,
             tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
             audit=audit,
-            last_use=last_use,
+            notes=notes,
             counters=counters,
             page=read_page(),
         )
@@ -130,7 +140,8 @@ class Worker:
             asyncio.create_task(follower.follow()),
             asyncio.create_task(_watch(watchdog)),
             asyncio.create_task(_tick(audit)),
-            asyncio.create_task(_write(last_use)),
+            asyncio.create_task(_write(notes.last_use, LAST_USE_SECONDS)),
+            asyncio.create_task(_write(notes.metering, METERING_SECONDS)),
         ]
         if openid is not None and settings.openid is not None:
             keys = ProviderKeys(settings.openid, openid)
@@ -159,10 +170,10 @@ async def _watch(watchdog: Watchdog) -> None:
         await watchdog.look()
 
 
-async def _write(last_use: LastUse) -> None:
+async def _write(gathered: LastUse | Metering, seconds: float) -> None:
     while True:
-        await asyncio.sleep(LAST_USE_SECONDS)
-        await last_use.write()
+        await asyncio.sleep(seconds)
+        await gathered.write()
 
 
 async def _tick(audit: Audit) -> None:

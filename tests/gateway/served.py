@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import connect, upgrade
-from hostcollector.gateway.settings import AccountSettings
+from hostcollector.gateway.settings import AccountSettings, LedgerSettings
+from hostcollector.gateway.usage.database import upgrade as upgrade_ledger
 from tests.lab.process import end, spawn, until
 from tests.ports import reserved_port, reserved_ports
 
@@ -117,6 +118,9 @@ def served(
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
     engine = connect(accounts)
     upgrade(engine)
+    ledger = connect(LedgerSettings(database=f"sqlite:///{directory}/ledger.db"))
+    upgrade_ledger(ledger)
+    ledger.dispose()
     changes = Changes(engine)
     tokens = []
     for tenant in ("a", "b"):
@@ -129,6 +133,7 @@ def served(
             f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
             f"store: {json.dumps({'url': store, **files})}\n"
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
+            f"ledger: {{database: 'sqlite:///{directory}/ledger.db'}}\n"
             f"audit: {{directory: '{directory}/audit'}}\n" + more
         )
         program = f"import sys; {prepare}\nfrom hostcollector.gateway.cli import main; sys.exit(main())"

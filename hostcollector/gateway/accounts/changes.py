@@ -34,10 +34,14 @@ class Changes:
         row = {"id": tenant, "plan": plan, "name": _name(name), "suspended": False, "created_at": self._now()}
         with self._change() as connection:
             connection.execute(insert(schema.tenants), [row])
+            self._begin_plan(connection, tenant, plan)
 
     def set_plan(self, tenant: str, plan: str) -> None:
         """Give a tenant another plan."""
-        self._update_tenant(tenant, plan=plan)
+        with self._change() as connection:
+            self._require(connection, tenant)
+            connection.execute(update(schema.tenants).where(schema.tenants.c.id == tenant).values(plan=plan))
+            self._begin_plan(connection, tenant, plan)
 
     def suspend(self, tenant: str, *, suspended: bool = True) -> None:
         """Refuse all requests of a tenant, or answer them again."""
@@ -88,6 +92,12 @@ class Changes:
         with self._change() as connection:
             if not connection.execute(statement.values(revoked_at=self._now())).rowcount:
                 raise AccountsError(f"there is no token {token_id[:40]!a}")
+
+    def _begin_plan(self, connection: Connection, tenant: str, plan: str) -> None:
+        """Note since when a tenant has a plan, for its usage."""
+        table, now = schema.plan_periods, self._now()
+        connection.execute(delete(table).where(table.c.tenant == tenant, table.c.since == now))
+        connection.execute(insert(table), [{"tenant": tenant, "since": now, "plan": plan}])
 
     def _update_tenant(self, tenant: str, **values: object) -> None:
         with self._change() as connection:

@@ -46,6 +46,26 @@ vm_names = Table(
     Column("name", String(128), nullable=False),
 )
 
+plan_periods = Table(
+    "plan_periods",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("plan", String(64), nullable=False),
+)
+"""Since when a tenant has had each plan. Rows stay when a tenant goes: its last invoice needs them."""
+
+metered = Table(
+    "metered",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", String(64), primary_key=True),
+    Column("plan", String(64), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+"""Answers to a tenant under a plan, and their bytes, by hour from 1970. Written by the workers."""
+
 suspended_subjects = Table(
     "suspended_subjects",
     metadata,

@@ -12,7 +12,7 @@ from typing import cast
 from aiohttp import web
 
 from hostcollector.gateway.accounts.accounts import Scope
-from hostcollector.gateway.accounts.last_use import LastUse
+from hostcollector.gateway.accounts.notes import Notes
 from hostcollector.gateway.api.call import Call, parameters_of
 from hostcollector.gateway.api.replies import problem, prometheus_refusal
 from hostcollector.gateway.api.routes import PROMETHEUS, Route
@@ -42,6 +42,10 @@ NOT_FOUND = "page not found"
 """In the body of every 404: Grafana takes others for a broken data source."""
 
 
+PLAN_KEYS = {Scope.PROMQL: "promql", Scope.SCRAPE: "scrape", Scope.USAGE: "usage"}
+"""The key of a plan that includes the routes of a scope."""
+
+
 class TenantApplication:
     """Answers requests of tenants on the routes. `wall_clock` gives Unix time in seconds."""
 
@@ -55,7 +59,7 @@ class TenantApplication:
         limits: LimitSettings,
         tenant_limits: TenantLimits,
         audit: Audit,
-        last_use: LastUse,
+        notes: Notes,
         counters: Counters,
         page: Mapping[str, PageFile],
         wall_clock: Callable[[], float] = time.time,
@@ -67,7 +71,7 @@ class TenantApplication:
         self._limits = limits
         self._tenant_limits = tenant_limits
         self._audit = audit
-        self._last_use = last_use
+        self._notes = notes
         self._counters = counters
         self._page = page
         self._wall_clock = wall_clock
@@ -99,7 +103,7 @@ class TenantApplication:
             request.headers.getall("Authorization", []), request.headers.getall("X-Tenant", [])
         )
         if principal.token_id:
-            self._last_use.note(principal.token_id)
+            self._notes.last_use.note(principal.token_id)
         route, found = self._found(request.method, exchange.path)
         exchange.route = route.name
         with self._tenant_limits.admitted(principal.tenant, principal.plan.requests_per_minute):
@@ -162,7 +166,7 @@ class TenantApplication:
     def _permit(self, principal: Principal, route: Route) -> None:
         """Raise `ForbiddenError` where the token or the plan does not include the route."""
         principal.require(route.scope)
-        key = {Scope.PROMQL: "promql", Scope.SCRAPE: "scrape"}.get(route.scope)
+        key = PLAN_KEYS.get(route.scope)
         if key is not None and not getattr(principal.plan, key):
             better = self._plans.with_(key)
             hint = f": the plan {better} does" if better else ""
@@ -193,6 +197,8 @@ class TenantApplication:
         except ConnectionError:
             await self._record(exchange, "client gone", reply.status)
         self._counters.answered(exchange.sent)
+        if exchange.principal is not None:
+            self._notes.metering.note(exchange.principal.tenant, exchange.principal.plan_name, exchange.sent)
         return response
 
 

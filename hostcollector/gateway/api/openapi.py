@@ -13,6 +13,8 @@ from hostcollector import __version__
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api import types
 from hostcollector.gateway.api.call import LATEST
+from hostcollector.gateway.api.usage import MONTH, MOST_RECORDS, POSITION, Format
+from hostcollector.gateway.usage.months import By
 
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _VM = {
@@ -36,6 +38,10 @@ _STEP = {
 }
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": types.MOST_VMS}
 _CURSOR = {"type": "string", "pattern": f"^{types.CURSOR}$"}
+_UUID = {"type": "string", "pattern": f"^{types.UUID}$"}
+_MONTH = {"type": "string", "pattern": f"^{MONTH}$"}
+_POSITION = {"type": "string", "pattern": f"^{POSITION}$"}
+_RECORDS = {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS}
 _METRIC = {"enum": sorted(row.name for row in OF_TENANTS)}
 _REFUSALS = {
     "400": "The request is not understood.",
@@ -86,6 +92,26 @@ def openapi() -> dict[str, Any]:
                 text={"text/csv": {"schema": {"type": "string"}}},
             ),
             "/api/v1/metrics": _get("The metrics that your plan includes.", types.MetricList),
+            "/api/v1/usage": _get(
+                "What you used in a month.",
+                types.UsageAnswer,
+                _query("month", "A month (UTC); the present one by default.", _MONTH),
+                _query("by", "What amounts are of; month by default.", {"enum": list(By)}),
+                _query("vm", "One VM only: its UUID.", _UUID),
+            ),
+            "/api/v1/usage/records": _get(
+                "The records that usage is made of, as JSON, CSV or CloudEvents.",
+                types.UsageRecordPage,
+                _query("month", "A month (UTC); the present one by default.", _MONTH),
+                _query("vm", "One VM only: its UUID.", _UUID),
+                _query("cursor", "The `cursor` of the page before.", _POSITION),
+                _query("limit", "How many records.", _RECORDS),
+                _query("format", "CSV and CloudEvents have the cursor in a header.", {"enum": list(Format)}),
+                text={
+                    "text/csv": {"schema": {"type": "string"}},
+                    "application/x-ndjson": {"schema": {"type": "string"}},
+                },
+            ),
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},

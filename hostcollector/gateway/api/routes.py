@@ -16,6 +16,7 @@ from hostcollector.gateway.api.openapi import openapi
 from hostcollector.gateway.api.replies import document
 from hostcollector.gateway.api.typed import Typed
 from hostcollector.gateway.api.types import UUID
+from hostcollector.gateway.api.usage import Usage
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.reply import Reply
 
@@ -73,6 +74,13 @@ def typed_routes(typed: Typed, scrape: Handler) -> list[Route]:
         _route(f"{TYPED}openapi.json", given(lambda _: document(openapi())), Scope.METRICS, get),
         _route(f"{TYPED}scrape", scrape, Scope.SCRAPE, get),
     ]
+
+
+def usage_routes(usage: Usage) -> list[Route]:
+    """Return the routes of a tenant's usage."""
+    get = frozenset({"GET"})
+    asked = {"usage": usage.usage, "usage/records": usage.records}
+    return [_route(TYPED + path, handler, Scope.USAGE, get) for path, handler in asked.items()]
 
 
 def given(answer: Callable[[Call], Reply]) -> Handler:

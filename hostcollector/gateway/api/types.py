@@ -126,3 +126,182 @@ class Problem:
 
     detail: str
     """The cause, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuUsage:
+    """GPUs of one model, mode and profile."""
+
+    model: str
+    """The GPU's model."""
+
+    mode: str
+    """passthrough, vgpu or mig."""
+
+    profile: str
+    """The profile of a vGPU or a MIG instance; empty for a whole GPU."""
+
+    seconds: int
+    """Seconds for which VMs had such a GPU, added up over the GPUs."""
+
+    joules: int | None
+    """Energy; null where it is not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """Amounts of one state. A meter that was not measured is missing, which is another thing than 0."""
+
+    start: str | None
+    """The day or hour that the amounts are of (RFC 3339); null for the whole month."""
+
+    vm: str | None
+    """The VM's UUID; null for all VMs, and for VMs of before an erasure."""
+
+    name: str | None
+    """The display name that your provider's console has for the VM."""
+
+    state: str
+    """provisional while hosts may still report, final afterwards; adjustment for what came after that."""
+
+    records: int
+    """How many usage records are added up."""
+
+    observed_seconds: int
+    """Running seconds between readings of the VMs."""
+
+    unseen_seconds: int
+    """Running seconds after the last reading before a VM ended; what was used in them is not billed."""
+
+    doubled_seconds: int
+    """Running seconds that two hosts have reported; they are taken off the meters."""
+
+    meters: dict[str, int]
+    """Amounts in base units: seconds, bytes, byte-seconds, requests, packets."""
+
+    gpus: list[GpuUsage]
+    """GPUs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUsage:
+    """What you used of the metrics service itself under one plan."""
+
+    plan: str
+    """The plan."""
+
+    monitored_vm_seconds: int
+    """Seconds for which VMs were observed, added up over the VMs."""
+
+    requests: int
+    """Requests that were answered with data."""
+
+    bytes: int
+    """Bytes of the answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageAnswer:
+    """Your usage in a month (UTC)."""
+
+    month: str
+    """The month, such as 2026-11."""
+
+    by: str
+    """month, day, hour or vm."""
+
+    final_until: str | None
+    """Hours before this moment are final (RFC 3339); null before the first."""
+
+    rows: list[UsageRow]
+    """Amounts, one row for each day, hour or VM and state."""
+
+    service: list[ServiceUsage]
+    """The metrics service itself; empty for a single VM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageGap:
+    """A time in which a VM was not read."""
+
+    reason: str
+    """collector_down, host_down, unreadable or clock_step."""
+
+    start: int
+    """Since when, in Unix seconds."""
+
+    end: int
+    """Until when, in Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """What one VM used in one hour on one host. Amounts are billed ones, without `doubled_seconds`."""
+
+    id: str | None
+    """The record's id, the same in every export; null for a VM of before an erasure."""
+
+    state: str
+    """provisional, final or adjustment."""
+
+    tenant: str
+    """The tenant."""
+
+    vm: str
+    """The VM's UUID; the word erased after an erasure."""
+
+    name: str | None
+    """The display name that your provider's console has for the VM."""
+
+    hour: str
+    """The hour in which it was used (RFC 3339)."""
+
+    period: str
+    """The hour in which it counts: later than `hour` for an adjustment."""
+
+    life: str
+    """The life of the VM: it changes at a reboot, a migration, a reset and a change of tenant."""
+
+    flavour: str | None
+    """The flavour, where the cloud says it."""
+
+    ended: str | None
+    """Why the life ended in this hour; null if it did not."""
+
+    running: list[list[int]]
+    """Intervals in which the VM ran, in Unix seconds; the end is not part of one."""
+
+    observed_seconds: int
+    """Running seconds between readings."""
+
+    unseen_seconds: int
+    """Running seconds after the last reading; what was used in them is not billed."""
+
+    doubled_seconds: int
+    """Running seconds that another record has too."""
+
+    gaps: list[UsageGap]
+    """Times without readings."""
+
+    meters: dict[str, int]
+    """Amounts in base units."""
+
+    gpus: list[GpuUsage]
+    """GPUs."""
+
+    doubled_gpu_seconds: int
+    """GPU seconds that another record has too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecordPage:
+    """A page of usage records, in the sequence in which they came."""
+
+    records: list[UsageRecord]
+    """The records."""
+
+    cursor: str
+    """Where the next page begins, now or later."""
+
+    more: bool
+    """Whether there is more already."""
