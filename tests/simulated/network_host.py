@@ -1,6 +1,7 @@
 """A host whose guests' network is all hardware, read by the real sources.
 
 - An Ethernet card with three VFs: two have guests, one is free; one VF breaks a rule of isolation.
+- An Ethernet card in switchdev mode with a VF of a guest, whose representor counts RDMA apart.
 - Two more cards in a bond, one of them without a carrier.
 - An InfiniBand card with two VFs, whose partitions UFM reports.
 - An Open vSwitch with a vhost-user port for each guest; one port's link is down.
@@ -9,9 +10,10 @@
 sysfs is a tree, kernel messages are crafted, the databases and services run in threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ from tests.places import HYBRID
 
 PF, VFS, FREE = "0000:3b:00.0", ("0000:3b:00.2", "0000:3b:00.3"), "0000:3b:00.4"
 IB_PF, IB_VFS = "0000:5e:00.0", ("0000:5e:00.1", "0000:5e:00.2")
+SWITCHDEV_PF, SWITCHDEV_VF, REPRESENTOR = "0000:af:00.0", "0000:af:00.2", "ens5_0"
 BONDED = {"ens2": (11, "0000:86:00.0"), "ens3": (12, "0000:86:00.1")}
 VLANS = (2301, 2302)
 """Networks of the fabric that `FakeNdfc` describes."""
@@ -58,8 +61,8 @@ BUDGET = 20.0
 
 
 def _guest(number: int, name: str, tenant: str) -> Guest:
-    """Return a guest with an Ethernet VF, an InfiniBand VF and a vhost-user port."""
-    nics = (
+    """Return a guest with an Ethernet VF, an InfiniBand VF and a vhost-user port; the first one has RDMA."""
+    nics: tuple[Nic, ...] = (
         Nic(
             type="hostdev",
             mac=f"52:54:00:00:00:0{number}",
@@ -70,6 +73,9 @@ def _guest(number: int, name: str, tenant: str) -> Guest:
         Nic(type="hostdev", pci_address=IB_VFS[number - 1], address="0000:08:00.0"),
         Nic(type="vhostuser", mac=f"52:54:00:00:01:0{number}", interface_id=f"port-{number}"),
     )
+    if number == 1:
+        mac = "52:54:00:00:02:01"
+        nics = (*nics, Nic(type="hostdev", mac=mac, pci_address=SWITCHDEV_VF, address="0000:09:00.0"))
     uuid = f"{number:08d}-eeee-4fff-8aaa-bbbbbbbbbbbb"
     return Guest(
         domain=Domain(uuid=uuid, name=name, id=number, nics=nics, vcpus=4, vcpus_maximum=4),
@@ -83,8 +89,8 @@ GUESTS = {guest.domain.uuid: guest for guest in (_guest(1, "edge", "acme"), _gue
 class NetworkHost:
     """The host. `work` moves data between two collections."""
 
-    def __init__(self, collector: Collector, kernel: LinkKernel, ports: Path) -> None:
-        self._collector, self._kernel, self._ports = collector, kernel, ports
+    def __init__(self, collector: Collector, kernel: LinkKernel, ports: Path, rdma: dict[str, int]) -> None:
+        self._collector, self._kernel, self._ports, self._rdma = collector, kernel, ports, rdma
         self._rounds = 0
         self.work()
 
@@ -115,6 +121,10 @@ class NetworkHost:
             Vf(number=number, guids=(int(guid, 16), int(guid, 16)), counters=_counters(bytes_so_far))
             for number, guid in enumerate((FIRST, SECOND))
         ]
+        switched = [Vf(number=0, mac=bytes((0x52, 0x54, 0, 0, 2, 1)), counters=_counters(bytes_so_far))]
+        self._kernel.links[4] = lambda question: _answer(question, 4, ETHERNET, switched)
+        for way, unit in product(("rx", "tx"), ("bytes", "packets")):
+            self._rdma[f"{way}_vport_rdma_unicast_{unit}"] = bytes_so_far // (2 if unit == "bytes" else 4096)
         self._kernel.links[2] = lambda question: _answer(question, 2, ETHERNET, ethernet)
         self._kernel.links[3] = lambda question: _answer(question, 3, INFINIBAND, infiniband)
         for name in ("port_rcv_data", "port_xmit_data", "symbol_error", "link_downed"):
@@ -130,12 +140,16 @@ def network_host(directory: Path) -> Iterator[NetworkHost]:
     _cards(root)
     with ExitStack() as stack:
         kernel = stack.enter_context(LinkKernel({}))
+        rdma: dict[str, int] = {}
         collector = Collector(
-            _sources(stack, directory, root, kernel), Assembler(), Guests(lambda: GUESTS), maximum_age=0.0
+            _sources(stack, directory, root, kernel, rdma),
+            Assembler(),
+            Guests(lambda: GUESTS),
+            maximum_age=0.0,
         )
         collector.start()
         stack.callback(collector.close)
-        yield NetworkHost(collector, kernel, _infiniband_port(root))
+        yield NetworkHost(collector, kernel, _infiniband_port(root), rdma)
 
 
 def _cards(root: Path) -> None:
@@ -146,6 +160,10 @@ def _cards(root: Path) -> None:
     sysfs.pf(IB_PF, netdev="ib0", index=3, pci_class=INFINIBAND_CLASS, ib_device="mlx5_1")
     for number, address in enumerate(IB_VFS):
         sysfs.vf(IB_PF, number, address)
+    switch = {"phys_switch_id": "aa"}
+    sysfs.pf(SWITCHDEV_PF, netdev="ens5", index=4, driver="mlx5_core", phys_port_name="p0", **switch)
+    sysfs.vf(SWITCHDEV_PF, 0, SWITCHDEV_VF)
+    sysfs.netdev(REPRESENTOR, 5, SWITCHDEV_PF, None, phys_port_name="pf0vf0", **switch)
     for name, (index, address) in BONDED.items():
         sysfs.function(address, "ice")
         sysfs.netdev(name, index, address, None, speed="25000", duplex="full")
@@ -158,6 +176,7 @@ def _links() -> Kernel:
             links(
                 state(2, "ens1"),
                 state(3, "ib0", "ipoib"),
+                state(4, "ens5"),
                 state(10, "bond0", "bond"),
                 state(11, "ens2", master=10)._replace(member=up),
                 state(12, "ens3", master=10)._replace(member=down, carrier=False, downs=2),
@@ -166,8 +185,13 @@ def _links() -> Kernel:
     )
 
 
-def _sources(stack: ExitStack, directory: Path, root: Path, kernel: LinkKernel) -> list[Source]:
-    """Return the sources, over databases and services that the stack ends."""
+def _sources(
+    stack: ExitStack, directory: Path, root: Path, kernel: LinkKernel, rdma: Mapping[str, int]
+) -> list[Source]:
+    """Return the sources, over databases and services that the stack ends.
+
+    `rdma` is what the representor's driver counts, by its names.
+    """
     keep_password(directory / "password")
     certificate = Authority.new(directory).server("services", "DNS:localhost")
     account: dict[str, Any] = {
@@ -186,6 +210,7 @@ def _sources(stack: ExitStack, directory: Path, root: Path, kernel: LinkKernel) 
             Baselines(directory / "state", root),
             RouteSocket(kernel.connect),
             partitions=Partitions((), ufm),
+            statistics=lambda netdev: rdma if netdev == REPRESENTOR else {},
         ),
         OpenVswitch(switch, root),
         Ovn(OvnPorts(OvnSettings(remote=(southbound.remote,)), switch), switch),

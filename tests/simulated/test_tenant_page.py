@@ -13,6 +13,7 @@ from tests.simulated import gpu_host, network_host
 from tests.simulated.gpu_host import GpuHost
 
 WHOLE = {"vm_gpu_power_watts", "vm_gpu_energy_joules_total", "vm_gpu_temperature_celsius"}
+RDMA = {f"vm_rdma_{way}_{unit}_total" for way in ("receive", "transmit") for unit in ("bytes", "packets")}
 OWN = {"vm_gpu_info", "vm_gpu_memory_bytes", "vm_gpu_memory_used_bytes"}
 
 
@@ -68,6 +69,10 @@ def test_a_gpus_uuid_is_the_one_that_its_driver_shows(host: GpuHost, tmp_path: P
         assert gpu.name not in text
 
 
+def _vfs(known: Guest) -> set[str]:
+    return {nic.pci_address for nic in known.domain.nics}
+
+
 def test_vfs_are_interfaces(tmp_path: Path) -> None:
     """Ethernet and InfiniBand VFs and a vhost-user port are one sequence, by the addresses in the guest."""
     with network_host.network_host(tmp_path / "host") as host:
@@ -81,14 +86,23 @@ def test_vfs_are_interfaces(tmp_path: Path) -> None:
     for known in guests:
         uuid = known.domain.uuid
         infos = {key[3]: key[4:] for key in page if key[0] == "vm_network_info" and key[2] == uuid}
-        assert infos == {"0": ("", "0000:07:00.0"), "1": ("", "0000:08:00.0"), "2": ("", "")}
+        expected = {"0": ("", "0000:07:00.0"), "1": ("", "0000:08:00.0"), "2": ("", "")}
+        with_rdma = {"3": ("", "0000:09:00.0")} if network_host.SWITCHDEV_VF in _vfs(known) else {}
+        assert infos == expected | with_rdma
         received = {
             key[3]: value
             for key, value in page.items()
             if key[:3] == ("vm_network_receive_bytes_total", known.tenant.id, uuid)
         }
-        assert received.keys() == {"0", "1", "2"}
+        assert received.keys() == expected.keys() | with_rdma.keys()
         assert all(value > 0 for value in received.values())
+        rdma = {
+            key[0]: value
+            for key, value in page.items()
+            if key[0].startswith("vm_rdma_") and key[2] == uuid and value > 0
+        }
+        assert rdma.keys() == (RDMA if with_rdma else set())
+        assert {key[3] for key in page if key[0] in rdma and key[2] == uuid} == with_rdma.keys()
     text = tenants.text(running(made, guests))
     for hidden in (network_host.PF, *network_host.VFS, *network_host.IB_VFS, "52:54", "port-1", "ens"):
         assert hidden not in text, hidden
