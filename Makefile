@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot metrics config dashboards rules format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist lock clean
 
 python := .venv/bin/python
 
@@ -95,6 +95,9 @@ golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pa
 
 screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 	@$(python) -m tests.simulated.screenshot docs/status-page.png
+
+pictures: setup ## draws docs/tenant-migration.svg and docs/tenant-gap.svg anew, from a run with real guests (7 min)
+	@$(python) -m tests.tenant_store.pictures docs
 
 metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the tenant store anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md

@@ -20,10 +20,12 @@ from tests.bench.cost import PAUSE_SECONDS, cpu_seconds, get
 from tests.bench.fleet import Fleet
 from tests.lab import laboratory
 from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.matrix.proxy import proxied
 from tests.lab.served import Served, serving
 
 GUESTS = int(os.environ.get("BENCH_GUESTS", "100"))
 PAIRS = int(os.environ.get("BENCH_PAIRS", "10"))
+LOOKS = 10
 SCRAPES = 4
 """Of the operator's page for each of the tenant page: every 15 s and every 60 s."""
 
@@ -53,11 +55,34 @@ def main() -> int:
             series = get(f"{served.url}{PATH}").count(b"\nvm_")
             print(f"{GUESTS} guests, {series} series on the tenant page, {PAIRS} pairs", flush=True)
             pairs = [_pair(fleet, served, number) for number in range(PAIRS)]
+        asked = _requests(fleet, Path(name))
     for what in ("daemon", "libvirtd"):
         ratios = [getattr(both, what) / getattr(alone, what) for alone, both in pairs]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(f"CPU of the {what}, with the tenant page: {statistics.median(ratios):.3f} times ({spread})")
+    for page, requests in asked.items():
+        print(f"requests to libvirtd for {LOOKS} pages of {page}: {requests}")
     return 0
+
+
+def _requests(fleet: Fleet, directory: Path) -> dict[str, int]:
+    """Return how many requests a daemon sends to libvirtd for pages of each kind, in turn."""
+    path = directory / "proxy"
+    uri = f"qemu+unix:///system?socket={path}"
+    file = f"--config.file={_configuration(directory)}"
+    with (
+        proxied(path, fleet.hypervisor.runtime / "libvirt-sock-ro") as proxy,
+        serving(uri, directory, file) as served,
+    ):
+        asked = dict.fromkeys(("/metrics", PATH), 0)
+        for _ in range(LOOKS):
+            for page in asked:
+                if page != PATH:
+                    time.sleep(PAUSE_SECONDS)  # the collection that the tenant page is made from is new
+                before = proxy.asked
+                get(f"{served.url}{page}", timeout=120)
+                asked[page] += proxy.asked - before
+    return asked
 
 
 def _configuration(directory: Path) -> Path:

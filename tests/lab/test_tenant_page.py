@@ -3,13 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import libvirt
 import pytest
-import yaml
 
 from hostcollector.outputs.tenant_page import PATH
 from tests.lab.fixtures import BootAll
@@ -19,39 +17,15 @@ from tests.lab.image import GuestImage
 from tests.lab.metadata import own_tenant
 from tests.lab.migration import migrating
 from tests.lab.process import until
-from tests.lab.running import RunningGuest
-from tests.lab.served import Page, Served, serving
+from tests.lab.served import Page, Served
+from tests.lab.tenant_hosts import assign, collecting, side, vcpu_seconds
 from tests.lab.workload import Workload
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
-OWN = "urn:hostcollector:domain:1"
 CPU, START = "vm_cpu_seconds_total", "vm_start_time_seconds"
 WORK = Workload(memory_bytes=24 * MIB, write_bytes=1 * MIB, cpu_seconds=0.1, period_seconds=0.4)
 FORCED_OVERLAP_SECONDS = 30.0
-
-
-@contextmanager
-def collecting(
-    uri: str, directory: Path, within: tuple[str, ...] = (), **settings: object
-) -> Iterator[Served]:
-    """Run a collector with the tenant page on; its collections are never older than a moment."""
-    directory.mkdir(exist_ok=True)
-    file = directory / "hostcollector.yml"
-    paths = {"state_directory": str(directory / "state"), "runtime_directory": ""}
-    page = {"page": True, "maximum_age_seconds": 1}
-    file.write_text(yaml.safe_dump({"tenants": page, "paths": paths, **settings}))
-    with serving(uri, directory, f"--config.file={file}", within=within) as served:
-        yield served
-
-
-def assign(guest: RunningGuest, tenant: str | None) -> None:
-    """Write a tenant into the metadata of a running guest, or take it out."""
-    element = f'<tenant id="{tenant}"/>' if tenant is not None else None
-    with guest.domain() as domain:
-        domain.setMetadata(
-            libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "hc", OWN, libvirt.VIR_DOMAIN_AFFECT_LIVE
-        )
 
 
 def counters(page: Page, tenant: str) -> Mapping[str, float]:
@@ -145,7 +119,7 @@ class Watch:
             self.looks += 1
             if page.all(START, vm=self.uuid):
                 self.shown.append((time.monotonic(), name, [*page.all(CPU, vm=self.uuid).values()]))
-        for process, seconds in _ran(self.uuid).items():
+        for process, seconds in vcpu_seconds(self.uuid).items():
             start = 0.0 if self.ran else seconds
             self.ran[process] = (self.ran.get(process, (start, 0.0))[0], seconds)
 
@@ -198,7 +172,7 @@ def test_a_guest_is_on_the_page_of_one_host(guest_image: GuestImage, tmp_path: P
         )
         guest = first.boot(ours, guest_image)
         here, there = (
-            stack.enter_context(_side(each, tmp_path / str(number)))
+            stack.enter_context(side(each, tmp_path / str(number)))
             for number, each in enumerate((first, second))
         )
         guest.account("ready")
@@ -225,12 +199,6 @@ def test_a_guest_is_on_the_page_of_one_host(guest_image: GuestImage, tmp_path: P
         _is_handed_over(back, "second", "first")
 
 
-def _side(hypervisor: PrivateHypervisor, directory: Path) -> AbstractContextManager[Served]:
-    """Run a collector that sees the hypervisor's own /run."""
-    inside = ("nsenter", f"--mount=/proc/{hypervisor.pid}/ns/mnt")
-    return collecting(hypervisor.uri_readonly, directory, inside)
-
-
 def _is_handed_over(watch: Watch, source: str, target: str) -> None:
     """Both have shown the guest, and the source never after the target."""
     on_source = [at for at, name, _ in watch.shown if name == source]
@@ -246,20 +214,3 @@ def _is_no_faster_than_true(watch: Watch) -> None:
     truth = sum(last - first for first, last in watch.ran.values())
     print(f"increase {watch.increase():.2f} s of {truth:.2f} s")
     assert 0 < watch.increase() <= truth * 1.05
-
-
-def _ran(uuid: str) -> Mapping[str, float]:
-    """Return the CPU time of the vCPU threads of each QEMU with the guest, by process, in seconds."""
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"uuid\0{uuid}".encode() in (process / "cmdline").read_bytes():
-                tasks = [task for task in (process / "task").iterdir() if _is_vcpu(task)]
-                found[process.name] = (
-                    sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-                )
-    return found
-
-
-def _is_vcpu(task: Path) -> bool:
-    return (task / "comm").read_text().startswith("CPU ")

@@ -35,13 +35,13 @@ class Page:
 
 
 @contextmanager
-def served(pki: Path) -> Iterator[Page]:
-    """Serve the page on a free port of the loopback address for the block."""
-    page = Page()
+def served(pki: Path, page: Page | None = None) -> Iterator[Page]:
+    """Serve a page on a free port of the loopback address for the block, by default a new one."""
+    shown = page or Page()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            text = page.text() if self.path == "/tenants/metrics" else None
+            text = shown.text() if self.path == "/tenants/metrics" else None
             if text is None:
                 self.close_connection = True
                 return
@@ -60,11 +60,11 @@ def served(pki: Path) -> Iterator[Page]:
     context.verify_mode = ssl.CERT_REQUIRED
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        page.port = server.server_port
+        shown.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, name="page", daemon=True)
         thread.start()
         try:
-            yield page
+            yield shown
         finally:
             server.shutdown()
             thread.join()

@@ -12,7 +12,10 @@ _PIECE = 65536
 
 
 class Proxy:
-    """Passes on what comes through `path` to `target`; `delay` seconds are added to each reply."""
+    """Passes on what comes through `path` to `target`; `delay` seconds are added to each reply.
+
+    `asked` counts the pieces that clients have sent: a request of libvirt is one.
+    """
 
     def __init__(self, path: Path, target: Path) -> None:
         self._path = path
@@ -20,6 +23,7 @@ class Proxy:
         self._listener = self._listen()
         self._open: set[socket.socket] = set()
         self.delay = 0.0
+        self.asked = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def disappear(self) -> None:
@@ -75,6 +79,8 @@ class Proxy:
                         return
                     if key.fileobj is server:
                         time.sleep(self.delay)
+                    else:
+                        self.asked += 1
                     key.data.sendall(piece)
 
 
