@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hostcollector.base.errors import LaneBusyError, LaneClosedError
 from hostcollector.base.lanes import Clock, Lane
 from hostcollector.config import checks
 from hostcollector.config.named_files import named_files
-from hostcollector.config.settings import Settings
 from hostcollector.config.web_config import WebConfig
 
 LOOK_SECONDS = 60.0
@@ -56,8 +56,8 @@ class CertificateFile:
         return (min if self.presented else max)(found, default=None)
 
 
-def certificate_files(settings: Settings, web: WebConfig) -> Iterator[CertificateFile]:
-    """Yield the files of both configurations that hold certificates."""
+def certificate_files(settings: Any, web: WebConfig) -> Iterator[CertificateFile]:
+    """Yield the files of both configurations that hold certificates; `settings` are a program's."""
     if web.tls_server_config is not None:
         tls = web.tls_server_config
         yield CertificateFile("tls_server_config.cert_file", Path(tls.cert_file), presented=True)
@@ -81,7 +81,7 @@ class Expiries:
         self._flight: Future[Mapping[str, float]] | None = None
         self._known: Mapping[str, float] = {}
 
-    def follow(self, settings: Settings, web: WebConfig) -> None:
+    def follow(self, settings: Any, web: WebConfig) -> None:
         """Follow the files of this configuration from now on."""
         self._files = tuple(certificate_files(settings, web))
         self._known, self._flight, self._look_at = {}, None, self._clock()

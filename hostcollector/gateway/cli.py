@@ -19,8 +19,10 @@ examples:
   hostcollector-gateway serve --config.file=/etc/hostcollector-gateway/gateway.yml
   hostcollector-gateway intake --config.file=/etc/hostcollector-gateway/intake.yml
   hostcollector-gateway audit verify
+  hostcollector-gateway tenant erase acme --confirm=acme
 
-Commands other than check-config take /etc/hostcollector-gateway/gateway.yml where it exists.
+Without --config.file, serve takes /etc/hostcollector-gateway/gateway.yml. The operator's commands take
+operator.yml beside it where they can read that, else gateway.yml.
 
 exit status:
   0    success
@@ -64,9 +66,10 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
     check.set_defaults(run=commands.check_config)
     _command(group, "serve", commands.serve, "answer tenants until SIGTERM")
+    _command(group, "admin", commands.serve_admin, "answer the operator's console until SIGTERM")
     database = _group(group, "database", "the accounts database")
     _command(database, "upgrade", commands.upgrade_database, "make the tables, or bring them to this release")
-    _add_tenant_commands(_group(group, "tenant", "tenants: add, suspend, list"))
+    _add_tenant_commands(_group(group, "tenant", "tenants: add, suspend, erase, list"))
     _add_token_commands(_group(group, "token", "API tokens: issue, list, revoke"))
     _add_usage_commands(group)
     audit = _group(group, "audit", "the record of requests")
@@ -92,6 +95,13 @@ def _add_tenant_commands(group: "argparse._SubParsersAction[argparse.ArgumentPar
         command = _command(group, word, commands.suspend_tenant, text)
         command.add_argument("tenant", metavar="ID")
         command.set_defaults(suspended=word == "suspend")
+    erase = _command(
+        group, "erase", commands.erase_tenant, "remove a tenant's series, tokens and names; print a record"
+    )
+    erase.add_argument("tenant", metavar="ID")
+    erase.add_argument(
+        "--confirm", metavar="ID", required=True, help="the id once more: this cannot be undone"
+    )
     _command(group, "list", commands.list_tenants, "list the tenants with their plans")
 
 

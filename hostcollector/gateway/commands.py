@@ -1,23 +1,28 @@
 """The commands, one function each: parsed flags in, exit status out."""
 
 import argparse
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 
+from hostcollector.base import log
 from hostcollector.base.wording import one_line
 from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Scope, read_accounts
 from hostcollector.gateway.accounts.changes import Changes
-from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
+from hostcollector.gateway.accounts.database import check_schema, connect, revision, upgrade
 from hostcollector.gateway.audit.chain import Head, lines_of, verify, workers_in
 from hostcollector.gateway.configuration import checked_settings, read_configuration
+from hostcollector.gateway.database import act_as_owner
 from hostcollector.gateway.plans import read_plans
 from hostcollector.gateway.settings import GatewaySettings
 
 DEPLOYED = Path("/etc/hostcollector-gateway/gateway.yml")
+OPERATOR = DEPLOYED.with_name("operator.yml")
+"""The operator's own configuration, with other credentials; commands take it where it exists."""
 
 FAILED = 1
 WRONG_USE = 2
@@ -41,12 +46,16 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     from hostcollector.gateway.serving import serve as run
 
-    return run(_file(options))
+    return run(_file(options, DEPLOYED))
 
 
 def upgrade_database(options: argparse.Namespace) -> int:
     """Bring the schema to this release's."""
-    print(f"the schema is {upgrade(connect(_settings(options).accounts))}", flush=True)
+    settings = _settings(options)
+    act_as_owner(settings.accounts)
+    engine = connect(settings.accounts)
+    before, after = revision(engine), upgrade(engine)
+    print(f"the schema {'is' if before == after else 'was upgraded to'} {after}", flush=True)
     return 0
 
 
@@ -64,6 +73,33 @@ def suspend_tenant(options: argparse.Namespace) -> int:
     """Refuse a tenant's requests, or answer them again."""
     Changes(_accounts(_settings(options))).suspend(options.tenant, suspended=options.suspended)
     return 0
+
+
+def erase_tenant(options: argparse.Namespace) -> int:
+    """Erase a tenant, and print the record of what was done and of what remains."""
+    from hostcollector.gateway.admin.deletion import SeriesDeletion
+    from hostcollector.gateway.admin.erasure import erase, steps_of
+
+    if options.confirm != options.tenant:
+        complain("--confirm is not the tenant's id: nothing was erased")
+        return WRONG_USE
+    settings = _settings(options)
+    deletion = SeriesDeletion(settings.store)  # root may read its key, the database's owner may not
+    record = erase(options.tenant, steps_of(deletion, _accounts(settings)), settings)
+    print(record.text(), end="", flush=True)
+    return 0 if record.complete else FAILED
+
+
+def serve_admin(options: argparse.Namespace) -> int:
+    """Serve the operator's console until a signal ends it."""
+    from hostcollector.gateway.admin.deletion import SeriesDeletion
+    from hostcollector.gateway.admin.erasure import steps_of
+    from hostcollector.gateway.admin.serving import serve_operator
+
+    settings = _settings(options)
+    log.configure(settings.log.level, settings.log.format)
+    deletion, engine = SeriesDeletion(settings.store), _accounts(settings)
+    return serve_operator(settings, engine, steps_of(deletion, engine))
 
 
 def list_tenants(options: argparse.Namespace) -> int:
@@ -123,16 +159,18 @@ def _moment(seconds: int | None) -> str:
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _file(options: argparse.Namespace) -> Path | None:
+def _file(options: argparse.Namespace, *usual: Path) -> Path | None:
+    """Return the file that the flags name, or the first of the usual ones that can be read."""
     path: Path | None = options.config_file
-    return DEPLOYED if path is None and DEPLOYED.exists() else path
+    return path or next((each for each in usual if os.access(each, os.R_OK)), None)
 
 
 def _settings(options: argparse.Namespace) -> GatewaySettings:
-    return checked_settings(_file(options))
+    return checked_settings(_file(options, OPERATOR, DEPLOYED))
 
 
 def _accounts(settings: GatewaySettings) -> Engine:
+    act_as_owner(settings.accounts)
     engine = connect(settings.accounts)
     check_schema(engine)
     return engine

@@ -3,8 +3,11 @@
 Workers are forks and inherit it: one that is started again does not depend on what a file holds meanwhile.
 """
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config import named_files
@@ -12,6 +15,15 @@ from hostcollector.gateway.plans import Plans, read_plans
 from hostcollector.gateway.settings import GatewaySettings, read_settings
 from hostcollector.gateway.store.client import store_context
 from hostcollector.web.access import AccessRules, read_access_rules, removed_protection
+
+CREDENTIALS = {
+    ("accounts", "password_file"): "database-password",
+    ("store", "ca_file"): "store-ca.pem",
+    ("store", "certificate_file"): "store-client.crt",
+    ("store", "private_key_file"): "store-client.key",
+    ("admin", "token_file"): "admin-token",
+}
+"""Keys of files with secrets, and the systemd credential that is taken where the key is not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +52,29 @@ def read_configuration(path: Path | None, predecessor: Configuration | None = No
     return Configuration(settings=settings, plans=plans, access=access)
 
 
-def checked_settings(path: Path | None) -> GatewaySettings:
+def checked_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> GatewaySettings:
     """Return the settings of a file; the defaults for None.
 
-    Raises `ConfigError` with every problem of the file and of those that it names.
+    `environment` has the directory of systemd's credentials. Raises `ConfigError` with every problem of the
+    file and of those that it names.
     """
-    settings = read_settings(path)
+    directory = environment.get("CREDENTIALS_DIRECTORY") or (secrets_beside(path) if path else "")
+    settings = with_credentials(read_settings(path), directory)
     if path is not None and (problems := named_files.problems(settings, path)):
         raise ConfigError(str(path), [*problems.values()])
+    return settings
+
+
+def secrets_beside(path: Path) -> str:
+    """Return where the role keeps the files of which systemd makes credentials, for commands of root."""
+    return str(path.parent / ("operator" if path.stem == "operator" else "credentials"))
+
+
+def with_credentials(settings: GatewaySettings, directory: str) -> GatewaySettings:
+    """Return the settings with the systemd credentials that exist for the keys that are not given."""
+    for (section, key), name in CREDENTIALS.items():
+        values: Any = getattr(settings, section)
+        file = Path(directory) / name
+        if directory and getattr(values, key) is None and os.access(file, os.R_OK):
+            settings = replace(settings, **{section: replace(values, **{key: str(file)})})
     return settings

@@ -1,5 +1,6 @@
 """Connections to the gateway's databases, and their schemas."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Schema:
     name: str
     migrations: Path
     version_table: str = "alembic_version"
+    command: str = "database"
+    """The command that brings it to a release's."""
 
     def upgrade(self, engine: Engine) -> str:
         """Bring the schema to this release's, and return its revision. Raises `AccountsError`."""
@@ -39,18 +42,27 @@ class Schema:
         except SQLAlchemyError as error:
             raise AccountsError(f"the {self.name} database cannot be upgraded: {reason(error)}") from error
 
-    def check(self, engine: Engine) -> None:
-        """Raise `AccountsError` where the schema is not this release's."""
-        wanted = ScriptDirectory(str(self.migrations)).get_current_head()
+    def revision(self, engine: Engine) -> str:
+        """Return the revision of the schema; empty before the first. Raises `AccountsError`."""
         try:
             with engine.connect() as connection:
-                found = self._revision(connection)
+                return self._revision(connection)
         except SQLAlchemyError as error:
             raise AccountsError(f"the {self.name} database does not answer: {reason(error)}") from error
-        if found != wanted:
+
+    def check(self, engine: Engine) -> None:
+        """Raise `AccountsError` where the schema is older than this release's.
+
+        A newer one is taken: a migration only adds what older releases do not read, so that a release can be
+        put back, and several gateways can be upgraded one after the other.
+        """
+        script = ScriptDirectory(str(self.migrations))
+        known = {step.revision for step in script.walk_revisions()}
+        found, wanted = self.revision(engine), script.get_current_head()
+        if not found or (found in known and found != wanted):
             raise AccountsError(
                 f"the {self.name} database has schema {found or 'none'}, this release needs {wanted}: "
-                "run `hostcollector-gateway database upgrade`"
+                f"run `hostcollector-gateway {self.command} upgrade`"
             )
 
     def _revision(self, connection: Connection) -> str:
@@ -85,6 +97,22 @@ def connect(settings: DatabaseSettings, *, reads_only: bool = False) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")  # type: ignore[attr-defined]
 
     return engine
+
+
+def act_as_owner(settings: DatabaseSettings) -> None:
+    """As root, become the account that owns the SQLite database, or the directory where it will be.
+
+    A file of root's beside the database would shut out the service. Other databases need no such care.
+    """
+    path = make_url(settings.database).database
+    if os.geteuid() != 0 or not settings.database.startswith("sqlite") or not path:
+        return
+    existing = next((one for one in (Path(path), Path(path).parent) if one.exists()), None)
+    owner = existing.stat() if existing else None
+    if owner is not None and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def reason(error: SQLAlchemyError) -> str:

@@ -38,6 +38,10 @@ class AccountsError(HostcollectorError):
     """The accounts database cannot be used, or a change of it makes no sense."""
 
 
+class ErasureError(HostcollectorError):
+    """A tenant's data cannot be erased, or the record of it cannot be written."""
+
+
 class UnauthenticatedError(RequestRefusedError):
     """There is no valid token; why is not said."""
 

@@ -18,6 +18,7 @@ from hostcollector.web.access import is_loopback
 DEFAULT_ADDRESS = Address("127.0.0.1", 10178)
 DEFAULT_OPERATOR_ADDRESS = Address("127.0.0.1", 10179)
 DEFAULT_INTAKE_ADDRESS = Address("127.0.0.1", 10189)
+DEFAULT_ADMIN_ADDRESS = Address("127.0.0.1", 10188)
 DEFAULT_STORE = "http://127.0.0.1:8428"
 
 
@@ -233,6 +234,29 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings(Section):
+    """The `admin` section: the operator's process, which changes accounts and erases tenants."""
+
+    listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_ADMIN_ADDRESS
+    """The TCP address for the operator's console; not one that tenants reach."""
+
+    config_file: Annotated[str | None, checks.FILE] = None
+    """The web-config file with TLS; client_auth_type RequireAndVerifyClientCert admits by certificate."""
+
+    token_file: Annotated[str | None, checks.TOKEN] = None
+    """The file with the operator's bearer token; null where client certificates are required."""
+
+    records_directory: Annotated[str, checks.DIRECTORY] = "/var/lib/hostcollector-gateway/erasures"
+    """The directory with a record of each erasure."""
+
+    store_retention_days: Annotated[int, whole(1, 3650)] = 35
+    """The store's retention, for the records: until then the index and the disk keep what is deleted."""
+
+    backup_days: Annotated[int, whole(0, 3650)] = 90
+    """How long backups are kept, for the records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """The `log` section: what is logged to standard error, and in which form."""
 
@@ -258,6 +282,7 @@ class GatewaySettings:
     """The `openid` section; without it only API tokens are taken."""
 
     audit: AuditSettings = field(default_factory=AuditSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hostcollector.base.lanes import Workers
 from hostcollector.config.address import Address
+from hostcollector.config.certificates import Expiries
 from hostcollector.gateway.accounts.database import connect
 from hostcollector.gateway.accounts.follower import Follower
 from hostcollector.gateway.accounts.last_use import INTERVAL_SECONDS as LAST_USE_SECONDS
@@ -129,8 +130,15 @@ class Worker:
             counters=counters,
             page=read_page(),
         )
+        expiries = Expiries()
+        expiries.follow(settings, self._configuration.access.config)
+        ends.callback(expiries.close)
         operator = OperatorSite(
-            lines=lambda: [*counters.lines(lock_holds=watchdog.holds, accounts_age=follower.age)],
+            lines=lambda: [
+                *counters.lines(
+                    lock_holds=watchdog.holds, accounts_age=follower.age, expiries=expiries.known()
+                )
+            ],
             is_ready=lambda: watchdog.holds and follower.trusted,
             listen_host=settings.operator.listen_address.host,
         )

@@ -99,6 +99,30 @@ class Changes:
         connection.execute(delete(table).where(table.c.tenant == tenant, table.c.since == now))
         connection.execute(insert(table), [{"tenant": tenant, "since": now, "plan": plan}])
 
+    def shut_out(self, tenant: str) -> str:
+        """Refuse all requests of a tenant, if it is known, and say so."""
+        with self._change() as connection:
+            where = schema.tenants.c.id == tenant
+            known = connection.execute(update(schema.tenants).where(where).values(suspended=True)).rowcount
+        return "refused within five seconds" if known else "there was no such tenant"
+
+    def forget_tenant(self, tenant: str) -> str:
+        """Remove a tenant with its tokens and names, and say how many. JWTs of it are refused then.
+
+        What it has used, and by which plan, stays for its last invoice.
+        """
+        tokens, names, tenants = schema.tokens, schema.vm_names, schema.tenants
+        with self._change() as connection:
+            counts = [
+                connection.execute(delete(table).where(column == tenant)).rowcount
+                for table, column in (
+                    (tokens, tokens.c.tenant),
+                    (names, names.c.tenant),
+                    (tenants, tenants.c.id),
+                )
+            ]
+        return f"removed {counts[0]} tokens, {counts[1]} names of VMs, {counts[2]} tenant"
+
     def _update_tenant(self, tenant: str, **values: object) -> None:
         with self._change() as connection:
             self._require(connection, tenant)

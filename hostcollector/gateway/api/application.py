@@ -24,6 +24,7 @@ from hostcollector.gateway.errors import (
     NotFoundError,
     RequestRefusedError,
     RequestTimeoutError,
+    StoreUnavailableError,
     TooMuchDataError,
 )
 from hostcollector.gateway.identity.bearer import Identity
@@ -89,6 +90,14 @@ class TenantApplication:
         exchange.headers = {**HEADERS, **self.access.headers, "X-Request-Id": exchange.id}
         if exchange.path in self._page and request.method in {"GET", "HEAD"}:
             return _static(request, self._page[exchange.path], exchange.headers)
+        began = time.monotonic()
+        try:
+            return await self._answered(exchange)
+        finally:
+            if exchange.principal is not None:
+                self._counters.took(time.monotonic() - began)
+
+    async def _answered(self, exchange: "_Exchange") -> web.StreamResponse:
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await self._served(exchange)
@@ -122,11 +131,15 @@ class TenantApplication:
 
     async def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""
-        self._counters.refused(error.kind)
+        if isinstance(error, StoreUnavailableError):
+            self._counters.store_failed()
         try:
             await self._record(exchange, error.kind, error.status)
         except AuditError as failure:
             error = failure
+        if isinstance(error, AuditError):
+            self._counters.unrecorded()
+        self._counters.refused(error.kind)
         if exchange.response is not None and exchange.response.prepared:
             cast(HttpConnection, exchange.request.protocol).cut()
             return exchange.response

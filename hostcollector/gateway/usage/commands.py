@@ -7,14 +7,16 @@ from pathlib import Path
 from hostcollector.base import log
 from hostcollector.gateway.commands import DEPLOYED
 from hostcollector.gateway.configuration import checked_settings
-from hostcollector.gateway.database import connect
+from hostcollector.gateway.database import act_as_owner, connect
 from hostcollector.gateway.settings import GatewaySettings
 from hostcollector.gateway.usage.database import upgrade
 
 
 def upgrade_ledger(options: argparse.Namespace) -> int:
     """Bring the ledger's schema to this release's."""
-    engine = connect(_settings(options).ledger)
+    settings = _settings(options)
+    act_as_owner(settings.ledger)
+    engine = connect(settings.ledger)
     print(f"the schema is {upgrade(engine)}", flush=True)
     engine.dispose()
     return 0

@@ -9,7 +9,10 @@ from hostcollector.catalogue.usage import SECONDS_PER_HOUR
 from hostcollector.gateway.database import Schema
 
 SCHEMA = Schema(
-    name="ledger", migrations=Path(__file__).parent / "migrations", version_table="usage_schema_version"
+    name="ledger",
+    migrations=Path(__file__).parent / "migrations",
+    version_table="usage_schema_version",
+    command="ledger",
 )
 
 _TABLES = ("usage_records", "usage_gpus")
@@ -21,7 +24,7 @@ def upgrade(engine: Engine) -> str:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise `AccountsError` where the schema is not this release's."""
+    """Raise `AccountsError` where the schema is older than this release's."""
     SCHEMA.check(engine)
 
 

@@ -1,14 +1,16 @@
 """Tenants and tokens in the database, and the copy that workers have of it."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 
-from hostcollector.gateway.accounts import schema
+from hostcollector.gateway.accounts import migrations, schema
 from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import check_schema, connect
@@ -120,3 +122,19 @@ def test_a_worker_follows_changes_and_stops_trusting_an_old_copy(tmp_path: Path)
     with pytest.raises(AccountsUnavailableError):
         _ = follower.accounts
     follower.close()
+
+
+def test_a_release_goes_on_with_the_schema_of_a_newer_one(tmp_path: Path) -> None:
+    """So that a release can be put back, and gateways are upgraded one after the other."""
+    engine = database(tmp_path)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of a newer release'"))
+    check_schema(engine)
+
+
+def test_migrations_only_add() -> None:
+    """A step that drops or renames would break the release before, which goes on with the new schema."""
+    for step in (Path(migrations.__file__).parent / "versions").glob("v*.py"):
+        upgrade = step.read_text().partition("def upgrade()")[2].partition("def downgrade()")[0]
+        assert upgrade
+        assert not re.findall(r"drop_|rename_|alter_", upgrade), step.name

@@ -1,0 +1,81 @@
+"""What the operator's console sends: one annotated line per key, read as strictly as a configuration."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from hostcollector.config.checks import whole
+from hostcollector.config.reader import Needed
+from hostcollector.gateway.accounts.accounts import Scope
+
+LONGEST_LIFE_SECONDS = 10 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTenant:
+    """A tenant to add."""
+
+    id: Annotated[str, Needed("the tenant's id, as in the label of the metrics")]
+    """The tenant's id."""
+
+    plan: str = "detailed"
+    """The name of a plan."""
+
+    name: str = ""
+    """A name for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPlan:
+    """The plan that a tenant is to have."""
+
+    plan: Annotated[str, Needed("the name of a plan")]
+    """The name of a plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token to make."""
+
+    tenant: Annotated[str, Needed("the tenant's id")]
+    """The tenant's id."""
+
+    scopes: Annotated[tuple[Scope, ...], Needed("what the token is good for")]
+    """What the token is good for."""
+
+    seconds: Annotated[int, whole(10, LONGEST_LIFE_SECONDS), Needed("how long the token is valid")]
+    """How long it is valid. A console that hands a browser a token takes a few minutes."""
+
+    vms: tuple[str, ...] = ()
+    """Only these VMs; with the scope metrics:read alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmName:
+    """The display name of a VM."""
+
+    name: Annotated[str, Needed("the name; empty to remove it")]
+    """The name; an empty one removes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A login of the OpenID provider."""
+
+    issuer: Annotated[str, Needed("the provider's `iss`")]
+    """The provider's `iss`."""
+
+    subject: Annotated[str, Needed("the login's `sub`")]
+    """The login's `sub`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """The erasure of a tenant, which cannot be undone."""
+
+    confirm: Annotated[str, Needed("the tenant's id once more")]
+    """The tenant's id once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """A request whose path says everything."""
