@@ -1,4 +1,4 @@
-"""The demo: five guests, of two tenants and of none, the collector, Prometheus, and a live table.
+"""The demo: five guests of two tenants and of none, collector, Prometheus, the tenants' pages, a live table.
 
 It ends with Ctrl-C, or by itself after DEMO_SECONDS; `--down` cleans up after one that was killed.
 """
@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from tests.lab import laboratory
+from tests.lab import demo_tenants, laboratory
 from tests.lab.demo_guests import TENANTS, five_guests
+from tests.lab.demo_tenants import TenantSide
 from tests.lab.hypervisor import Hypervisor, PrivateHypervisor
 from tests.lab.image import CACHE, GuestImage
 from tests.lab.process import Process, spawn, until
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demonstrate() -> int:
-    seconds = float(os.environ.get("DEMO_SECONDS") or 0)
+    seconds, started = float(os.environ.get("DEMO_SECONDS") or 0), time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     directory = Path(tempfile.mkdtemp(prefix="hostcollector-demo-", dir="/var/tmp"))
@@ -59,8 +60,12 @@ def _demonstrate() -> int:
     traces = Traces(TRACES, Process.of(os.getpid()), directory, private=not _libvirtd_answers())
     traces.save()
     try:
-        page, prometheus = _start(traces)
-        return _rehearse(page, prometheus, seconds, traces) if seconds else _watch(page, None, traces)
+        page, prometheus, tenants = _start(traces, started)
+        if not seconds:
+            return _watch(page, None, traces)
+        tenants.wait_for_rates(60.0)
+        print(f"the tenants' charts have lines after {time.monotonic() - started:.0f} s", flush=True)
+        return _rehearse(page, prometheus, seconds, traces)
     except KeyboardInterrupt:
         return 0
     except (OSError, AssertionError, subprocess.SubprocessError) as error:
@@ -73,36 +78,52 @@ def _demonstrate() -> int:
         traces.clean()
 
 
-def _start(traces: Traces) -> tuple[str, Prometheus]:
-    """Start everything in turn; return the collector's address and the Prometheus."""
+def _start(traces: Traces, started: float) -> tuple[str, Prometheus, TenantSide]:
+    """Start everything in turn; return the collector's page, the Prometheus and the tenants' side."""
     if traces.private:
-        print("[1/5] starting a private libvirtd: none answers on qemu:///system ...", flush=True)
+        print("[1/6] starting a private libvirtd: none answers on qemu:///system ...", flush=True)
         hypervisor: Hypervisor = PrivateHypervisor.start(traces.directory)
     else:
-        print("[1/5] using the libvirtd of qemu:///system; its own guests are only shown ...", flush=True)
+        print("[1/6] using the libvirtd of qemu:///system; its own guests are only shown ...", flush=True)
         hypervisor = Hypervisor(traces.directory, "qemu:///system", "qemu:///system", Path("/run/libvirt"))
-    print("[2/5] preparing a kernel for the guests ...", flush=True)
+    print("[2/6] preparing a kernel for the guests ...", flush=True)
     built = GuestImage.build()
     image = GuestImage(traces.directory / "kernel", traces.directory / "initramfs")
     shutil.copyfile(built.kernel, image.kernel)  # libvirt may change their owner
     shutil.copyfile(built.initramfs, image.initramfs)
-    print("[3/5] booting five guests ...", flush=True)
+    print("[3/6] booting five guests ...", flush=True)
     guests = five_guests()
     traces.guests = [] if traces.private else [guest.uuid for guest in guests]
     traces.save()
     for guest in hypervisor.boot_all(guests, image):
         guest.account(timeout=180)
         print(f"      {guest.guest.name} is at work", flush=True)
-    print("[4/5] starting the collector ...", flush=True)
+    print("[4/6] starting the collector ...", flush=True)
     address = f"127.0.0.1:{free_port(10177)}"
+    settings = traces.directory / "hostcollector.yml"
+    settings.write_text("tenants: {page: true}\n")
     serve = ("serve", f"--libvirt.uri={hypervisor.uri_readonly}", f"--web.listen-address={address}")
-    _serve("collector", [str(HOSTCOLLECTOR), *serve], f"http://{address}/-/ready", traces)
-    print("[5/5] starting Prometheus ...", flush=True)
+    command = [str(HOSTCOLLECTOR), *serve, f"--config.file={settings}"]
+    _serve("collector", command, f"http://{address}/-/ready", traces)
+    print("[5/6] starting Prometheus ...", flush=True)
     prometheus = Prometheus(traces.directory / "prometheus", free_port(9090))
     _serve("prometheus", prometheus.command(address), f"{prometheus.url}/-/ready", traces)
+    print("[6/6] starting the tenants' store, its agent and the gateway ...", flush=True)
+    tenants = demo_tenants.start(
+        traces.directory,
+        address,
+        TENANTS - {""},
+        lambda name, command, ready: _serve(name, command, ready, traces),
+    )
+    tenants.wait_for_vms(2, 60.0)
+    print(f"      all runs after {time.monotonic() - started:.0f} s")
     print(f"\nthe collector's page  http://{address}/\nPrometheus            {prometheus.url}/")
-    print(f"ask it for            {QUERY}\n", flush=True)
-    return f"http://{address}/metrics", prometheus
+    print(f"ask it for            {QUERY}\n")
+    print("what each tenant sees of its own VMs, for an hour:")
+    for tenant, link in tenants.links().items():
+        print(f"  {tenant:<32}  {link}")
+    print(flush=True)
+    return f"http://{address}/metrics", prometheus, tenants
 
 
 def _serve(name: str, command: Sequence[str], ready: str, traces: Traces) -> None:
