@@ -13,6 +13,7 @@ from dashboards.alerts import (
     disks,
     ends,
     fleet,
+    gateway,
     gpus,
     guests,
     hardware,
@@ -40,6 +41,7 @@ GROUPS = (
     gpus.GROUP,
     xids.GROUP,
     hardware.GROUP,
+    gateway.GROUP,
 )
 
 _HERE = Path(__file__).parent

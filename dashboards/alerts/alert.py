@@ -33,6 +33,8 @@ class Scope(StrEnum):
     DEVICE = "device"
     """A GPU, a network card or a port."""
     GUEST = "guest"
+    SERVICE = "service"
+    """A program of the region, such as the gateway: no alert about hosts inhibits it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +63,17 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Alerts that Prometheus evaluates together, with the component and the scope that most of them have."""
+    """Alerts that Prometheus evaluates together, with the component and the scope that most of them have.
+
+    `selector` is the parameter with the scrape job whose metrics they ask for.
+    """
 
     name: str
     component: str
     scope: Scope
     alerts: tuple[Alert, ...]
     interval: str = ""
+    selector: str = "selector"
 
 
 def both(*queries: str) -> str:

@@ -24,6 +24,7 @@ _BOARDS = {
     Scope.GUEST: "hostcollector-guest?var-instance={{ $labels.instance }}&var-guest={{ $labels.uuid }}",
     Scope.DEVICE: "hostcollector-hypervisor?var-instance={{ $labels.instance }}",
     Scope.HOST: "hostcollector-hypervisor?var-instance={{ $labels.instance }}",
+    Scope.SERVICE: "hostcollector-gateway?var-instance={{ $labels.instance }}",
 }
 _FLEET_BOARD = "hostcollector-fleet"
 
@@ -44,6 +45,7 @@ class Parameters:
     """What an operator may change; `parameters.yml` has the meaning and the default of each."""
 
     selector: str
+    gateway_selector: str
     place: str
     runbook_url: str
     grafana_url: str
@@ -128,7 +130,7 @@ def _rule(alert: Alert, group: Group, parameters: Parameters) -> dict[str, Any]:
         annotations["dashboard_url"] = f"{parameters.grafana_url}/d/{_BOARDS.get(scope, _FLEET_BOARD)}"
     return {
         "alert": alert.name,
-        "expr": with_selector(_filled(alert.expr, parameters), parameters.selector),
+        "expr": with_selector(_filled(alert.expr, parameters), getattr(parameters, group.selector)),
         **({"for": alert.lasts} if alert.lasts else {}),
         **({"keep_firing_for": alert.keeps} if alert.keeps else {}),
         "labels": labels,

@@ -11,6 +11,7 @@ from dashboards.src import (
     capacity,
     collector,
     fleet,
+    gateway,
     gpu,
     gpu_fleet,
     guest,
@@ -27,7 +28,7 @@ BOARDS = tuple(
     module.BOARD
     for module in (
         *(fleet, availability, capacity, migrations, gpu_fleet, infiniband),
-        *(hypervisor, neighbours, network, gpu, tenant, guest, collector),
+        *(hypervisor, neighbours, network, gpu, tenant, guest, collector, gateway),
     )
 )
 

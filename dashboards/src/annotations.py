@@ -15,6 +15,7 @@ _PLACES = {
     Scope.DEVICES: "OWNED",
     Scope.VICTIM: "VICTIM",
     Scope.GUEST: "GUEST",
+    Scope.GATEWAY: "HOST",
 }
 
 
@@ -22,6 +23,18 @@ def annotations(scope: Scope) -> Iterator[AnnotationQuery]:
     """Yield the annotations of a board; those of many guests wait to be switched on."""
     few = scope not in MANY
     place = _PLACES[scope]
+    if scope is not Scope.GATEWAY:
+        yield from _of_guests(scope, place, few=few)
+    yield _while(
+        "Critical alerts",
+        f'ALERTS{{{place}, alertstate="firing", severity="critical"}}',
+        "{{alertname}} {{domain}} {{instance}}",
+        "red",
+        on=few,
+    )
+
+
+def _of_guests(scope: Scope, place: str, *, few: bool) -> Iterator[AnnotationQuery]:
     yield _at_value(
         "Guest starts",
         f"libvirt_domain_start_timestamp_seconds{{{place}}} * 1000",
@@ -52,13 +65,6 @@ def annotations(scope: Scope) -> Iterator[AnnotationQuery]:
         "hostcollector began to run on {{instance}}",
         "orange",
         on=few and hosts == "HOST",
-    )
-    yield _while(
-        "Critical alerts",
-        f'ALERTS{{{place}, alertstate="firing", severity="critical"}}',
-        "{{alertname}} {{domain}} {{instance}}",
-        "red",
-        on=few,
     )
 
 

@@ -39,6 +39,7 @@ NODE_BOARD = "rYdddlPWk"
 
 ANY, SOME = ".*", ".+"
 _BUILD = "hostcollector_build_info"
+_GATEWAY_BUILD = "hostcollector_gateway_build_info"
 _TEXT = '[^"]*'
 
 
@@ -59,6 +60,8 @@ class Scope(Enum):
     """One guest on one hypervisor, beside the others."""
     GUEST = auto()
     """One guest, wherever it runs."""
+    GATEWAY = auto()
+    """The gateway for tenants: its workers, and no hypervisor."""
 
 
 ONE_HOST = frozenset({Scope.HYPERVISOR, Scope.DEVICES, Scope.VICTIM})
@@ -71,12 +74,15 @@ def variables(
 ) -> Iterator[Builder[VariableModel]]:
     """Yield the variables of a board, each narrowed down by those before it."""
     yield DatasourceVariable("datasource").label("Data source").type("prometheus")
-    yield _one("job", "Job", f"label_values({_BUILD}, job)").multi(multi=True)
-    yield _any("region", "Region", f'label_values({_BUILD}{{job=~"$job"}}, region)', ANY)
-    zones = f'label_values({_BUILD}{{job=~"$job", region=~"$region"}}, availability_zone)'
+    build = _GATEWAY_BUILD if scope is Scope.GATEWAY else _BUILD
+    yield _one("job", "Job", f"label_values({build}, job)").multi(multi=True)
+    yield _any("region", "Region", f'label_values({build}{{job=~"$job"}}, region)', ANY)
+    zones = f'label_values({build}{{job=~"$job", region=~"$region"}}, availability_zone)'
     yield _any("availability_zone", "Availability zone", zones, ANY)
-    hosts = selecting(f"label_values({_BUILD}{{FLEET}}, instance)")
-    if scope is Scope.FLEET:
+    hosts = selecting(f"label_values({build}{{FLEET}}, instance)")
+    if scope is Scope.GATEWAY:
+        yield _any("instance", "Worker", hosts, SOME)
+    elif scope is Scope.FLEET:
         yield _any("instance", "Hypervisor", hosts, SOME)
     elif scope in ONE_HOST:
         yield _one("instance", "Hypervisor", hosts)

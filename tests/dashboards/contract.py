@@ -1,10 +1,11 @@
-"""What a query may ask for: the catalogue, what Prometheus itself says of a scrape, the recordings."""
+"""What a query may ask for: the catalogue, the gateway's metrics, those of a scrape, the recordings."""
 
 from dataclasses import dataclass
 from itertools import chain
 
 from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
 from hostcollector.catalogue import ALL
+from hostcollector.gateway.metrics import FAMILIES, PREFIX
 from tests.dashboards.promql import INCREASES, Query, Selector, labels_of
 from tests.dashboards.rule_files import recordings
 
@@ -42,6 +43,13 @@ def known() -> dict[str, Series]:
             found[f"{row.name}_count"] = Series(labels, counts=True)
         else:
             found[row.name] = Series(labels, counts=row.kind is Kind.COUNTER)
+    for family in FAMILIES.values():
+        name, labels = PREFIX + family.name, SCRAPED | set(family.labels)
+        if family.kind is Kind.HISTOGRAM:
+            found[f"{name}_bucket"] = Series(labels | {"le"}, counts=True)
+            found[f"{name}_count"] = Series(labels, counts=True)
+        else:
+            found[name] = Series(labels, counts=family.kind is Kind.COUNTER)
     for rule in recordings():
         made = labels_of(rule.query, lambda metric: found[metric].labels if metric in found else frozenset())
         before = found[rule.name].labels if rule.name in found else frozenset()

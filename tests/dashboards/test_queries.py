@@ -11,6 +11,7 @@ from tests.dashboards.rule_files import Alert, Recording, alerts, recordings
 SUMS = frozenset(
     {"hostcollector_source_samples", "hostcollector_build_info", "libvirt_domain_gpu_observable"}
     | {"libvirt_domain_gpu_nvlink_up", "hostcollector_host_gpu_nvlink_up"}
+    | {"hostcollector_gateway_refusals_total"}
 )
 """What an alert about one guest, device or host adds up, or takes the best of."""
 

@@ -14,7 +14,7 @@ from tests.dashboards.rule_files import RULES, UNIT_TESTS, Alert, alerts, comple
 
 COMPONENTS = frozenset(
     {"monitoring", "collector", "libvirt", "tenancy", "compute", "migration", "memory", "storage", "network"}
-    | {"infiniband", "pci", "gpu", "chassis", "security"}
+    | {"infiniband", "pci", "gpu", "chassis", "security", "gateway"}
 )
 OWN = """
 selector: job="hypervisors"

@@ -12,7 +12,7 @@ from tests.fleet.host import Host
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 GUEST = "acme-web"
-OTHER_MACHINES = "openstack ceph rbd amtool promtool curl ping docker"
+OTHER_MACHINES = "openstack ceph rbd amtool promtool curl ping docker hostcollector-gateway psql"
 HARDWARE = "nvidia-smi ibstat perfquery ibdiagnet mlxlink mlnx_qos ethtool lspci ipmitool ras-mc-ctl numactl"
 PACKAGES = "ovs-vsctl ovn-appctl ovn-sbctl multipath nfsstat iostat mpstat coredumpctl"
 ELSEWHERE = frozenset(f"{OTHER_MACHINES} {HARDWARE} {PACKAGES}".split())
