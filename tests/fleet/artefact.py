@@ -20,11 +20,11 @@ BROKEN = '\n\ndef serve(*_: object) -> int:\n    raise SystemExit("broken on pur
 def pack(version: str, houses: Iterable[tuple[str, Path]], directory: Path, *, broken: bool = False) -> None:
     """Write the artefacts of one version for several releases (codename, wheelhouse) into a directory.
 
-    A broken one passes `check-config` and ends when it is to serve.
+    A wheelhouse bears its program's name. A broken one passes `check-config` and ends when it is to serve.
     """
     wheel = _wheel(version, directory, broken=broken)
     for codename, house in houses:
-        _pack(version, codename, house, wheel, directory)
+        _pack(f"{house.name}-{version}-{codename}-{ARCHITECTURE}", version, house, wheel, directory)
 
 
 def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
@@ -46,8 +46,7 @@ def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
     return directory / f"hostcollector-{version}-py3-none-any.whl"
 
 
-def _pack(version: str, codename: str, house: Path, wheel: Path, directory: Path) -> None:
-    name = f"hostcollector-{version}-{codename}-{ARCHITECTURE}"
+def _pack(name: str, version: str, house: Path, wheel: Path, directory: Path) -> None:
     tree = directory / name
     shutil.copytree(house, tree)
     for replaced in (tree / "wheels").glob("hostcollector-*.whl"):

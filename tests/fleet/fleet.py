@@ -18,7 +18,7 @@ from tests.lab.metadata import nova, own_tenant
 PORT = 10177
 GLOBEX = "6f1c2f0e4b7a4f0e9d3b5a1c8e2d7f90"
 """An OpenStack project id."""
-CLIENTS = ("prometheus", "tenant-agent", "tenant-gateway")
+CLIENTS = ("prometheus", "tenant-agent", "tenant-gateway", "tenant-eraser")
 """Who has a certificate beside the hosts."""
 TENANTS = {"acme-web": "acme", "acme-db": "acme", "globex-web": GLOBEX, "initech": "initech-7"}
 """Each host's guests and their tenants."""
@@ -125,7 +125,12 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
                 "client_ca_file": "/etc/hostcollector/clients.pem",
                 "client_auth_type": "RequireAndVerifyClientCert",
             },
-            "access": {"readers": [{"path": "/tenants/metrics", "certificates": ["tenant-agent"]}]},
+            "access": {
+                "readers": [
+                    {"path": "/metrics", "certificates": ["prometheus"]},
+                    {"path": "/tenants/metrics", "certificates": ["tenant-agent"]},
+                ]
+            },
         },
         "hostcollector_files": {
             "tls.crt": f"{pki}/{{{{ inventory_hostname }}}}.pem",

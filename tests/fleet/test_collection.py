@@ -17,14 +17,16 @@ pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 
 PROGRAMS = Path(sys.executable).parent
 WHEELHOUSE = f"hostcollector-{__version__}-bookworm-amd64.tar.gz"
+OF_THE_GATEWAY = f"hostcollector-gateway-{__version__}-bookworm-amd64.tar.gz"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the directory of the collection as ansible-galaxy installs it."""
     dist, home = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("home")
-    for name in (WHEELHOUSE, f"{WHEELHOUSE}.sha256", "hostcollector-0.0.1-bookworm-amd64.tar.gz"):
+    for name in (WHEELHOUSE, OF_THE_GATEWAY, "hostcollector-0.0.1-bookworm-amd64.tar.gz"):
         (dist / name).write_text(name)
+        (dist / f"{name}.sha256").write_text(name)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1", "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
     subprocess.run([REPOSITORY / ".ci/collection", dist], check=True, env=environment, capture_output=True)
     (archive,) = dist.glob("hostcollector-fleet-*.tar.gz")
@@ -36,8 +38,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_artefacts_rules_and_boards_are_inside(installed: Path) -> None:
     """Of the artefacts those of this version, with their checksums; nothing is a link."""
     roles = installed / "roles"
-    inside = {path.name for path in (roles / "hostcollector/files/artefacts").iterdir()}
-    assert inside == {WHEELHOUSE, f"{WHEELHOUSE}.sha256"}
+    for program, wheelhouse in (("hostcollector", WHEELHOUSE), ("tenant_gateway", OF_THE_GATEWAY)):
+        inside = {path.name for path in (roles / program / "files/artefacts").iterdir()}
+        assert inside == {wheelhouse, f"{wheelhouse}.sha256"}
     for role, folder, suffix in (
         ("fleet_prometheus", "files/rules", "yml"),
         ("fleet_grafana", "files/dashboards", "json"),

@@ -2,46 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 import pytest
 
 from hostcollector import catalogue
 from tests.fleet.fleet import TENANTS, Fleet
 from tests.fleet.host import Host
-from tests.fleet.playbook import Outcome, Playbooks
+from tests.fleet.playbook import Outcome
 from tests.lab.process import until
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
 
 EVERYTHING = "http://127.0.0.1:18428/api/v1/series?match[]=%7B__name__%21%3D%22%22%7D&start=1"
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
-
-
-@pytest.fixture(scope="module")
-def runs(deployed: Fleet) -> Iterator[Mapping[str, Outcome]]:
-    """Set up a store on every host, twice; they end with the hosts."""
-    inventory = json.loads(deployed.playbooks.inventory.read_text())
-    pki = deployed.certificates
-    files = {
-        "front.crt": f"{pki}/{{{{ inventory_hostname }}}}.pem",
-        "front.key": f"{pki}/{{{{ inventory_hostname }}}}.key",
-        "agent.crt": f"{pki}/tenant-agent.pem",
-        "agent.key": f"{pki}/tenant-agent.key",
-        **dict.fromkeys(("clients.pem", "front-ca.pem", "hypervisors-ca.pem"), f"{pki}/authority.pem"),
-    }
-    hurried = {"tenant_store_scrape_interval": "5s", "tenant_store_scrape_timeout": "5s"}
-    inventory["all"]["children"]["tenant_store"] = {
-        "hosts": {host.name: {} for host in deployed.hosts},
-        "vars": {"tenant_store_files": files, **hurried},
-    }
-    file = deployed.directory / "tenant-store.json"
-    file.write_text(json.dumps(inventory))
-    playbooks: Playbooks = replace(deployed.playbooks, inventory=file)
-    yield {name: playbooks.run("tenant_store") for name in ("first", "again")}
-    for host in deployed.hosts:
-        host.run("systemctl", "stop", "hostcollector-tenant-agent", "hostcollector-tenant-store", "nginx")
 
 
 def _journals(fleet: Fleet) -> str:
@@ -59,11 +33,11 @@ def _vms(series: list[dict[str, str]]) -> dict[str, str]:
     return {one["vm"]: one["tenant"] for one in series}
 
 
-def test_the_store_is_set_up(deployed: Fleet, runs: Mapping[str, Outcome]) -> None:
+def test_the_store_is_set_up(deployed: Fleet, tenant_stores: Mapping[str, Outcome]) -> None:
     """Three services run, confined; a second run changes nothing."""
-    assert runs["first"].succeeded, runs["first"].output[-4000:] + _journals(deployed)
-    assert runs["again"].succeeded, runs["again"].output[-4000:]
-    assert set(runs["again"].changed.values()) == {0}, runs["again"].output[-6000:]
+    assert tenant_stores["first"].succeeded, tenant_stores["first"].output[-4000:] + _journals(deployed)
+    assert tenant_stores["again"].succeeded, tenant_stores["again"].output[-4000:]
+    assert set(tenant_stores["again"].changed.values()) == {0}, tenant_stores["again"].output[-6000:]
     for host in deployed.hosts:
         for unit in ("hostcollector-tenant-store", "hostcollector-tenant-agent"):
             assert host.run("systemctl", "is-active", unit) == "active"
@@ -76,10 +50,10 @@ def test_the_store_is_set_up(deployed: Fleet, runs: Mapping[str, Outcome]) -> No
 
 @pytest.mark.parametrize("position", [0, 1], ids=["bookworm", "trixie"])
 def test_the_store_has_every_tenants_series_and_no_other(
-    deployed: Fleet, runs: Mapping[str, Outcome], position: int
+    deployed: Fleet, tenant_stores: Mapping[str, Outcome], position: int
 ) -> None:
     """All VMs with a tenant on all hosts; names and labels of the catalogue; nothing about a host."""
-    assert runs["first"].succeeded
+    assert tenant_stores["first"].succeeded
     store = deployed.hosts[position]
     wanted = {
         host.run("virsh", "--readonly", "domuuid", name): tenant

@@ -12,7 +12,15 @@ from tests.fleet.release import FLEET_CACHE, Release
 
 REPOSITORY = Path(__file__).parents[2]
 # What decides about the wheels of others; the product's own wheel is built anew in every run.
-INPUTS = ("lock/run.txt", "lock/build.txt", ".ci/dist", ".ci/packages", ".ci/pin_wheels.py")
+INPUTS = (
+    "lock/run.txt",
+    "lock/gateway.txt",
+    "lock/build.txt",
+    ".ci/dist",
+    ".ci/packages",
+    ".ci/pin_wheels.py",
+)
+PROGRAMS = ("hostcollector", "hostcollector-gateway")
 # Runs in a mount namespace of its own: all that it changes is in memory, and gone at its end.
 BUILD = """set -e
 mount -t tmpfs none "$1"
@@ -33,8 +41,8 @@ cp src/dist/*.tar.gz "$5"
 """
 
 
-def wheelhouse(release: Release) -> Path:
-    """Return the unpacked wheelhouse of the release: `wheels/` and `requirements.txt`."""
+def wheelhouse(release: Release, program: str = "hostcollector") -> Path:
+    """Return the unpacked wheelhouse of a program for the release: `wheels/` and `requirements.txt`."""
     recipe = b"".join((REPOSITORY / name).read_bytes() for name in INPUTS) + BUILD.encode()
     house = FLEET_CACHE / f"wheels-{release.codename}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     FLEET_CACHE.mkdir(parents=True, exist_ok=True)
@@ -42,7 +50,7 @@ def wheelhouse(release: Release) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not house.exists():
             _build(release, house)
-    return house
+    return house / program
 
 
 def _build(release: Release, house: Path) -> None:
@@ -62,11 +70,13 @@ def _build(release: Release, house: Path) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        (archive,) = made.glob("*.tar.gz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(scratch / "unpacked", filter="data")
-        (unpacked,) = (scratch / "unpacked").iterdir()
-        subprocess.run(("cp", "-a", unpacked, house.with_suffix(".new")), check=True)
+        house.with_suffix(".new").mkdir(exist_ok=True)
+        for program in PROGRAMS:
+            (archive,) = made.glob(f"{program}-[0-9]*.tar.gz")
+            with tarfile.open(archive) as packed:
+                packed.extractall(scratch / program, filter="data")
+            (unpacked,) = (scratch / program).iterdir()
+            subprocess.run(("cp", "-aT", unpacked, house.with_suffix(".new") / program), check=True)
     house.with_suffix(".new").rename(house)
 
 
@@ -82,11 +92,11 @@ def _download(release: Release, folder: Path, output: int) -> None:
         "--require-hashes",
     )
     platforms = ("--platform=manylinux_2_28_x86_64", "--platform=manylinux2014_x86_64")
-    locks = ("-r", "lock/run.txt", "-r", "lock/build.txt")
-    subprocess.run(
-        (*download, *platforms, f"--python-version={release.python}", *locks, "-d", folder),
-        check=True,
-        cwd=REPOSITORY,
-        stdout=output,
-        stderr=output,
-    )
+    for locks in (("-r", "lock/run.txt", "-r", "lock/build.txt"), ("-r", "lock/gateway.txt")):
+        subprocess.run(
+            (*download, *platforms, f"--python-version={release.python}", *locks, "-d", folder),
+            check=True,
+            cwd=REPOSITORY,
+            stdout=output,
+            stderr=output,
+        )

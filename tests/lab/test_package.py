@@ -18,7 +18,7 @@ from tests.places import REPOSITORY
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]  # compiles libvirt-python
 
 SOURCE_DATE_EPOCH = "1700000000"
-RECIPE = ("lock/run.txt", "lock/build.txt", ".ci/dist", ".ci/pin_wheels.py")
+RECIPE = ("lock/run.txt", "lock/gateway.txt", "lock/build.txt", ".ci/dist", ".ci/pin_wheels.py")
 TOOLS = ("binutils", "gcc-*", "libc6-dev", "libvirt-dev", "python3.*-dev")
 """What the wheels of the dependencies depend on: files of this tree, and Debian packages of the machine."""
 
@@ -92,7 +92,7 @@ def _build(directory: Path, wheels: Path | None = None) -> Path:
 
 def _keep(built: Path, wheels: Path) -> None:
     """Put a build's wheels into the cache, without the product's own."""
-    (tarball,) = built.glob("*.tar.gz")
+    (tarball,) = built.glob("hostcollector-[0-9]*.tar.gz")
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch, tarfile.open(tarball) as packed:
         packed.extractall(scratch, filter="data")
         (found,) = Path(scratch).glob("*/wheels")
@@ -106,14 +106,15 @@ def _keep(built: Path, wheels: Path) -> None:
 def test_two_builds_give_the_same_bytes(artefacts: tuple[Path, Path]) -> None:
     """A build of the same commit can be compared with what is shipped."""
     first, second = ({file.name: file.read_bytes() for file in folder.iterdir()} for folder in artefacts)
-    assert len(first) == 4
+    assert len(first) == 7
     assert [name for name in first if first[name] != second.get(name)] == []
 
 
-def test_the_bill_of_materials_names_every_wheel(artefacts: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("program", ["hostcollector", "hostcollector-gateway"])
+def test_the_bill_of_materials_names_every_wheel(artefacts: tuple[Path, Path], program: str) -> None:
     """Each component with its hash as the requirements have it, and the graph is closed."""
-    (tarball,) = artefacts[0].glob("*.tar.gz")
-    (bill,) = artefacts[0].glob("*.cdx.json")
+    (tarball,) = artefacts[0].glob(f"{program}-[0-9]*.tar.gz")
+    (bill,) = artefacts[0].glob(f"{program}-[0-9]*.cdx.json")
     name = tarball.name.removesuffix(".tar.gz")
     command = ("tar", "xzOf", str(tarball), f"{name}/requirements.txt")
     requirements = subprocess.run(command, check=True, capture_output=True, text=True).stdout

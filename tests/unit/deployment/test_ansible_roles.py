@@ -35,8 +35,9 @@ def test_every_variable_bears_the_name_of_its_role(role: str) -> None:
 
 
 def test_the_release_that_is_deployed_is_this_one() -> None:
-    """The version exists once in the package; the role pins the same."""
-    assert _load("hostcollector", "defaults/main.yml")["hostcollector_version"] == __version__
+    """The version exists once in the package; the roles pin the same."""
+    for role in ("hostcollector", "tenant_gateway"):
+        assert _load(role, "defaults/main.yml")[f"{role}_version"] == __version__
 
 
 def test_shards_keep_different_hosts_of_one_hash() -> None:

@@ -12,6 +12,7 @@ from tests.places import REPOSITORY
 FILES = REPOSITORY / "ansible/roles/hostcollector/files"
 SERVICE = FILES / "hostcollector.service"
 SOCKET = FILES / "hostcollector.socket"
+GATEWAY = REPOSITORY / "ansible/roles/tenant_gateway/files/hostcollector-gateway.service"
 
 pytestmark = pytest.mark.lab  # systemd-analyze comes with the laboratory's packages
 
@@ -38,23 +39,25 @@ def test_the_exposure_is_at_most_2() -> None:
     assert float(score[1]) <= 2.0
 
 
-def test_it_has_no_capability() -> None:
-    """No source needs one, so there is none to be had."""
-    service = directives(SERVICE)
+@pytest.mark.parametrize("unit", [SERVICE, GATEWAY], ids=lambda unit: unit.stem)
+def test_it_has_no_capability(unit: Path) -> None:
+    """No source and no request needs one, so there is none to be had."""
+    service = directives(unit)
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == [""]
     assert service["NoNewPrivileges"] == ["yes"]
-    assert service["User"] == ["hostcollector"]
+    assert service["User"] == [unit.stem]
     assert "SupplementaryGroups" not in service
 
 
-def test_every_directive_is_known_to_the_oldest_systemd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", [SERVICE, GATEWAY], ids=lambda unit: unit.stem)
+def test_every_directive_is_known_to_the_oldest_systemd(service: Path, tmp_path: Path) -> None:
     """A misspelt directive is passed over by systemd in silence; the verification says it."""
-    unit = tmp_path / "hostcollector.service"
-    text = SERVICE.read_text()
+    unit = tmp_path / service.name
+    text = service.read_text()
     unit.write_text(re.sub(r"^ExecStart=.*", "ExecStart=/bin/true", text, flags=re.MULTILINE))
     command = ("systemd-analyze", "verify", "--recursive-errors=no", str(unit))
     said = subprocess.run(command, check=False, capture_output=True, text=True).stderr
-    assert [line for line in said.splitlines() if "hostcollector.service" in line] == []
+    assert [line for line in said.splitlines() if unit.name in line] == []
 
 
 def test_the_socket_is_where_the_service_would_listen() -> None:
@@ -69,16 +72,16 @@ def test_the_daemons_own_socket_has_its_directory() -> None:
     assert service["RuntimeDirectoryMode"] == ["0750"]
 
 
-def test_a_wrong_configuration_is_not_tried_again() -> None:
+@pytest.mark.parametrize("unit", [SERVICE, GATEWAY], ids=lambda unit: unit.stem)
+def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
     """Status 2 of the command line is what the unit does not restart after."""
-    assert directives(SERVICE)["RestartPreventExitStatus"] == ["2"]
+    assert directives(unit)["RestartPreventExitStatus"] == ["2"]
 
 
 def test_the_gateways_sandbox_is_tighter_than_the_daemons() -> None:
     """The gateway faces customers and needs no device and no other process: its exposure is lower."""
-    gateway = REPOSITORY / "docs/hostcollector-gateway.service"
     exposures = [
         float(analyze("security", "--offline=true", str(unit)).split("service: ")[-1].split()[0])
-        for unit in (gateway, SERVICE)
+        for unit in (GATEWAY, SERVICE)
     ]
     assert exposures[0] < exposures[1] < 2
