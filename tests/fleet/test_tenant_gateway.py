@@ -152,7 +152,7 @@ def test_secrets_are_readable_by_root_and_the_service_only(
     for host in deployed.hosts:
         secret = f"{ETC}/credentials/store-client.key"
         assert host.run("stat", "-c", "%a %U", secret) == "600 root"
-        for account in (UNIT, "nobody"):
+        for account in (UNIT, "daemon"):
             status, _ = host.status(f"runuser -u {account} -- cat {secret}")
             assert status != 0
         pid = host.run("systemctl", "show", "--property=MainPID", "--value", UNIT)
