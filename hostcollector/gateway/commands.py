@@ -85,7 +85,7 @@ def erase_tenant(options: argparse.Namespace) -> int:
         return WRONG_USE
     settings = _settings(options)
     deletion = SeriesDeletion(settings.store)  # root may read its key, the database's owner may not
-    record = erase(options.tenant, steps_of(deletion, _accounts(settings)), settings)
+    record = erase(options.tenant, steps_of(settings, deletion, _accounts(settings)), settings)
     print(record.text(), end="", flush=True)
     return 0 if record.complete else FAILED
 
@@ -99,7 +99,7 @@ def serve_admin(options: argparse.Namespace) -> int:
     settings = _settings(options)
     log.configure(settings.log.level, settings.log.format)
     deletion, engine = SeriesDeletion(settings.store), _accounts(settings)
-    return serve_operator(settings, engine, steps_of(deletion, engine))
+    return serve_operator(settings, engine, steps_of(settings, deletion, engine))
 
 
 def list_tenants(options: argparse.Namespace) -> int:

@@ -70,11 +70,13 @@ def console(directory: Path, store: str, more: str = "") -> Iterator[Console]:
         file = directory / "operator.yml"
         file.write_text(
             f"accounts: {{database: 'sqlite:///{gateway.directory}/accounts.db'}}\n"
+            f"ledger: {{database: 'sqlite:///{directory}/ledger.db'}}\n"
             f"audit: {{directory: '{directory}/audit'}}\n"
             f"admin: {{listen_address: '127.0.0.1:{port}', token_file: {secret},\n"
             f"  records_directory: {directory}/erasures, store_retention_days: 35}}\n"
             + (more or f"store: {{url: '{store}'}}\n")
         )
+        assert main(["ledger", "upgrade", f"--config.file={file}"]) == 0
         child = spawn(
             [sys.executable, "-c", PROGRAM, "admin", f"--config.file={file}"], directory / "admin.log"
         )
@@ -183,7 +185,8 @@ def test_an_erased_tenant_leaves_nothing_and_others_keep_everything(operator: Co
     assert before
     record = operator.send("POST", "/admin/v1/tenants/b/erase", {"confirm": "b"}).document
     assert record["complete"]
-    assert [step["data"] for step in record["done"]] == ["requests", "series", "tokens and names"]
+    assert [step["data"] for step in record["done"]] == ["requests", "series", "usage", "tokens and names"]
+    assert record["done"][2]["result"].startswith("reduced 0 records")
     assert {one["where"] for one in record["remains"]} >= {"the tenants' store", "the audit's files"}
     assert operator.series('{tenant="b"}') == set()
     assert operator.series('{tenant="a"}') == a

@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from hostcollector.base.errors import HostcollectorError
 from hostcollector.gateway.accounts.changes import Changes
+from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import ErasureError
-from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.settings import GatewaySettings, LedgerSettings
 from hostcollector.gateway.tenant import is_tenant
+from hostcollector.gateway.usage.database import SCHEMA
+from hostcollector.gateway.usage.erasing import reduce_tenant
 
 DAY = 86_400
 
@@ -58,17 +62,30 @@ class Record:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def steps_of(delete_series: Step, engine: Engine) -> Mapping[str, Step]:
+def steps_of(settings: GatewaySettings, delete_series: Step, accounts: Engine) -> Mapping[str, Step]:
     """Return the steps by the data that each is about; the sequence matters.
 
     Requests are refused first, so that nothing is read while the rest goes on.
     """
-    changes = Changes(engine)
+    changes = Changes(accounts)
     return {
         "requests": changes.shut_out,
         "series": delete_series,
+        "usage": partial(_reduce_usage, settings.ledger),
         "tokens and names": changes.forget_tenant,
     }
+
+
+def _reduce_usage(settings: LedgerSettings, tenant: str) -> str:
+    """Reduce the tenant's usage to what invoices are made of."""
+    file = make_url(settings.database).database or ""
+    if settings.database.startswith("sqlite") and not Path(file).exists():
+        return "there is no ledger"
+    engine = connect(settings)
+    try:
+        return reduce_tenant(engine, tenant) if SCHEMA.revision(engine) else "there is no ledger"
+    finally:
+        engine.dispose()
 
 
 def erase(
@@ -115,6 +132,11 @@ def _remains(settings: GatewaySettings, now: float) -> Sequence[Remains]:
             data="series, tokens' hashes and names of before",
             where="backups of the store and of the databases",
             until=_moment(now + admin.backup_days * DAY),
+        ),
+        Remains(
+            data="hours and amounts of use, without VMs, and the plans that the tenant had",
+            where="the usage ledger and the accounts database",
+            until="your books no longer need them",
         ),
         Remains(
             data="the operator's metrics of the tenant's VMs",
