@@ -40,7 +40,7 @@ STORE_URL = text(secured_url, "URL", "https://host:port/path, or http:// with a 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSettings:
+class WebSettings(Section):
     """The `web` section: where tenants reach the gateway."""
 
     listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_ADDRESS
@@ -51,6 +51,20 @@ class WebSettings:
 
     workers: Annotated[int, whole(1, 64)] = 2
     """Processes that answer requests on this address."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of web pages that may read answers, exactly, such as ``https://console.example``."""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield an origin that is none: a browser sends scheme, host and port, and nothing else."""
+        for origin in self.allowed_origins:
+            parts = urlsplit(origin)
+            whole = f"{parts.scheme}://{parts.netloc}"
+            if parts.scheme not in {"http", "https"} or whole != origin.lower() or parts.username:
+                yield (
+                    "allowed_origins",
+                    f"{origin[:80]!a} is no origin: expected https://host or https://host:port",
+                )
 
     @property
     def config_path(self) -> Path | None:

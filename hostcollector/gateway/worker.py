@@ -21,6 +21,7 @@ from hostcollector.gateway.accounts.metering import INTERVAL_SECONDS as METERING
 from hostcollector.gateway.accounts.metering import Metering
 from hostcollector.gateway.accounts.notes import Notes
 from hostcollector.gateway.api.application import TenantApplication
+from hostcollector.gateway.api.browsers import Browsers
 from hostcollector.gateway.api.routes import prometheus_routes, typed_routes, usage_routes
 from hostcollector.gateway.api.scrape import Scrape
 from hostcollector.gateway.api.typed import Typed
@@ -128,7 +129,7 @@ class Worker:
             audit=audit,
             notes=notes,
             counters=counters,
-            page=read_page(),
+            browsers=Browsers(page=read_page(), origins=frozenset(settings.web.allowed_origins)),
         )
         expiries = Expiries()
         expiries.follow(settings, self._configuration.access.config)

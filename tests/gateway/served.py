@@ -106,13 +106,15 @@ def served(
     more: str = "",
     plans: str = "",
     prepare: str = "",
+    origins: str = "[]",
     environment: Mapping[str, str] | None = None,
     certificates: Mapping[str, Path] | None = None,
 ) -> Iterator[Gateway]:
     """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file.
 
-    `prepare` is a statement that its process runs first; `environment` is added to this one's. `certificates`
-    are the files for a store with client certificates, by their keys in the section `store`.
+    `origins` are those whose pages may read. `prepare` is a statement that its process runs first;
+    `environment` is added to this one's. `certificates` are the files for a store with client
+    certificates, by their keys in the section `store`.
     """
     directory.mkdir(exist_ok=True)
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
@@ -129,7 +131,7 @@ def served(
     files = {key: str(file) for key, file in (certificates or {}).items()}
     with reserved_port() as port, reserved_ports(workers) as operator_port:
         (directory / "gateway.yml").write_text(
-            f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}}}\n"
+            f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}, allowed_origins: {origins}}}\n"
             f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
             f"store: {json.dumps({'url': store, **files})}\n"
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import http.client
 import io
 import json
 import re
@@ -381,3 +382,55 @@ def test_a_killed_worker_is_replaced(gateway: Gateway) -> None:
 
     assert eventually(replaced, 30.0, "a new worker")
     assert eventually(lambda: gateway.ask(f"{PROMETHEUS}query", query="1").status == 200, 30.0, "an answer")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/vms", "/api/v1/openapi.json", f"{PROMETHEUS}labels"])
+def test_a_head_is_a_get_without_its_body(gateway: Gateway, path: str) -> None:
+    """The same status and kind, and no body: the next request of the connection is answered."""
+    got, headed = gateway.ask(path), gateway.ask(path, method="HEAD")
+    assert (headed.status, headed.headers["Content-Type"]) == (got.status, got.headers["Content-Type"])
+    assert headed.body == b""
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    statuses = []
+    for method in ("HEAD", "GET"):
+        connection.request(method, path, headers={"Authorization": f"Bearer {gateway.token}"})
+        answer = connection.getresponse()
+        statuses.append(answer.status)
+        answer.read()
+    connection.close()
+    assert statuses == [200, 200]
+
+
+def test_a_head_needs_what_a_get_needs(gateway: Gateway) -> None:
+    """Without a token it is refused, and a path without GET has no HEAD."""
+    assert gateway.ask("/api/v1/vms", "", method="HEAD").status == 401
+    assert gateway.ask("/api/v1/nothing", method="HEAD").status == 404
+
+
+def test_no_page_of_another_origin_may_read_an_answer(gateway: Gateway) -> None:
+    """By default no reply has a header of CORS, and a preflight request is refused."""
+    elsewhere = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
+    for method in ("GET", "OPTIONS"):
+        got = gateway.ask("/api/v1/vms", method=method, headers=elsewhere)
+        assert not [name for name in got.headers if name.lower().startswith("access-control")]
+    assert gateway.raw("/api/v1/vms", method="OPTIONS", headers=elsewhere).status == 401
+
+
+CONSOLE = "https://console.example"
+
+
+def test_only_listed_origins_may_read_answers(victoria: Pair, tmp_path: Path) -> None:
+    """A listed origin is named in each reply, also in refusals; its like is not, and no cookie is allowed."""
+    with served(victoria.everything, tmp_path, workers=1, origins=f"['{CONSOLE}']") as short:
+        before = {"Origin": CONSOLE, "Access-Control-Request-Method": "GET"}
+        allowed = short.raw("/api/v1/vms", method="OPTIONS", headers=before)
+        assert (allowed.status, allowed.body) == (204, b"")
+        assert allowed.headers["Access-Control-Allow-Headers"].startswith("Authorization")
+        for token in (short.token, "wrong"):
+            got = short.ask("/api/v1/vms", token, headers={"Origin": CONSOLE})
+            assert got.headers["Access-Control-Allow-Origin"] == CONSOLE
+            assert got.headers["Vary"] == "Origin"
+            assert "Access-Control-Allow-Credentials" not in got.headers
+        for like in (f"{CONSOLE}.evil.example", "http://console.example", "null", f"{CONSOLE}:444", "*"):
+            got = short.ask("/api/v1/vms", headers={"Origin": like})
+            assert "Access-Control-Allow-Origin" not in got.headers

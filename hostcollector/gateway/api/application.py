@@ -13,6 +13,7 @@ from aiohttp import web
 
 from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.accounts.notes import Notes
+from hostcollector.gateway.api.browsers import Browsers
 from hostcollector.gateway.api.call import Call, parameters_of
 from hostcollector.gateway.api.replies import problem, prometheus_refusal
 from hostcollector.gateway.api.routes import PROMETHEUS, Route
@@ -62,7 +63,7 @@ class TenantApplication:
         audit: Audit,
         notes: Notes,
         counters: Counters,
-        page: Mapping[str, PageFile],
+        browsers: Browsers,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.access = access
@@ -74,7 +75,7 @@ class TenantApplication:
         self._audit = audit
         self._notes = notes
         self._counters = counters
-        self._page = page
+        self._browsers = browsers
         self._wall_clock = wall_clock
 
     def close(self) -> None:
@@ -87,9 +88,16 @@ class TenantApplication:
             cast(HttpConnection, request.protocol).cut()  # the client connects again, under the present rules
             return web.Response()
         exchange = _Exchange(request=request, started_at=self._wall_clock())
-        exchange.headers = {**HEADERS, **self.access.headers, "X-Request-Id": exchange.id}
-        if exchange.path in self._page and request.method in {"GET", "HEAD"}:
-            return _static(request, self._page[exchange.path], exchange.headers)
+        exchange.headers = {
+            **HEADERS,
+            **self.access.headers,
+            **self._browsers.headers(request),
+            "X-Request-Id": exchange.id,
+        }
+        if (allowed := self._browsers.preflight(request)) is not None:
+            return web.Response(status=204, headers={**exchange.headers, **allowed})
+        if exchange.path in self._browsers.page and request.method in {"GET", "HEAD"}:
+            return _static(request, self._browsers.page[exchange.path], exchange.headers)
         began = time.monotonic()
         try:
             return await self._answered(exchange)
@@ -171,8 +179,9 @@ class TenantApplication:
     def _found(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         for route in self._routes:
             if match := route.pattern.fullmatch(path):
-                if method not in route.methods:
-                    raise MethodError(method, route.methods)
+                methods = route.methods | ({"HEAD"} if "GET" in route.methods else set())
+                if method not in methods:
+                    raise MethodError(method, methods)
                 return route, match.groupdict()
         raise NotFoundError(NOT_FOUND)
 
@@ -187,6 +196,8 @@ class TenantApplication:
 
     async def _sent(self, exchange: "_Exchange", reply: Reply) -> web.StreamResponse:
         """Send a reply; its record is written before its last bytes, or when the client goes away."""
+        if exchange.request.method == "HEAD":
+            return await self._headed(exchange, reply)
         pieces = _pieces(reply)
         last = await anext(pieces, b"")
         headers = {**exchange.headers, **reply.headers}
@@ -212,6 +223,17 @@ class TenantApplication:
         self._counters.answered(exchange.sent)
         if exchange.principal is not None:
             self._notes.metering.note(exchange.principal.tenant, exchange.principal.plan_name, exchange.sent)
+        return response
+
+    async def _headed(self, exchange: "_Exchange", reply: Reply) -> web.StreamResponse:
+        """Send what GET would send, without the body."""
+        await self._record(exchange, "answered", reply.status)
+        response = web.StreamResponse(status=reply.status, headers={**exchange.headers, **reply.headers})
+        if reply.stream is None:
+            response.content_length = len(reply.body)
+        await response.prepare(exchange.request)
+        await response.write_eof()
+        self._counters.answered(0)
         return response
 
 

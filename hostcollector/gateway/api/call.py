@@ -93,17 +93,17 @@ def instant_of(text: str, name: str) -> float:
 
 
 async def parameters_of(request: web.BaseRequest) -> list[tuple[str, str]]:
-    """Return the parameters, of the URL for GET, of the body for POST. Raises `RequestRefusedError`.
+    """Return the parameters, of the URL for GET and HEAD, of the body for POST. Raises `RequestRefusedError`.
 
     Both at once are refused: a body and a URL that differ are read one way here and another way elsewhere.
     """
     query = request.rel_url.raw_query_string
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         if request.body_exists:
             raise TooLargeError("a GET has no body here: send parameters in the URL, or use POST")
         return _pairs(query)
     if request.method != "POST":
-        raise MethodError(request.method, ("GET", "POST"))
+        raise MethodError(request.method, ("GET", "HEAD", "POST"))
     if query:
         raise QueryRefusedError("with POST all parameters belong in the body: leave the URL without any")
     if request.headers.get("Content-Encoding") or request.content_type != _FORM:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.errors import ConfigError
 from hostcollector.gateway.cli import main
+from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.settings import GatewaySettings, read_settings
 
 ROOT = Path(__file__).parents[3]
@@ -77,3 +79,32 @@ def test_the_gateway_needs_only_what_its_host_installs() -> None:
     assert packages == {"base", "catalogue", "config", "gateway", "web"}
     locked = (ROOT / "lock/gateway.txt").read_text()
     assert not [name for name in ("libvirt-python", "nvidia-ml-py", "pyroute2") if f"{name}==" in locked]
+
+
+@pytest.mark.parametrize("origin", ["*", "https://a.example/", "console.example", "https://u@a.example"])
+def test_an_origin_that_no_browser_sends_is_a_mistake(tmp_path: Path, origin: str) -> None:
+    """A pattern or a path would admit more than is meant, or nothing."""
+    file = tmp_path / "gateway.yml"
+    file.write_text(f"web: {{allowed_origins: ['{origin}']}}\n")
+    with pytest.raises(ConfigError, match="no origin"):
+        read_settings(file)
+
+
+def test_secrets_that_are_not_named_are_credentials(tmp_path: Path) -> None:
+    """Systemd's directory, or beside the file what the role keeps for root; a file that is named wins."""
+    for folder in ("systemd", "credentials", "operator"):
+        (tmp_path / folder).mkdir()
+        secret = tmp_path / folder / "database-password"
+        secret.write_text(folder)
+        secret.chmod(0o600)
+    for name, environment, folder in (
+        ("gateway.yml", {"CREDENTIALS_DIRECTORY": str(tmp_path / "systemd")}, "systemd"),
+        ("gateway.yml", {}, "credentials"),
+        ("operator.yml", {}, "operator"),
+    ):
+        file = tmp_path / name
+        file.write_text("log: {level: info}\n")
+        found = checked_settings(file, environment).accounts.password_file
+        assert found == str(tmp_path / folder / "database-password")
+    file.write_text(f"accounts: {{password_file: {tmp_path}/systemd/database-password}}\n")
+    assert checked_settings(file, {}).accounts.password_file == f"{tmp_path}/systemd/database-password"
