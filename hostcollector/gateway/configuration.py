@@ -35,6 +35,9 @@ class Configuration:
     access: AccessRules
     """TLS for tenants; its certificates follow their files by themselves."""
 
+    operator: AccessRules
+    """TLS and authentication of the operator's listener."""
+
 
 def read_configuration(path: Path | None, predecessor: Configuration | None = None) -> Configuration:
     """Return the configuration of a file; the defaults for None.
@@ -45,11 +48,21 @@ def read_configuration(path: Path | None, predecessor: Configuration | None = No
     settings = checked_settings(path)
     plans = read_plans(settings.accounts.plans_file)
     store_context(settings.store)
-    web = settings.web.config_path
-    access = read_access_rules(web, predecessor.access if predecessor else None)
-    if predecessor and (problems := removed_protection(predecessor.access.config, access.config)):
-        raise ConfigError(str(web or "no web-config file"), problems)
-    return Configuration(settings=settings, plans=plans, access=access)
+    access = _access(settings.web.config_file, predecessor.access if predecessor else None)
+    if access.config.basic_auth_users:
+        raise ConfigError(
+            str(settings.web.config_file), ["basic_auth_users: tenants have tokens, not passwords"]
+        )
+    operator = _access(settings.operator.config_file, predecessor.operator if predecessor else None)
+    return Configuration(settings=settings, plans=plans, access=access, operator=operator)
+
+
+def _access(file: str | None, before: AccessRules | None) -> AccessRules:
+    """Return the rules of a web-config file. Raises `ConfigError`, also if it lacks what `before` has."""
+    access = read_access_rules(Path(file) if file else None, before)
+    if before and (problems := removed_protection(before.config, access.config)):
+        raise ConfigError(file or "no web-config file", problems)
+    return access
 
 
 def checked_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> GatewaySettings:

@@ -13,6 +13,7 @@ from hostcollector.gateway.accounts.database import check_schema, connect
 from hostcollector.gateway.configuration import read_configuration
 from hostcollector.gateway.promql.self_test import check_library
 from hostcollector.gateway.supervisor import Supervisor
+from hostcollector.web.access import exposure
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ def serve(path: Path | None) -> int:
     logger.info(
         "listening on %s", ", ".join(f"{one.getsockname()[0]}:{one.getsockname()[1]}" for one in sockets)
     )
+    if warning := exposure([settings.operator.listen_address], configuration.operator.config):
+        logger.warning("operator.listen_address: %s", warning)
     return Supervisor(configuration, partial(read_configuration, path), sockets).run()
 
 

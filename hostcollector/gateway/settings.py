@@ -47,7 +47,7 @@ class WebSettings(Section):
     """The TCP address for tenants; ``:port`` listens on every address of the machine."""
 
     config_file: Annotated[str | None, checks.FILE] = None
-    """The web-config file with TLS, as the collector's; its users are for the operator's listener only."""
+    """The web-config file with TLS, as the collector's. Tenants have tokens, so it has no users."""
 
     workers: Annotated[int, whole(1, 64)] = 2
     """Processes that answer requests on this address."""
@@ -66,11 +66,6 @@ class WebSettings(Section):
                     f"{origin[:80]!a} is no origin: expected https://host or https://host:port",
                 )
 
-    @property
-    def config_path(self) -> Path | None:
-        """`config_file` as a path."""
-        return Path(self.config_file) if self.config_file else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
@@ -78,6 +73,9 @@ class OperatorSettings:
 
     listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_OPERATOR_ADDRESS
     """The TCP address of the first worker; the second one has the next port, and so on."""
+
+    config_file: Annotated[str | None, checks.FILE] = None
+    """The web-config file with TLS and users of this listener, as the collector's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

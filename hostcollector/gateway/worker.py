@@ -142,6 +142,7 @@ class Worker:
             ],
             is_ready=lambda: watchdog.holds and follower.trusted,
             listen_host=settings.operator.listen_address.host,
+            access=self._configuration.operator,
         )
         await follower.poll()
         await watchdog.look()

@@ -107,6 +107,7 @@ def served(
     plans: str = "",
     prepare: str = "",
     origins: str = "[]",
+    operator: str = "",
     environment: Mapping[str, str] | None = None,
     certificates: Mapping[str, Path] | None = None,
 ) -> Iterator[Gateway]:
@@ -132,7 +133,7 @@ def served(
     with reserved_port() as port, reserved_ports(workers) as operator_port:
         (directory / "gateway.yml").write_text(
             f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}, allowed_origins: {origins}}}\n"
-            f"operator: {{listen_address: '127.0.0.1:{operator_port}'}}\n"
+            f"operator: {{listen_address: '127.0.0.1:{operator_port}', config_file: {operator or 'null'}}}\n"
             f"store: {json.dumps({'url': store, **files})}\n"
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
             f"ledger: {{database: 'sqlite:///{directory}/ledger.db'}}\n"

@@ -1,5 +1,6 @@
 """The gateway over HTTP: what each route answers, what is refused, and what no tenant learns."""
 
+import base64
 import csv
 import gzip
 import http.client
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 
 from hostcollector.gateway.accounts.accounts import Scope
@@ -434,3 +436,24 @@ def test_only_listed_origins_may_read_answers(victoria: Pair, tmp_path: Path) ->
         for like in (f"{CONSOLE}.evil.example", "http://console.example", "null", f"{CONSOLE}:444", "*"):
             got = short.ask("/api/v1/vms", headers={"Origin": like})
             assert "Access-Control-Allow-Origin" not in got.headers
+
+
+def test_the_operators_page_takes_passwords(tmp_path: Path) -> None:
+    """Its own web-config file guards the metrics, not the probes; a tenant's token is no password."""
+    web = tmp_path / "operator-web.yml"
+    web.write_text(
+        f"basic_auth_users: {{prometheus: '{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}'}}\n"
+    )
+    with served("http://127.0.0.1:9", tmp_path / "gateway", workers=1, operator=str(web)) as short:
+
+        def status(path: str, authorization: str) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", short.operator_port, timeout=30)
+            connection.request("GET", path, headers={"Authorization": authorization} if authorization else {})
+            found = connection.getresponse().status
+            connection.close()
+            return found
+
+        basic = "Basic " + base64.b64encode(b"prometheus:secret").decode()
+        assert status("/metrics", basic) == 200
+        assert status("/metrics", "") == status("/metrics", f"Bearer {short.token}") == 401
+        assert status("/-/healthy", "") == 200

@@ -106,5 +106,6 @@ def test_secrets_that_are_not_named_are_credentials(tmp_path: Path) -> None:
         file.write_text("log: {level: info}\n")
         found = checked_settings(file, environment).accounts.password_file
         assert found == str(tmp_path / folder / "database-password")
+    file = tmp_path / "gateway.yml"
     file.write_text(f"accounts: {{password_file: {tmp_path}/systemd/database-password}}\n")
     assert checked_settings(file, {}).accounts.password_file == f"{tmp_path}/systemd/database-password"
