@@ -22,6 +22,7 @@ from dashboards.alerts import (
     memory,
     networks,
     uplinks,
+    usage,
     xids,
 )
 from dashboards.alerts.rendering import Parameters, render
@@ -29,6 +30,7 @@ from dashboards.alerts.rendering import Parameters, render
 GROUPS = (
     fleet.GROUP,
     collector.GROUP,
+    usage.GROUP,
     hosts.GROUP,
     guests.GROUP,
     ends.GROUP,

@@ -241,6 +241,12 @@ USAGE_CLOCK_STEPS = _own_counter(
     can_be=EVENTS,
     help="Times that the host's clock was set by more than a second.",
 )
+USAGE_CLOCK = _own_gauge(
+    name="hostcollector_usage_clock_timestamp_seconds",
+    can_be=TIMESTAMP,
+    unit="seconds",
+    help="The host's clock at the end of the collection, as a Unix time: hours of usage follow it.",
+)
 USAGE_ERRORS = _own_counter(
     name="hostcollector_usage_errors_total",
     can_be=EVENTS,

@@ -113,6 +113,7 @@ def _usage_samples(records: Status) -> Iterator[Sample]:
     yield Sample(collection.USAGE_HOURS, records.figures.hours)
     yield Sample(collection.USAGE_UNSEEN, records.figures.unseen_seconds)
     yield Sample(collection.USAGE_CLOCK_STEPS, records.figures.clock_steps)
+    yield Sample(collection.USAGE_CLOCK, records.clock)
     yield Sample(collection.USAGE_ERRORS, records.errors)
     yield Sample(collection.USAGE_WAITING, records.waiting)
     yield Sample(collection.USAGE_OVERDUE, records.overdue)

@@ -31,6 +31,11 @@ class WallClock:
         with self._file.open("r+b" if self._file.exists() else "wb") as file:
             file.write(struct.pack("=d", self._difference))
 
-    def set_before_the_hour(self, seconds: float) -> None:
-        """Set the clock so that the next hour begins in so many seconds."""
+    def set_before_the_hour(self, seconds: float) -> float:
+        """Set the clock so that an hour begins in so many seconds; return when it does by this clock."""
         self.add(3600 - seconds - self.now % 3600)
+        return self.now + seconds
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until the clock shows this."""
+        time.sleep(max(0.0, moment - self.now))

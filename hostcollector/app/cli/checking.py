@@ -23,6 +23,7 @@ from hostcollector.config.settings import Settings, read_settings
 from hostcollector.config.web_config import read_web_config
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
+from hostcollector.outputs import usage
 from hostcollector.outputs.tenant_page import PATH
 from hostcollector.outputs.top.page import READ
 
@@ -114,6 +115,7 @@ def _findings(file: Path | None, web_config: Path | None, *, on_this_host: bool)
             findings.valid.append(path)
     if not findings.errors:
         findings.tenants += _tenant_page(settings, web_config)
+        findings.tenants += _usage(settings, web_config)
     return findings
 
 
@@ -136,15 +138,25 @@ def _tenant_page(settings: Settings, web_config: Path | None) -> Iterator[str]:
     """Yield what a valid configuration shows to tenants, and which clients read it."""
     if not settings.tenants.page:
         return
+    readers = _readers(settings, web_config, PATH)
+    yield f"{PATH}: {len(OF_TENANTS)} metrics of each VM with a tenant, for {readers}"
+
+
+def _usage(settings: Settings, web_config: Path | None) -> Iterator[str]:
+    """Yield which clients read the usage records, if there are any."""
+    if settings.usage.records:
+        readers = _readers(settings, web_config, usage.PATH)
+        yield f"{usage.PATH}: records of each VM and hour, for {readers}"
+
+
+def _readers(settings: Settings, web_config: Path | None, path: str) -> str:
+    """Return the names of the clients that may read a path below /tenants/."""
     config = read_web_config(web_config or settings.web.config_path)
-    readers = [
-        name
-        for entry in config.access.readers
-        if entry.path == PATH
-        for name in (*entry.users, *entry.certificates)
-    ]
-    open_to = "clients on this machine, if there is neither TLS nor a password; else for none"
-    yield f"{PATH}: {len(OF_TENANTS)} metrics of each VM with a tenant, for {', '.join(readers) or open_to}"
+    entries = (entry for entry in config.access.readers if entry.path == path)
+    names = [name for entry in entries for name in (*entry.users, *entry.certificates)]
+    return (
+        ", ".join(names) or "clients on this machine, if there is neither TLS nor a password; else for none"
+    )
 
 
 def _drop_warnings(settings: Settings) -> Iterator[str]:

@@ -139,6 +139,24 @@ def diagnose(options: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
+def usage(options: argparse.Namespace) -> int:
+    """Print the usage records of this host's ledger, which is only read."""
+    from hostcollector.outputs.usage.ledger import Ledger
+    from hostcollector.outputs.usage.table import Wanted, records, table
+
+    ledger = Ledger(Path(settings_by_hand(options).paths.state_directory), writes=False)
+    ledger.open()
+    if not ledger.last:
+        complain(f"{ledger.directory} has no usage records: usage.records switches them on")
+        return FAILED
+    wanted = Wanted(after=options.after, tenant=options.tenant, vm=options.vm)
+    found = records(ledger, wanted)
+    shown = (record.line() for record in found) if options.json else table(found)
+    for line in shown:
+        print(line, flush=options.json)
+    return 0
+
+
 def metrics(options: argparse.Namespace) -> int:
     """Print the catalogue, or what tenants see of it."""
     form = tenant_table.TenantFormat(options.format)

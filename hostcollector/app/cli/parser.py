@@ -83,6 +83,16 @@ examples:
 """
 
 
+_USAGE_TEACHES = """\
+The table has seconds and bytes; `-` is an amount that is not known. The account needs to read the state
+directory: run it as root or as the daemon's account. docs/usage.md says what a record means.
+
+examples:
+  hostcollector usage --vm 7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55
+  hostcollector usage --tenant acme --json
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Command:
     name: str
@@ -202,6 +212,24 @@ def _tenant(text: str) -> str:
     return text
 
 
+def _add_usage_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--vm", metavar="UUID", help="only the records of this VM")
+    parser.add_argument(
+        "--tenant", metavar="ID", help='only the records of this tenant; "" for VMs without one'
+    )
+    parser.add_argument(
+        "--after", type=_sequence, default=0, metavar="SEQUENCE", help="only what is newer than this number"
+    )
+    parser.add_argument("--json", action="store_true", help="print the records as the gateway gets them")
+    add_common_flags(parser)
+
+
+def _sequence(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"expected a sequence number, not {text!r}")
+    return int(text)
+
+
 def _add_query_flags(parser: argparse.ArgumentParser) -> None:
     help_text = "which series: an instant vector selector of PromQL"
     parser.add_argument("selector", metavar="SELECTOR", type=_selector, help=help_text)
@@ -306,6 +334,13 @@ _COMMANDS = (
         commands.sd,
         "make Prometheus's targets from an inventory of Ansible, as a file or over HTTP",
         discovery.add_flags,
+    ),
+    _Command(
+        "usage",
+        commands.usage,
+        "print this host's usage records; exit 1 if there are none",
+        _add_usage_flags,
+        _USAGE_TEACHES,
     ),
     _Command(
         "top", commands.top, "show the guests in a live table, heaviest first", _add_top_flags, _TOP_TEACHES

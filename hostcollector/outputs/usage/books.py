@@ -245,7 +245,7 @@ class Books:
             life.raws = {meter: dict(raws) for meter, raws in remains.raws.items()}
             life.old = set(remains.old)
         elif not from_zero:
-            life.old = set(reading.devices) | {name for raws in reading.counters.values() for name in raws}
+            life.old = set(reading.devices()) | {name for raws in reading.counters.values() for name in raws}
             life.old.update(name for raws in reading.energy.values() for name in raws)
         life.have(reading)
         self._count(life, reading, at)

@@ -6,6 +6,7 @@ records all the same.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import PurePosixPath
 
 from hostcollector.base.model import Domain, Family, Guest, Histogram, Metric, Sample, Snapshot, SourceState
@@ -52,6 +53,12 @@ _PARTS = {cpu.VCPU_TIME: BILLION}
 _NAMES = {row: row.label_names.index("vcpu" if row is cpu.VCPU_TIME else row.labels[-1]) for row in _METERS}
 """Where a row has the name of the device: the last label, of VFs the PCI address."""
 
+_NEEDED = frozenset(
+    {*_METERS, guest.STATE_REASON, guest.OPENSTACK_INFO, block.CAPACITY}
+    | {gpu.INFO.guest, gpu.VGPU_INFO, gpu.ENERGY.guest}
+)
+_FLAVOUR = guest.OPENSTACK_INFO.label_names.index("flavor_name")
+
 Counters = dict[str, dict[str, int]]
 
 
@@ -65,31 +72,28 @@ def round_of(
 ) -> Round:
     """Return what a collection has read. `processes` are the guests' QEMUs as the collection found them."""
     guests = {one.domain.uuid: one for one in (*snapshot.guests, *snapshot.hidden_guests)}
-    families = (*snapshot.families, *snapshot.hidden)
-    counters = {uuid: _counters() for uuid in guests}
+    families = [one for one in (*snapshot.families, *snapshot.hidden) if one.metric in _NEEDED]
+    counters: dict[str, Counters] = {uuid: {} for uuid in guests}
     for family in families:
         if family.metric in _METERS:
             _take_family(family, guests, counters)
-    states, flavours = (
-        dict(_labels(families, guest.STATE_REASON)),
-        dict(_labels(families, guest.OPENSTACK_INFO)),
-    )
+    states = {uuid: labels[-2:] for uuid, labels in _labels(families, guest.STATE_REASON)}
+    flavours = {uuid: labels[_FLAVOUR] for uuid, labels in _labels(families, guest.OPENSTACK_INFO)}
     capacities, gpus = _capacities(families), _gpus(families)
     failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
     readings, gone = {}, set()
     for uuid, one in guests.items():
-        state = states.get(uuid, {})
+        state, reason = states.get(uuid, ("", ""))
         process = processes.get(uuid)
-        if process is None and state.get("state", "shutoff") in NOT_RUNNING:
+        if process is None and (not state or state in NOT_RUNNING):
             if cpu.VCPU_TIME.source not in failed:
                 gone.add(uuid)
             continue
-        words = state.get("state", ""), state.get("reason", "")
         own = gpus.get(uuid, {})
         readings[uuid] = Reading(
-            here=presence.is_here(uuid, *words, snapshot.taken_at),
+            here=presence.is_here(uuid, state, reason, snapshot.taken_at),
             tenant=fit(one.tenant),
-            flavour=_text(flavours.get(uuid, {}).get("flavor_name", "")),
+            flavour=_text(flavours.get(uuid, "")),
             qemu=identity(process),
             started=_started(process, now),
             given=Given(
@@ -98,9 +102,9 @@ def round_of(
                 disk_bytes=capacities.get(uuid),
                 gpus={kind: len(names) for kind, names in own.items()} if own else None,
             ),
-            counters={meter: raws for meter, raws in counters[uuid].items() if raws},
+            counters=counters[uuid],
             energy=_energy(families, uuid, own) if own else {},
-            devices=frozenset(devices_of(one.domain)),
+            devices=partial(devices_of, one.domain),
         )
     return Round(
         at=round(snapshot.taken_at * SECOND),
@@ -113,16 +117,16 @@ def round_of(
 
 def last_reading(one: Guest, samples: Iterable[Sample], process: QemuProcess | None) -> Reading:
     """Return a reading of some sources alone, of a VM that ends now."""
-    counters = _counters()
+    counters: Counters = {}
     for row, value, labels, uuid in samples:
         if row in _METERS and uuid == one.domain.uuid and not isinstance(value, Histogram):
             place = _NAMES[row] - len(row.label_names)
-            counters[_METERS[row]][labels[place]] = round(value * _PARTS.get(row, 1))
+            counters.setdefault(_METERS[row], {})[labels[place]] = round(value * _PARTS.get(row, 1))
     return Reading(
         tenant=fit(one.tenant),
         qemu=identity(process),
-        counters={meter: raws for meter, raws in counters.items() if raws},
-        devices=frozenset(devices_of(one.domain)),
+        counters=counters,
+        devices=partial(devices_of, one.domain),
     )
 
 
@@ -155,10 +159,6 @@ def devices_of(domain: Domain) -> Iterator[str]:
     yield from map(str, range(domain.vcpus or 0))
 
 
-def _counters() -> Counters:
-    return {meter: {} for meter in _METERS.values()}
-
-
 def _take_family(family: Family, guests: Mapping[str, Guest], counters: Mapping[str, Counters]) -> None:
     row, name, parts = family.metric, _NAMES[family.metric], _PARTS.get(family.metric, 1)
     meter, counts = _METERS[row], _counting(row)
@@ -167,7 +167,8 @@ def _take_family(family: Family, guests: Mapping[str, Guest], counters: Mapping[
         if found is None or isinstance(value, Histogram):
             continue
         if counts is None or counts(guests[labels[UUID_AT]].domain, labels[name]):
-            found[meter][labels[name]] = round(value * parts)
+            # Counters of whole units come as floats: below 2^53 they are exact.
+            found.setdefault(meter, {})[labels[name]] = int(value) if parts == 1 else round(value * parts)
 
 
 def _counting(row: Metric) -> Callable[[Domain, str], bool] | None:
@@ -189,11 +190,16 @@ def _is_switch_port(domain: Domain, port: str) -> bool:
     return all(nic.type == _OVS for nic in domain.nics if nic.target == port)
 
 
-def _labels(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _labels(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, tuple[str, ...]]]:
     for family in families:
         if family.metric is row:
             for labels in family.series:
-                yield labels[UUID_AT], dict(zip(row.label_names, labels, strict=True))
+                yield labels[UUID_AT], labels
+
+
+def _named(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for uuid, labels in _labels(families, row):
+        yield uuid, dict(zip(row.label_names, labels, strict=True))
 
 
 def _capacities(families: Iterable[Family]) -> Mapping[str, int]:
@@ -208,9 +214,9 @@ def _capacities(families: Iterable[Family]) -> Mapping[str, int]:
 
 def _gpus(families: Iterable[Family]) -> Mapping[str, Mapping[GpuKind, set[str]]]:
     """Return the names of each guest's GPUs by kind."""
-    types = {(uuid, about["gpu"]): about["vgpu_type"] for uuid, about in _labels(families, gpu.VGPU_INFO)}
+    types = {(uuid, about["gpu"]): about["vgpu_type"] for uuid, about in _named(families, gpu.VGPU_INFO)}
     found: dict[str, dict[GpuKind, set[str]]] = {}
-    for uuid, about in _labels(families, gpu.INFO.guest):
+    for uuid, about in _named(families, gpu.INFO.guest):
         mode = _MODES.get(about["mode"])
         if mode is not None:
             kind = GpuKind(_text(about["model"]), mode, _text(types.get((uuid, about["gpu"]), "")))

@@ -71,6 +71,9 @@ class Life:
         for meter, devices in _all_counters(reading):
             raws = self.raws.setdefault(meter, {})
             amount = 0
+            if raws == devices:
+                grown[meter] = 0
+                continue
             for device, raw in devices.items():
                 last = raws.get(device)
                 if last is None:
@@ -83,14 +86,18 @@ class Life:
 
     def is_whole(self, reading: Reading) -> bool:
         """Whether the reading has every meter that the life ever had."""
-        have = {meter for meter, _ in _all_counters(reading)}
-        return have >= self.raws.keys()
+        if not reading.energy:
+            return reading.counters.keys() >= self.raws.keys()
+        return {meter for meter, _ in _all_counters(reading)} >= self.raws.keys()
 
     def have(self, reading: Reading) -> None:
         """Take what the VM has from now on; what the reading does not know stays."""
-        new = {name: value for name in Given.__slots__ if (value := getattr(reading.given, name)) is not None}
-        self.given = replace(self.given, **new)
         self.flavour = reading.flavour or self.flavour
+        if reading.given != self.given:
+            new = {
+                name: value for name in Given.__slots__ if (value := getattr(reading.given, name)) is not None
+            }
+            self.given = replace(self.given, **new)
 
     def forget(self, device: str) -> None:
         """Note that the device is gone: another one of its name counts from 0. What it counted stays."""
@@ -103,14 +110,21 @@ class Life:
 
         With `why` the time is a gap.
         """
-        start, before = self.at, {meter: self.totals.get(meter, 0) for meter in grown}
+        start, totals = self.at, self.totals
         to = max(to, start)
+        if to < start - start % HOUR + HOUR:
+            for meter, amount in grown.items():
+                totals[meter] = totals.get(meter, 0) + amount
+            self.counted.update(grown)
+            self._use(to, why)
+            return
+        before = {meter: totals.get(meter, 0) for meter in grown}
         while True:
             hour = self.at - self.at % HOUR
             end = min(to, hour + HOUR)
             for meter, amount in grown.items():
                 share = amount if end == to else amount * (end - start) // (to - start)
-                self.totals[meter] = before[meter] + share
+                totals[meter] = before[meter] + share
             self.counted.update(grown)
             self._use(end, why)
             if end == hour + HOUR:

@@ -4,7 +4,7 @@ Times are Unix times in microseconds, as integers. Counters are integers too, in
 billionths of it where the source is finer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ class Reading:
 
     `qemu` names the QEMU process for all times, empty where it is not known, and `started` is when it
     started. `counters` has the raw counters by meter and device; a meter that was not read is missing.
-    `energy` has the GPUs' millijoules in the same way, by kind. `devices` are those of the definition.
+    `energy` has the GPUs' millijoules in the same way, by kind. `devices` gives those of the definition.
     """
 
     here: bool = True
@@ -56,7 +56,7 @@ class Reading:
     given: Given = Given()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     energy: Mapping[GpuKind, Mapping[str, int]] = field(default_factory=dict)
-    devices: frozenset[str] = frozenset()
+    devices: Callable[[], Iterable[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

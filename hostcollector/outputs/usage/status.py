@@ -16,12 +16,15 @@ from hostcollector.outputs.usage.reading import HOUR, SECOND, Moment
 class Status:
     """The state of the records. `open_hour` is a Unix time in seconds, None before the books are open.
 
+    `clock` is the host's clock.
+
     `overdue` are the seconds since the end of the first hour that is not closed, 0 while it goes on.
     """
 
     figures: Figures
     open_hour: int | None
     overdue: float
+    clock: float
     lives: int
     waiting: int
     last: int
@@ -39,6 +42,7 @@ class Status:
             figures=Figures() if books is None else books.figures,
             open_hour=None if account is None else account.hour // SECOND,
             overdue=0.0 if account is None else max(0, now.wall - account.hour - HOUR) / SECOND,
+            clock=now.wall / SECOND,
             lives=0 if account is None else len(account.lives),
             waiting=0 if account is None else len(account.lines),
             last=ledger.last,

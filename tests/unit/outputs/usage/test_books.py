@@ -191,7 +191,7 @@ def test_what_vms_did_before_the_first_ledger_is_not_counted() -> None:
             qemu="1",
             started=began,
             counters={"disk_reads": disks},
-            devices=frozenset({"vda", "vdb"}),
+            devices=lambda: {"vda", "vdb"},
         )
         moment = Moment(at, 10**12 + at - START)
         books.take(Round(at=at, now=moment, readings={A: reading}, here={A}))

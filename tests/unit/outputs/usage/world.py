@@ -169,7 +169,7 @@ class World:
             started=self.now.wall - (self.now.steady - vm.began),
             given=Given(vcpus=2, memory_bytes=1000, disk_bytes=10),
             counters={"disk_written_bytes": dict(vm.disks), "vcpu_used_seconds": {"0": vm.cpu}},
-            devices=frozenset({*vm.disks, "0"}),
+            devices=lambda: {*vm.disks, "0"},
         )
 
     def _life(self) -> str:
