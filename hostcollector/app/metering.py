@@ -31,6 +31,9 @@ OWN_COLLECTION_SECONDS = 30.0
 SOON_SECONDS = 1.5
 """How long after an end the next collection is, which closes the life."""
 
+MIGRATING_SECONDS = 4.0
+"""How often the daemon collects while a guest leaves: what it does after the last one is not recorded."""
+
 SAVE_SECONDS = 30.0
 """How often the books are saved while nothing but counters changes."""
 
@@ -39,7 +42,10 @@ BOOT_ID = "proc/sys/kernel/random/boot_id"
 _ENDED = {"crashed": Ended.CRASH, "failed": Ended.CRASH, "migrated": Ended.MIGRATED}
 """By libvirt's detail of "stopped"; anything else is a shutdown."""
 
-_NEWS = frozenset({"started", "resumed", "suspended", "stopped", "shutdown", "reboot", "device_removed"})
+_NEWS = frozenset(
+    {"started", "resumed", "suspended", "stopped", "shutdown", "reboot", "device_removed"}
+    | {"migration_iteration"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,8 @@ class Metering:
             books.take(round_of(item.snapshot, item.processes, self._presence, now, listed=item.listed))
             if item.listed:
                 self._presence.keep_only(self._domains().keys())
+        elif item.event.event == "migration_iteration":
+            self._soon(MIGRATING_SECONDS)
         else:
             self._event(item)
         if books.account.lines or before != lives or time.monotonic() >= self._save_due:
@@ -214,6 +222,6 @@ class Metering:
         if reading is not None:
             books.take_last(item.event.uuid, reading, item.at)
 
-    def _soon(self) -> None:
+    def _soon(self, seconds: float = SOON_SECONDS) -> None:
         """Collect soon, unless a scrape comes before."""
-        self._due = min(self._due, time.monotonic() + SOON_SECONDS)
+        self._due = min(self._due, time.monotonic() + seconds)

@@ -226,9 +226,9 @@ USAGE_RECORDS = _own_counter(
     note="docs/usage.md says what the records mean.",
 )
 USAGE_HOURS = _own_counter(
-    name="hostcollector_usage_hours_closed_total",
+    name="hostcollector_usage_closings_total",
     can_be=EVENTS,
-    help="Hours that were closed in the ledger of usage records.",
+    help="Times that an hour was closed in the ledger of usage records.",
 )
 USAGE_UNSEEN = _own_counter(
     name="hostcollector_usage_unseen_seconds_total",

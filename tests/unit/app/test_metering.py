@@ -199,3 +199,16 @@ def test_the_status_tells_what_is_wrong(host: _Host, tmp_path: Path) -> None:
     text = "\n".join(replace(status, overdue=1200.0, waiting=3, problem="the disk is full").lines())
     for part in ("20 min ago", "3 lines wait", "the disk is full", "/tenants/usage"):
         assert part in text
+
+
+def test_while_a_guest_leaves_the_daemon_collects_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass of a live migration brings the next collection forward."""
+    monkeypatch.setattr(module, "MIGRATING_SECONDS", 0.05)
+    host, asked = _Host(tmp_path), threading.Semaphore(0)
+    host.metering.collect = asked.release
+    host.metering.start()
+    host.happened("migration_iteration")
+    assert asked.acquire(timeout=20)
+    host.metering.close(10)
