@@ -101,7 +101,7 @@ class Books:
         self._began = moment.wall
         self._arrived: dict[str, int] = {}
         self._incoming: set[str] = set()
-        if account.boot != boot:
+        if account.boot != boot or moment.steady < account.moment.steady:
             for life in list(account.lives.values()):
                 life.lost(moment.wall, Why.HOST_DOWN)
                 self._finish(life, End(life.at, Ended.CRASH))

@@ -15,7 +15,7 @@ from hostcollector.catalogue.usage import LONGEST_TEXT, GpuMode
 from hostcollector.guests.presence import NOT_RUNNING, Presence
 from hostcollector.guests.processes import QemuProcess
 from hostcollector.outputs.tenant_page.membership import fit
-from hostcollector.outputs.tenant_page.views import UUID_AT
+from hostcollector.outputs.tenant_page.views import UUID_AT, allowed
 from hostcollector.outputs.usage.books import Round
 from hostcollector.outputs.usage.reading import BILLION, SECOND, Given, GpuKind, Moment, Reading
 
@@ -71,7 +71,8 @@ def round_of(
     listed: bool,
 ) -> Round:
     """Return what a collection has read. `processes` are the guests' QEMUs as the collection found them."""
-    guests = {one.domain.uuid: one for one in (*snapshot.guests, *snapshot.hidden_guests)}
+    found = (*snapshot.guests, *snapshot.hidden_guests)
+    guests = {one.domain.uuid: one for one in found if allowed("vm", one.domain.uuid)}
     families = [one for one in (*snapshot.families, *snapshot.hidden) if one.metric in _NEEDED]
     counters: dict[str, Counters] = {uuid: {} for uuid in guests}
     for family in families:

@@ -141,6 +141,14 @@ def test_a_guest_without_tenant_is_read_too() -> None:
         assert taken(guests=(unassigned,)).readings[VM].tenant == ""
 
 
+def test_a_name_that_no_record_can_hold_is_left_out() -> None:
+    """One odd guest must not make a line that stops the ledger's readers."""
+    odd = Guest(domain=replace(DOMAIN, uuid="../etc/passwd"))
+    assert taken(guests=(GUEST, odd)).readings.keys() == {VM}
+    long = (info(guest.OPENSTACK_INFO, flavor_name="m1" * 100), *FAMILIES[2:], FAMILIES[0])
+    assert len(taken(long).readings[VM].flavour) == 128
+
+
 @pytest.mark.parametrize("state", [("paused", "migration"), ("paused", "starting_up")])
 def test_a_guest_that_arrives_is_not_here(state: tuple[str, str]) -> None:
     """During a migration the guest is read, and is the other host's."""
