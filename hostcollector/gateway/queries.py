@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from hostcollector.gateway.errors import QueryRefusedError
 from hostcollector.gateway.isolation import Isolation
 from hostcollector.gateway.promql.reach import Window
-from hostcollector.gateway.promql.rewriting import Draft, rewrite, selector_only
+from hostcollector.gateway.promql.repeated import Rewriting
+from hostcollector.gateway.promql.rewriting import Draft, selector_only
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import LimitSettings
 from hostcollector.gateway.store.client import Store
@@ -51,6 +52,7 @@ class Queries:
         self._watchdog = watchdog
         self._limits = limits
         self._isolation = isolation or Isolation()
+        self._rewriting = Rewriting(self._isolation.rewriting)
 
     def instant(self, reader: Reader, text: str, time: float) -> AbstractAsyncContextManager[Reply]:
         """Give the value of an expression at an instant."""
@@ -89,7 +91,7 @@ class Queries:
         return self._asked(reader, endpoint, (*(("match[]", text) for text in texts), *span), label)
 
     def _rewritten(self, reader: Reader, text: str, window: Window) -> str:
-        return rewrite(self._draft(reader, text, window), self._isolation.rewriting)
+        return self._rewriting.rewrite(self._draft(reader, text, window))
 
     def _draft(self, reader: Reader, text: str, window: Window) -> Draft:
         return Draft(tenant=reader.tenant, text=text, window=window, oldest=reader.oldest)

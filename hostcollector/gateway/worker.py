@@ -162,11 +162,16 @@ class Worker:
         limits = ClientLimits(shutdown_seconds=FAREWELL_SECONDS)
         for server, grace in (
             (Server(Application(operator), self._operator_address), 0.0),
-            (Server(application, settings.web.listen_address, limits, self._sockets), GRACE_SECONDS),
+            (self._server(application, limits), GRACE_SECONDS),
         ):
             await server.start()
             ends.push_async_callback(server.close, grace)
         logger.info("worker %d is ready", self._number)
+
+    def _server(self, application: TenantApplication, limits: ClientLimits) -> Server:
+        # One client at a time: a worker that took all who wait would leave the others idle.
+        address = self._settings.web.listen_address
+        return Server(application, address, limits, self._sockets, at_once=1)
 
     @property
     def _operator_address(self) -> Address:
@@ -189,4 +194,4 @@ async def _write(gathered: LastUse | Metering, seconds: float) -> None:
 async def _tick(audit: Audit) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        await audit.tick()
+        audit.tick()

@@ -28,7 +28,6 @@ BACKLOG = 1024
 """Clients that the kernel queues for `accept`; one beyond them tries again a second later."""
 
 AT_ONCE = 64
-"""Clients that are accepted before the loop does other work."""
 
 SWEEPS = 5
 """Looks for overdue clients within the shortest of their times."""
@@ -56,7 +55,8 @@ class Server:
     """Serves an application, from `start` to `close`, in one event loop.
 
     It listens on `sockets`, which are bound already and which `close` closes, or else on `address`. One of
-    them is required. `admits` decides from an accepted socket whether its client is served.
+    them is required. `admits` decides from an accepted socket whether its client is served. Up to `at_once`
+    clients are accepted before the loop does other work.
     """
 
     def __init__(
@@ -66,11 +66,13 @@ class Server:
         limits: ClientLimits | None = None,
         sockets: Sequence[socket.socket] = (),
         admits: Callable[[socket.socket], bool] = lambda _accepted: True,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._application = application
         self._address = address
         self._given = sockets
         self._admits = admits
+        self._at_once = at_once
         self._limits = limits or ClientLimits()
         self._manager = web.Server(self._answer)
         self._refusals = Refusals()
@@ -164,7 +166,7 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         """Accept the clients that wait at a listener."""
         loop = asyncio.get_running_loop()
-        for _ in range(AT_ONCE):
+        for _ in range(self._at_once):
             try:
                 accepted, peer = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):

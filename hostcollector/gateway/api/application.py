@@ -68,6 +68,7 @@ class TenantApplication:
     ) -> None:
         self.access = access
         self._routes = routes
+        self._fixed = {route.pattern.pattern: route for route in routes if not route.pattern.groups}
         self._identity = identity
         self._plans = plans
         self._limits = limits
@@ -110,9 +111,9 @@ class TenantApplication:
             async with asyncio.timeout(self._limits.seconds):
                 return await self._served(exchange)
         except TimeoutError:
-            return await self._refused(exchange, RequestTimeoutError(self._limits.seconds))
+            return self._refused(exchange, RequestTimeoutError(self._limits.seconds))
         except RequestRefusedError as error:
-            return await self._refused(exchange, error)
+            return self._refused(exchange, error)
 
     async def _served(self, exchange: "_Exchange") -> web.StreamResponse:
         request = exchange.request
@@ -137,12 +138,12 @@ class TenantApplication:
             async with route.handler(call) as reply:
                 return await self._sent(exchange, reply)
 
-    async def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
+    def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""
         if isinstance(error, StoreUnavailableError):
             self._counters.store_failed()
         try:
-            await self._record(exchange, error.kind, error.status)
+            self._record(exchange, error.kind, error.status)
         except AuditError as failure:
             error = failure
         if isinstance(error, AuditError):
@@ -158,11 +159,11 @@ class TenantApplication:
             reply.force_close()  # the body is not read, so no other request can follow it
         return reply
 
-    async def _record(self, exchange: "_Exchange", decision: str, status: int) -> None:
+    def _record(self, exchange: "_Exchange", decision: str, status: int) -> None:
         """Write the audit's record; a request without a good token has none. Raises `AuditError`."""
         if exchange.principal is None:
             return
-        await self._audit.record(
+        self._audit.record(
             {
                 "time": round(exchange.started_at, 3),
                 "id": exchange.id,
@@ -177,7 +178,8 @@ class TenantApplication:
         )
 
     def _found(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        for route in self._routes:
+        fixed = self._fixed.get(path)
+        for route in self._routes if fixed is None else (fixed,):
             if match := route.pattern.fullmatch(path):
                 methods = route.methods | ({"HEAD"} if "GET" in route.methods else set())
                 if method not in methods:
@@ -212,14 +214,14 @@ class TenantApplication:
                     raise TooMuchDataError(self._limits.response_bytes)
                 last = piece
             exchange.sent += len(last)
-            await self._record(exchange, "answered", reply.status)
+            self._record(exchange, "answered", reply.status)
             if not response.prepared:
-                response.content_length = len(last)
-                await response.prepare(exchange.request)
+                self._counters.answered(exchange.sent)
+                return web.Response(status=reply.status, headers=headers, body=last)
             await response.write(last)
             await response.write_eof()
         except ConnectionError:
-            await self._record(exchange, "client gone", reply.status)
+            self._record(exchange, "client gone", reply.status)
         self._counters.answered(exchange.sent)
         if exchange.principal is not None:
             self._notes.metering.note(exchange.principal.tenant, exchange.principal.plan_name, exchange.sent)

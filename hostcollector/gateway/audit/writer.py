@@ -1,6 +1,9 @@
-"""Writes one worker's chain: in a thread, many records at once, synced to disk each second."""
+"""Writes one worker's chain, and syncs it to disk each second.
 
-import asyncio
+A record is written by the event loop: it goes to the kernel's memory, which takes less than to wake a thread.
+What waits for the disk is the sync, in a thread; one that takes long means that the disk hangs.
+"""
+
 import logging
 import os
 import time
@@ -9,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from hostcollector.base.lanes import Workers
+from hostcollector.base.lanes import Lane
 from hostcollector.gateway.audit.chain import Head, files_of, head_of
 from hostcollector.gateway.errors import AuditError
 
@@ -25,13 +28,13 @@ FILE_BYTES = 64 * 1024 * 1024
 """The size at which the next file begins."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a request waits for its record: a disk that hangs ends it with 503."""
+"""A sync that takes longer means that the disk hangs: requests get 503."""
 
 _REFUSAL = "the request cannot be recorded at present: try again later"
 
 
 class Audit:
-    """The chain of one worker in a directory. Bound to one event loop; `clock` is monotonic, in seconds.
+    """The chain of one worker in a directory. Bound to one thread; `clock` is monotonic, in seconds.
 
     The constructor goes on where the last run ended, and raises `AuditError` where that cannot be read.
     """
@@ -47,33 +50,28 @@ class Audit:
         self._worker = worker
         self._clock = clock
         self._file_bytes = file_bytes
-        self._disk = Workers(f"audit-{worker}", 1)
-        self._waiting: list[tuple[Mapping[str, object], asyncio.Future[None]]] = []
-        self._drain: asyncio.Task[None] | None = None
+        self._syncing = Lane(f"audit-{worker}", clock)
         self._descriptor = -1
         self._size = 0
         self._synced_at = self._logged_at = clock()
         self.head = self._open()
 
-    async def record(self, record: Mapping[str, object]) -> None:
-        """Return when the record is written. Raises `AuditError` if it cannot be."""
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, written))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._write_waiting())
+    def record(self, record: Mapping[str, object]) -> None:
+        """Write a record. Raises `AuditError` if it cannot be written, or if the disk hangs."""
+        if self._syncing.busy_seconds > PATIENCE_SECONDS:
+            raise AuditError(_REFUSAL)
         try:
-            await asyncio.wait_for(written, PATIENCE_SECONDS)
-        except TimeoutError as error:
+            self._write(record)
+        except OSError as error:
+            logger.error("the audit cannot be written: %s", error.strerror)
             raise AuditError(_REFUSAL) from error
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Sync to disk if that is due, and log the head each minute."""
-        if self._clock() - self._synced_at >= SYNC_SECONDS:
+        if self._clock() - self._synced_at >= SYNC_SECONDS and not self._syncing.busy:
             self._synced_at = self._clock()
-            with suppress(OSError):
-                await self._disk.run(lambda: os.fsync(self._descriptor))
-        if self._clock() - self._logged_at >= HEAD_SECONDS:
-            await self._disk.run(self.log_head)
+            # The file may be exchanged for the next one meanwhile.
+            self._syncing.submit(partial(self._sync, os.dup(self._descriptor)))
 
     def log_head(self) -> None:
         """Log the chain's head: with it, a cut tail and a rewritten chain show."""
@@ -84,39 +82,31 @@ class Audit:
     def close(self) -> None:
         """Sync and close the file."""
         self.log_head()
-        self._disk.close()
+        self._syncing.close()
         os.fsync(self._descriptor)
         os.close(self._descriptor)
 
-    async def _write_waiting(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            error: AuditError | None = None
-            try:
-                await self._disk.run(partial(self._write, [record for record, _ in batch]))
-            except OSError:
-                error = AuditError(_REFUSAL)
-            for _, written in batch:
-                if not written.done():
-                    written.set_result(None) if error is None else written.set_exception(error)
+    def _sync(self, descriptor: int) -> None:
+        """Sync the file to disk, close this descriptor of it, and log the head if that is due."""
+        with suppress(OSError):
+            os.fsync(descriptor)
+        os.close(descriptor)
+        if self._clock() - self._logged_at >= HEAD_SECONDS:
+            self.log_head()
 
-    def _write(self, records: list[Mapping[str, object]]) -> None:
-        """Append records, all or none. Raises `OSError`."""
+    def _write(self, record: Mapping[str, object]) -> None:
+        """Append a record, or nothing of it. Raises `OSError`."""
         if self._size >= self._file_bytes:
             self._begin_file()
-        head, text = self.head, b""
-        for record in records:
-            line, head = head.line(record)
-            text += line
+        line, head = self.head.line(record)
         try:
-            if os.write(self._descriptor, text) != len(text):
+            if os.write(self._descriptor, line) != len(line):
                 raise OSError(None, "no space is left")  # noqa: TRY301 - the same as an error of the call
-        except OSError as error:
-            logger.error("the audit cannot be written: %s", error.strerror)
+        except OSError:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
             raise
-        self._size += len(text)
+        self._size += len(line)
         self.head = head
 
     def _open(self) -> Head:

@@ -145,6 +145,10 @@ STEPS: tuple[Step, ...] = (
 )
 
 
+OF_EACH_QUERY = frozenset({within_history})
+"""The steps that look at more than tenant and text: they run for a query that was rewritten before, too."""
+
+
 def rewrite(draft: Draft, steps: Sequence[Step] = STEPS) -> str:
     """Return the text for the store. Raises `QueryRefusedError`."""
     for step in steps:

@@ -16,6 +16,8 @@ from hostcollector.gateway.store.receiving import GOOD, Incoming
 from hostcollector.gateway.store.sending import Outgoing
 
 _FORM = "application/x-www-form-urlencoded"
+_PLAIN = {"Accept-Encoding": "identity", "Content-Type": _FORM}
+_PACKED = {"Accept-Encoding": "gzip", "Content-Type": _FORM}
 _CHUNK = 64 * 1024
 _LONGEST_COMPLAINT = 16 * 1024
 
@@ -42,13 +44,14 @@ class Store:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
+            skip_auto_headers=("Accept", "User-Agent"),
         )
 
     @asynccontextmanager
     async def ask(self, outgoing: Outgoing, *, packed: bool = False) -> AsyncIterator[Answer]:
         """Give the answer to a request; a `packed` one may be gzip. Raises `StoreUnavailableError`."""
-        url = URL(self._url + outgoing.path, encoded=True).with_query(outgoing.address)
-        headers = {"Accept-Encoding": "gzip" if packed else "identity", "Content-Type": _FORM}
+        url = URL(f"{self._url}{outgoing.path}?{urlencode(outgoing.address)}", encoded=True)
+        headers = _PACKED if packed else _PLAIN
         form = urlencode(outgoing.form).encode()  # aiohttp's own form takes four times as long
         try:
             async with self._session.post(url, data=form, headers=headers, allow_redirects=False) as response:

@@ -1,25 +1,25 @@
 """The audit's chain: what is written, and that a change, a gap and a cut tail show."""
 
-import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from hostcollector.gateway.audit.chain import Head, files_of, lines_of, verify
-from hostcollector.gateway.audit.writer import Audit
+from hostcollector.gateway.audit.writer import PATIENCE_SECONDS, SYNC_SECONDS, Audit
 from hostcollector.gateway.errors import AuditError
+from tests.fakes.clock import Clock
+from tests.lab.process import eventually
 
 
 def written(directory: Path, count: int, file_bytes: int = 1 << 20) -> Head:
     """Write so many records at once, and return the head."""
     audit = Audit(directory, "worker-0", file_bytes=file_bytes)
 
-    async def record() -> None:
-        await asyncio.gather(*(audit.record({"n": number}) for number in range(count)))
-        await audit.tick()
-
-    asyncio.run(record())
+    for number in range(count):
+        audit.record({"n": number})
+    audit.tick()
     audit.close()
     return audit.head
 
@@ -75,19 +75,44 @@ def test_a_torn_last_line_is_cut_off_at_the_next_start(tmp_path: Path) -> None:
 def test_a_full_disk_refuses_requests_and_leaves_the_chain_whole(tmp_path: Path) -> None:
     """A record that cannot be written ends its request; once there is space, the chain goes on."""
     audit = Audit(tmp_path, "worker-0")
-    asyncio.run(audit.record({"n": 0}))
+    audit.record({"n": 0})
     kept = os.dup(audit._descriptor)
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, audit._descriptor)
     os.close(full)
     with pytest.raises(AuditError, match="cannot be recorded"):
-        asyncio.run(audit.record({"n": 1}))
+        audit.record({"n": 1})
     os.dup2(kept, audit._descriptor)
     os.close(kept)
-    asyncio.run(audit.record({"n": 2}))
+    audit.record({"n": 2})
     audit.close()
     assert verify(lines(tmp_path), audit.head).fault == ""
     assert audit.head.count == 2
+
+
+def test_a_disk_that_hangs_refuses_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync that does not come back refuses records, until it does."""
+    clock, back, gone = Clock(), threading.Event(), threading.Event()
+    audit = Audit(tmp_path, "worker-0", clock)
+
+    def hanging(_descriptor: int) -> None:
+        back.wait(30)
+        gone.set()
+
+    monkeypatch.setattr(os, "fsync", hanging)
+    clock.now += SYNC_SECONDS
+    audit.tick()
+    clock.now += PATIENCE_SECONDS
+    audit.record({"n": 0})
+    clock.now += 1
+    with pytest.raises(AuditError, match="cannot be recorded"):
+        audit.record({"n": 1})
+    back.set()
+    assert gone.wait(30)
+    assert eventually(lambda: not audit._syncing.busy, 10.0, "the end of the sync")
+    audit.record({"n": 2})
+    audit.close()
+    assert verify(lines(tmp_path), audit.head).head.count == 2
 
 
 def test_a_chain_that_ends_in_no_record_is_not_continued(tmp_path: Path) -> None:

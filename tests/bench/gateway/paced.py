@@ -1,0 +1,56 @@
+"""A client that sends requests at a steady pace, whatever the answers take: what another tenant notices."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Times of answers in milliseconds, and how many requests had no good one."""
+
+    median: float
+    slowest: float
+    count: int
+    failed: int
+
+
+async def paced(url: str, token: str, *, rate: float, seconds: float) -> Times:
+    """Send `rate` requests a second for a while; `slowest` is the p99."""
+    times: list[float] = []
+    failed = 0
+
+    async def one(session: aiohttp.ClientSession, begins: float) -> None:
+        nonlocal failed
+        await asyncio.sleep(begins - time.perf_counter())
+        try:
+            async with session.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
+                await answer.read()
+                failed += answer.status != 200
+        except aiohttp.ClientError:
+            failed += 1
+        times.append((time.perf_counter() - begins) * 1000)
+
+    began = time.perf_counter()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+        await asyncio.gather(*(one(session, began + n / rate) for n in range(int(rate * seconds))))
+    return Times(statistics.median(times), statistics.quantiles(times, n=100)[98], len(times), failed)
+
+
+async def beside(
+    client: Callable[[], Awaitable[Times]], load: Callable[[], Awaitable[object]] | None = None
+) -> Times:
+    """Return what the client measures while the load runs."""
+    if load is None:
+        return await client()
+    running = asyncio.ensure_future(load())
+    try:
+        await asyncio.sleep(0.5)
+        return await client()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
