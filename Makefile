@@ -78,8 +78,8 @@ bench: setup ## speed and memory with 100 guests, next to another exporter (3 mi
 bench-pairs: setup ## this checkout's collector against that of BASE=revision, in pairs on 100 guests (9 min)
 	$(python) -m tests.bench.pairs $(BASE)
 
-bench-gateway: setup ## the gateway beside the store alone and vmauth, and hostile queries, as tables (2 min)
-	$(python) -m tests.bench.gateway
+bench-gateway: setup ## the gateway beside the store alone and vmauth, its memory, and what tenants notice of each other (6 min)
+	$(python) -m tests.bench.gateway $(PART)
 
 bench-scale: setup ## the same with 25 to 300 guests and more peers (12 min); writes its table into docs/benchmarks.md
 	$(python) -m tests.bench.scale
@@ -98,6 +98,9 @@ screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 
 pictures: setup ## draws docs/tenant-migration.svg and docs/tenant-gap.svg anew, from a run with real guests (7 min)
 	@$(python) -m tests.tenant_store.pictures docs
+
+pictures: setup ## draws the pictures of the customers' page in docs/ anew, in Chromium
+	@$(python) -m tests.simulated.customers_page docs
 
 metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the tenant store anew from the catalogue
 	.venv/bin/hostcollector metrics --format markdown >hostcollector/METRICS.md

@@ -92,9 +92,9 @@ class AdminApplication:
             **path,
         }
         # Before the change: one that cannot be recorded is not made.
-        await self._audit.record({**record, "decision": "begun"})
+        self._audit.record({**record, "decision": "begun"})
         reply = await self._workers.run(lambda: _done(route, path, body))
-        await self._audit.record({**record, "decision": "done" if reply.status < 300 else "failed"})
+        self._audit.record({**record, "decision": "done" if reply.status < 300 else "failed"})
         return reply
 
     def _who(self, request: web.BaseRequest) -> str:

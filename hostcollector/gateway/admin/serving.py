@@ -53,7 +53,7 @@ async def _serve(settings: GatewaySettings, access: AccessRules, token: str, con
     try:
         while not stop.is_set():
             notifier.watchdog()
-            await audit.tick()
+            audit.tick()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_SECONDS)
     finally:

@@ -215,11 +215,11 @@ class TenantApplication:
                 last = piece
             exchange.sent += len(last)
             self._record(exchange, "answered", reply.status)
-            if not response.prepared:
-                self._counters.answered(exchange.sent)
-                return web.Response(status=reply.status, headers=headers, body=last)
-            await response.write(last)
-            await response.write_eof()
+            if response.prepared:
+                await response.write(last)
+                await response.write_eof()
+            else:  # head and body go out in one piece
+                response = web.Response(status=reply.status, headers=headers, body=last)
         except ConnectionError:
             self._record(exchange, "client gone", reply.status)
         self._counters.answered(exchange.sent)
@@ -229,7 +229,7 @@ class TenantApplication:
 
     async def _headed(self, exchange: "_Exchange", reply: Reply) -> web.StreamResponse:
         """Send what GET would send, without the body."""
-        await self._record(exchange, "answered", reply.status)
+        self._record(exchange, "answered", reply.status)
         response = web.StreamResponse(status=reply.status, headers={**exchange.headers, **reply.headers})
         if reply.stream is None:
             response.content_length = len(reply.body)

@@ -99,7 +99,9 @@ class Typed:
             raise NotFoundError(_NO_VM)
         text = f"{row.name}{{vm={quoted(vm)}}}"
         if rate:
-            text = f"rate({text}[{max(1, math.ceil(span.step * RATE_WINDOWS))}s])"
+            window = f"{text}[{max(1, math.ceil(span.step * RATE_WINDOWS))}s]"
+            # VictoriaMetrics takes a counter without samples for one that does not move: a gap would be 0.
+            text = f"rate({window}) and count_over_time({window}) > 1"
         found = await self._read(self._queries.range(call.unpacked_reader, text, span))
         answer = _series_answer(row, found["result"], rate=rate, step=span.step)
         if as_csv:
