@@ -29,6 +29,9 @@ PAUSE_SECONDS = 1.0
 SILENT_SECONDS = 15.0
 """A worker that serves says so each second; one that has not done so for this long is killed and replaced."""
 
+STARTING_SECONDS = 45.0
+"""The same for one that has not served yet."""
+
 TICK_SECONDS = 0.5
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
@@ -111,8 +114,9 @@ class Supervisor:
             with suppress(BlockingIOError):
                 if os.read(child.signs, 4096):
                     child.heard_at, child.serves = self._clock(), True
-            if self._clock() - child.heard_at > SILENT_SECONDS:
-                logger.error("worker %d has been silent for %g s and is killed", number, SILENT_SECONDS)
+            patience = SILENT_SECONDS if child.serves else STARTING_SECONDS
+            if self._clock() - child.heard_at > patience:
+                logger.error("worker %d has been silent for %g s and is killed", number, patience)
                 child.heard_at = self._clock()
                 os.kill(child.pid, signal.SIGKILL)
 

@@ -48,6 +48,9 @@ from hostcollector.web.server import Server
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 5.0
+"""How long a worker waits for the store and the accounts before it answers without them."""
+
 GRACE_SECONDS = 0.5
 """For the requests of clients that connect while a worker begins to end."""
 
@@ -144,11 +147,10 @@ class Worker:
             listen_host=settings.operator.listen_address.host,
             access=self._configuration.operator,
         )
-        await follower.poll()
-        await watchdog.look()
+        looked = asyncio.Event()
         tasks = [
             asyncio.create_task(follower.follow()),
-            asyncio.create_task(_watch(watchdog)),
+            asyncio.create_task(_watch(watchdog, looked)),
             asyncio.create_task(_tick(audit)),
             asyncio.create_task(_write(notes.last_use, LAST_USE_SECONDS)),
             asyncio.create_task(_write(notes.metering, METERING_SECONDS)),
@@ -159,6 +161,9 @@ class Worker:
             tasks.append(asyncio.create_task(keys.follow()))
         for task in tasks:
             ends.callback(task.cancel)
+        with suppress(TimeoutError):  # a store that hangs does not keep the worker from saying so to tenants
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await asyncio.gather(looked.wait(), follower.polled.wait())
         limits = ClientLimits(shutdown_seconds=FAREWELL_SECONDS)
         for server, grace in (
             (Server(Application(operator), self._operator_address), 0.0),
@@ -179,10 +184,11 @@ class Worker:
         return replace(address, port=address.port + self._number if address.port else 0)
 
 
-async def _watch(watchdog: Watchdog) -> None:
+async def _watch(watchdog: Watchdog, looked: asyncio.Event) -> None:
     while True:
-        await asyncio.sleep(INTERVAL_SECONDS if watchdog.holds else RETRY_SECONDS)
         await watchdog.look()
+        looked.set()
+        await asyncio.sleep(INTERVAL_SECONDS if watchdog.holds else RETRY_SECONDS)
 
 
 async def _write(gathered: LastUse | Metering, seconds: float) -> None:

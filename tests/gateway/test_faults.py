@@ -168,3 +168,15 @@ def test_a_store_that_does_not_listen_is_a_sentence(tmp_path: Path) -> None:
     with served("http://127.0.0.1:9", tmp_path / "gateway", workers=1) as gateway:
         assert asked(gateway)[0] == 503
         assert gateway.ask(f"{PROMETHEUS}rules").status == 200
+
+
+def test_a_store_that_hangs_does_not_keep_the_gateway_from_its_start(tmp_path: Path) -> None:
+    """It serves what needs no store, and answers queries as soon as the store does."""
+    with fake_store() as store:
+        store.behaviour = silent
+        hasty = "import hostcollector.gateway.worker as worker; worker.FIRST_LOOK_SECONDS = 1.0"
+        with served(store.url, tmp_path / "gateway", workers=1, prepare=hasty) as gateway:
+            assert asked(gateway)[0] == 503
+            store.behaviour = good
+            assert eventually(lambda: asked(gateway)[0] == 200, 60.0, "a good answer")
+    assert "is killed" not in gateway.log()

@@ -131,6 +131,16 @@ def test_a_vm_has_charts_with_its_data(page: Page, gateway: Gateway) -> None:
     expect(figure.get_by_role("row", name=re.compile("gpu 0 .* W"))).to_be_visible()
 
 
+def test_the_lines_of_a_chart_have_different_names(page: Page, gateway: Gateway) -> None:
+    """Every label in which two series differ is in their names, in each chart."""
+    _sign_in(page, gateway, f"/#/vm/{VMS[1]}")
+    expect(page.locator("figure h3").filter(has_text="Events")).to_be_visible()
+    for figure in page.locator("figure").all():
+        names = figure.locator(".u-legend .u-series:not(:first-child) .u-label").all_inner_texts()
+        assert names
+        assert len(set(names)) == len(names)
+
+
 def test_a_range_is_chosen_and_zoomed(page: Page, gateway: Gateway) -> None:
     """A button changes the range; a selection with the pointer becomes the range of every chart."""
     _sign_in(page, gateway, f"/#/vm/{VMS[1]}")

@@ -20,6 +20,7 @@ METRICS = (
     ("vm_network_receive_bytes_total", "nic", True),
     ("vm_memory_available_bytes", "", False),
     ("vm_state", "state", False),
+    ("vm_events_total", "event", True),
     ("vm_gpu_power_watts", "gpu", False),
 )
 """Name, one more label, whether it is a counter."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.lab import demo_tenants, laboratory
-from tests.lab.demo_guests import TENANTS, five_guests
+from tests.lab.demo_guests import TENANTS, five_guests, owner
 from tests.lab.demo_tenants import TenantSide
 from tests.lab.hypervisor import Hypervisor, PrivateHypervisor
 from tests.lab.image import CACHE, GuestImage
@@ -109,11 +109,12 @@ def _start(traces: Traces, started: float) -> tuple[str, Prometheus, TenantSide]
     prometheus = Prometheus(traces.directory / "prometheus", free_port(9090))
     _serve("prometheus", prometheus.command(address), f"{prometheus.url}/-/ready", traces)
     print("[6/6] starting the tenants' store, its agent and the gateway ...", flush=True)
+    names = {
+        tenant: {guest.uuid: guest.name for guest in guests if owner(guest) == tenant}
+        for tenant in TENANTS - {""}
+    }
     tenants = demo_tenants.start(
-        traces.directory,
-        address,
-        TENANTS - {""},
-        lambda name, command, ready: _serve(name, command, ready, traces),
+        traces.directory, address, names, lambda name, command, ready: _serve(name, command, ready, traces)
     )
     tenants.wait_for_vms(2, 60.0)
     print(f"      all runs after {time.monotonic() - started:.0f} s")

@@ -3,7 +3,7 @@
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ ALLOW_LIST = REPOSITORY / "ansible/roles/tenant_store/files/allow-list.yml"
 INTERVAL = "5s"
 """In place of a minute, so that a chart has points soon."""
 TOKEN_SECONDS = 3600
+
+Names = Mapping[str, str]
+"""The display names of VMs by UUID."""
 
 Serve = Callable[[str, Sequence[str], str], None]
 """Starts a server by its name, command and the address that answers when it is ready."""
@@ -65,8 +68,11 @@ class TenantSide:
         return {}
 
 
-def start(directory: Path, collector: str, tenants: Iterable[str], serve: Serve) -> TenantSide:
-    """Start store, vmagent and gateway for a collector's tenant page, and make the tokens."""
+def start(directory: Path, collector: str, tenants: Mapping[str, Names], serve: Serve) -> TenantSide:
+    """Start store, vmagent and gateway for a collector's tenant page, and make the tokens.
+
+    `tenants` have the names of their VMs, which a cloud's console would send.
+    """
     store, agent = (f"127.0.0.1:{free_port(wanted)}" for wanted in (18428, 18429))
     data = directory / "store"
     serve(
@@ -101,7 +107,7 @@ def start(directory: Path, collector: str, tenants: Iterable[str], serve: Serve)
 _STORE_FLAGS = ("-retentionPeriod=1d", "-search.latencyOffset=0s", "-memory.allowedBytes=128MB")
 
 
-def _gateway(directory: Path, store: str, tenants: Iterable[str], serve: Serve) -> TenantSide:
+def _gateway(directory: Path, store: str, tenants: Mapping[str, Names], serve: Serve) -> TenantSide:
     gateway, operator = (f"127.0.0.1:{free_port(wanted)}" for wanted in (10178, 10179))
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
     file = directory / "gateway.yml"
@@ -117,8 +123,10 @@ def _gateway(directory: Path, store: str, tenants: Iterable[str], serve: Serve) 
     engine = connect(accounts)
     upgrade(engine)
     changes, tokens = Changes(engine), {}
-    for tenant in sorted(tenants):
+    for tenant, names in sorted(tenants.items()):
         changes.add_tenant(tenant, "detailed")
+        for vm, name in names.items():
+            changes.name_vm(tenant, vm, name)
         tokens[tenant] = changes.issue_token(tenant, [Scope.METRICS, Scope.PROMQL], TOKEN_SECONDS)
     engine.dispose()
     program = Path(sys.executable).with_name("hostcollector-gateway")

@@ -34,6 +34,8 @@ class Follower:
         self._transitions = Transitions(logger)
         self._accounts = Accounts()
         self._read_at = float("-inf")
+        self.polled = asyncio.Event()
+        """Set when the database has been asked once."""
 
     @property
     def age(self) -> float:
@@ -58,6 +60,7 @@ class Follower:
         found = await asyncio.wrap_future(self._lane.submit(self._read))
         if found is not None:
             self._accounts, self._read_at = found, began
+        self.polled.set()
 
     async def follow(self) -> None:
         """Look for changes each second, until the task is cancelled."""

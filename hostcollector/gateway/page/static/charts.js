@@ -2,10 +2,15 @@
 
 import { divided, onGrid, summed } from "./series.js";
 
-const device = (labels) => ["disk", "nic", "gpu"].filter((name) => name in labels).map((name) => `${name} ${labels[name]}`).join(" ");
+const DEVICES = ["disk", "nic", "gpu"];
+const OWNER = ["tenant", "vm"];
 
-const named = (labels, word) => [device(labels), word, labels.direction, labels.reason, labels.clock, labels.engine, labels.memory,
-  labels.severity, labels.kind, labels.check].filter(Boolean).join(" ") || "value";
+const device = (labels) => DEVICES.filter((name) => name in labels).map((name) => `${name} ${labels[name]}`).join(" ");
+
+const others = (labels) => Object.keys(labels).sort().filter((name) => ![...DEVICES, ...OWNER].includes(name)).map((name) => labels[name]);
+
+/** Every label of a line is in its name: two lines of a chart never look the same. */
+const named = (labels, word) => [device(labels), word, ...others(labels)].filter(Boolean).join(" ") || "value";
 
 /** Lines of each series of a metric; `factor` changes the unit, `word` says which metric it is. */
 function each(metric, word = "", factor = 1) {
