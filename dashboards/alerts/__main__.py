@@ -18,6 +18,7 @@ from dashboards.alerts import (
     guests,
     hardware,
     hosts,
+    intake,
     jobs,
     memory,
     networks,
@@ -44,6 +45,7 @@ GROUPS = (
     xids.GROUP,
     hardware.GROUP,
     gateway.GROUP,
+    intake.GROUP,
 )
 
 _HERE = Path(__file__).parent

@@ -46,6 +46,7 @@ class Parameters:
 
     selector: str
     gateway_selector: str
+    intake_selector: str
     place: str
     runbook_url: str
     grafana_url: str

@@ -131,6 +131,16 @@ def _add_usage_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     intake.add_argument("--once", action="store_true", help="one round; exit 1 if a host was not read")
     ledger = _group(group, "ledger", "the usage ledger")
     _command(ledger, "upgrade", usage.upgrade_ledger, "make the tables, or bring them to this release")
+    reread = _command(ledger, "reread", usage.reread_host, "let the intake read a host's records again")
+    reread.add_argument(
+        "target", metavar="HOST:PORT", help="as in the list of hosts; nothing is billed twice"
+    )
+    export = _command(ledger, "export", usage.export_ledger, "print records of all tenants, for billing")
+    export.add_argument("--cursor", default="p0", metavar="TEXT", help="where to go on (default: p0)")
+    export.add_argument("--limit", default="5000", metavar="N", help="how many records (default: 5000)")
+    export.add_argument(
+        "--format", default="cloudevents", choices=["cloudevents", "csv", "json"], help="how to write them"
+    )
 
 
 def _group(

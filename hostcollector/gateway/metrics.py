@@ -145,11 +145,6 @@ class Counters:
         yield f"{name}_count {below}"
 
 
-def family(name: str, kind: str, text: str, value: float) -> Iterator[str]:
-    """Yield the lines of a metric without labels."""
-    yield from samples(name, kind, text, [((), value)])
-
-
 def samples(
     name: str, kind: str, text: str, values: Iterable[tuple[tuple[tuple[str, str], ...], float | str]]
 ) -> Iterator[str]:

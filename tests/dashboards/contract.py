@@ -6,6 +6,7 @@ from itertools import chain
 from hostcollector.base.model import IDENTITY_LABELS, Kind, Scope
 from hostcollector.catalogue import ALL
 from hostcollector.gateway.metrics import FAMILIES, PREFIX
+from hostcollector.gateway.usage import intake_metrics
 from tests.dashboards.promql import INCREASES, Query, Selector, labels_of
 from tests.dashboards.rule_files import recordings
 
@@ -43,7 +44,7 @@ def known() -> dict[str, Series]:
             found[f"{row.name}_count"] = Series(labels, counts=True)
         else:
             found[row.name] = Series(labels, counts=row.kind is Kind.COUNTER)
-    for family in FAMILIES.values():
+    for family in (*FAMILIES.values(), *intake_metrics.FAMILIES):
         name, labels = PREFIX + family.name, SCRAPED | set(family.labels)
         if family.kind is Kind.HISTOGRAM:
             found[f"{name}_bucket"] = Series(labels | {"le"}, counts=True)

@@ -26,6 +26,7 @@ class Postgres:
     directory: Path
     port: int
     programs: Path
+    fsync: bool = False
 
     def settings(self, user: str) -> AccountSettings:
         """Return how a user connects."""
@@ -34,14 +35,15 @@ class Postgres:
 
     def control(self, action: str, *more: str) -> None:
         """Start or stop the server."""
-        options = ["-o", f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"]
+        settings = f"-c listen_addresses=127.0.0.1 -c fsync={'on' if self.fsync else 'off'}"
+        options = ["-o", f"-p {self.port} -k {self.directory} {settings}"]
         command = ["pg_ctl", "-w", "-D", f"{self.directory}/data", "-l", f"{self.directory}/log", *more]
         _as_account([str(self.programs / command[0]), *command[1:], *options, action])
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Give a running server."""
+def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
+    """Give a running server; tests need none of its durability, measurements do."""
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
     with tempfile.TemporaryDirectory(prefix="hostcollector-postgres-") as name, reserved_port() as port:
         directory = Path(name)
@@ -51,7 +53,7 @@ def postgres() -> Iterator[Postgres]:
             path.chmod(0o700 if path.is_dir() else 0o600)
         made = ["initdb", "-D", f"{directory}/data", "-A", "scram-sha-256", f"--pwfile={directory}/password"]
         _as_account([str(programs / made[0]), *made[1:], "--no-sync"])
-        server = Postgres(directory, port, programs)
+        server = Postgres(directory, port, programs, fsync)
         server.control("start")
         try:
             yield server

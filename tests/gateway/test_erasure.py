@@ -16,11 +16,15 @@ import pytest
 
 from hostcollector.gateway.audit.chain import lines_of, verify
 from hostcollector.gateway.cli import main
+from hostcollector.gateway.database import connect
+from hostcollector.gateway.settings import LedgerSettings
+from hostcollector.gateway.usage.ledger import Ledger
 from tests.gateway.served import PROMETHEUS, Gateway, Got, served
 from tests.gateway.stores import victoria_metrics
 from tests.gateway.world import VMS, World
 from tests.lab.process import end, eventually, spawn, until
 from tests.ports import reserved_port
+from tests.unit.gateway.usage.records import answer, clock, ledger_name, usage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -128,6 +132,31 @@ def test_the_console_changes_what_the_commands_change(operator: Console) -> None
     assert not [key for one in listed for key in one if "sha" in key or "secret" in key]
     assert operator.send("DELETE", f"/admin/v1/tokens/{token.split('_')[1]}").status == 200
     assert status_is(401)
+
+
+def test_billing_pulls_every_tenants_records_with_a_cursor(operator: Console) -> None:
+    """The operator's process and the command give the same pages, with ledger and sequence number."""
+    engine = connect(LedgerSettings(database=f"sqlite:///{operator.file.parent}/ledger.db"))
+    ledger = Ledger(engine, lambda: clock(2))
+    ledger.list_hosts(["hv1:10177"])
+    ledger.take(answer([usage(1), usage(2, tenant="", vm=2), usage(3, tenant="e", vm=3)]))
+    engine.dispose()
+    records, cursor, more = [], "p0", "true"
+    while more == "true":
+        got = operator.send("POST", "/admin/v1/usage/records", {"cursor": cursor, "limit": 2})
+        assert got.status == 200
+        records += [json.loads(line)["data"] for line in got.body.splitlines()]
+        cursor, more = got.headers["Hostcollector-Cursor"], got.headers["Hostcollector-More"]
+    assert [(record["tenant"], record["sequence"]) for record in records] == [("a", 1), ("", 2), ("e", 3)]
+    assert {record["ledger"] for record in records} == {ledger_name(1)}
+    printed = operator.command("ledger", "export", "--limit=2")
+    assert printed.stderr.splitlines()[-1] == "cursor=p2 more=true"
+    assert [json.loads(line)["data"]["id"] for line in printed.stdout.splitlines()] == [
+        r["id"] for r in records[:2]
+    ]
+    assert operator.send("POST", "/admin/v1/usage/records", {"cursor": "1"}).status == 400
+    assert operator.send("POST", "/admin/v1/usage/records", token="x").status == 401
+    assert operator.gateway.ask("/admin/v1/usage/records", method="POST").status == 404
 
 
 def test_wrong_requests_change_nothing_and_say_why(operator: Console) -> None:

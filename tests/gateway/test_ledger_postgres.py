@@ -9,20 +9,27 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.settings import LedgerSettings
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Answer
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
+from hostcollector.gateway.usage.erasing import reduce_tenant
+from hostcollector.gateway.usage.exports import Entry, page_of_all, page_of_tenant
 from hostcollector.gateway.usage.ledger import Ledger
+from hostcollector.gateway.usage.months import By, Span, observed_by_hour, usage_of
+from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
 from tests.unit.gateway.usage.hosts import Fleet, place
 from tests.unit.gateway.usage.reading import read
-from tests.unit.gateway.usage.records import answer, clock, closed, usage
+from tests.unit.gateway.usage.records import START, answer, clock, closed, usage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
+FIRST = START // SECONDS_PER_HOUR
+SPAN = Span(first=FIRST, after=FIRST + 720)
 INTAKE, READER = "ledger_intake", "ledger_reader"
 GRANTS = (
     f"CREATE ROLE {INTAKE} LOGIN PASSWORD 'secret'",
@@ -174,3 +181,40 @@ def test_an_answer_that_is_taken_twice_at_the_same_time_is_taken_once(
     assert sorted(found) == [0, 0, 0, 199]
     for each in engines:
         each.dispose()
+
+
+def test_a_tenants_usage_is_the_same_as_in_sqlite(server: Postgres, engine: Engine) -> None:
+    """Sums by month, day, hour and VM, pages of records and the reduction, with the role that only reads."""
+    fleet = Fleet(seed=11)
+    for _ in range(30):
+        fleet.end_hour()
+    ledger = Ledger(engine, lambda: clock(30.5))
+    ledger.list_hosts([host.target for host in fleet.hosts])
+    for host in fleet.hosts:
+        found = host.answer(place(host, 0), 1000)
+        assert found is not None
+        ledger.take(found)
+    ledger.finish_hours(6)
+    settings = server.settings(READER)
+    own = LedgerSettings(database=settings.database, password_file=settings.password_file)
+    reader = LedgerReader(connect(own, reads_only=True))
+    with reader.open() as reading:
+        for by in By:
+            amounts = usage_of(reading, "a", SPAN, by).values()
+            for meter in ("disk_read_bytes", "memory_allocated_byte_seconds", "vcpu_used_seconds"):
+                total = sum(each.meters.get(meter, 0) for each in amounts)
+                wanted = sum(value for key, value in fleet.sums().items() if key[::2] == ("a", meter))
+                assert total <= wanted if meter.startswith("memory") else total == wanted
+            seconds = sum(each.meters["running_seconds"] for each in amounts)
+            assert seconds == sum(value for (tenant, _), value in fleet.seconds().items() if tenant == "a")
+            assert sum(each.gpu_seconds.total() for each in amounts) > 0
+        assert sum(dict(observed_by_hour(reading, "a", SPAN)).values()) > 0
+        every = page_of_all(reading, 0, 10_000).entries
+        assert {e.record.id for e in every if isinstance(e, Entry)} == set(fleet.written)
+        own_page = page_of_tenant(reading, "a", SPAN, 0, 10_000).entries
+        assert all(e.record.tenant == "a" for e in own_page if isinstance(e, Entry))
+        before = dict(usage_of(reading, "a", SPAN, By.DAY))
+    assert "reduced" in reduce_tenant(engine, "a")
+    with reader.open() as reading:
+        assert dict(usage_of(reading, "a", SPAN, By.DAY)) == before
+    reader.close()

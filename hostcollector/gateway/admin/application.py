@@ -17,7 +17,6 @@ from hostcollector.gateway.admin.routes import AdminRoute
 from hostcollector.gateway.api.replies import document, problem
 from hostcollector.gateway.audit.writer import Audit
 from hostcollector.gateway.errors import (
-    AuditError,
     MethodError,
     NotFoundError,
     RequestRefusedError,
@@ -136,11 +135,11 @@ def _done(route: AdminRoute, path: Mapping[str, str], content: bytes) -> Reply:
         return _failure(400, "bad request", problems)
     try:
         result = route.run(path, body)
-    except AuditError as error:
+    except RequestRefusedError as error:
         return problem(error)
     except HostcollectorError as error:
         return _failure(409, "not done", [str(error)])
-    return document({} if result is None else result)
+    return result if isinstance(result, Reply) else document({} if result is None else result)
 
 
 def _failure(status: int, title: str, problems: Sequence[str]) -> Reply:

@@ -6,6 +6,7 @@ from typing import Annotated
 from hostcollector.config.checks import whole
 from hostcollector.config.reader import Needed
 from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.api.usage import MOST_RECORDS, Format
 
 LONGEST_LIFE_SECONDS = 10 * 365 * 86_400
 
@@ -47,6 +48,20 @@ class NewToken:
 
     vms: tuple[str, ...] = ()
     """Only these VMs; with the scope metrics:read alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecords:
+    """A page of all tenants' usage records, for billing."""
+
+    cursor: str = "p0"
+    """The cursor that came with the page before."""
+
+    limit: Annotated[int, whole(1, MOST_RECORDS)] = 1000
+    """How many records."""
+
+    format: Format = Format.CLOUDEVENTS
+    """How they are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,14 @@ from hostcollector.gateway.accounts.accounts import read_accounts
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.admin import requests
 from hostcollector.gateway.admin.erasure import Step, erase
+from hostcollector.gateway.api.usage import cursor_of, names_of, page_reply
+from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import AccountsError, ErasureError
 from hostcollector.gateway.plans import Plans
+from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.usage.exports import page_of_all
+from hostcollector.gateway.usage.reading import LedgerReader
 
 ROOT = "/admin/v1/"
 ID = "(?P<tenant>[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
@@ -56,6 +61,7 @@ class Console:
             _route("POST", f"tenants/{ID}/resume", nothing, self._resume),
             _route("POST", f"tenants/{ID}/erase", requests.Erasure, self._erase),
             _route("PUT", f"tenants/{ID}/vms/{VM}", requests.VmName, self._name_vm),
+            _route("POST", "usage/records", requests.UsageRecords, self._usage_records),
             _route("GET", "tokens", nothing, self._tokens),
             _route("POST", "tokens", requests.NewToken, self._issue),
             _route("DELETE", f"tokens/{TOKEN}", nothing, self._revoke),
@@ -89,6 +95,17 @@ class Console:
 
     def _name_vm(self, path: Mapping[str, str], body: requests.VmName) -> None:
         self._changes.name_vm(path["tenant"], path["vm"], body.name)
+
+    def _usage_records(self, _path: Mapping[str, str], body: requests.UsageRecords) -> Reply:
+        with self._engine.connect() as connection:
+            names = names_of(read_accounts(connection))
+        reader = LedgerReader(connect(self._settings.ledger, reads_only=True))
+        try:
+            with reader.open() as reading:
+                page = page_of_all(reading, cursor_of(body.cursor), body.limit)
+        finally:
+            reader.close()
+        return page_reply(page, body.format, names, for_operator=True)
 
     def _tokens(self, _path: Mapping[str, str], _body: object) -> object:
         with self._engine.connect() as connection:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from hostcollector.base import log
@@ -9,7 +10,9 @@ from hostcollector.gateway.commands import DEPLOYED
 from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.database import act_as_owner, connect
 from hostcollector.gateway.settings import GatewaySettings
-from hostcollector.gateway.usage.database import upgrade
+from hostcollector.gateway.usage.database import check_schema, upgrade
+from hostcollector.gateway.usage.ledger import Ledger
+from hostcollector.gateway.usage.reading import LedgerReader
 
 
 def upgrade_ledger(options: argparse.Namespace) -> int:
@@ -30,6 +33,32 @@ def take_in(options: argparse.Namespace) -> int:
     log.configure(settings.log.level, settings.log.format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return run_intake(settings, once=options.once)
+
+
+def reread_host(options: argparse.Namespace) -> int:
+    """Let the intake read a host's ledger from its beginning; no record is taken twice."""
+    engine = connect(_settings(options).ledger)
+    check_schema(engine)
+    Ledger(engine).reread(options.target)
+    engine.dispose()
+    return 0
+
+
+def export_ledger(options: argparse.Namespace) -> int:
+    """Print a page of all tenants' records; the next page's cursor goes to standard error."""
+    from hostcollector.gateway.api.usage import Format, cursor_of, limit_of, page_reply
+    from hostcollector.gateway.usage.exports import page_of_all
+
+    cursor, limit = cursor_of(options.cursor), limit_of(options.limit)
+    reader = LedgerReader(connect(_settings(options).ledger, reads_only=True))
+    with reader.open() as reading:
+        page = page_of_all(reading, cursor, limit)
+    reader.close()
+    reply = page_reply(page, Format(options.format), lambda *_: "", for_operator=True)
+    sys.stdout.buffer.write(reply.body)
+    sys.stdout.flush()
+    print(f"cursor=p{page.cursor} more={str(page.more).lower()}", file=sys.stderr)
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> GatewaySettings:

@@ -18,7 +18,7 @@ from hostcollector.gateway.operator_site import OperatorSite
 from hostcollector.gateway.settings import GatewaySettings, IntakeSettings
 from hostcollector.gateway.usage.database import check_schema
 from hostcollector.gateway.usage.intake_metrics import IntakeCounters
-from hostcollector.gateway.usage.ledger import Ledger
+from hostcollector.gateway.usage.ledger import Ledger, Outcome
 from hostcollector.gateway.usage.pulling import Puller
 from hostcollector.gateway.usage.targets import read_targets
 from hostcollector.web.application import Application
@@ -64,7 +64,7 @@ class Intake:
             self._counters.hosts = await self._writer.run(self._ledger.closed_until)
         except (ConfigError, LedgerError) as error:
             await self._log(partial(self._transitions.failed, "the round", str(error)))
-            self._counters.rounds_failed += 1
+            self._counters.round_failed()
             return False
         await self._log(partial(self._transitions.succeeded, "the round"))
         self._counters.round_ended(final=final, began=began, ended=self._wall_clock())
@@ -96,8 +96,23 @@ class Intake:
                 return False
         for outcome in outcomes:
             self._counters.took(outcome)
+            await self._report(target, outcome)
         await self._log(partial(self._transitions.succeeded, subject))
         return True
+
+    async def _report(self, target: str, outcome: Outcome) -> None:
+        """Log what an operator looks into, with the host's name."""
+        if outcome.replaced:
+            await self._log(partial(logger.warning, "another ledger than before", extra={"host": target}))
+        if outcome.refused or outcome.lost or outcome.foreign_overlaps:
+            counts = {str(cause): count for cause, count in sorted(outcome.refused.items())}
+            more = {
+                "host": target,
+                "refused": counts,
+                "lost": outcome.lost,
+                "foreign": outcome.foreign_overlaps,
+            }
+            await self._log(partial(logger.warning, "not everything is taken", extra=more))
 
     async def _log(self, call: Callable[[], None]) -> None:
         await self._readers.run(call)

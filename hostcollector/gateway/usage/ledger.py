@@ -75,6 +75,15 @@ class Ledger:
         with self._reading() as connection:
             return names.place_of_ledger(connection, ledger)
 
+    def reread(self, target: str) -> None:
+        """Let a host's present ledger be read from its beginning."""
+        with self._writing() as (connection, _):
+            place = names.place_of_host(connection, target)
+            if not place.ledger:
+                raise LedgerError(f"{target[:80]!a} is no host whose ledger was read")
+            table = schema.ledgers
+            connection.execute(update(table).where(table.c.name == place.ledger).values(cursor=0))
+
     def take(self, answer: Answer) -> Outcome:
         """Store what is new in an answer, and move the ledger's cursor."""
         with self._writing() as (connection, state):

@@ -16,8 +16,7 @@ from hostcollector.gateway.usage.selecting import Statement
 
 HOURS_PER_DAY = 24
 
-_LOW_BITS = 32
-_LOW = 2**_LOW_BITS - 1
+_LOW = 2**32
 
 
 class By(StrEnum):
@@ -109,9 +108,9 @@ class _Shape:
         self._by = by
         starts: Mapping[By, ColumnElement[int]] = {
             By.HOUR: records.c.period,
-            By.DAY: records.c.period - records.c.period % HOURS_PER_DAY,
+            By.DAY: records.c.period - records.c.period % _constant(HOURS_PER_DAY),
         }
-        final = case((records.c.hour < reading.final_until, 1), else_=0)
+        final = case((records.c.hour < _constant(reading.final_until), _constant(1)), else_=_constant(0))
         self._keys = [
             vms.c.tenant,
             (vms.c.vm if by is By.VM else literal(None)).label("vm"),
@@ -168,6 +167,11 @@ class _Shape:
         return statement.group_by(*self._groups)
 
 
+def _constant(value: int) -> ColumnElement[int]:
+    """Return a number as a part of the statement: PostgreSQL compares what it selects and groups by."""
+    return literal(value, literal_execute=True)
+
+
 def _within(span: Span, *, late: bool) -> ColumnElement[bool]:
     """Return the condition for records that count in the span, in their own hour or later."""
     records = schema.records.c
@@ -184,13 +188,13 @@ def _joined(table: Any) -> Any:
 
 def _sum(column: ColumnElement[int] | Column[int], name: str) -> list[ColumnElement[Any]]:
     """Return two sums that are one: a month's byte-seconds in one number do not fit SQLite's integers."""
-    high, low = column.bitwise_rshift(_LOW_BITS), column.bitwise_and(_LOW)
+    high, low = column // _LOW, column % _LOW
     return [func.sum(high).label(f"{name}_high"), func.sum(low).label(f"{name}_low")]
 
 
 def _total(row: Any, name: str) -> int | None:
     high = getattr(row, f"{name}_high")
-    return None if high is None else (int(high) << _LOW_BITS) + int(getattr(row, f"{name}_low"))
+    return None if high is None else int(high) * _LOW + int(getattr(row, f"{name}_low"))
 
 
 def _add_records(amounts: Amounts, row: Any) -> None:

@@ -20,6 +20,9 @@ _LEDGER_LENGTH = 32
 _AHEAD = 409
 """The host's ledger is shorter than the cursor: it is another one, or it went back."""
 
+MOST_TRIES = 5
+"""Requests until an answer fits the ledger's cursor."""
+
 MOST_PAGES = 200
 """Answers of one host in one round: more than a host keeps."""
 
@@ -55,19 +58,23 @@ class Puller:
         return found
 
     async def _page(self, http: Http, target: str, place: Place) -> Answer:
-        """Return the next lines. A host with another ledger is asked again, where that one was read to."""
-        reply = await _ask(http, place)
-        ledger, rewound = _ledger_of(reply, place), False
-        if ledger != place.ledger:
-            asked, place = place, await self._writer.run(partial(self._ledger.place_of_ledger, ledger))
-            if reply.status == _AHEAD or asked.cursor != place.cursor:
-                reply = await _ask(http, place)
-        if reply.status == _AHEAD:
-            place, rewound = Place(ledger=ledger), True
-            reply = await _ask(http, place)
-        if reply.status == _AHEAD or _ledger_of(reply, place) != ledger:
-            raise SourceMalformedError("the host changes its ledger while it is read")
-        return await self._lookups.run(partial(read_answer, target, place, reply.content, rewound=rewound))
+        """Return the next lines. A host with another ledger is read from where that one was read to."""
+        wanted, shorter = place, ""
+        for _ in range(MOST_TRIES):
+            reply = await _ask(http, wanted)
+            if reply.status == _AHEAD:
+                wanted, shorter = Place(ledger=wanted.ledger), wanted.ledger
+                continue
+            ledger = _ledger_of(reply)
+            known = await self._writer.run(partial(self._ledger.place_of_ledger, ledger))
+            rewound = wanted.cursor == 0 < known.cursor and shorter == ledger
+            if wanted.cursor == known.cursor or rewound:
+                begun = Place(ledger=ledger, cursor=wanted.cursor)
+                return await self._lookups.run(
+                    partial(read_answer, target, begun, reply.content, rewound=rewound)
+                )
+            wanted = known
+        raise SourceMalformedError("the host changes its ledger while it is read")
 
     def _target(self, target: str) -> Target:
         """Return how to reach a host; may block."""
@@ -93,9 +100,9 @@ async def _ask(http: Http, place: Place) -> Reply:
     return await http.ask("GET", path, {"Accept": "application/x-ndjson"}, good=(200, _AHEAD))
 
 
-def _ledger_of(reply: Reply, place: Place) -> str:
-    """Return the name of the ledger that answers; a 409 without one is taken for the same ledger's."""
-    name = reply.headers.get(LEDGER_HEADER, place.ledger if reply.status == _AHEAD else "")
+def _ledger_of(reply: Reply) -> str:
+    """Return the name of the ledger that answers."""
+    name = reply.headers.get(LEDGER_HEADER, "")
     if len(name) != _LEDGER_LENGTH or not set(name) <= set("0123456789abcdef"):
         raise SourceMalformedError(f"{PATH} answers without the name of its ledger")
     return name

@@ -37,15 +37,16 @@ class Endpoint:
         elif parts.path != "/tenants/usage":
             reply(handler, b"page not found\n", 404)
         elif after > len(self.lines):
-            reply(handler, b"the ledger is shorter\n", 409, self.ledger)
+            reply(handler, b"the ledger is shorter\n", 409, None)
         else:
             reply(handler, content(self.lines[after : after + limit]), 200, self.ledger)
 
 
-def reply(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, ledger: int = 1) -> None:
-    """Send an answer with the header of a ledger."""
+def reply(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, ledger: int | None = 1) -> None:
+    """Send an answer with the header of a ledger, as the daemon does with 200 only."""
     handler.send_response(status)
-    handler.send_header("Hostcollector-Ledger", ledger_name(ledger))
+    if ledger is not None:
+        handler.send_header("Hostcollector-Ledger", ledger_name(ledger))
     handler.send_header("Content-Type", "application/x-ndjson")
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
