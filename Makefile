@@ -1,12 +1,12 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
 
 python := .venv/bin/python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Debian packages (as root, only what is missing) and .venv
 	@.ci/setup
@@ -26,8 +26,8 @@ check: venv ## lint, types, architecture, unit tests: while you work
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
 	@$(python) .ci/targets.py 1 lint lint-ansible unit lab page fleet
 
-nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
-	@$(python) .ci/targets.py 1 matrix long soak bench-scale bench-fleet fuzz attacks hung
+nightly: setup ## faults at full size, other releases, arm64, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about seven hours
+	@$(python) .ci/targets.py 1 matrix long reach arm64 soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -50,10 +50,15 @@ page: setup ## the customers' page in Chromium; alone, because interfaces that c
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet
 
+reach: setup ## hosts of three releases: one from the image under podman, one with virtqemud and polkit (nightly)
+	@.ci/packages image engine
+	@$(python) -m tests.fleet reach
+
 matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for a part of it
 	LAB_GUESTS=30 LAB_ROUNDS=5 LAB_CHURN=1000 $(python) -m pytest -m lab tests/lab/matrix $(MATRIX)
 
-long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent
+long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent, images
+	@.ci/packages image engine
 	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab tests/tenant_store
 
 soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors
@@ -124,6 +129,12 @@ format: venv ## formats the code
 dist: venv ## the artefacts of this Debian release, and the Ansible collection with all artefacts that are in dist/
 	@.ci/dist
 	@.ci/collection
+
+image: venv ## the OCI images of the daemon and the gateway, in dist/ (as root; 3 min; ARCHITECTURE=arm64 for the other)
+	@$(if $(ARCHITECTURE),.ci/emulated) .ci/image
+
+arm64: venv ## the artefacts of arm64 and the unit tests there, under emulation elsewhere (as root; TESTS="tests/unit/base")
+	@.ci/emulated .ci/arm64
 
 lock: ## resolves lock/*.txt anew from pyproject.toml
 	@.ci/lock

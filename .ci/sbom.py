@@ -1,17 +1,20 @@
 """Prints the bill of materials of a folder of wheels, as CycloneDX 1.6 JSON (ECMA-424).
 
-What it says comes from the wheels' own metadata; the one date in it is SOURCE_DATE_EPOCH.
+With the root tree of an image, a tar, it also names the Debian packages in it. What it says comes from the
+metadata of wheels and packages; the one date in it is SOURCE_DATE_EPOCH.
 """
 
 import json
 import os
 import sys
+import tarfile
 from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 from zipfile import ZipFile
 
@@ -21,12 +24,13 @@ from packaging.utils import canonicalize_name
 PRODUCT = "hostcollector"
 
 
-def main(folder: Path) -> None:
-    """Write the bill of materials of the wheels in `folder` to standard output."""
+def main(folder: Path, root_tree: Path | None = None) -> None:
+    """Print the bill of materials of the wheels in `folder`, and of a root tree's packages."""
+    packages = _packages(root_tree) if root_tree else []
     wheels = {name: (metadata, digest) for name, metadata, digest in map(_read, sorted(folder.glob("*.whl")))}
     components = {name: _component(name, metadata, digest) for name, (metadata, digest) in wheels.items()}
     product = {**components.pop(PRODUCT), "type": "application"}
-    serial = uuid5(NAMESPACE_URL, "".join(digest for _, digest in wheels.values()))
+    serial = uuid5(NAMESPACE_URL, "".join(digest for _, digest in wheels.values()) + json.dumps(packages))
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -36,7 +40,7 @@ def main(folder: Path) -> None:
             "timestamp": datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC).isoformat(),
             "component": product,
         },
-        "components": list(components.values()),
+        "components": [*components.values(), *packages],
         "dependencies": [
             {"ref": _reference(metadata), "dependsOn": _needs(metadata, wheels)}
             for metadata, _ in wheels.values()
@@ -52,6 +56,27 @@ def _read(wheel: Path) -> tuple[str, Message, str]:
         inside = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = BytesParser().parsebytes(archive.read(inside))
     return canonicalize_name(metadata["Name"]), metadata, sha256(wheel.read_bytes()).hexdigest()
+
+
+def _packages(root_tree: Path) -> list[dict[str, Any]]:
+    """Return a root tree's Debian packages, which .ci/image_packages has recorded in it."""
+    with tarfile.open(root_tree) as opened:
+        names = sorted(name for name in opened.getnames() if "/var/lib/dpkg/status.d/" in name)
+        records = [BytesParser().parse(file) for name in names if (file := opened.extractfile(name))]
+    return [
+        {
+            "type": "library",
+            "bom-ref": reference,
+            "name": record["Package"],
+            "version": record["Version"],
+            "purl": reference,
+            "hashes": [{"alg": "SHA-256", "content": record["SHA256"]}],
+        }
+        for record in records
+        for reference in [
+            f"pkg:deb/debian/{record['Package']}@{quote(record['Version'])}?arch={record['Architecture']}"
+        ]
+    ]
 
 
 def _component(name: str, metadata: Message, digest: str) -> dict[str, Any]:
@@ -95,4 +120,4 @@ def _reference(metadata: Message) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

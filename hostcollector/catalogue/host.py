@@ -23,6 +23,14 @@ DOMAINS_BY_STATE = gauge(
     labels=("state",),
     help="Domains by state; shut-off ones are counted, never opened.",
 )
+UNLISTED_QEMUS = gauge(
+    name="hostcollector_host_unlisted_qemus",
+    can_be=number_of(10**6),
+    source="procfs",
+    scope=Scope.HOST,
+    help="QEMU processes whose guests libvirt has not listed for half a minute: its access rules (polkit) "
+    "hide them from the collector, or it has lost them.",
+)
 CPUS_ONLINE = _host(
     name="hostcollector_host_cpus_online",
     can_be=number_of(2**20, least=1),

@@ -29,6 +29,9 @@ _VHOST = b"vhost-"
 # With async-teardown QEMU clones itself, command line included, only to free its memory after its end.
 _TEARDOWN = b"cleanup/"
 
+# A guest's QEMU starts before libvirt lists the guest, and may end after it.
+UNLISTED_AFTER_SECONDS = 30.0
+
 # How long `started` waits for another source's `find`.
 PATIENCE_SECONDS = 0.5
 
@@ -51,10 +54,12 @@ class Found:
     """The QEMU of each guest by UUID, and what is missing.
 
     `vhost_threads` by QEMU's PID are kernel threads. From Linux 6.4 on there are none: QEMU has them.
+    `unlisted` are the names that command lines give guests which libvirt has not listed for half a minute.
     """
 
     processes: Mapping[str, QemuProcess]
     vhost_threads: Mapping[int, tuple[int, ...]]
+    unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -80,6 +85,7 @@ class QemuProcesses:
         self._seen: set[int] = set()
         self._young: set[int] = set()
         self._claims: dict[int, Claim] = {}
+        self._unlisted: dict[Claim, float] = {}
         self._vhost: dict[int, int] = {}
 
     def find(self, guests: Mapping[str, Guest], moment: float | None = None) -> Found:
@@ -213,8 +219,17 @@ class QemuProcesses:
         return Found(
             processes=processes,
             vhost_threads=_by_owner(self._vhost),
+            unlisted=self._not_among(guests),
             notes=tuple(_notes_on(missing, claims)),
         )
+
+    def _not_among(self, guests: Mapping[str, Guest]) -> tuple[str, ...]:
+        """Return the names of guests that processes name and libvirt does not list, not even a while ago."""
+        unlisted = [claim for claim in self._claims.values() if claim.uuid not in guests]
+        now = self._clock() if unlisted else 0.0
+        self._unlisted = {claim: self._unlisted.get(claim, now) for claim in unlisted}
+        since = self._unlisted.items()
+        return tuple(sorted(claim.name for claim, at in since if now - at >= UNLISTED_AFTER_SECONDS))
 
 
 def _notes_on(missing: Iterable[Guest], claims: Mapping[str, Sequence[Claim]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tests.fakes.authority import Authority
 from tests.fleet import network
 from tests.fleet.host import Host, start
 from tests.fleet.playbook import Playbooks
-from tests.fleet.release import RELEASES
+from tests.fleet.release import RELEASES, Release
 from tests.lab.guest import Guest
 from tests.lab.metadata import nova, own_tenant
 
@@ -53,7 +53,7 @@ class Fleet:
         return self.directory / "grafana"
 
 
-def boot(directory: Path) -> Fleet:
+def boot(directory: Path, releases: Sequence[Release] = RELEASES) -> Fleet:
     """Boot the hosts with their guests, one after the other, and write the inventory."""
     network.make()
     key = directory / "ssh-key"
@@ -64,7 +64,7 @@ def boot(directory: Path) -> Fleet:
     for client in CLIENTS:
         authority.issue(client, f"DNS:{client}")
     hosts = []
-    for position, release in enumerate(RELEASES):
+    for position, release in enumerate(releases):
         tree = release.tree()
         host = start(
             f"hv-{release.codename}",
@@ -173,8 +173,11 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "fleet_grafana_group": "root",
         "fleet_grafana_service": "",
     }
+    by_image = {"hostcollector_install_from": "image"}
     machines = {
-        host.name: {"ansible_host": host.address, "rack": host.rack, "region": "lab"} for host in fleet.hosts
+        host.name: {"ansible_host": host.address, "rack": host.rack, "region": "lab"}
+        | (by_image if host.release.by_image else {})
+        for host in fleet.hosts
     }
     return {
         "all": {

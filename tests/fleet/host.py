@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.fleet import cgroups, network
 from tests.fleet.release import Release
 from tests.lab.guest import Guest, domain_xml, make_disks
+from tests.lab.modular import DAEMONS, modular_daemons
 from tests.lab.process import Process, spawn, until
 
 GUESTS = Path("/var/lib/libvirt/images")
@@ -96,12 +97,16 @@ def start(
     subprocess.run(("mount", "-t", "overlay", "overlay", "-o", layers, root), check=True)
     address = network.address(number)
     _settle(root, name, address, public_key)
+    if release.modular:
+        _serve_modular(root, release)
     files = cgroups.make(f"{directory.name}/{name}")
     command = (
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={name}"),
         *("--register=no", "--keep-unit", "--capability=all", "--bind=/dev/net/tun"),
         *(f"--network-bridge={network.BRIDGE}", "--console=pipe", "--resolv-conf=off", "--timezone=off"),
         "--link-journal=no",
+        # Podman stacks its layers, which cannot be done on layers.
+        *(("--tmpfs=/var/lib/containers:mode=755", "--system-call-filter=@keyring bpf") * release.by_image),
     )
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -133,6 +138,19 @@ def _init_of(nspawn: int) -> Process | None:
             if Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
                 return Process.of(int(pid))
     return None
+
+
+def _serve_modular(root: Path, release: Release) -> None:
+    """Put virtqemud and virtproxyd in the place of libvirtd, as a distribution does that has them."""
+    subprocess.run(("cp", "-a", f"{modular_daemons(release.codename)}/usr", root), check=True)
+    units = root / "etc/systemd/system"
+    for name in ("libvirtd.service", *(f"libvirtd{kind}.socket" for kind in ("", "-ro", "-admin"))):
+        (units / name).symlink_to("/dev/null")
+    wanted = units / "sockets.target.wants"
+    wanted.mkdir(exist_ok=True)
+    for daemon in DAEMONS:
+        for kind in ("", "-ro"):
+            (wanted / f"{daemon}{kind}.socket").symlink_to(f"/usr/lib/systemd/system/{daemon}{kind}.socket")
 
 
 def _settle(root: Path, name: str, address: str, public_key: str) -> None:

@@ -13,7 +13,8 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Domain, Sample
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.catalogue import cpu, guest, memory
+from hostcollector.base.wording import counted
+from hostcollector.catalogue import cpu, guest, host, memory
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import GONE, KeptFiles, boot_time
 from hostcollector.protocols.kernel.process_stat import ProcessStat
@@ -22,6 +23,9 @@ from hostcollector.sources.procfs.roles import lacking
 from hostcollector.sources.procfs.threads import Seen, ThreadReader
 
 __all__ = ["Procfs"]
+
+MOST_OF_A_NAME = 60
+"""Characters shown of a name that a command line has: any program can write its own."""
 
 
 class Procfs(Source):
@@ -56,6 +60,10 @@ class Procfs(Source):
         samples: list[Sample] = []
         gaps = Gaps()
         gaps.add(found.notes, len(request.guests) - len(found.processes))
+        if request.guests_listed:
+            samples.append(Sample(host.UNLISTED_QEMUS, len(found.unlisted)))
+            if found.unlisted:
+                gaps.fact(_hidden(found.unlisted))
         for uuid, process in found.processes.items():
             domain = request.guests[uuid].domain
             with gaps.item(f"the QEMU of guest {domain.name!r}"):
@@ -95,6 +103,14 @@ class Procfs(Source):
         if started is not None:
             samples.append(Sample(guest.START_TIME, started, (), uuid))
         return samples
+
+
+def _hidden(names: tuple[str, ...]) -> str:
+    first = names[0][:MOST_OF_A_NAME]
+    return (
+        f"libvirt does not list the guests of {counted(len(names), 'QEMU')} ({first!r} first): access rules"
+        " of libvirt (polkit) hide them from this account, or libvirt has lost them"
+    )
 
 
 def _miss(domain: Domain, seen: Seen, gaps: Gaps) -> None:

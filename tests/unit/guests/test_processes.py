@@ -12,7 +12,7 @@ import pytest
 from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.base.model import Guest
 from hostcollector.guests.domain_xml import parse
-from hostcollector.guests.processes import Found, QemuProcess, QemuProcesses
+from hostcollector.guests.processes import UNLISTED_AFTER_SECONDS, Found, QemuProcess, QemuProcesses
 from hostcollector.protocols.kernel.files import read
 from tests.fakes.clock import Clock
 from tests.fakes.guests import A, B, guests
@@ -308,3 +308,16 @@ def test_two_threads_may_ask_at_once(proc: Procfs) -> None:
         thread.join()
     assert len(answers) == 80
     assert all(pids(found) == {A: 50} and len(found.vhost_threads) == 40 for found in answers)
+
+
+def test_a_qemu_whose_guest_is_not_listed_is_named_after_half_a_minute(
+    proc: Procfs, processes: QemuProcesses, clock: Clock
+) -> None:
+    """A guest that starts is listed within moments; one that stays away is hidden, until it is listed."""
+    proc.qemu(50, A, "web")
+    proc.qemu(60, B, "db")
+    assert processes.find(guests(a="web")).unlisted == ()
+    clock.now += UNLISTED_AFTER_SECONDS
+    assert processes.find(guests(a="web")).unlisted == ("db",)
+    assert processes.find(guests(a="web", b="db")).unlisted == ()
+    assert processes.find(guests(a="web")).unlisted == ()

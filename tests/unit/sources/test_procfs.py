@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hostcollector.base.errors import SourceDeniedError
 from hostcollector.base.model import Domain, Guest, MemoryBacking
 from hostcollector.base.source import Reading, Request
-from hostcollector.catalogue import cpu, guest, memory
+from hostcollector.catalogue import cpu, guest, host, memory
 from hostcollector.guests.processes import QemuProcesses
 from hostcollector.sources.procfs import Procfs
 from hostcollector.sources.procfs.backing import BACKING_SECONDS
@@ -35,6 +36,11 @@ class Reader:
     def read(self, **names: str) -> Reading:
         """Read the guests, given as names by their letters."""
         return self.source.read(request(**names))
+
+
+def of_guests(reading: Reading) -> set[str]:
+    """Return the UUIDs of the guests that have series."""
+    return {sample.uuid for sample in reading.samples if sample.uuid}
 
 
 @pytest.fixture
@@ -202,13 +208,13 @@ def test_a_guest_never_gets_the_figures_of_the_next_owner_of_its_pid(proc: ProcT
     proc.qemu(100, A, "web", KVM, starttime=10)
     reader = Reader(proc.root)
     for _ in range(2):
-        assert {sample.uuid for sample in reader.read(a="web", b="db").samples} == {A}
+        assert of_guests(reader.read(a="web", b="db")) == {A}
     proc.qemu(100, B, "db", KVM, starttime=20)
     reading = reader.read(a="web", b="db")
-    assert reading.samples == []
+    assert of_guests(reading) == set()
     assert reading.notes[-1] == "the QEMU of guest 'web' ended while it was read"
     reading = reader.read(a="web", b="db")
-    assert {sample.uuid for sample in reading.samples} == {B}
+    assert of_guests(reading) == {B}
 
 
 def test_a_zombies_figures_are_no_guests(proc: ProcTree) -> None:
@@ -217,7 +223,7 @@ def test_a_zombies_figures_are_no_guests(proc: ProcTree) -> None:
     proc.process(100, "qemu-system-x86", state="Z")
     proc.write("proc/100/cmdline", f"qemu\0-name\0guest=web\0-uuid\0{A}\0")
     reading = Reader(proc.root).read(a="web")
-    assert reading.samples == []
+    assert of_guests(reading) == set()
     assert reading.notes == ("the QEMU of guest 'web' ended while it was read",)
 
 
@@ -233,7 +239,7 @@ def test_one_malformed_file_costs_its_guest_only(proc: ProcTree) -> None:
         reader.read(a="web", b="db")
     proc.write("proc/100/stat", NONSENSE)
     reading = reader.read(a="web", b="db")
-    assert {sample.uuid for sample in reading.samples} == {B}
+    assert of_guests(reading) == {B}
     assert series(reading, cpu.VCPU_TIME, B) == {("0",): 1.0}
     assert (reading.partial, reading.missing) == (True, 1)
     assert reading.notes[0].startswith("the QEMU of guest 'web' cannot be read: not a")
@@ -469,3 +475,18 @@ def test_promised_huge_pages_that_are_not_there_are_missed(proc: ProcTree) -> No
     assert "reserved huge pages not found: those of guest 'web'" in reading.notes
     proc.write("proc/100/task/100/status", STATUS.format(2048))
     assert source.read(asked).missing == 0
+
+
+def test_qemus_of_guests_that_libvirt_hides_are_counted(proc: ProcTree) -> None:
+    """An account that libvirt's access rules keep from a guest sees that guest's QEMU all the same."""
+    proc.qemu(50, A, "web", threads=KVM)
+    proc.qemu(60, B, "d" * 100, threads=KVM)
+    reader = Reader(proc.root)
+    assert series(reader.read(a="web"), host.UNLISTED_QEMUS, "") == {(): 0}
+    reader.read(a="web")
+    reading = reader.read(a="web")
+    assert series(reading, host.UNLISTED_QEMUS, "") == {(): 1}
+    assert f"the guests of 1 QEMU ('{'d' * 60}' first)" in reading.notes[0]
+    assert (reading.partial, reading.missing) == (False, 0)
+    unsure = replace(request(a="web"), guests_listed=False)
+    assert series(reader.source.read(unsure), host.UNLISTED_QEMUS, "") == {}
