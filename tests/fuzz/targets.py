@@ -13,6 +13,7 @@ import pynvml
 from hostcollector.app.site import scrape_budget
 from hostcollector.base.errors import ConfigError, DomainXmlError, SourceMalformedError
 from hostcollector.base.gaps import Gaps
+from hostcollector.catalogue.usage import HourClosed, UsageLineError, parse_line
 from hostcollector.config.certificates import not_after
 from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import Settings
@@ -23,6 +24,9 @@ from hostcollector.guests.process_claims import identity_of
 from hostcollector.guests.tenancy import from_nova, from_own_metadata
 from hostcollector.outputs.exposition.formats import accepts_gzip, choose_format
 from hostcollector.outputs.query import SelectorError, matching, parse_selector
+from hostcollector.outputs.usage import document
+from hostcollector.outputs.usage.books import Account
+from hostcollector.outputs.usage.reading import Moment
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.protocols.netlink.messages import LINK, MESSAGE, link_description, link_state
 from hostcollector.protocols.netlink.route_socket import _messages
@@ -147,6 +151,16 @@ def _kernel_files(data: bytes) -> None:
     guest_groups(data, mounts_of(data), "/")
 
 
+def _usage_line(data: bytes) -> None:
+    with suppress(UsageLineError):
+        parse_line(data)
+
+
+def _usage_account(data: bytes) -> None:
+    with suppress(ValueError):
+        document.read(data)
+
+
 def _headers(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     choose_format(text)
@@ -155,6 +169,8 @@ def _headers(data: bytes) -> None:
     credentials([text])
 
 
+_CLOSED_HOUR = HourClosed(sequence=1, ledger="0" * 32, hour=1_795_906_800).line().encode()
+_ACCOUNT = Account.opened("0" * 32, "boot", Moment(1_795_906_800_000_000, 10**9))
 _METADATA = own_tenant("acme", "Acme & Co") + nova_metadata(
     project_id="p1", project_name="Globex", instance_name="web"
 )
@@ -193,6 +209,8 @@ def _certificate(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, Target] = {
+    "usage_line": Target(_usage_line, (_CLOSED_HOUR,)),
+    "usage_account": Target(_usage_account, (document.write(_ACCOUNT),)),
     "domain_xml": Target(_domain, (_XML.encode(), b"<domain><name>&amp;</name></domain>")),
     "configuration": Target(
         _configuration, (b"libvirt: {uri: 'qemu:///system'}\nsources: {cgroup: false}\n", b"web: [1, 2\n")

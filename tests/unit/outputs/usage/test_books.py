@@ -310,3 +310,14 @@ def test_gpus_are_counted_by_kind_with_their_energy() -> None:
         ("NVIDIA H200", 320, 4),
         ("NVIDIA A40", 40, None),
     ]
+
+
+def test_a_counter_that_falls_has_begun_anew() -> None:
+    """A device that was replaced without an event counts from 0: its amounts are added, never subtracted."""
+    world = World()
+    world.start(0)
+    for raw in (100, 130, 20, 25):
+        world.pass_time(10)
+        reading = Reading(tenant="acme", qemu="1", started=BEGUN, counters={"disk_reads": {"vda": raw}})
+        world.books.take(Round(at=world.now.wall, now=world.now, readings={A: reading}, here={A}))
+    assert world.books.account.lives[A].totals["disk_reads"] == 130 + 25
