@@ -4,10 +4,11 @@ import os
 import time
 from pathlib import Path
 
-from tests.bench.simulator import queries, report, rules
+from tests.bench.simulator import prometheus, queries, report, rules
 from tests.bench.simulator.fleet import SimulatedFleet, Size
 from tests.bench.simulator.grafana import Visitor
 from tests.bench.simulator.pattern import Pattern, hardware
+from tests.bench.simulator.prometheus import SCRAPE_SECONDS
 from tests.bench.simulator.simulation import JOB, simulation, time_passes
 from tests.dashboards.rule_files import RULES
 from tests.simulated import golden
@@ -41,6 +42,10 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
         found = [
             queries.scaled(cost, more, WINDOW_SECONDS) for cost in Visitor(server, WINDOW_SECONDS).visits()
         ]
+        shipped, last = server.rule_groups(), time.time()
+    print("each rule alone ...", flush=True)
+    with prometheus.running(directory, "", [], []) as resting:
+        alone = rules.alone(resting, shipped, last - SCRAPE_SECONDS)
     load = ", ".join(f"{one:.0f}" for one in os.getloadavg())
     missed = [one for one in found if one.missed]
     report.write(
@@ -49,7 +54,10 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
         f"{size.hosts} hosts with {size.guests} guests: {scraped:,.0f} series of {JOB}, {head:,} with other "
         f"jobs, recordings and ended guests. Prometheus has {memory / 2**30:.1f} GiB resident. "
         f"The machine's load average is {load}.",
+        "The rules while Prometheus scrapes the fleet: an evaluation waits for other groups and for the scrapes.",
         report.table(rules.HEADINGS, rules.rows(groups, more)),
+        "Each rule alone, on a Prometheus that does nothing else:",
+        report.table(rules.HEADINGS, rules.rows(alone, more)),
         f"{len(found)} queries, {len(missed)} of which miss a target. The most expensive ones:",
         report.table(queries.HEADINGS, list(queries.rows(found))[:_SHOWN]),
     )
