@@ -54,7 +54,7 @@ def part(captured: Pattern, size: Size, directory: Path) -> None:
         f"{size.hosts} hosts with {size.guests} guests: {scraped:,.0f} series of {JOB}, {head:,} with other "
         f"jobs, recordings and ended guests. Prometheus has {memory / 2**30:.1f} GiB resident. "
         f"The machine's load average is {load}.",
-        "The rules while Prometheus scrapes the fleet: an evaluation waits for other groups and for the scrapes.",
+        "The rules while Prometheus scrapes: an evaluation waits for other groups and for the scrapes.",
         report.table(rules.HEADINGS, rules.rows(groups, more)),
         "Each rule alone, on a Prometheus that does nothing else:",
         report.table(rules.HEADINGS, rules.rows(alone, more)),

@@ -1,7 +1,7 @@
 """What the shipped rules cost: the time of each group and rule, as a share of the interval of its group.
 
-A Prometheus that scrapes evaluates several groups at a time, and its processors write samples meanwhile: the time
-of an evaluation is then mostly waiting. So each rule is also asked alone, of a Prometheus that does nothing else.
+A Prometheus that scrapes evaluates several groups at a time, and its processors write samples, so an
+evaluation mostly waits. Each rule is also asked alone, of a Prometheus that does nothing else.
 """
 
 import json
