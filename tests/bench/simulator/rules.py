@@ -17,7 +17,7 @@ from tests.bench.simulator.prometheus import Server
 SHARE_TARGET = 0.3
 """Of their intervals, for all groups together."""
 _POLL_SECONDS = 5.0
-_TIMES = 3
+_TIMES = 15
 """How often a rule is asked alone; the least time counts."""
 
 
