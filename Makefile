@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
 
 python := .venv/bin/python
 
@@ -43,6 +43,9 @@ unit: venv ## the tests that need neither root nor QEMU
 
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full and not browser'
+
+isolation-trixie: setup ## the isolation tests on the VictoriaMetrics of Debian 13
+	STORE_ROOT=$$($(python) -m tests.fleet.release trixie) $(python) -m pytest -m lab tests/gateway/test_isolation.py
 
 page: setup ## the customers' page in Chromium; alone, because interfaces that come and go break its connections
 	$(python) .ci/twice.py --durations=5 -m browser

@@ -174,9 +174,8 @@ class Worker:
         logger.info("worker %d is ready", self._number)
 
     def _server(self, application: TenantApplication, limits: ClientLimits) -> Server:
-        # One client at a time: a worker that took all who wait would leave the others idle.
         address = self._settings.web.listen_address
-        return Server(application, address, limits, self._sockets, at_once=1)
+        return Server(application, address, limits, self._sockets, shared=True)
 
     @property
     def _operator_address(self) -> Address:

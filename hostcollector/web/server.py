@@ -28,6 +28,7 @@ BACKLOG = 1024
 """Clients that the kernel queues for `accept`; one beyond them tries again a second later."""
 
 AT_ONCE = 64
+"""The most clients that are accepted before the loop does other work."""
 
 SWEEPS = 5
 """Looks for overdue clients within the shortest of their times."""
@@ -55,8 +56,8 @@ class Server:
     """Serves an application, from `start` to `close`, in one event loop.
 
     It listens on `sockets`, which are bound already and which `close` closes, or else on `address`. One of
-    them is required. `admits` decides from an accepted socket whether its client is served. Up to `at_once`
-    clients are accepted before the loop does other work.
+    them is required. `admits` decides from an accepted socket whether its client is served. `shared`
+    sockets are those from which other processes accept too.
     """
 
     def __init__(
@@ -66,13 +67,16 @@ class Server:
         limits: ClientLimits | None = None,
         sockets: Sequence[socket.socket] = (),
         admits: Callable[[socket.socket], bool] = lambda _accepted: True,
-        at_once: int = AT_ONCE,
+        *,
+        shared: bool = False,
     ) -> None:
         self._application = application
         self._address = address
         self._given = sockets
         self._admits = admits
-        self._at_once = at_once
+        # From shared sockets one client at first, and more while they keep coming: a process that took all
+        # would leave the others idle, and one at a time is too slow for a flood.
+        self._least = self._at_once = 1 if shared else AT_ONCE
         self._limits = limits or ClientLimits()
         self._manager = web.Server(self._answer)
         self._refusals = Refusals()
@@ -170,6 +174,7 @@ class Server:
             try:
                 accepted, peer = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
+                self._at_once = self._least
                 return
             except OSError as error:  # no descriptor is left, for example
                 self._refusals.note(f"no connection can be accepted: {error.strerror}", "")
@@ -177,6 +182,7 @@ class Server:
                 loop.call_later(1.0, self._watch, listener)
                 return
             self._add(accepted, address_of(peer))
+        self._at_once = min(2 * self._at_once, AT_ONCE)
 
     def _add(self, accepted: socket.socket, address: str) -> None:
         loop = asyncio.get_running_loop()

@@ -93,7 +93,7 @@ def scrape(victim: Victim, path: str = "/metrics", timeout: float = SCRAPE_SECON
     client = _client(victim, timeout)
     wanted = {"X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}", "Accept-Encoding": "gzip"}
     try:
-        client.request("GET", path, headers={**victim.credentials, **wanted})
+        client.request("GET", victim.path(path), headers={**victim.credentials, **wanted})
         reply = client.getresponse()
         page = reply.read()
         if reply.headers.get("Content-Encoding") == "gzip":
@@ -147,7 +147,7 @@ def under(attack: Attack, daemon: Daemon, seconds: float, *, interval: float, re
     for thread in beside:
         thread.start()
     try:
-        _run(attack, victim, seconds)
+        _run(attack, daemon.attacker or victim, seconds)
     finally:
         over.set()
         for thread in beside:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 
@@ -31,6 +32,8 @@ class Daemon:
     victim: Victim
     group: Group
     log: Path
+    attacker: Victim | None = None
+    """The same as an attacker knows it, where that has other rights than the good client."""
 
     @property
     def resident(self) -> int:
@@ -75,7 +78,7 @@ def attacked(page: str, directory: Path) -> Iterator[Daemon]:
             end(child)
 
 
-def _web_config(page: str, directory: Path) -> dict[str, str]:
+def _web_config(page: str, directory: Path) -> dict[str, Any]:
     """Write the web-config, and return what a client has to know."""
     if page == "plain":
         (directory / "web.yml").write_text("{}")

@@ -27,10 +27,14 @@ class Group:
     """What the files with the memory's limit, use, peak and events are called."""
 
     @property
+    def entries(self) -> list[str]:
+        """The files into which a process writes its number to enter the group."""
+        return sorted({f"{directory}/cgroup.procs" for directory in (self.memory, self.processor)})
+
+    @property
     def within(self) -> tuple[str, ...]:
         """What a command has to begin with to run in the group."""
-        files = " ".join(f"{directory}/cgroup.procs" for directory in {self.memory, self.processor})
-        return ("sh", "-c", _ENTER, "sh", files)
+        return ("sh", "-c", _ENTER, "sh", " ".join(self.entries))
 
     @property
     def used(self) -> int:

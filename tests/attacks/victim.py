@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 from typing import Self
@@ -29,10 +29,17 @@ class Victim:
 
     user: str = ""
     password: str = ""
+    token: str = ""
+    """A token in place of a user and a password."""
+
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """What other programs have in place of the daemon's paths."""
 
     @property
     def credentials(self) -> Mapping[str, str]:
-        """The header of those who know a password."""
+        """The header of those who know a password or a token."""
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
         if not self.user:
             return {}
         known = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
@@ -76,11 +83,15 @@ class Victim:
             client.close()
             raise
 
+    def path(self, path: str) -> str:
+        """Return what the program has in place of a path of the daemon's."""
+        return self.paths.get(path, path)
+
     def request(self, path: str, *headers: str, method: str = "GET") -> bytes:
         """Return a request with the right password."""
         known = [f"{name}: {value}" for name, value in self.credentials.items()]
         return "\r\n".join(
-            [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *known, *headers, "", ""]
+            [f"{method} {self.path(path)} HTTP/1.1", "Host: 127.0.0.1", *known, *headers, "", ""]
         ).encode()
 
 

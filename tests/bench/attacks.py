@@ -1,7 +1,7 @@
 """The attacks at full length, as a table: memory over time, probes answered, scrapes served.
 
 ``make attacks``; ATTACK_SECONDS is the length of each one (180), ATTACKS a part of the names of those to run,
-TREE another checkout whose collector is attacked instead.
+TREE another checkout whose collector is attacked instead. PROGRAM=gateway attacks the gateway.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.attacks.beside import Account, Answer, under
 from tests.attacks.daemon import attacked
+from tests.attacks.gateway import attacked_gateway
 from tests.attacks.group import MIB
 from tests.attacks.kinds import ATTACKS
 from tests.lab import laboratory
@@ -20,6 +21,8 @@ from tests.lab.trees import TREE
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "180"))
 WANTED = os.environ.get("ATTACKS", "")
+PROGRAMS = {"daemon": attacked, "gateway": attacked_gateway}
+PROGRAM = os.environ.get("PROGRAM", "daemon")
 BETWEEN_SCRAPES, REST = 5.0, 12.0
 HEADINGS = (
     "| attack | resident MiB at 0, 1/4, 1/2, 3/4, end, 12 s later | MiB/min in the last two thirds "
@@ -38,7 +41,10 @@ def main() -> int:
     for attack in ATTACKS:
         if WANTED not in attack.name:
             continue
-        with tempfile.TemporaryDirectory() as directory, attacked(attack.page, Path(directory)) as daemon:
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            PROGRAMS[PROGRAM](attack.page, Path(directory)) as daemon,
+        ):
             account = under(attack, daemon, SECONDS, interval=BETWEEN_SCRAPES, rest=REST)
         print(row(account), flush=True)
         wrong |= bool(account.killed) or len(account.served) < len(account.scrapes)

@@ -1,5 +1,6 @@
 """The Debian releases of the fleet's hosts, and what their hypervisors have."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,3 +59,7 @@ REACH = (
     Release(codename="forky", number=14, python="3.14", by_image=True),
 )
 """Three releases, of which one is installed from the image and one has the modular daemons."""
+
+
+if __name__ == "__main__":
+    print(next(release.tree() for release in RELEASES if release.codename == sys.argv[1]))

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,8 @@ class Gateway:
     changes: Changes
     token: str
     other: str
+    authority: Path | None = None
+    """What its certificate is checked against, where it serves under TLS."""
 
     def ask(
         self,
@@ -71,13 +74,20 @@ class Gateway:
         self, target: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str]
     ) -> Got:
         """Return the reply to a request that is sent as it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection = self._connection()
         try:
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
             return Got(answer.status, dict(answer.getheaders()), answer.read())
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        where = ("127.0.0.1", self.port)
+        if self.authority is None:
+            return http.client.HTTPConnection(*where, timeout=120)
+        context = ssl.create_default_context(cafile=self.authority)
+        return http.client.HTTPSConnection(*where, timeout=120, context=context)
 
     def metrics(self) -> str:
         """Return the operator's page of the first worker."""
@@ -110,12 +120,15 @@ def served(
     operator: str = "",
     environment: Mapping[str, str] | None = None,
     certificates: Mapping[str, Path] | None = None,
+    web: Path | None = None,
+    authority: Path | None = None,
 ) -> Iterator[Gateway]:
     """Give a gateway on a store; `more` are further lines of its configuration, `plans` is a file.
 
     `origins` are those whose pages may read. `prepare` is a statement that its process runs first;
     `environment` is added to this one's. `certificates` are the files for a store with client
-    certificates, by their keys in the section `store`.
+    certificates, by their keys in the section `store`. `web` is the web-config file, and `authority` what
+    its certificate is checked against.
     """
     directory.mkdir(exist_ok=True)
     accounts = AccountSettings(database=f"sqlite:///{directory}/accounts.db")
@@ -125,14 +138,14 @@ def served(
     upgrade_ledger(ledger)
     ledger.dispose()
     changes = Changes(engine)
-    tokens = []
     for tenant in ("a", "b"):
         changes.add_tenant(tenant, "detailed")
-        tokens.append(changes.issue_token(tenant, list(Scope), DAY))
+    own, other = (changes.issue_token(tenant, list(Scope), DAY) for tenant in ("a", "b"))
     files = {key: str(file) for key, file in (certificates or {}).items()}
     with reserved_port() as port, reserved_ports(workers) as operator_port:
         (directory / "gateway.yml").write_text(
-            f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}, allowed_origins: {origins}}}\n"
+            f"web: {{listen_address: '127.0.0.1:{port}', workers: {workers}, allowed_origins: {origins}, "
+            f"config_file: {web or 'null'}}}\n"
             f"operator: {{listen_address: '127.0.0.1:{operator_port}', config_file: {operator or 'null'}}}\n"
             f"store: {json.dumps({'url': store, **files})}\n"
             f"accounts: {{database: '{accounts.database}', plans_file: {plans or 'null'}}}\n"
@@ -142,7 +155,7 @@ def served(
         program = f"import sys; {prepare}\nfrom hostcollector.gateway.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", program, "serve", f"--config.file={directory}/gateway.yml"]
         child = spawn(command, directory / "log", {**os.environ, **(environment or {})})
-        gateway = Gateway(port, operator_port, directory, child, changes, *tokens)
+        gateway = Gateway(port, operator_port, directory, child, changes, own, other, authority)
 
         def ready() -> bool:
             assert child.poll() is None, gateway.log()

@@ -1,5 +1,6 @@
 """Real stores with known series: one tenant alone, or with another one and the infrastructure's."""
 
+import os
 import subprocess
 import tempfile
 import urllib.error
@@ -14,6 +15,8 @@ from tests.lab.prometheus import answers
 from tests.ports import reserved_port
 
 PATIENCE = 30.0
+ROOT = os.environ.get("STORE_ROOT", "")
+"""The root tree of another Debian release whose VictoriaMetrics is tested; empty for this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,15 @@ class Sample:
 @contextmanager
 def victoria_metrics(samples: Sequence[Sample], *flags: str) -> Iterator[str]:
     """Give the address of a VictoriaMetrics with the samples."""
-    with tempfile.TemporaryDirectory(prefix="hostcollector-store-") as directory, reserved_port() as port:
+    within = f"{ROOT}/tmp" if ROOT else None
+    with (
+        tempfile.TemporaryDirectory(prefix="hostcollector-store-", dir=within) as directory,
+        reserved_port() as port,
+    ):
         command = [
+            *(("chroot", ROOT) if ROOT else ()),
             "victoria-metrics",
-            f"-storageDataPath={directory}/data",
+            f"-storageDataPath={directory.removeprefix(ROOT)}/data",
             f"-httpListenAddr=127.0.0.1:{port}",
             "-retentionPeriod=3",
             "-search.latencyOffset=0s",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,6 +18,7 @@ from hostcollector.gateway.accounts.last_use import LastUse
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from tests.fakes.clock import Clock
 from tests.gateway.postgres import READER, Postgres, postgres
+from tests.unit.gateway.accounts import check_kept, fill_first_release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -41,6 +43,18 @@ def test_the_migrations_make_the_tables_of_the_schema(server: Postgres) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
     engine.dispose()
+
+
+def test_an_upgrade_keeps_what_the_first_release_had(server: Postgres) -> None:
+    """In a database of its own: tenants, names and tokens of the first release go on."""
+    settings = server.settings("postgres")
+    engine = connect(settings)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE earlier"))
+    engine.dispose()
+    earlier = connect(replace(settings, database=settings.database.replace("/postgres", "/earlier")))
+    check_kept(earlier, fill_first_release(earlier))
+    earlier.dispose()
 
 
 def test_a_reader_follows_and_cannot_change(server: Postgres) -> None:

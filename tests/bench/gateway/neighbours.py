@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tests.bench.gateway.paced import Times, beside, paced
+from tests.bench.gateway.paced import Times, beside, paced, steadily
 from tests.bench.gateway.processes import children, cpu_seconds, memory
 from tests.bench.gateway.ways import TEXT
 from tests.bench.gateway.world import store
 from tests.gateway.served import PROMETHEUS, Gateway, served
 
 TENANTS = 1000
-RATE, SECONDS = 20.0, 15.0
+RATE, SECONDS = 5.0, 15.0
 REQUESTS_A_MINUTE = 1200
 PLANS = f"plans: {{detailed: {{requests_per_minute: {REQUESTS_A_MINUTE}}}}}\n"
 FLOOD = 200
@@ -93,14 +93,7 @@ async def _unread(gateway: Gateway, now: int, _session: aiohttp.ClientSession) -
 
 async def _steadily(rate: float, one: Callable[[aiohttp.ClientSession], Awaitable[None]]) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        began, sent = time.monotonic(), 0
-        running: set[asyncio.Future[None]] = set()
-        while True:
-            await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
-            task = asyncio.ensure_future(one(session))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            sent += 1
+        await steadily(rate, lambda: one(session))
 
 
 async def _at_once(count: int, one: Callable[[aiohttp.ClientSession], Awaitable[None]]) -> None:

@@ -54,3 +54,15 @@ async def beside(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def steadily(rate: float, one: Callable[[], Awaitable[object]]) -> None:
+    """Begin `rate` requests a second, until the task is cancelled."""
+    began, sent = time.monotonic(), 0
+    running: set[asyncio.Future[object]] = set()
+    while True:
+        await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
+        task = asyncio.ensure_future(one())
+        running.add(task)
+        task.add_done_callback(running.discard)
+        sent += 1

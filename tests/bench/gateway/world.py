@@ -18,6 +18,12 @@ FAMILIES = (
     "vm_state",
 )
 BATCH = 5000
+FLAGS = (
+    "-search.maxConcurrentRequests=64",
+    "-search.maxQueueDuration=1m",
+    "-memory.allowedBytes=2GB",
+)
+"""What is measured is not the store's own limits."""
 
 
 def tenant_name(number: int) -> str:
@@ -40,7 +46,7 @@ def lines(tenant: str, vms: int, end: int) -> Iterator[str]:
 @contextmanager
 def store(tenants: int, end: int, *, largest: int = 10) -> Iterator[str]:
     """Give the address of a store; tenant a has `largest` VMs, the others ten."""
-    with victoria_metrics([]) as url:
+    with victoria_metrics([], *FLAGS) as url:
         batch: list[str] = []
         for number in range(tenants):
             batch += lines(tenant_name(number), 10 if number else largest, end)

@@ -18,7 +18,7 @@ from hostcollector.gateway.accounts.follower import TRUSTED_SECONDS, Follower
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from hostcollector.gateway.settings import AccountSettings
 from tests.fakes.clock import Clock
-from tests.unit.gateway.accounts import accounts_of, database
+from tests.unit.gateway.accounts import accounts_of, check_kept, database, fill_first_release
 
 
 def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
@@ -130,6 +130,12 @@ def test_a_release_goes_on_with_the_schema_of_a_newer_one(tmp_path: Path) -> Non
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'of a newer release'"))
     check_schema(engine)
+
+
+def test_an_upgrade_keeps_what_the_first_release_had(tmp_path: Path) -> None:
+    """Tenants, names and tokens go on; a tenant has had its plan from its beginning."""
+    engine = connect(AccountSettings(database=f"sqlite:///{tmp_path}/accounts.db"))
+    check_kept(engine, fill_first_release(engine))
 
 
 def test_migrations_only_add() -> None:
