@@ -18,6 +18,7 @@ from hostcollector.web.access import AccessRules, read_access_rules, removed_pro
 
 CREDENTIALS = {
     ("accounts", "password_file"): "database-password",
+    ("ledger", "password_file"): "ledger-password",
     ("store", "ca_file"): "store-ca.pem",
     ("store", "certificate_file"): "store-client.crt",
     ("store", "private_key_file"): "store-client.key",

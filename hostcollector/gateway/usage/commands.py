@@ -10,7 +10,7 @@ from hostcollector.gateway.commands import DEPLOYED
 from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.database import act_as_owner, connect
 from hostcollector.gateway.settings import GatewaySettings
-from hostcollector.gateway.usage.database import check_schema, upgrade
+from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.reading import LedgerReader
 
@@ -20,7 +20,8 @@ def upgrade_ledger(options: argparse.Namespace) -> int:
     settings = _settings(options)
     act_as_owner(settings.ledger)
     engine = connect(settings.ledger)
-    print(f"the schema is {upgrade(engine)}", flush=True)
+    before, after = SCHEMA.revision(engine), upgrade(engine)
+    print(f"the schema {'is' if before == after else 'was upgraded to'} {after}", flush=True)
     engine.dispose()
     return 0
 
