@@ -63,6 +63,7 @@ matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for
 long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent, images
 	@.ci/packages image engine
 	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab tests/tenant_store
+	$(python) -m tests.fleet -m 'fleet and full' -k tenant_gateway
 
 soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors
 	$(python) -m tests.bench.soak $(or $(SOAK_MINUTES),60)

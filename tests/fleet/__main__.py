@@ -70,7 +70,8 @@ def main(arguments: Sequence[str]) -> int:
     print(f"root trees and wheelhouses: {time.monotonic() - started:.0f} s", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="hostcollector-fleet-", dir="/tmp"))
     marks = "fleet and full" if reach else "fleet and not full"
-    tests = (sys.executable, "-m", "pytest", "-m", marks, "-s", "tests/fleet", *arguments[reach:])
+    files = "tests/fleet/test_reach.py" if reach else "tests/fleet"
+    tests = (sys.executable, "-m", "pytest", "-m", marks, "-s", files, *arguments[reach:])
     try:
         environment = {**os.environ, "HOSTCOLLECTOR_FLEET": str(directory)}
         return subprocess.call((*ISOLATED, "sh", "-c", IN_MEMORY, "sh", *tests), env=environment)

@@ -16,7 +16,7 @@ from tests.fleet.host import Host
 from tests.fleet.playbook import Outcome, Playbooks
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fleet, pytest.mark.full, pytest.mark.timeout(900)]
 
 PORT = 10178
 PROGRAM = "/usr/local/bin/hostcollector-gateway"
