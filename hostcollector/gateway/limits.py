@@ -15,6 +15,9 @@ MINUTE = 60.0
 BURST = 0.25
 """The part of a minute's requests that may come at once."""
 
+READING_SECONDS = 0.01
+"""CPU time for reading a query. One that takes longer counts as further requests of the tenant's."""
+
 
 @dataclass(slots=True)
 class _Usage:
@@ -52,6 +55,10 @@ class TenantLimits:
             yield
         finally:
             usage.running -= 1
+
+    def charge(self, tenant: str, seconds: float) -> None:
+        """Count what reading a query has taken, in seconds of CPU, after the request was admitted."""
+        self._usage[tenant].tokens -= max(0.0, seconds / READING_SECONDS - 1)
 
     def _filled(self, tenant: str, per_minute: float) -> _Usage:
         now, most = self._clock(), max(1.0, per_minute * BURST)

@@ -52,7 +52,7 @@ def test_an_upgrade_keeps_what_the_first_release_had(server: Postgres) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE earlier"))
     engine.dispose()
-    earlier = connect(replace(settings, database=settings.database.replace("/postgres", "/earlier")))
+    earlier = connect(replace(settings, database=f"{settings.database.rpartition('/')[0]}/earlier"))
     check_kept(earlier, fill_first_release(earlier))
     earlier.dispose()
 

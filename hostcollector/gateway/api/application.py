@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import cast
@@ -135,8 +135,16 @@ class TenantApplication:
                 now=self._wall_clock(),
                 packed=_takes_gzip(request),
             )
-            async with route.handler(call) as reply:
+            async with self._handled(route, call) as reply:
                 return await self._sent(exchange, reply)
+
+    def _handled(self, route: Route, call: Call) -> AbstractAsyncContextManager[Reply]:
+        """Begin to answer; what a long query takes to read is its tenant's."""
+        began = time.thread_time()
+        try:
+            return route.handler(call)
+        finally:
+            self._tenant_limits.charge(call.principal.tenant, time.thread_time() - began)
 
     def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""

@@ -6,7 +6,7 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.gateway.errors import ForbiddenError, TooManyRequestsError
-from hostcollector.gateway.limits import TenantLimits
+from hostcollector.gateway.limits import READING_SECONDS, TenantLimits
 from hostcollector.gateway.plans import Plan, Plans, read_plans
 from tests.fakes.clock import Clock
 
@@ -27,6 +27,25 @@ def test_a_tenant_has_so_many_requests_in_a_minute_and_others_keep_theirs() -> N
     assert admitted("b")
     clock.now += 1.0
     assert [admitted("a") for _ in range(5)].count(True) == 2
+
+
+def test_long_queries_count_as_several() -> None:
+    """What a query takes to read above the usual is taken from its tenant's requests, and from no other's."""
+    clock = Clock()
+    limits = TenantLimits(100, clock=clock)
+
+    def admitted(tenant: str, seconds: float) -> bool:
+        try:
+            with limits.admitted(tenant, 120):
+                limits.charge(tenant, seconds)
+                return True
+        except TooManyRequestsError as error:
+            return error.seconds < 1
+
+    assert [admitted("a", 5 * READING_SECONDS) for _ in range(40)].count(True) == 6
+    assert [admitted("b", READING_SECONDS / 2) for _ in range(40)].count(True) == 30
+    clock.now += 2.5
+    assert [admitted("a", 0.0) for _ in range(10)].count(True) == 5
 
 
 def test_a_tenant_has_so_many_requests_at_the_same_time() -> None:
