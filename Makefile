@@ -26,8 +26,8 @@ check: venv ## lint, types, architecture, unit tests: while you work
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
 	@$(python) .ci/targets.py 1 lint lint-ansible unit lab page fleet
 
-nightly: setup ## faults at full size, other releases, arm64, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about seven hours
-	@$(python) .ci/targets.py 1 matrix long reach arm64 soak bench-scale bench-fleet fuzz attacks hung
+nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
+	@$(python) .ci/targets.py 1 matrix long soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check
@@ -53,7 +53,7 @@ page: setup ## the customers' page in Chromium; alone, because interfaces that c
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet
 
-reach: setup ## hosts of three releases: one from the image under podman, one with virtqemud and polkit (nightly)
+reach: setup ## hosts of three releases: one from the image under podman, one with virtqemud and polkit
 	@.ci/packages image engine
 	@$(python) -m tests.fleet reach
 
