@@ -234,3 +234,28 @@ async def test_closing_does_not_wait_for_what_hangs() -> None:
             await hanging
         await site.server.close()
         assert site.server.addresses == ()
+
+
+async def test_processes_on_one_socket_share_the_clients() -> None:
+    """Many clients that connect at once are not all taken by the process that looks first."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        clients = [socket.socket() for _ in range(40)]
+        for client in clients:
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(listening.getsockname())
+        servers = [
+            Server(Application(site_of(FakeCollector(None))), sockets=[listening.dup()], shared=True)
+            for _ in range(2)
+        ]
+        for server in servers:
+            await server.start()
+        await until(lambda: sum(len(list(server._clients)) for server in servers) == len(clients))
+        counts = [len(list(server._clients)) for server in servers]
+        for server in servers:
+            await server.close()
+        for client in clients:
+            client.close()
+    assert min(counts) >= len(clients) / 4
