@@ -1,8 +1,8 @@
-"""What usage records cost: two daemons on the same guests, one that records, scraped in turn.
+"""What usage records cost: the processor time of their thread beside that of everything else, in one process.
 
-``python -m tests.bench.usage``; BENCH_GUESTS and BENCH_PAIRS change the size. Each half of a pair is four
-scrapes; the halves change places in every second pair, so that what else the machine does meets both. The
-last line is what a VM's hour takes in the ledger.
+``python -m tests.bench.usage``; BENCH_GUESTS and BENCH_SCRAPES change the size. Scrapes come every second
+instead of every 15 s, and the account is saved at every second one, as with real intervals. Both parts are
+measured in the same collections, so what else the machine does meets both.
 """
 
 import os
@@ -10,96 +10,91 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
-from hostcollector.catalogue.usage import UsageRecord, parse_line
-from hostcollector.outputs.usage.ledger import FOLDER, Ledger
-from tests.bench.cost import PAUSE_SECONDS, cpu_seconds, get
+from hostcollector.app import metering as module
+from hostcollector.app.metering import Metering
+from hostcollector.app.wiring import Hypervisor
+from hostcollector.config.settings import LibvirtSettings, PathSettings, Settings
+from hostcollector.config.tenancy import UsageSettings
+from hostcollector.outputs.exposition.encoder import Encoder
+from hostcollector.outputs.exposition.formats import Format
+from hostcollector.outputs.usage.keeper import FILE_NAME
+from tests.bench.cost import PAUSE_SECONDS
 from tests.bench.fleet import Fleet
 from tests.lab import laboratory
 from tests.lab.hypervisor import PrivateHypervisor
-from tests.lab.served import Served, serving
 
 GUESTS = int(os.environ.get("BENCH_GUESTS", "100"))
-PAIRS = int(os.environ.get("BENCH_PAIRS", "10"))
-SCRAPES = 4
-HOURS_PER_MONTH = 730
+SCRAPES = int(os.environ.get("BENCH_SCRAPES", "40"))
+WARM = 4
+
+
+class _Timed:
+    """Adds up the processor time of the thread that a metering handles its items in."""
+
+    def __init__(self, metering: Metering) -> None:
+        self.seconds, self.handled = 0.0, 0
+        self._handle: Callable[..., None] = metering._handle
+        metering._handle = self._timed  # type: ignore[method-assign]
+
+    def _timed(self, item: object) -> None:
+        before = time.thread_time()
+        self._handle(item)
+        self.seconds += time.thread_time() - before
+        self.handled += 1
 
 
 def main() -> int:
-    """Boot the guests, measure the pairs, print them and their medians."""
+    """Boot the guests, collect, and print what each part took."""
     if reason := laboratory.missing():
         print(reason, file=sys.stderr)
         return 1
-    with PrivateHypervisor.start() as hypervisor, tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        fleet = Fleet(hypervisor)
-        fleet.grow(GUESTS)
-        daemons = {
-            records: stack.enter_context(
-                serving(
-                    hypervisor.uri_readonly,
-                    Path(name),
-                    f"--config.file={_configuration(Path(name), records=records)}",
-                )
-            )
-            for records in (False, True)
-        }
-        for _ in range(2):
-            for served in daemons.values():
-                _half(served)  # caches are warm for both
-        print(f"{GUESTS} guests, {PAIRS} pairs of {SCRAPES} scrapes", flush=True)
-        ratios, costs = [], []
-        for number in range(PAIRS):
-            turn = (False, True) if number % 2 == 0 else (True, False)
-            halves = {records: _half(daemons[records]) for records in turn}
-            ratios.append(halves[True] / halves[False])
-            costs.append((halves[True] - halves[False]) / SCRAPES)
-            print(f"{number + 1:4d} {halves[False] * 1e3:7.1f} {halves[True] * 1e3:7.1f} ms", flush=True)
-        stack.close()
-        spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-        print(f"CPU of the daemon, with usage records: {statistics.median(ratios):.3f} times ({spread})")
-        print(f"{statistics.median(costs) * 1e3:.2f} ms for each collection")
-        _size(Path(name))
+    with PrivateHypervisor.start() as lab, tempfile.TemporaryDirectory() as name:
+        Fleet(lab).grow(GUESTS)
+        settings = Settings(
+            libvirt=LibvirtSettings(uri=lab.uri_readonly),
+            usage=UsageSettings(records=True),
+            paths=PathSettings(state_directory=name, runtime_directory=""),
+        )
+        module.SAVE_SECONDS = 2 * PAUSE_SECONDS - 0.2
+        costs = _costs(settings)
+        state = (Path(name) / FILE_NAME).stat().st_size
+    shares = [own / other for own, other in costs]
+    own, other = (statistics.median(part) * 1e3 for part in zip(*costs, strict=True))
+    print(f"{GUESTS} guests: {own:.2f} ms for the records of a collection that takes {other:.1f} ms of CPU")
+    spread = f"{min(shares):.1%} to {max(shares):.1%}, {len(costs)} collections"
+    print(f"{statistics.median(shares):.1%} more ({spread})")
+    print(f"{state / GUESTS:.0f} bytes of state for each VM, written at most every 30 s")
     return 0
 
 
-def _configuration(directory: Path, *, records: bool) -> Path:
-    file = directory / f"config-{records}.yml"
-    state = directory / f"state-{records}"
-    settings = {
-        "usage": {"records": records},
-        "paths": {"state_directory": str(state), "runtime_directory": ""},
-    }
-    file.write_text(yaml.safe_dump(settings))
-    return file
-
-
-def _half(served: Served) -> float:
-    """Scrape, and return the CPU seconds that this took of the daemon."""
-    before = cpu_seconds([served.child.pid])
-    for _ in range(SCRAPES):
-        time.sleep(PAUSE_SECONDS)
-        get(f"{served.url}/metrics", timeout=120)
-    time.sleep(0.2)  # the records are made after the answer
-    return cpu_seconds([served.child.pid]) - before
-
-
-def _size(directory: Path) -> None:
-    """Print the bytes of a record, as the daemon's state would write it at the end of the hour."""
-    state = directory / "state-True"
-    account = (state / FOLDER / "open" / "lives.json").stat().st_size
-    ledger = Ledger(state, writes=False)
-    ledger.open()
-    records = [line for line in ledger.read(0, 10_000) if isinstance(parse_line(line), UsageRecord)]
-    if records:
-        size = statistics.mean(len(line) + 10 for line in records)
-        print(
-            f"{size:.0f} bytes for each record, {size * HOURS_PER_MONTH / 1e3:.0f} kB for each VM and month"
-        )
-    print(f"{account / GUESTS:.0f} bytes of state for each VM, written at most every 30 s")
+def _costs(settings: Settings) -> list[tuple[float, float]]:
+    """Return the CPU seconds of the records and of all else, for each collection and its page."""
+    hypervisor = Hypervisor.of(settings)
+    collector, encoder, metering = hypervisor.collector(settings), Encoder(), hypervisor.metering
+    assert metering is not None
+    timed, costs = _Timed(metering), []
+    hypervisor.start()
+    collector.start()
+    metering.start()
+    try:
+        hypervisor.inventory.wait_until_ready(60)
+        for number in range(WARM + SCRAPES):
+            time.sleep(PAUSE_SECONDS)
+            handled, own, all_ = timed.handled, timed.seconds, time.process_time()
+            encoder.encode(collector.snapshot().result(), Format.OPENMETRICS)
+            while timed.handled == handled:
+                time.sleep(0.01)
+            spent = timed.seconds - own
+            if number >= WARM:
+                costs.append((spent, time.process_time() - all_ - spent))
+    finally:
+        collector.close()
+        hypervisor.close()
+        metering.close(10)
+    return costs
 
 
 if __name__ == "__main__":
