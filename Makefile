@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
+.PHONY: help setup venv demo demo-down check test nightly lint lint-ansible unit lab page fleet isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-ledger bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
 
 python := .venv/bin/python
 
@@ -86,6 +86,9 @@ bench: setup ## speed and memory with 100 guests, next to another exporter (3 mi
 
 bench-pairs: setup ## this checkout's collector against that of BASE=revision, in pairs on 100 guests (9 min)
 	$(python) -m tests.bench.pairs $(BASE)
+
+bench-ledger: setup ## what the usage ledger takes: an hour of 2,000 simulated hosts, months of VMs, as a table (10 min)
+	$(python) -m tests.bench.ledger
 
 bench-gateway: setup ## the gateway beside the store alone and vmauth, its memory, and what tenants notice of each other (6 min)
 	$(python) -m tests.bench.gateway $(PART)

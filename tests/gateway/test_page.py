@@ -12,15 +12,20 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.database import connect
+from hostcollector.gateway.settings import LedgerSettings
+from hostcollector.gateway.usage.ledger import Ledger
 from tests.gateway.served import DAY, Gateway, served
 from tests.gateway.stores import victoria_metrics
 from tests.gateway.world import VMS, World, world
 from tests.lab.process import until
+from tests.unit.gateway.usage.records import answer, clock, closed, usage, vm_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
 
 PATIENCE = 120_000
 """Milliseconds for what a browser on a busy machine does."""
+USAGE = "/#/usage?month=2026-11"
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">"
 
 
@@ -43,7 +48,22 @@ def gateway(present: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         served(store, tmp_path_factory.mktemp("page")) as running,
     ):
         running.changes.name_vm("a", VMS[0], HOSTILE)
+        _use(running)
         yield running
+
+
+def _use(gateway: Gateway) -> None:
+    """Give a a month with final and provisional hours and an adjustment; a VM with a hostile flavour."""
+    engine = connect(LedgerSettings(database=f"sqlite:///{gateway.directory}/ledger.db"))
+    now = [3.0]
+    ledger = Ledger(engine, lambda: clock(now[0]))
+    ledger.list_hosts(["hv1:10177", "hv2:10177"])
+    ledger.take(answer([usage(1), usage(2, vm=2, flavour=HOSTILE), closed(3), usage(4, hour=1)]))
+    ledger.take(answer([closed(1, ledger=2)], target="hv2:10177", ledger=2))
+    ledger.finish_hours(6)
+    ledger.take(answer([usage(5, vm=3, life=3)], after=4))
+    engine.dispose()
+    gateway.changes.name_vm("a", vm_uuid(2), HOSTILE)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +200,9 @@ def test_axe_finds_nothing(page: Page, gateway: Gateway, scheme: str) -> None:
     page.goto(f"/#/vm/{VMS[1]}")
     page.locator("figure").first.wait_for()
     found.append(Axe().run(page))
+    page.goto(USAGE)
+    page.locator(".usage").wait_for()
+    found.append(Axe().run(page))
     for result in found:
         assert result.violations_count == 0, result.generate_report()
 
@@ -192,6 +215,9 @@ def test_a_phone_shows_it_without_sideways_scrolling(page: Page, gateway: Gatewa
     assert page.evaluate(fits)
     page.goto(f"/#/vm/{VMS[1]}")
     page.locator("figure").first.wait_for()
+    assert page.evaluate(fits)
+    page.goto(USAGE)
+    page.locator(".usage").wait_for()
     assert page.evaluate(fits)
 
 
@@ -223,6 +249,41 @@ def test_a_store_that_is_down_is_a_message(browser: Browser, present: World, tmp
         expect(tab.get_by_role("alert")).not_to_be_empty(timeout=PATIENCE)
         assert tab.locator("figure").count() == 0
         tab.close()
+
+
+def test_usage_of_a_month_is_reached_by_keyboard(page: Page, gateway: Gateway) -> None:
+    """A bar for each day, a table by VM, what is provisional is marked, and a name that is markup is text."""
+    _sign_in(page, gateway)
+    page.get_by_role("link", name="Usage").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("^Usage in"))).to_be_visible()
+    page.goto(USAGE)
+    rows = page.locator(".usage tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text=vm_uuid(1))).to_contain_text("with provisional amounts")
+    expect(rows.filter(has_text=vm_uuid(3))).to_contain_text("with adjustment amounts")
+    expect(rows.filter(has_text=HOSTILE)).to_contain_text("1 h")
+    assert page.locator("main img").count() == 0
+    assert {page.locator(f"rect.{state}").count() for state in ("final", "provisional", "adjustment")} == {1}
+    page.get_by_text("Values of VM hours by day").click()
+    expect(page.locator(".days tbody tr")).to_have_count(1)
+    page.get_by_label("Amount by day").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("heading", name="vCPU hours by day")).to_be_visible()
+    page.get_by_role("link", name=re.compile("October")).click()
+    expect(page.get_by_text("There is no usage in this month")).to_be_visible()
+
+
+def test_a_plan_without_usage_is_a_sentence(page: Page, gateway: Gateway) -> None:
+    """What the token lacks is said, and the list is still there."""
+    token = gateway.changes.issue_token("a", [Scope.METRICS], DAY)
+    _wait_for_workers(gateway, token, 200)
+    page.goto(f"/#token={token}")
+    expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
+    page.goto(USAGE)
+    expect(page.get_by_role("alert")).to_contain_text("this token lacks the scope usage:read")
+    page.get_by_role("link", name="VMs", exact=True).click()
+    expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page, gateway: Gateway) -> None:

@@ -15,6 +15,7 @@ from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
 from hostcollector.gateway.accounts.follower import TRUSTED_SECONDS, Follower
 from hostcollector.gateway.accounts.last_use import LastUse
+from hostcollector.gateway.accounts.metering import Metering
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from tests.fakes.clock import Clock
 from tests.gateway.postgres import READER, Postgres, postgres
@@ -32,6 +33,7 @@ def server() -> Iterator[Postgres]:
         with engine.begin() as connection:
             connection.execute(text(f"CREATE ROLE {READER} LOGIN PASSWORD 'secret'"))
             connection.execute(text(f"GRANT UPDATE (last_used_at) ON tokens TO {READER}"))
+            connection.execute(text(f"GRANT INSERT, UPDATE ON metered TO {READER}"))
             connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}"))
         engine.dispose()
         yield running
@@ -69,8 +71,14 @@ def test_a_reader_follows_and_cannot_change(server: Postgres) -> None:
     last_use.note(token.split("_")[1])
     asyncio.run(last_use.write())
     last_use.close()
+    metering = Metering(reader, lambda: 7200.0)
+    for size in (100, 23):
+        metering.note("a", "detailed", size)
+        asyncio.run(metering.write())
+    metering.close()
     with reader.connect() as connection:
         assert connection.execute(select(schema.tokens.c.last_used_at)).scalar_one() == 12345
+        assert connection.execute(select(schema.metered)).one() == (2, "a", "detailed", 2, 123)
     assert set(follower.accounts.tenants) == {"a"}
     assert token.split("_")[1] in follower.accounts.tokens
     for change in (

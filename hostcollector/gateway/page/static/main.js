@@ -1,15 +1,18 @@
-// Sign-in, and which view is shown. The address after # says what: #/ is the list, #/vm/ID?... is one VM.
+// Sign-in, and which view is shown. The address after # says what: #/ is the list, #/vm/ID?... is one VM,
+// #/usage?... is the usage of a month.
 
 import { ApiError, signIn, signOut, signedIn } from "./api.js";
 import { element } from "./dom.js";
 import { age, moment } from "./format.js";
 import { showList } from "./list.js";
+import { showUsage } from "./usage.js";
 import { showVm } from "./vm.js";
 
 const REFRESH_MILLISECONDS = 60000;
 const view = document.getElementById("view");
 const message = document.getElementById("message");
 const freshness = document.getElementById("freshness");
+const views = document.getElementById("views");
 const out = document.getElementById("sign-out");
 let showing = new AbortController();
 
@@ -23,7 +26,7 @@ function takeToken() {
 
 function askForToken(sentence) {
   signOut();
-  out.hidden = true;
+  out.hidden = views.hidden = true;
   freshness.textContent = "";
   message.textContent = sentence;
   const token = element("input", { id: "token", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
@@ -46,21 +49,27 @@ async function show({ quiet = false } = {}) {
   showing = new AbortController();
   const { signal } = showing;
   if (!signedIn()) return askForToken(message.textContent);
-  out.hidden = false;
+  out.hidden = views.hidden = false;
   try {
-    const [, vm, query] = location.hash.match(/^#\/vm\/([0-9a-f-]+)(?:\?(.*))?$/) ?? [];
-    const made = vm ? await showVm(vm, new URLSearchParams(query), signal) : await showList(signal);
+    const made = await viewOf(location.hash, signal);
     if (signal.aborted) return;
     message.textContent = "";
     view.replaceChildren(...made.nodes);
     made.afterwards?.();
     document.title = made.title;
-    freshness.textContent = made.until ? `Data until ${moment(made.until)}, ${age(made.until)} ago` : "No data yet";
+    freshness.textContent = made.until ? `${made.what ?? "Data"} until ${moment(made.until)}, ${age(made.until)} ago` : "No data yet";
     if (!quiet) document.getElementById("main").focus({ preventScroll: true });
   } catch (error) {
     if (signal.aborted) return;
     complain(error);
   }
+}
+
+function viewOf(address, signal) {
+  const [, vm, query] = address.match(/^#\/vm\/([0-9a-f-]+)(?:\?(.*))?$/) ?? [];
+  if (vm) return showVm(vm, new URLSearchParams(query), signal);
+  const [usage, wanted] = address.match(/^#\/usage(?:\?(.*))?$/) ?? [];
+  return usage ? showUsage(new URLSearchParams(wanted), signal) : showList(signal);
 }
 
 /** Say what is wrong. Charts go: an old one would look like the present. */
