@@ -45,7 +45,7 @@ lab: setup ## the tests on a real libvirtd with real guests
 	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full and not browser'
 
 isolation-trixie: setup ## the isolation tests on the VictoriaMetrics of Debian 13
-	STORE_ROOT=$$($(python) -m tests.fleet.release trixie) $(python) -m pytest -m lab tests/gateway/test_isolation.py
+	STORE_ROOT=$$($(python) -m tests.fleet.release trixie | tail -n 1) $(python) -m pytest -m lab tests/gateway/test_isolation.py
 
 page: setup ## the customers' page in Chromium; alone, because interfaces that come and go break its connections
 	$(python) .ci/twice.py --durations=5 -m browser
