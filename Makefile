@@ -108,10 +108,8 @@ golden: venv ## writes the simulated hosts' golden pages anew, tests/fixtures/pa
 screenshot: venv ## draws docs/status-page.png anew; needs Chromium
 	@$(python) -m tests.simulated.screenshot docs/status-page.png
 
-pictures: setup ## draws docs/tenant-migration.svg and docs/tenant-gap.svg anew, from a run with real guests (7 min)
+pictures: setup ## draws the pictures of the tenants' store and of the customers' page in docs/ anew (8 min)
 	@$(python) -m tests.tenant_store.pictures docs
-
-pictures: setup ## draws the pictures of the customers' page in docs/ anew, in Chromium
 	@$(python) -m tests.simulated.customers_page docs
 
 metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the tenant store anew from the catalogue
