@@ -24,6 +24,8 @@ from tests.lab.workload import Workload
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 CPU, START = "vm_cpu_seconds_total", "vm_start_time_seconds"
+FAULTS = "vm_memory_major_faults_total"
+"""Only there once the balloon's driver has reported."""
 WORK = Workload(memory_bytes=24 * MIB, write_bytes=1 * MIB, cpu_seconds=0.1, period_seconds=0.4)
 FORCED_OVERLAP_SECONDS = 30.0
 
@@ -50,8 +52,7 @@ def test_a_new_tenant_starts_at_zero_and_no_answer_is_no_change(
     running = boot_all([ours, theirs])
     tenancy = {"resolvers": ["metadata", "map"], "map_file": str(mapped)}
     with collecting(hypervisor.uri_readonly, tmp_path / "host", tenancy=tenancy) as served:
-        _page_where(served, lambda page: page.one(CPU, tenant="acme") > 0.5, ours.uuid)
-        first = served.page(path=PATH)
+        first = _page_where(served, _complete, ours.uuid)
         began = first.one(START, tenant="initech")
         before = counters(first, "acme")
         worked = _cpu(served, ours.uuid)
@@ -73,6 +74,12 @@ def test_a_new_tenant_starts_at_zero_and_no_answer_is_no_change(
         assert later.one(START, tenant="globex") == page.one(START, tenant="globex")
         assert later.one(START, tenant="initech") == began
         assert later.one(CPU, tenant="initech") > first.one(CPU, tenant="initech")
+
+
+def _complete(page: Page) -> bool:
+    """Whether both guests are on the page, and acme's has worked and has reported its memory."""
+    worked = page.one(CPU, tenant="acme") > 0.5
+    return worked and bool(page.all(FAULTS, tenant="acme")) and bool(page.all(CPU, tenant="initech"))
 
 
 def _page_where(served: Served, condition: Callable[[Page], bool], uuid: str) -> Page:
