@@ -19,7 +19,8 @@ TOOLS = ("gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev", "python
 
 # What the role's script `run-image` gives the container, but for the directories.
 UNPRIVILEGED = (
-    *("--rm", "--pull=never", "--pid=host", "--network=host", "--cgroupns=host", "--user=10177:10177"),
+    # libvirtd refuses a client whose user has no name on its side.
+    *("--rm", "--pull=never", "--pid=host", "--network=host", "--cgroupns=host", "--user=65534:65534"),
     *("--cap-drop=all", "--security-opt=no-new-privileges", "--security-opt=label=disable", "--read-only"),
     *("--ulimit=nofile=16384:16384", "--ulimit=nproc=1024:1024"),
 )

@@ -100,7 +100,7 @@ def test_it_shows_under_podman_what_it_shows_outside(
     """The same series, of a libvirtd in another mount namespace, read as an unprivileged user."""
     state = tmp_path / "state"
     state.mkdir()
-    os.chown(state, 10177, 10177)
+    os.chown(state, 65534, 65534)
     volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", f"{state}:/var/lib/hostcollector"]
     with engine.serving(image, volumes, tmp_path / "inside.log") as served:
         page = served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt in the container")
@@ -115,7 +115,7 @@ def test_it_shows_under_podman_what_it_shows_outside(
         outside = _compared(served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt outside"))
     print("only inside:", sorted(map(str, inside - outside)))
     print("only outside:", sorted(map(str, outside - inside)))
-    assert "Uid:\t10177\t10177" in status
+    assert "Uid:\t65534\t65534" in status
     assert "CapEff:\t0000000000000000" in status
     assert 'tenant="acme"' in text
     assert inside == outside
