@@ -110,7 +110,11 @@ class World:
 
     def round_(self, unread: tuple[str, ...] = ()) -> Round:
         """Return a collection."""
-        readings = {name: self._reading(vm) for name, vm in self.vms.items() if name not in unread}
+        seen = {name: vm for name, vm in self.vms.items() if name not in unread}
+        for vm in seen.values():
+            self.counted[vm.name, vm.qemu, "disks"].update(vm.disks)
+            self.counted[vm.name, vm.qemu, "cpu"]["0"] = vm.cpu
+        readings = {name: self._reading(vm) for name, vm in seen.items()}
         return Round(at=self.now.wall, now=self.now, readings=readings, here=frozenset(self.vms))
 
     def replay(self) -> None:
@@ -161,8 +165,6 @@ class World:
         return sum(sum(one.values()) for one in all_cpus) / BILLION
 
     def _reading(self, vm: Vm) -> Reading:
-        self.counted[vm.name, vm.qemu, "disks"].update(vm.disks)
-        self.counted[vm.name, vm.qemu, "cpu"]["0"] = vm.cpu
         return Reading(
             tenant=vm.tenant,
             qemu=str(vm.qemu),
