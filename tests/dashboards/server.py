@@ -49,5 +49,5 @@ def serving(directory: Path, target: str = "") -> Iterator[str]:
 def _without_intervals(path: Path, directory: Path) -> Path:
     """Return a copy of a rule file whose groups are evaluated each second, not once a minute."""
     copy = directory / path.name
-    copy.write_text(re.sub(r"^    interval: \w+\n", "", path.read_text(), flags=re.MULTILINE))
+    copy.write_text(re.sub(r"^ +interval: \w+\n", "", path.read_text(), flags=re.MULTILINE))
     return copy

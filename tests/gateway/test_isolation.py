@@ -15,12 +15,17 @@ from hostcollector.gateway.promql import rewriting
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.store import sending
 from hostcollector.gateway.store.sending import Endpoint, Outgoing
+from hostcollector.gateway.usage import selecting
 from tests.gateway.answers import Outcome, Question, gateway, outcome, outcomes
 from tests.gateway.attacks import ATTACKS, Attack
 from tests.gateway.conftest import Pair
 from tests.gateway.grammar import Grammar
 from tests.gateway.mutations import noticed
 from tests.gateway.world import World
+
+USAGE_STEPS = {*selecting.QUESTION_STEPS, *selecting.ROW_STEPS}
+"""Steps of the ledger: tests/unit/gateway/usage/test_usage_isolation.py takes these out."""
+STORE_STEPS = [step for step in Isolation().steps if step not in USAGE_STEPS]
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -151,7 +156,7 @@ async def test_attacks_leak_without_the_locks(victoria: Pair, the_world: World, 
     assert one.differs(other)
 
 
-@pytest.mark.parametrize("step", Isolation().steps, ids=lambda step: getattr(step, "__name__", ""))
+@pytest.mark.parametrize("step", STORE_STEPS, ids=lambda step: getattr(step, "__name__", ""))
 async def test_no_step_can_be_left_out(victoria: Pair, the_world: World, step: object) -> None:
     """Each step of the isolation is needed for something that the suite notices."""
     assert await noticed(victoria, the_world, Isolation().without(step)), step
