@@ -6,6 +6,7 @@ from tests.dashboards.boards import Question
 
 REASONS: Mapping[str, str] = {
     "hostcollector_gateway_": "no gateway runs here; tests/gateway has its page",
+    'ALERTS{job=~"$job", region=~"$region"': "no gateway runs here, so it has no alerts",
     "uuid:libvirt_domain_downtime:ratio_rate5m": "no guest is down",
     "operation:hostcollector_host_domain_job": "no job ends",
     "uuid:libvirt_domain_migrated_start_timestamp_seconds:max": "no guest came by migration",
