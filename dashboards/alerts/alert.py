@@ -72,8 +72,7 @@ class Group:
     component: str
     scope: Scope
     alerts: tuple[Alert, ...]
-    interval: str = "1m"
-    """How often. What waits for minutes needs no more; what many guests have costs a large Prometheus each time."""
+    interval: str = ""
     selector: str = "selector"
 
 

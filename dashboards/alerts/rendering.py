@@ -72,7 +72,7 @@ def render(groups: Iterable[Group], parameters: Parameters, heading: str) -> str
     rendered = [
         {
             "name": f"hostcollector-{group.name}",
-            "interval": group.interval,
+            **({"interval": group.interval} if group.interval else {}),
             "rules": list(_rules(group, parameters)),
         }
         for group in made
