@@ -22,7 +22,7 @@ from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, observed_by_hour, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
-from tests.unit.gateway.usage.hosts import Fleet, place
+from tests.unit.gateway.usage.hosts import Fleet, fill, place
 from tests.unit.gateway.usage.reading import read
 from tests.unit.gateway.usage.records import START, answer, clock, closed, usage
 
@@ -186,15 +186,7 @@ def test_an_answer_that_is_taken_twice_at_the_same_time_is_taken_once(
 def test_a_tenants_usage_is_the_same_as_in_sqlite(server: Postgres, engine: Engine) -> None:
     """Sums by month, day, hour and VM, pages of records and the reduction, with the role that only reads."""
     fleet = Fleet(seed=11)
-    for _ in range(30):
-        fleet.end_hour()
-    ledger = Ledger(engine, lambda: clock(30.5))
-    ledger.list_hosts([host.target for host in fleet.hosts])
-    for host in fleet.hosts:
-        found = host.answer(place(host, 0), 1000)
-        assert found is not None
-        ledger.take(found)
-    ledger.finish_hours(6)
+    fill(engine, fleet, hours=30)
     settings = server.settings(READER)
     own = LedgerSettings(database=settings.database, password_file=settings.password_file)
     reader = LedgerReader(connect(own, reads_only=True))

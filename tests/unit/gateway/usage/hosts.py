@@ -4,9 +4,12 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from sqlalchemy import Engine
+
 from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, HourClosed, UsageRecord
 from hostcollector.gateway.usage.answers import Answer, Place, read_answer
-from tests.unit.gateway.usage.records import closed, content, ledger_name, usage
+from hostcollector.gateway.usage.ledger import Ledger
+from tests.unit.gateway.usage.records import clock, closed, content, ledger_name, usage
 
 VMS = 4
 TENANTS = ("a", "b", "")
@@ -102,3 +105,16 @@ class Fleet:
 def place(host: Host, cursor: int) -> Place:
     """Return a place in a host's ledger."""
     return Place(ledger=ledger_name(host.ledger), cursor=cursor)
+
+
+def fill(engine: Engine, fleet: Fleet, *, hours: int) -> None:
+    """Let hours of the fleet pass, and take all of its records into a ledger."""
+    for _ in range(hours):
+        fleet.end_hour()
+    ledger = Ledger(engine, lambda: clock(hours + 0.5))
+    ledger.list_hosts([host.target for host in fleet.hosts])
+    for host in fleet.hosts:
+        found = host.answer(place(host, 0), 1000)
+        assert found is not None
+        ledger.take(found)
+    ledger.finish_hours(6)

@@ -20,7 +20,7 @@ from hostcollector.gateway.usage.months import (
     usage_of,
 )
 from hostcollector.gateway.usage.reading import LedgerReader
-from tests.unit.gateway.usage.hosts import Fleet, place
+from tests.unit.gateway.usage.hosts import Fleet, fill
 from tests.unit.gateway.usage.records import START, answer, clock, closed, database, usage, vm_uuid
 
 FIRST = START // SECONDS_PER_HOUR
@@ -46,15 +46,7 @@ def read(engine: Engine, by: By, tenant: str = "a", span: Span = SPAN) -> dict[K
 def test_sums_are_those_of_the_hosts(engine: Engine, by: By) -> None:
     """Every meter of every tenant, whichever way it is added up; seconds on two hosts once."""
     fleet = Fleet(seed=3)
-    for _ in range(20):
-        fleet.end_hour()
-    ledger = Ledger(engine, lambda: clock(20.5))
-    ledger.list_hosts([host.target for host in fleet.hosts])
-    for host in fleet.hosts:
-        found = host.answer(place(host, 0), 1000)
-        assert found is not None
-        ledger.take(found)
-    ledger.finish_hours(6)
+    fill(engine, fleet, hours=20)
     for tenant in ("a", "b"):
         sums: Counter[str] = Counter()
         seconds = 0
