@@ -91,8 +91,16 @@ class Region:
         environment = {
             "CREDENTIALS_DIRECTORY": str(self.directory / "etc"),
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            **self._environment(name),
         }
         self.running[name] = spawn(command, self.directory / f"{name}.log", environment)
+
+    def _environment(self, unit: str) -> dict[str, str]:
+        """Return what systemd reads from the files that a unit names; nothing without a unit."""
+        file = self.directory / f"units/hostcollector-{unit}.service"
+        named = re.findall(r"^EnvironmentFile=(.+)", file.read_text() if file.exists() else "", re.MULTILINE)
+        lines = [line for name in named for line in Path(name).read_text().splitlines()]
+        return dict(line.split("=", 1) for line in lines)
 
     def stop(self, name: str, grace: float = 30.0) -> None:
         """End a program as systemd would."""
@@ -125,6 +133,16 @@ class Region:
         address = f"http://127.0.0.1:{self.store}{path}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(address, timeout=60) as answer:
             return json.load(answer)
+
+    def post(self, path: str, /, **parameters: str) -> int:
+        """Post to the store itself, as every account of the machine can, and return the status."""
+        address = f"http://127.0.0.1:{self.store}{path}"
+        request = urllib.request.Request(address, urllib.parse.urlencode(parameters).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def write(self, lines: str) -> None:
         """Put samples into the store itself, in the Prometheus text format."""

@@ -68,6 +68,7 @@ READS = (
 )
 ERASE = "/api/v1/admin/tsdb/delete_series?match[]=vm_nothing"
 WRITE = "/api/v1/write"
+EVERYTHING = {"match[]": '{__name__!=""}', "start": "1"}
 
 
 @pytest.mark.parametrize("path", READS)
@@ -141,6 +142,33 @@ def test_writing_and_erasing_are_rights_of_their_own(
 ) -> None:
     """Who reads can neither write nor erase, and so on."""
     assert region.ask(client, path, b"").status == status
+
+
+@pytest.mark.parametrize("key", [{}, {"authKey": ""}, {"authKey": "0" * 64}], ids=["none", "empty", "wrong"])
+@pytest.mark.parametrize("path", [ERASE.partition("?")[0], "/tags/delSeries"])
+def test_an_account_of_the_machine_deletes_nothing(region: Region, path: str, key: dict[str, str]) -> None:
+    """It reaches the store without the front, and does not have the front's key."""
+    assert region.post(path, **{"match[]": "vm_info", "path": "vm_info"}, **key) in {400, 401}
+    assert {row["vm"] for row in region.raw("/api/v1/series", **EVERYTHING)["data"]} >= set(VM.values())
+
+
+def test_who_may_erase_does(region: Region) -> None:
+    """With the selector in the URL or in the body; the key is readable by root only and in no arguments."""
+    for number, selector in enumerate(("URL", "body")):
+        region.write(f'vm_erased{{tenant="c",vm="{number}"}} 1\n')
+        assert region.raw("/api/v1/series", **{"match[]": "vm_erased", "start": "1"})["data"]
+        given = "match%5B%5D=vm_erased"
+        path = ERASE.partition("?")[0] + (f"?{given}" if selector == "URL" else "")
+        body = given.encode() if selector == "body" else b""
+        assert region.ask("tenant-eraser", path, body).status == 204
+        assert region.raw("/api/v1/series", **{"match[]": "vm_erased", "start": "1"})["data"] == []
+    key = (region.directory / "etc/delete-key.env").read_text().strip().partition("=")[2]
+    assert len(key) == 64
+    for name in ("delete-key.env", "delete-key.conf"):
+        assert (region.directory / "etc" / name).stat().st_mode & 0o777 == 0o600
+    arguments = Path(f"/proc/{region.running['tenant-store'].pid}/cmdline").read_bytes()
+    logs = "".join(file.read_text() for file in region.directory.glob("*.log"))
+    assert key not in arguments.decode() + logs
 
 
 @pytest.mark.parametrize("path", [*READS, WRITE, ERASE])
