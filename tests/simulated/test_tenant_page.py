@@ -1,28 +1,17 @@
 """What tenants see of simulated hardware: GPUs of every kind and VFs, by the addresses in their guests."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
-from hostcollector.base.model import Family, Guest, Snapshot
-from hostcollector.catalogue import guest as rows
-from hostcollector.outputs.tenant_page.views import Labels
+from hostcollector.base.model import Guest
 from tests.fakes.tenants import TenantHost
 from tests.simulated import gpu_host, network_host
 from tests.simulated.gpu_host import GpuHost
+from tests.simulated.running import running
 
 WHOLE = {"vm_gpu_power_watts", "vm_gpu_energy_joules_total", "vm_gpu_temperature_celsius"}
 RDMA = {f"vm_rdma_{way}_{unit}_total" for way in ("receive", "transmit") for unit in ("bytes", "packets")}
 OWN = {"vm_gpu_info", "vm_gpu_memory_bytes", "vm_gpu_memory_used_bytes"}
-
-
-def running(snapshot: Snapshot, guests: Iterable[Guest]) -> Snapshot:
-    """Return the snapshot with what libvirt and the kernel say of running guests."""
-    identities: list[Labels] = [(known.tenant.id, known.domain.name, known.domain.uuid) for known in guests]
-    starts = Family(rows.START_TIME, dict.fromkeys(identities, snapshot.taken_at - 60))
-    states = Family(rows.STATE_REASON, {(*identity, "running", "booted"): 1.0 for identity in identities})
-    return replace(snapshot, families=(*snapshot.families, starts, states), guests=tuple(guests))
 
 
 def test_gpus_of_every_kind_are_one_name_space(host: GpuHost, tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ _METERS: Mapping[Metric, str] = {
     vf.TRANSMITTED.guest: "network_transmitted_bytes",
     vf.RECEIVED_PACKETS.guest: "network_received_packets",
     vf.TRANSMITTED_PACKETS.guest: "network_transmitted_packets",
+    vf.RDMA_RECEIVED.guest: "rdma_received_bytes",
+    vf.RDMA_TRANSMITTED.guest: "rdma_transmitted_bytes",
     ovs.RECEIVE_BYTES: "network_received_bytes",
     ovs.TRANSMIT_BYTES: "network_transmitted_bytes",
     ovs.RECEIVE_PACKETS: "network_received_packets",

@@ -85,10 +85,14 @@ class Life:
         return grown
 
     def is_whole(self, reading: Reading) -> bool:
-        """Whether the reading has every meter that the life ever had."""
-        if not reading.energy:
-            return reading.counters.keys() >= self.raws.keys()
-        return {meter for meter, _ in _all_counters(reading)} >= self.raws.keys()
+        """Whether the reading has every meter that the VM's present devices ever had."""
+        missing = self.raws.keys() - reading.counters.keys()
+        if missing and reading.energy:
+            missing -= {meter for meter, _ in _all_counters(reading)}
+        if not missing:
+            return True
+        present = set(reading.devices())
+        return all(present.isdisjoint(self.raws[meter]) for meter in missing)
 
     def have(self, reading: Reading) -> None:
         """Take what the VM has from now on; what the reading does not know stays."""

@@ -22,6 +22,8 @@ const AMOUNTS = [
   ["Disk written", meter("disk_written_bytes"), bytes],
   ["Network received", meter("network_received_bytes"), bytes],
   ["Network sent", meter("network_transmitted_bytes"), bytes],
+  ["RDMA received", meter("rdma_received_bytes"), bytes],
+  ["RDMA sent", meter("rdma_transmitted_bytes"), bytes],
 ];
 const STATES = ["final", "provisional", "adjustment"];
 

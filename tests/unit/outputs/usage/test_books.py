@@ -1,5 +1,6 @@
 """Usage records add up: whatever happens to VMs, clock and daemon, each byte is in one record."""
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -321,3 +322,44 @@ def test_a_counter_that_falls_has_begun_anew() -> None:
         reading = Reading(tenant="acme", qemu="1", started=BEGUN, counters={"disk_reads": {"vda": raw}})
         world.books.take(Round(at=world.now.wall, now=world.now, readings={A: reading}, here={A}))
     assert world.books.account.lives[A].totals["disk_reads"] == 130 + 25
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_meter_of_a_device_that_was_taken_away_is_not_waited_for(*, seen: bool) -> None:
+    """Without its only interface a VM is still read whole, with libvirt's event about it or without."""
+    world = World()
+    world.start(0)
+    nics = {"tap0": 5}
+    for number in range(10):
+        if number == 4:
+            nics = {}
+            if seen:
+                world.books.unplugged(A, "tap0")
+        world.pass_time(30)
+        counters = {"disk_reads": {"vda": number}, **({"network_received_packets": nics} if nics else {})}
+        present = partial(tuple, ("vda", *nics))
+        reading = Reading(qemu="1", started=BEGUN, counters=counters, devices=present)
+        world.books.take(Round(at=world.now.wall, now=world.now, readings={A: reading}, here={A}))
+    life = world.books.account.lives[A]
+    assert (life.gaps, life.observed, life.read) == ([], 300, world.now.wall)
+    assert life.totals["network_received_packets"] == 5
+
+
+def test_the_meter_of_a_present_device_that_is_not_read_makes_the_reading_incomplete() -> None:
+    """What an interface counts is not seen while only the disks are read, and the time is stated."""
+    world = World()
+    world.start(0)
+    for number in range(4):
+        world.pass_time(20)
+        counters = {
+            "disk_reads": {"vda": number},
+            **({"rdma_received_bytes": {"vf": 5}} if number < 2 else {}),
+        }
+        reading = Reading(qemu="1", started=BEGUN, counters=counters, devices=lambda: ("vda", "vf"))
+        world.books.take(Round(at=world.now.wall, now=world.now, readings={A: reading}, here={A}))
+    world.books.ended(A, world.now, Ended.CRASH)
+    world.pass_time(1)
+    world.vms.clear()
+    world.read()
+    (record,) = [line for line in world.ledger if not isinstance(line, HourClosed)]
+    assert (record.meters["rdma_received_bytes"], record.unseen_seconds) == (5, 40)
