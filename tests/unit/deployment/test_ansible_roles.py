@@ -42,21 +42,77 @@ def test_the_release_that_is_deployed_is_this_one() -> None:
 
 def test_shards_keep_different_hosts_of_one_hash() -> None:
     """Each server takes the hosts whose hash has its number, of as many numbers as there are servers."""
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROLES / "fleet_prometheus/templates"),
-        trim_blocks=True,
-        autoescape=True,
-    )
-    templates.filters["to_json"] = json.dumps
-    templates.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
-    defaults = {**_load("fleet_prometheus", "defaults/main.yml"), "fleet_prometheus_shards": 3}
     jobs = [
-        yaml.safe_load(
-            templates.get_template("job.yml.j2").render(defaults | {"fleet_prometheus_shard": shard})
-        )
-        for shard in range(3)
+        _jobs("job.yml.j2", fleet_prometheus_shards=3, fleet_prometheus_shard=shard) for shard in range(3)
     ]
     steps = [job["relabel_configs"] for (job,) in jobs]
     assert {hashed["modulus"] for hashed, _ in steps} == {3}
     assert [kept["regex"] for _, kept in steps] == ["0", "1", "2"]
     assert all(hashed["target_label"] == kept["source_labels"][0] for hashed, kept in steps)
+
+
+def _jobs(template: str, **variables: Any) -> Any:
+    """Return what Prometheus reads of the scrape jobs that a template of fleet_prometheus makes."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLES / "fleet_prometheus/templates"),
+        trim_blocks=True,
+        undefined=jinja2.ChainableUndefined,
+    )
+    templates.filters["to_json"] = json.dumps
+    templates.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    templates.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    defaults = _load("fleet_prometheus", "defaults/main.yml")
+    return yaml.safe_load(templates.get_template(template).render(defaults | variables))
+
+
+def _gateway_jobs(hosts: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """Return the gateways' scrape jobs by their names, of an inventory with these hosts."""
+    groups = {"tenant_gateway": list(hosts)}
+    return {
+        job["job_name"]: job
+        for job in _jobs("gateway_jobs.yml.j2", groups=groups, hostvars=hosts, **variables) or ()
+    }
+
+
+def test_each_worker_of_a_gateway_and_each_intake_is_a_target() -> None:
+    """The jobs are those that the alerts ask for; targets have the inventory's name, port and region."""
+    config = {"web": {"workers": 3}, "operator": {"listen_address": ":9179"}}
+    intake = {"intake": {"listen_address": "192.0.2.51:10189"}}
+    hosts: dict[str, dict[str, Any]] = {
+        "one": {"ansible_host": "192.0.2.51", "region": "north", "tenant_gateway_config": config},
+        "two": {"tenant_gateway_config": {"operator": {"listen_address": "192.0.2.52:10179"}}},
+    }
+    hosts["one"]["tenant_gateway_intake_config"] = intake
+    jobs = _gateway_jobs(hosts, fleet_prometheus_gateway_job={"basic_auth": {"username": "monitor"}})
+    parameters = yaml.safe_load((REPOSITORY / "dashboards/alerts/parameters.yml").read_text())
+    wanted = [parameters[f"{name}_selector"] for name in ("gateway", "intake")]
+    assert [f'job="{name}"' for name in jobs] == wanted
+    gateways, intakes = (
+        {
+            one["labels"]["instance"]: (*one["targets"], one["labels"].get("region"))
+            for one in job["static_configs"]
+        }
+        for job in jobs.values()
+    )
+    assert gateways == {
+        **{f"one:{port}": (f"192.0.2.51:{port}", "north") for port in (9179, 9180, 9181)},
+        **{f"two:{port}": (f"two:{port}", None) for port in (10179, 10180)},
+    }
+    assert intakes == {"one:10189": ("192.0.2.51:10189", "north")}
+    for job in jobs.values():
+        assert (job["scheme"], job["basic_auth"]) == ("https", {"username": "monitor"})
+        assert job["tls_config"]["ca_file"] == "/etc/prometheus/hostcollector-ca.pem"
+
+
+def test_a_gateway_whose_metrics_stay_on_its_machine_has_no_target() -> None:
+    """The default is a loopback address: such a target would be down for ever, and alert."""
+    plain = {"scheme": "http"}
+    for address in ("127.0.0.1:10179", "localhost:10179", "[::1]:10179"):
+        config = {"operator": {"listen_address": address}}
+        assert _gateway_jobs({"one": {"tenant_gateway_config": config}}) == {}
+    assert _gateway_jobs({"one": {}}) == {}
+    away = {"tenant_gateway_config": {"operator": {"listen_address": ":10179"}}}
+    job = _gateway_jobs({"one": {}, "two": away}, fleet_prometheus_gateway_job=plain)["hostcollector-gateway"]
+    assert [one["targets"] for one in job["static_configs"]] == [["two:10179"], ["two:10180"]]
+    assert job["scheme"] == "http"
+    assert "tls_config" not in job
