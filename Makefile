@@ -44,8 +44,8 @@ unit: venv ## the tests that need neither root nor QEMU
 lab: setup ## the tests on a real libvirtd with real guests
 	$(python) .ci/twice.py -n 3 --dist loadscope --no-loadscope-reorder --durations=15 -m 'lab and not full and not browser'
 
-isolation-trixie: setup ## the isolation tests on the VictoriaMetrics of Debian 13
-	STORE_ROOT=$$($(python) -m tests.fleet.release trixie | tail -n 1) $(python) -m pytest -m lab tests/gateway/test_isolation.py
+isolation-trixie: setup ## the isolation tests and the clients on the VictoriaMetrics of Debian 13
+	STORE_ROOT=$$($(python) -m tests.fleet.release trixie | tail -n 1) $(python) -m pytest -m lab tests/gateway/test_isolation.py tests/gateway/test_clients.py
 
 page: setup ## the customers' page in Chromium; alone, because interfaces that come and go break its connections
 	$(python) .ci/twice.py --durations=5 -m browser
@@ -62,7 +62,7 @@ matrix: setup ## the fault matrix at full size, as a table; MATRIX="-k NAME" for
 
 long: setup ## the laboratory's tests that take minutes: hosts that boot, migrations, guests that go silent, images
 	@.ci/packages image engine
-	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab tests/tenant_store
+	$(python) -m pytest -m full --ignore=tests/lab/matrix tests/lab tests/tenant_store tests/gateway
 	$(python) -m tests.fleet -m 'fleet and full' -k tenant_gateway
 
 soak: setup ## mixed load and faults for SOAK_MINUTES=60, and the slopes of memory, threads and descriptors

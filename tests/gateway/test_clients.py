@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.gateway.stores import victoria_metrics
 from tests.gateway.world import VMS, World, world
 from tests.lab.process import end, eventually, spawn, until
 from tests.lab.prometheus import Prometheus, answers
+from tests.lab.root_tree import root_tree
 from tests.ports import reserved_port
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -106,3 +108,61 @@ def test_a_prometheus_scrapes_a_tenant(gateway: Gateway, present: World, tmp_pat
             assert times == dict.fromkeys(VMS, float(present.end))
         finally:
             end(child)
+
+
+@pytest.fixture(scope="module")
+def promtool(gateway: Gateway) -> Iterator[Callable[..., str]]:
+    """Give Debian 13's promtool, which sends headers, with a token in its configuration file."""
+    tree = root_tree("promtool", "trixie", ("prometheus",))
+    with tempfile.TemporaryDirectory(prefix="hostcollector-promtool-", dir=tree / "tmp") as name:
+        inside = f"/tmp/{Path(name).name}"
+
+        def ask(*command: str, token: str = gateway.token) -> str:
+            configuration = Path(name) / "http.yml"
+            configuration.write_text(json.dumps({"authorization": {"type": "Bearer", "credentials": token}}))
+            what, *rest = command
+            server = f"http://127.0.0.1:{gateway.port}/prometheus"
+            # The flags, the address and the query, in this sequence.
+            words = [word.replace("SERVER", server) for word in rest]
+            made = [
+                "chroot",
+                str(tree),
+                "promtool",
+                "query",
+                what,
+                f"--http.config.file={inside}/http.yml",
+                *words,
+            ]
+            found = subprocess.run(made, capture_output=True, text=True, check=False, timeout=60)
+            return found.stdout if found.returncode == 0 else f"failed: {found.stderr}"
+
+        yield ask
+
+
+@pytest.mark.full
+def test_promtool_reads_a_tenant_with_a_header(
+    gateway: Gateway, present: World, promtool: Callable[..., str]
+) -> None:
+    """Instant and range queries, series and values of a label: the tenant's, and no word of another's."""
+    end = present.end
+    answers = {
+        "instant": promtool("instant", "-o", "json", f"--time={end}", "SERVER", '{__name__!=""}'),
+        "range": promtool(
+            *("range", "-o", "json", f"--start={end - 600}", f"--end={end}", "--step=60s", "SERVER"),
+            "rate(vm_cpu_seconds_total[5m])",
+        ),
+        "series": promtool(
+            "series", '--match={__name__=~".+"}', f"--start={end - 600}", f"--end={end}", "SERVER"
+        ),
+        "labels": promtool("labels", f"--start={end - 600}", f"--end={end}", "SERVER", "vm"),
+    }
+    for what, answer in answers.items():
+        assert not answer.startswith("failed"), (what, answer)
+        assert all(vm in answer for vm in VMS), (what, answer)
+        assert not [word for word in present.secrets if word in answer], what
+    assert {row["metric"]["tenant"] for row in json.loads(answers["instant"])} == {"a"}
+    assert all(len(row["values"]) == 11 for row in json.loads(answers["range"]))
+    assert set(answers["labels"].split()) == set(VMS)
+    other = promtool("instant", f"--time={end}", "SERVER", "vm_state", token=gateway.other)
+    assert VMS[1] not in other
+    assert "failed" in promtool("instant", "SERVER", "vm_state", token="hc_0000000000000000_" + "0" * 64)
