@@ -142,8 +142,7 @@ class UsageRecord:
     @property
     def id(self) -> str:
         """What names the record everywhere: the same record sent twice has the same id."""
-        parts = (self.ledger, self.tenant, self.vm, self.life, hour_text(self.hour), str(self.revision))
-        return sha256("\0".join(parts).encode()).hexdigest()[:32]
+        return record_id(self.ledger, self.tenant, self.vm, self.life, self.hour, self.revision)
 
     def line(self) -> str:
         """Return the record as a line of JSON, without the line's end."""
@@ -188,9 +187,20 @@ class UsageLineError(ValueError):
     """A line is no usage record and no closed hour; the message says why."""
 
 
+def record_id(ledger: str, tenant: str, vm: str, life: str, hour: int, revision: int = 0) -> str:
+    """Return the id of a record; `hour` is the Unix time at which its hour began."""
+    parts = (ledger, tenant, vm, life, hour_text(hour), str(revision))
+    return sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
 def hour_text(hour: int) -> str:
     """Return the hour as RFC 3339 has it: ``2026-11-28T23:00:00Z``."""
     return datetime.fromtimestamp(hour, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hour_of_text(text: str) -> int:
+    """Return the Unix time of an hour such as ``2026-11-28T23:00:00Z``. Raises `UsageLineError`."""
+    return _hour({"hour": text})
 
 
 def parse_line(line: bytes) -> UsageRecord | HourClosed:

@@ -135,6 +135,16 @@ def _add_usage_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     reread.add_argument(
         "target", metavar="HOST:PORT", help="as in the list of hosts; nothing is billed twice"
     )
+    right = _command(
+        ledger, "correct", usage.correct_record, "correct a record: the difference is billed now"
+    )
+    right.add_argument("record", metavar="ID", help="the record's id, as in the export")
+    right.add_argument("--vm", metavar="UUID", required=True, help="the record's VM")
+    right.add_argument("--hour", required=True, help="the record's hour, such as 2026-11-28T23:00:00Z")
+    right.add_argument("--meter", metavar="NAME", required=True, help="such as disk_written_bytes")
+    right.add_argument("--amount", metavar="N", type=int, required=True, help="what is to be billed of it")
+    right.add_argument("--reason", metavar="TEXT", required=True, help="why; the tenant sees it")
+    right.add_argument("--author", metavar="NAME", required=True, help="who has decided it")
     export = _command(ledger, "export", usage.export_ledger, "print records of all tenants, for billing")
     export.add_argument("--cursor", default="p0", metavar="TEXT", help="where to go on (default: p0)")
     export.add_argument("--limit", default="5000", metavar="N", help="how many records (default: 5000)")

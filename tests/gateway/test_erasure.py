@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from hostcollector.catalogue.usage import hour_text
 from hostcollector.gateway.audit.chain import lines_of, verify
 from hostcollector.gateway.cli import main
 from hostcollector.gateway.database import connect
@@ -157,6 +158,31 @@ def test_billing_pulls_every_tenants_records_with_a_cursor(operator: Console) ->
     assert operator.send("POST", "/admin/v1/usage/records", {"cursor": "1"}).status == 400
     assert operator.send("POST", "/admin/v1/usage/records", token="x").status == 401
     assert operator.gateway.ask("/admin/v1/usage/records", method="POST").status == 404
+
+
+def test_a_record_is_corrected_by_console_and_command(operator: Console) -> None:
+    """Each correction is in the export with what it corrects; the console's are in the audit."""
+    own = usage(3, tenant="e", vm=3)
+    wanted = {"id": own.id, "vm": own.vm, "hour": hour_text(own.hour), "meter": "disk_written_bytes"}
+    words = {"reason": "a test", "author": "ops"}
+    done = operator.send("POST", "/admin/v1/usage/corrections", {**wanted, "amount": 1, **words})
+    assert (done.status, done.document["revision"]) == (200, 1)
+    again = operator.send("POST", "/admin/v1/usage/corrections", {**wanted, "amount": 1, **words})
+    assert again.status == 409
+    flags = [f"--{name}={value}" for name, value in (wanted | words).items() if name != "id"]
+    printed = operator.command("ledger", "correct", own.id, "--amount=5", *flags)
+    assert printed.stdout.split()[1:] == ["revision=2", "difference=4"]
+    assert operator.command("ledger", "correct", own.id, "--amount=5", *flags).returncode == 1
+    exported = operator.command("ledger", "export", "--cursor=p3").stdout
+    events = [json.loads(line)["data"] for line in exported.splitlines()]
+    assert [(event["corrects"], event["meters"]) for event in events] == [
+        (own.id, {"disk_written_bytes": -1999}),
+        (own.id, {"disk_written_bytes": 4}),
+    ]
+    route = "POST /admin/v1/usage/corrections"
+    audit = [json.loads(line) for line in lines_of(operator.file.parent / "audit", "admin")]
+    decisions = [line["decision"] for line in audit if line.get("route") == route]
+    assert decisions == ["begun", "done", "begun", "failed"]
 
 
 def test_wrong_requests_change_nothing_and_say_why(operator: Console) -> None:

@@ -9,17 +9,18 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, hour_text
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.settings import LedgerSettings
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Answer
+from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.erasing import reduce_tenant
 from hostcollector.gateway.usage.exports import Entry, page_of_all, page_of_tenant
 from hostcollector.gateway.usage.ledger import Ledger
-from hostcollector.gateway.usage.months import By, Span, observed_by_hour, usage_of
+from hostcollector.gateway.usage.months import By, Span, State, observed_by_hour, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
 from tests.unit.gateway.usage.hosts import Fleet, fill, place
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 FIRST = START // SECONDS_PER_HOUR
 SPAN = Span(first=FIRST, after=FIRST + 720)
+LATER = Span(first=FIRST + 100, after=FIRST + 101)
 INTAKE, READER = "ledger_intake", "ledger_reader"
 GRANTS = (
     f"CREATE ROLE {INTAKE} LOGIN PASSWORD 'secret'",
@@ -205,6 +207,24 @@ def test_a_tenants_usage_is_the_same_as_in_sqlite(server: Postgres, engine: Engi
         assert {e.record.id for e in every if isinstance(e, Entry)} == set(fleet.written)
         own_page = page_of_tenant(reading, "a", SPAN, 0, 10_000).entries
         assert all(e.record.tenant == "a" for e in own_page if isinstance(e, Entry))
+        entry = next(each for each in own_page if isinstance(each, Entry))
+    corrected = Correction(
+        id=entry.record.id,
+        vm=entry.record.vm,
+        hour=hour_text(entry.record.hour),
+        meter="disk_writes",
+        amount=10**9,
+        reason="a test",
+        author="ops",
+    )
+    done = correct(engine, corrected, lambda: clock(100))
+    with reader.open() as reading:
+        (late,) = page_of_tenant(reading, "a", LATER, 0, 10).entries
+        assert isinstance(late, Entry)
+        assert late.record.id == done.id
+        for by in By:
+            ((key, found),) = usage_of(reading, "a", LATER, by).items()
+            assert (key.state, found.meters) == (State.ADJUSTMENT, {"disk_writes": done.difference})
         before = dict(usage_of(reading, "a", SPAN, By.DAY))
     assert "reduced" in reduce_tenant(engine, "a")
     with reader.open() as reading:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from hostcollector.catalogue.usage import LARGEST
 from hostcollector.config.checks import whole
 from hostcollector.config.reader import Needed
 from hostcollector.gateway.accounts.accounts import Scope
@@ -62,6 +63,32 @@ class UsageRecords:
 
     format: Format = Format.CLOUDEVENTS
     """How they are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageCorrection:
+    """A correction of a usage record."""
+
+    id: Annotated[str, Needed("the record's id")]
+    """The record's id."""
+
+    vm: Annotated[str, Needed("the VM's UUID")]
+    """The VM's UUID."""
+
+    hour: Annotated[str, Needed("the record's hour, such as 2026-11-28T23:00:00Z")]
+    """The record's hour."""
+
+    meter: Annotated[str, Needed("the meter")]
+    """The meter."""
+
+    amount: Annotated[int, whole(0, LARGEST), Needed("what the meter is to be")]
+    """What is to be billed of it, in its base unit."""
+
+    reason: Annotated[str, Needed("why; the tenant sees it")]
+    """Why; the tenant sees it."""
+
+    author: Annotated[str, Needed("who has decided it")]
+    """Who has decided it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from hostcollector.gateway.errors import AccountsError, ErasureError
 from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.usage.correcting import Correction, correct
+from hostcollector.gateway.usage.database import check_schema
 from hostcollector.gateway.usage.exports import page_of_all
 from hostcollector.gateway.usage.reading import LedgerReader
 
@@ -62,6 +64,7 @@ class Console:
             _route("POST", f"tenants/{ID}/erase", requests.Erasure, self._erase),
             _route("PUT", f"tenants/{ID}/vms/{VM}", requests.VmName, self._name_vm),
             _route("POST", "usage/records", requests.UsageRecords, self._usage_records),
+            _route("POST", "usage/corrections", requests.UsageCorrection, self._correct),
             _route("GET", "tokens", nothing, self._tokens),
             _route("POST", "tokens", requests.NewToken, self._issue),
             _route("DELETE", f"tokens/{TOKEN}", nothing, self._revoke),
@@ -106,6 +109,14 @@ class Console:
         finally:
             reader.close()
         return page_reply(page, body.format, names, for_operator=True)
+
+    def _correct(self, _path: Mapping[str, str], body: requests.UsageCorrection) -> object:
+        engine = connect(self._settings.ledger)
+        try:
+            check_schema(engine)
+            return asdict(correct(engine, Correction(**asdict(body))))
+        finally:
+            engine.dispose()
 
     def _tokens(self, _path: Mapping[str, str], _body: object) -> object:
         with self._engine.connect() as connection:

@@ -241,6 +241,15 @@ class UsageRecord:
     id: str | None
     """The record's id, the same in every export; null for a VM of before an erasure."""
 
+    revision: int
+    """0 for a host's record; a correction has 1 or more, and its meters are differences."""
+
+    corrects: str | None
+    """The id of the record that a correction is about."""
+
+    reason: str | None
+    """Why a record was corrected."""
+
     state: str
     """provisional, final or adjustment."""
 

@@ -5,11 +5,14 @@ import logging
 import sys
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from hostcollector.base import log
-from hostcollector.gateway.commands import DEPLOYED
+from hostcollector.gateway.commands import DEPLOYED, OPERATOR
 from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.database import act_as_owner, connect
 from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.reading import LedgerReader
@@ -45,6 +48,26 @@ def reread_host(options: argparse.Namespace) -> int:
     return 0
 
 
+def correct_record(options: argparse.Namespace) -> int:
+    """Correct one meter of one record, and print the correction's id, revision and difference."""
+    engine = _writable(options)
+    done = correct(
+        engine,
+        Correction(
+            id=options.record,
+            vm=options.vm,
+            hour=options.hour,
+            meter=options.meter,
+            amount=options.amount,
+            reason=options.reason,
+            author=options.author,
+        ),
+    )
+    engine.dispose()
+    print(done.id, f"revision={done.revision}", f"difference={done.difference}", flush=True)
+    return 0
+
+
 def export_ledger(options: argparse.Namespace) -> int:
     """Print a page of all tenants' records; the next page's cursor goes to standard error."""
     from hostcollector.gateway.api.usage import Format, cursor_of, limit_of, page_reply
@@ -62,6 +85,16 @@ def export_ledger(options: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> GatewaySettings:
+def _settings(options: argparse.Namespace, *usual: Path) -> GatewaySettings:
     path: Path | None = options.config_file
-    return checked_settings(DEPLOYED if path is None and DEPLOYED.exists() else path)
+    existing = (each for each in (*usual, DEPLOYED) if each.exists())
+    return checked_settings(path or next(existing, None))
+
+
+def _writable(options: argparse.Namespace) -> Engine:
+    """Return the ledger of the operator's configuration, which may change it."""
+    settings = _settings(options, OPERATOR)
+    act_as_owner(settings.ledger)
+    engine = connect(settings.ledger)
+    check_schema(engine)
+    return engine

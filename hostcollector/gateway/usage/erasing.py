@@ -11,8 +11,9 @@ from hostcollector.gateway.usage import schema
 def reduce_tenant(engine: Engine, tenant: str) -> str:
     """Reduce a tenant's records and say what was done; again, if it was done before. Raises `LedgerError`.
 
-    Kept are the tenant's hours with amounts, running times and GPUs. Removed are the VMs' UUIDs and flavours,
-    the gaps, and refused lines. A hash of tenant and UUID stays, so that a repeated record is billed once.
+    Kept are the tenant's hours with amounts, running times and GPUs, and corrections without their words.
+    Removed are the VMs' UUIDs and flavours, the gaps, and refused lines. A hash of tenant and UUID stays, so
+    that a repeated record is billed once.
     """
     vms, records = schema.vms, schema.records
     own = select(vms.c.id).where(vms.c.tenant == tenant)
@@ -23,6 +24,8 @@ def reduce_tenant(engine: Engine, tenant: str) -> str:
             fewer = update(records).where(records.c.vm.in_(own)).values(flavour=None)
             count = connection.execute(fewer).rowcount
             connection.execute(delete(schema.gaps).where(schema.gaps.c.vm.in_(own)))
+            unnamed = update(schema.corrections).where(schema.corrections.c.vm.in_(own))
+            connection.execute(unnamed.values(author="", reason=""))
             for uuid in filter(None, uuids):
                 line = schema.refusals.c.line.contains(uuid, autoescape=True)
                 connection.execute(delete(schema.refusals).where(line))

@@ -4,7 +4,7 @@ A cursor is the position of a page's last entry. What comes later has a larger p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import and_, or_, select
@@ -26,15 +26,18 @@ ERASED = "erased"
 class Entry:
     """A record as it is exported. `period` is the hour in which it counts, from 1970.
 
-    `doubled` is what of its meters another record of the same VM has too, which is not billed.
+    `doubled` is what of its meters another record of the same VM has too, which is not billed. A record with
+    a revision above 0 is a correction: its meters are differences, and `reason` and `author` are its own.
     """
 
     position: int
     record: UsageRecord
     state: State
     period: int
-    doubled: Mapping[str, int]
-    doubled_gpu_seconds: int
+    doubled: Mapping[str, int] = field(default_factory=dict)
+    doubled_gpu_seconds: int = 0
+    reason: str = ""
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,8 @@ def page_of_all(reading: Reading, cursor: int, limit: int) -> Page:
     """Return a page of all tenants' records, for the operator."""
     statement = _records().where(schema.records.c.position > cursor)
     rows = reading.of_all(statement.order_by(schema.records.c.position).limit(limit))
-    return _page(reading, rows, cursor, limit, until=None)
+    corrected = reading.of_all(_corrections(cursor, limit))
+    return _page(reading, rows, corrected, cursor, limit, until=None)
 
 
 def page_of_tenant(reading: Reading, tenant: str, span: Span, cursor: int, limit: int) -> Page:
@@ -68,10 +72,14 @@ def page_of_tenant(reading: Reading, tenant: str, span: Span, cursor: int, limit
     own = and_(records.period == records.hour, records.hour >= span.first, records.hour < span.after)
     late = and_(records.period != records.hour, records.period >= span.first, records.period < span.after)
     statement = _records().where(records.position > cursor, or_(own, late))
+    period = schema.corrections.c.period
+    corrections = _corrections(cursor, limit).where(period >= span.first, period < span.after)
     if span.vm is not None:
         statement = statement.where(schema.vms.c.vm == span.vm)
+        corrections = corrections.where(schema.vms.c.vm == span.vm)
     rows = reading.of_tenant(tenant, statement.order_by(records.position).limit(limit))
-    return _page(reading, rows, cursor, limit, until=span)
+    corrected = reading.of_tenant(tenant, corrections)
+    return _page(reading, rows, corrected, cursor, limit, until=span)
 
 
 def _records() -> Statement:
@@ -94,11 +102,23 @@ def _records() -> Statement:
     ).select_from(source)
 
 
-def _page(reading: Reading, rows: Rows, cursor: int, limit: int, until: Span | None) -> Page:
+def _corrections(cursor: int, limit: int) -> Statement:
+    """Return the statement for corrections."""
+    corrections, vms, ledgers = schema.corrections, schema.vms, schema.ledgers
+    source = corrections.join(vms, corrections.c.vm == vms.c.id).join(
+        ledgers, corrections.c.ledger == ledgers.c.id
+    )
+    columns = (corrections, vms.c.tenant, vms.c.vm.label("uuid"), ledgers.c.name.label("ledger_name"))
+    statement = select(*columns).select_from(source).where(corrections.c.position > cursor)
+    return statement.order_by(corrections.c.position).limit(limit + 1)
+
+
+def _page(reading: Reading, rows: Rows, corrected: Rows, cursor: int, limit: int, until: Span | None) -> Page:
     more = len(rows) == limit
     last = rows[-1].position if more else None
     gpus, gaps = _gpus(reading, rows), _gaps(reading, rows)
     entries: list[Entry | HourFinal] = [_entry(reading, row, gpus, gaps) for row in rows]
+    entries += [_correction(row) for row in corrected if last is None or row.position < last]
     entries += _final_hours(reading, cursor, last, until, limit)
     entries.sort(key=lambda entry: entry.position)
     shown = entries[:limit]
@@ -116,7 +136,7 @@ def _final_hours(
     if until is not None:
         statement = statement.where(hours.hour >= until.first, hours.hour < until.after)
     # Final hours are the same for all tenants, so there is no row of another one among them.
-    rows = reading.of_all(statement.order_by(hours.position).limit(limit))
+    rows = reading.of_all(statement.order_by(hours.position).limit(limit + 1))
     return [HourFinal(position=row.position, hour=row.hour, at=row.final_at) for row in rows]
 
 
@@ -198,4 +218,26 @@ def _entry(
         period=row.period,
         doubled={name: amount for name, amount in doubled.items() if amount},
         doubled_gpu_seconds=sum(seconds for _, seconds in of_gpus),
+    )
+
+
+def _correction(row: Any) -> Entry:
+    record = UsageRecord(
+        sequence=0,
+        ledger=row.ledger_name,
+        revision=row.revision,
+        tenant=row.tenant,
+        vm=row.uuid or ERASED,
+        life=life_text(row.life),
+        hour=row.hour * SECONDS_PER_HOUR,
+        observed_seconds=0,
+        meters={row.meter: row.difference},
+    )
+    return Entry(
+        position=row.position,
+        record=record,
+        state=State.ADJUSTMENT,
+        period=row.period,
+        reason=row.reason,
+        author=row.author,
     )

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hostcollector.catalogue.usage import METERS, SECONDS_PER_HOUR, hour_text
@@ -20,17 +21,23 @@ Names = Callable[[str, str], str]
 """Returns the display name of a tenant's VM; empty for none."""
 
 _FIXED = ("id", "state", "tenant", "vm", "name", "hour", "period", "life", "flavour", "ended")
+_CORRECTION = ("revision", "corrects", "reason")
 _SECONDS = ("observed_seconds", "unseen_seconds", "doubled_seconds", "gpu_seconds", "gpu_joules")
 
 
 def record_document(entry: Entry, names: Names, *, for_operator: bool) -> dict[str, Any]:
     """Return an entry as JSON. Meters are billed ones: without what another record of the VM has too.
 
-    Only the operator sees ledger and sequence number: VMs with the same ledger are on the same host.
+    Only the operator sees ledger and sequence number, since VMs with the same ledger are on the same host,
+    and the author of a correction.
     """
     record = entry.record
+    erased = record.vm == ERASED
     shown: dict[str, Any] = {
-        "id": None if record.vm == ERASED else record.id,
+        "id": None if erased else record.id,
+        "revision": record.revision,
+        "corrects": replace(record, revision=0).id if record.revision and not erased else None,
+        "reason": entry.reason or None,
         "state": str(entry.state),
         "tenant": record.tenant,
         "vm": record.vm,
@@ -59,7 +66,7 @@ def record_document(entry: Entry, names: Names, *, for_operator: bool) -> dict[s
         "doubled_gpu_seconds": entry.doubled_gpu_seconds,
     }
     if for_operator:
-        shown |= {"ledger": record.ledger, "sequence": record.sequence}
+        shown |= {"ledger": record.ledger, "sequence": record.sequence, "author": entry.author or None}
     return shown
 
 
@@ -77,9 +84,9 @@ def events(entries: Iterable[Entry | HourFinal], names: Names, *, for_operator: 
 def table(entries: Iterable[Entry | HourFinal], names: Names, *, for_operator: bool) -> bytes:
     """Return the records among entries as CSV. A text that a spreadsheet takes for a formula gets a quote."""
     text = io.StringIO()
-    more = ("ledger", "sequence") if for_operator else ()
+    more = ("ledger", "sequence", "author") if for_operator else ()
     writer = csv.writer(text)
-    writer.writerow([*_FIXED, *_SECONDS, *METERS, *more])
+    writer.writerow([*_FIXED, *_SECONDS, *METERS, *_CORRECTION, *more])
     for entry in entries:
         if isinstance(entry, Entry):
             shown = record_document(entry, names, for_operator=for_operator)
@@ -97,6 +104,7 @@ def _cells(shown: Mapping[str, Any], more: Iterable[str]) -> list[object]:
         seconds,
         sum(joules) if joules else None,
         *(shown["meters"].get(name) for name in METERS),
+        *(shown[name] for name in _CORRECTION),
         *(shown[name] for name in more),
     ]
 

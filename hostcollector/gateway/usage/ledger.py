@@ -1,7 +1,7 @@
 """Writes the ledger: each record once, in the transaction that also moves the ledger's cursor.
 
-Writers follow each other: each transaction first locks the row of `usage_state`. So two intakes at once, an
-answer that is taken twice and one that comes late all end in the same rows.
+Writers follow each other. So two intakes at once, an answer that is taken twice and one that comes late all
+end in the same rows.
 """
 
 import time
@@ -21,6 +21,7 @@ from hostcollector.gateway.usage import names, rows, schema
 from hostcollector.gateway.usage.answers import KEPT_BYTES, Answer, Place, Refused, RefusedLine
 from hostcollector.gateway.usage.database import make_month, month_of
 from hostcollector.gateway.usage.names import Source
+from hostcollector.gateway.usage.writing import State, set_state, writing
 
 AHEAD_SECONDS = 300
 """How far a host's clock may be ahead: it closes an hour so much earlier."""
@@ -47,12 +48,6 @@ class Outcome:
     place: Place = field(default_factory=lambda: Place(ledger=""))
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    position: int
-    final_until: int
-
-
 class Ledger:
     """One ledger's database. `wall_clock` gives Unix time in seconds. All methods raise `LedgerError`."""
 
@@ -62,7 +57,7 @@ class Ledger:
 
     def list_hosts(self, targets: Collection[str]) -> None:
         """Take the list of hosts: hours are final when all of them have closed them."""
-        with self._writing() as (connection, _):
+        with writing(self._engine) as (connection, _):
             names.list_hosts(connection, targets)
 
     def place_of_host(self, target: str) -> Place:
@@ -77,7 +72,7 @@ class Ledger:
 
     def reread(self, target: str) -> None:
         """Let a host's present ledger be read from its beginning."""
-        with self._writing() as (connection, _):
+        with writing(self._engine) as (connection, _):
             place = names.place_of_host(connection, target)
             if not place.ledger:
                 raise LedgerError(f"{target[:80]!a} is no host whose ledger was read")
@@ -86,9 +81,8 @@ class Ledger:
 
     def take(self, answer: Answer) -> Outcome:
         """Store what is new in an answer, and move the ledger's cursor."""
-        with self._writing() as (connection, state):
-            writing = _Writing(connection, state, answer, int(self._wall_clock()))
-            return writing.run()
+        with writing(self._engine) as (connection, state):
+            return _Writing(connection, state, answer, int(self._wall_clock())).run()
 
     def finish_hours(self, final_hours: int) -> int:
         """Make hours final that all hosts have closed, or that ended `final_hours` ago; return how many.
@@ -96,7 +90,7 @@ class Ledger:
         To be called after a round over all hosts: time alone makes no hour final while the intake is down.
         """
         now = int(self._wall_clock())
-        with self._writing() as (connection, state):
+        with writing(self._engine) as (connection, state):
             table = schema.hosts
             closed = list(connection.execute(select(table.c.closed_until)).scalars())
             by_hosts = min((until or 0 for until in closed), default=0)
@@ -114,7 +108,7 @@ class Ledger:
             ]
             if final:
                 connection.execute(insert(schema.final_hours), final)
-                _set_state(connection, position=state.position + len(final), final_until=end)
+                set_state(connection, position=state.position + len(final), final_until=end)
             return len(final)
 
     def closed_until(self) -> dict[str, int | None]:
@@ -135,25 +129,11 @@ class Ledger:
         except SQLAlchemyError as error:
             raise LedgerError(f"the ledger cannot be read: {reason(error)}") from error
 
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, _State]]:
-        table = schema.state
-        # A write, and the first statement: SQLite then waits for its turn, PostgreSQL locks the row.
-        lock = (
-            update(table).values(position=table.c.position).returning(table.c.position, table.c.final_until)
-        )
-        try:
-            with self._engine.begin() as connection:
-                row = connection.execute(lock).one()
-                yield connection, _State(row.position, row.final_until)
-        except SQLAlchemyError as error:
-            raise LedgerError(f"the ledger cannot be written: {reason(error)}") from error
-
 
 class _Writing:
     """One answer in one transaction."""
 
-    def __init__(self, connection: Connection, state: _State, answer: Answer, now: int) -> None:
+    def __init__(self, connection: Connection, state: State, answer: Answer, now: int) -> None:
         self._connection = connection
         self._state = state
         self._answer = answer
@@ -254,7 +234,7 @@ class _Writing:
             if some:
                 self._connection.execute(insert(table), some)
         if self._outcome.new:
-            _set_state(self._connection, position=self._state.position + self._outcome.new)
+            set_state(self._connection, position=self._state.position + self._outcome.new)
 
     def _keep_refused(self, source: Source) -> None:
         self._outcome.refused.update(line.reason for line in self._refused)
@@ -282,10 +262,6 @@ class _Writing:
             later = update(hosts).where(hosts.c.id == source.host, until < closed_until)
             self._connection.execute(later.values(closed_until=closed_until))
         self._outcome.place = Place(ledger=self._answer.ledger, cursor=cursor)
-
-
-def _set_state(connection: Connection, **values: int) -> None:
-    connection.execute(update(schema.state).values(**values))
 
 
 def _first_hour(connection: Connection, end: int) -> int:

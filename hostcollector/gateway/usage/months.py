@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, and_, case, func, literal, select
+from sqlalchemy import Column, ColumnElement, Table, and_, case, func, literal, select
 
 from hostcollector.catalogue.usage import METERS
 from hostcollector.gateway.usage import schema
@@ -88,6 +88,9 @@ def usage_of(reading: Reading, tenant: str, span: Span, by: By) -> Mapping[Key, 
             _take_off(found[shape.key(row)], row)
         for row in reading.of_tenant(tenant, shape.gpus()):
             _add_gpus(found[shape.key(row)], row)
+    shape = _Shape(reading, span, by, late=True, rows=schema.corrections)
+    for row in reading.of_tenant(tenant, shape.corrections()):
+        _correct(found[shape.key(row)], row)
     return dict(sorted(found.items(), key=lambda each: str(each[0])))
 
 
@@ -100,10 +103,13 @@ def observed_by_hour(reading: Reading, tenant: str, span: Span) -> Iterator[tupl
 
 
 class _Shape:
-    """Statements that add up the same rows of several tables in the same way."""
+    """Statements that add up the same `rows` in the same way, and what other tables have of records."""
 
-    def __init__(self, reading: Reading, span: Span, by: By, *, late: bool) -> None:
-        records, vms = schema.records, schema.vms
+    def __init__(
+        self, reading: Reading, span: Span, by: By, *, late: bool, rows: Table = schema.records
+    ) -> None:
+        records, vms = rows, schema.vms
+        self._rows = rows
         self._late = late
         self._by = by
         starts: Mapping[By, ColumnElement[int]] = {
@@ -122,7 +128,7 @@ class _Shape:
             self._groups.append(vms.c.vm)
         if by in starts:
             self._groups.append(starts[by])
-        self._where = [_within(span, late=late)]
+        self._where = [_within(rows, span, late=late)]
         if span.vm is not None:
             self._where.append(vms.c.vm == span.vm)
 
@@ -161,8 +167,14 @@ class _Shape:
         sums = [*_sum(gpus.c.seconds - gpus.c.doubled_seconds, "seconds"), *_sum(gpus.c.joules, "joules")]
         return self._statement(source, [*kind, *sums]).group_by(model.c.word, gpus.c.mode, profile.c.word)
 
+    def corrections(self) -> Statement:
+        """Return the statement for what was corrected, by meter."""
+        table = schema.corrections
+        sums = [func.count().label("records"), *_sum(table.c.difference, "difference")]
+        return self._statement(table, [table.c.meter, *sums]).group_by(table.c.meter)
+
     def _statement(self, source: Any, columns: Sequence[ColumnElement[Any]]) -> Statement:
-        joined = source.join(schema.vms, schema.records.c.vm == schema.vms.c.id)
+        joined = source.join(schema.vms, self._rows.c.vm == schema.vms.c.id)
         statement = select(*self._keys, *columns).select_from(joined).where(*self._where)
         return statement.group_by(*self._groups)
 
@@ -172,9 +184,11 @@ def _constant(value: int) -> ColumnElement[int]:
     return literal(value, literal_execute=True)
 
 
-def _within(span: Span, *, late: bool) -> ColumnElement[bool]:
-    """Return the condition for records that count in the span, in their own hour or later."""
-    records = schema.records.c
+def _within(rows: Table, span: Span, *, late: bool) -> ColumnElement[bool]:
+    """Return the condition for rows that count in the span, in their own hour or later."""
+    records = rows.c
+    if rows is schema.corrections:
+        return and_(records.period >= span.first, records.period < span.after)
     if late:
         return and_(records.period != records.hour, records.period >= span.first, records.period < span.after)
     return and_(records.period == records.hour, records.hour >= span.first, records.hour < span.after)
@@ -212,6 +226,11 @@ def _take_off(amounts: Amounts, row: Any) -> None:
         if name in amounts.meters:
             amounts.meters[name] -= total
     amounts.doubled_seconds += _total(row, "running_seconds") or 0
+
+
+def _correct(amounts: Amounts, row: Any) -> None:
+    amounts.records += row.records
+    amounts.meters[row.meter] = amounts.meters.get(row.meter, 0) + (_total(row, "difference") or 0)
 
 
 def _add_gpus(amounts: Amounts, row: Any) -> None:

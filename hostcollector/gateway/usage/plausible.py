@@ -40,7 +40,7 @@ def implausible(record: UsageRecord) -> str:
         if value > MOST[name]:
             return f"{name} is above {MOST[name]}"
     if record.revision:
-        return "revisions are not known to this version"
+        return "a host corrects no records: corrections are the operator's"
     for gpu in record.gpus:
         if gpu.seconds > _GPUS * SECONDS_PER_HOUR:
             return "a GPU has more seconds than GPUs have"

@@ -29,8 +29,9 @@ state = Table(
     Column("id", Integer, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("final_until", Integer, nullable=False),
+    Column("removed_until", Integer, nullable=False, server_default="0"),
 )
-"""One row: the last position that was given, and the end of the hours that are final.
+"""One row: the last position that was given, and the ends of the hours that are final and that were removed.
 
 A writer locks the row first, so that writers follow each other and positions are committed in their sequence.
 """
@@ -160,6 +161,21 @@ overlaps = Table(
     *(Column(name, BigInteger, nullable=False) for name in DOUBLED),
 )
 """What of a record is not billed, because another record of the same VM has the same seconds."""
+
+corrections = Table(
+    "usage_corrections",
+    metadata,
+    *_key(),
+    Column("revision", SmallInteger, primary_key=True, autoincrement=False),
+    Column("period", Integer, nullable=False, index=True),
+    Column("position", BigInteger, nullable=False, unique=True),
+    Column("corrected_at", BigInteger, nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("reason", String(256), nullable=False),
+    Column("meter", String(64), nullable=False),
+    Column("difference", BigInteger, nullable=False),
+)
+"""What an operator has corrected of records: by how much a meter differs. Revisions count from 1."""
 
 final_hours = Table(
     "usage_final_hours",

@@ -9,9 +9,9 @@ function part(name, attributes) {
   return made;
 }
 
-/** Return a drawing of days with `amounts` by state; the states' names are the classes of the parts. */
+/** Return a drawing of days with `amounts` by state; the states' names are the classes of the parts. Negative ones are left out. */
 export function bars(days, states, label) {
-  const total = ({ amounts }) => Object.values(amounts).reduce((sum, value) => sum + value, 0);
+  const total = ({ amounts }) => Object.values(amounts).reduce((sum, value) => sum + Math.max(value, 0), 0);
   const highest = Math.max(...days.map(total), 1e-9);
   const drawing = part("svg", {
     viewBox: `0 0 ${days.length * WIDTH} ${HEIGHT + 12}`, class: "bars", role: "img", "aria-label": label,

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
 from hostcollector.gateway.errors import LedgerUnavailableError, RequestRefusedError
 from hostcollector.gateway.isolation import Isolation
 from hostcollector.gateway.usage import selecting
+from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.exports import page_of_tenant
 from hostcollector.gateway.usage.formats import events, table
 from hostcollector.gateway.usage.ledger import Ledger
@@ -39,6 +40,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         usage(2, ledger=2, tenant="b", vm=2, flavour=SECRET, gpus=[gpu], meters=far),
     ]
     ledger.take(answer(others, target="hv2:10177", ledger=2))
+    wanted = Correction(
+        id=others[1].id,
+        vm=others[1].vm,
+        hour=hour_text(START),
+        meter="disk_reads",
+        amount=2 * FAR,
+        reason=SECRET,
+        author=SECRET,
+    )
+    correct(made, wanted, lambda: clock(3))
     yield made
     made.dispose()
 
