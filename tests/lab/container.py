@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.connection import connected
+from tests.lab.hypervisor import LIBVIRTD_CONF, QEMU_CONF, Hypervisor
 from tests.lab.process import end, spawn, until
 from tests.lab.root_tree import root_tree
 from tests.lab.served import Served
@@ -16,14 +18,18 @@ from tests.ports import reserved_port
 RELEASE = "trixie"
 """The release of Debian that the images consist of."""
 TOOLS = ("gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev", "python3-venv")
+USER = 65534
+"""A user with a name in every root tree of Debian: libvirtd refuses a client whose user has none there."""
 
+LIMITS = ("--ulimit=nofile=16384:16384", "--ulimit=nproc=1024:1024")
 # What the role's script `run-image` gives the container, but for the directories.
 UNPRIVILEGED = (
-    # libvirtd refuses a client whose user has no name on its side.
-    *("--rm", "--pull=never", "--pid=host", "--network=host", "--cgroupns=host", "--user=65534:65534"),
+    *("--rm", "--pull=never", "--pid=host", "--network=host", "--cgroupns=host"),
     *("--cap-drop=all", "--security-opt=no-new-privileges", "--security-opt=label=disable", "--read-only"),
-    *("--ulimit=nofile=16384:16384", "--ulimit=nproc=1024:1024"),
+    *LIMITS,
 )
+# As Kolla runs libvirt: with the host's processes, network, control groups and devices, and files of its own.
+AS_A_HOST = ("--rm", "--privileged", "--pid=host", "--network=host", "--cgroupns=host", *LIMITS)
 
 
 def build(target: Path, **environment: str) -> None:
@@ -66,12 +72,15 @@ class Engine:
         return self.run("load", "--quiet", f"--input={archive}").rpartition("Loaded image: ")[2]
 
     @contextmanager
-    def serving(self, image: str, volumes: Sequence[str], log: Path, *flags: str) -> Iterator[Served]:
+    def serving(
+        self, image: str, volumes: Sequence[str], log: Path, *flags: str, user: int = USER
+    ) -> Iterator[Served]:
         """Run `serve` in a container for the block, and wait until it is ready to be scraped."""
         name = f"hostcollector-{self.directory.name}"
         mounts = [f"--volume={volume}" for volume in volumes]
         with reserved_port() as port:
-            command = (*self.command, "run", f"--name={name}", *UNPRIVILEGED, *mounts, image)
+            options = (*UNPRIVILEGED, f"--user={user}:{user}", *mounts)
+            command = (*self.command, "run", f"--name={name}", *options, image)
             child = spawn([*command, "serve", f"--web.listen-address=127.0.0.1:{port}", *flags], log)
             try:
                 served = Served(child, f"http://127.0.0.1:{port}", log)
@@ -80,6 +89,54 @@ class Engine:
             finally:
                 self.run("rm", "--force", "--ignore", "--time=5", name)
                 end(child)
+
+    @contextmanager
+    def libvirtd(self, tree: Path) -> Iterator[Hypervisor]:
+        """Run the libvirtd of a root tree in a container for the block; this side sees its /run/libvirt."""
+        directory = self.directory / "libvirtd"
+        runtime, configuration, log = directory / "run", directory / "etc", directory / "log"
+        for path in (runtime, configuration):
+            path.mkdir(parents=True)
+        (configuration / "libvirtd.conf").write_text(LIBVIRTD_CONF)
+        (configuration / "qemu.conf").write_text(QEMU_CONF)
+        uri = f"qemu+unix:///system?socket={runtime}/libvirt-sock"
+        hypervisor = Hypervisor(directory, uri, f"{uri}-ro", runtime)
+        name = f"libvirtd-{self.directory.name}"
+        places = {runtime: "/run/libvirt", configuration: "/etc/libvirt", directory: directory}
+        mounts = [f"--volume={here}:{there}" for here, there in places.items()]
+        child = spawn(
+            [
+                *self.command,
+                "run",
+                f"--name={name}",
+                *AS_A_HOST,
+                *mounts,
+                "--rootfs",
+                f"{tree}:O",
+                "libvirtd",
+            ],
+            log,
+        )
+
+        def listens() -> bool:
+            assert child.poll() is None, log.read_text()
+            return (runtime / "libvirt-sock-ro").exists()
+
+        try:
+            until(listens, 60.0, f"libvirtd in a container, see {log}")
+            try:
+                yield hypervisor
+            finally:
+                _end_guests(hypervisor)
+        finally:
+            self.run("rm", "--force", "--ignore", "--time=5", name)
+            end(child)
+
+
+def _end_guests(hypervisor: Hypervisor) -> None:
+    with connected(hypervisor.uri) as connection:
+        for domain in connection.listAllDomains():
+            domain.destroy()
 
 
 @contextmanager

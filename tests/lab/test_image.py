@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from hostcollector import __version__
-from tests.lab.container import UNPRIVILEGED, Engine, build, docker
+from tests.lab.container import RELEASE, UNPRIVILEGED, USER, Engine, build, docker
 from tests.lab.guest import Guest
-from tests.lab.hypervisor import PrivateHypervisor
+from tests.lab.hypervisor import Hypervisor, PrivateHypervisor
 from tests.lab.metadata import own_tenant
+from tests.lab.root_tree import LIBVIRT, root_tree
 from tests.lab.served import Page, serving
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1200)]
@@ -49,14 +50,15 @@ def image(builds: list[Path], engine: Engine) -> str:
     return engine.load(archive)
 
 
-@pytest.fixture(scope="module")
-def hypervisor() -> Iterator[PrivateHypervisor]:
-    """Give a libvirtd in a mount namespace of its own, as in a container, with two guests of two tenants."""
-    with PrivateHypervisor.start() as private:
-        private.directory.chmod(0o755)
+@pytest.fixture(scope="module", params=["this machine's", "in another container"])
+def hypervisor(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Hypervisor]:
+    """Give a libvirtd, the machine's own or one in a container, with two guests of two tenants."""
+    other = request.param == "in another container"
+    with engine.libvirtd(root_tree("matrix", RELEASE, LIBVIRT)) if other else PrivateHypervisor.start() as on:
+        on.directory.chmod(0o755)
         for name, tenant in (("image-web", "acme"), ("image-db", "globex")):
-            private.boot(Guest.idle(name, metadata=own_tenant(tenant)))
-        yield private
+            on.boot(Guest.idle(name, metadata=own_tenant(tenant)))
+        yield on
 
 
 def test_two_builds_give_the_same_digest(builds: list[Path]) -> None:
@@ -95,12 +97,12 @@ def test_there_is_no_shell_and_no_account_but_its_own(engine: Engine, image: str
 
 
 def test_it_shows_under_podman_what_it_shows_outside(
-    engine: Engine, image: str, hypervisor: PrivateHypervisor, tmp_path: Path
+    engine: Engine, image: str, hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
-    """The same series, of a libvirtd in another mount namespace, read as an unprivileged user."""
+    """The same series, with libvirt on the machine or in another container, read as an unprivileged user."""
     state = tmp_path / "state"
     state.mkdir()
-    os.chown(state, 65534, 65534)
+    os.chown(state, USER, USER)
     volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", f"{state}:/var/lib/hostcollector"]
     with engine.serving(image, volumes, tmp_path / "inside.log") as served:
         page = served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt in the container")
@@ -115,10 +117,21 @@ def test_it_shows_under_podman_what_it_shows_outside(
         outside = _compared(served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt outside"))
     print("only inside:", sorted(map(str, inside - outside)))
     print("only outside:", sorted(map(str, outside - inside)))
-    assert "Uid:\t65534\t65534" in status
+    assert f"Uid:\t{USER}\t{USER}" in status
     assert "CapEff:\t0000000000000000" in status
     assert 'tenant="acme"' in text
     assert inside == outside
+
+
+def test_a_user_without_a_name_where_libvirt_runs_is_refused(
+    engine: Engine, image: str, hypervisor: Hypervisor
+) -> None:
+    """The image's own user has none there, and the collector names the cause and the fix."""
+    volume = f"--volume={hypervisor.runtime}:/run/libvirt:ro"
+    with pytest.raises(
+        AssertionError, match=r"user record for uid '10177'; .* needs a name in the /etc/passwd"
+    ):
+        engine.run("run", *UNPRIVILEGED, volume, image, "diagnose", "--own")
 
 
 def test_docker_before_25_loads_and_runs_it(builds: list[Path]) -> None:

@@ -180,6 +180,10 @@ def _dotted(number: int) -> str:
 
 def _explained(uri: str, error: Any) -> SourceUnavailableError | SourceDeniedError:
     text = error.get_error_message() or str(error)
+    if "find user record" in text:
+        return SourceDeniedError(
+            f"{uri}: {text}; this account needs a name in the /etc/passwd of where libvirt runs"
+        )
     if "ermission denied" in text or error.get_error_code() in (
         libvirt.VIR_ERR_AUTH_FAILED,
         libvirt.VIR_ERR_AUTH_UNAVAILABLE,

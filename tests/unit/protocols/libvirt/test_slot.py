@@ -1,10 +1,13 @@
-"""A place for a connection to a libvirt that does not answer."""
+"""Connections to a libvirt that does not answer, or refuses."""
 
 import gc
 import weakref
 from contextlib import suppress
 
-from hostcollector.base.errors import SourceUnavailableError
+import libvirt
+import pytest
+
+from hostcollector.base.errors import SourceDeniedError, SourceUnavailableError
 from hostcollector.protocols.libvirt.connection import Link, Slot
 from tests.serving import NOWHERE
 
@@ -26,3 +29,20 @@ def test_an_error_that_is_said_again_keeps_no_caller() -> None:
     heard = [ask() for _ in range(3)]
     gc.collect()
     assert [caller() for caller in heard] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("Failed to find user record for uid '10177'", "needs a name in the /etc/passwd"),
+        ("Failed to connect socket to '/run/libvirt/libvirt-sock-ro': Permission denied", "group libvirt"),
+    ],
+)
+def test_a_refused_account_is_named_with_the_fix(said: str, fix: str) -> None:
+    """Libvirt looks its client up where it runs itself, which may be a container without this account."""
+
+    def refusing(_uri: str) -> None:
+        raise libvirt.libvirtError(said)
+
+    with pytest.raises(SourceDeniedError, match=fix):
+        Link("qemu:///system", opener=refusing).open_read_only()
