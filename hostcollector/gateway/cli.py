@@ -145,6 +145,8 @@ def _add_usage_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     right.add_argument("--amount", metavar="N", type=int, required=True, help="what is to be billed of it")
     right.add_argument("--reason", metavar="TEXT", required=True, help="why; the tenant sees it")
     right.add_argument("--author", metavar="NAME", required=True, help="who has decided it")
+    prune = _command(ledger, "prune", usage.prune_ledger, "remove months older than ledger.keep_months")
+    prune.add_argument("--dry-run", action="store_true", help="change nothing, say what would be removed")
     export = _command(ledger, "export", usage.export_ledger, "print records of all tenants, for billing")
     export.add_argument("--cursor", default="p0", metavar="TEXT", help="where to go on (default: p0)")
     export.add_argument("--limit", default="5000", metavar="N", help="how many records (default: 5000)")

@@ -153,6 +153,9 @@ class AccountSettings(DatabaseSettings):
     """The YAML file of plans; null for one plan, `detailed`, with everything."""
 
 
+FOREVER_MONTHS = 1200
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings(DatabaseSettings):
     """The `ledger` section: the database of usage. `serve` only reads it, the intake writes it."""
@@ -162,6 +165,9 @@ class LedgerSettings(DatabaseSettings):
 
     password_file: Annotated[str | None, checks.PASSWORD] = None
     """The file with the password of the database's user."""
+
+    keep_months: Annotated[int, whole(2, FOREVER_MONTHS)] = FOREVER_MONTHS
+    """Months before the present one that `ledger prune` keeps; 1200 for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,18 +9,19 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, hour_text
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.settings import LedgerSettings
 from hostcollector.gateway.usage import schema
-from hostcollector.gateway.usage.answers import Answer
+from hostcollector.gateway.usage.answers import Answer, Refused
 from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.erasing import reduce_tenant
 from hostcollector.gateway.usage.exports import Entry, page_of_all, page_of_tenant
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, State, observed_by_hour, usage_of
+from hostcollector.gateway.usage.pruning import Pruned, prune
 from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
 from tests.unit.gateway.usage.hosts import Fleet, fill, place
@@ -97,6 +98,34 @@ def test_months_are_partitions(engine: Engine) -> None:
         for month in ("11", "12"):
             rows = connection.execute(text(f"SELECT count(*) FROM usage_records_2026_{month}"))
             assert rows.scalar_one() == 1
+
+
+def test_an_old_month_is_dropped_with_its_tables(engine: Engine) -> None:
+    """Where an adjustment counts in a month that is kept, the month's table stays with that row alone."""
+    ledger = Ledger(engine, lambda: clock(24 * 100))
+    ledger.list_hosts(["hv1:10177"])
+    december = 24 * 20
+    gpu = GpuUse(model="H200", mode=GpuMode.MIG, seconds=1)
+    ledger.take(answer([usage(1, gpus=[gpu]), usage(2, hour=december, gpus=[gpu]), closed(3, hour=24 * 99)]))
+    ledger.finish_hours(6)
+    ledger.take(answer([usage(4, vm=2, hour=december, gpus=[gpu])], after=3))
+
+    def run(*, dry_run: bool) -> list[Pruned]:
+        return list(prune(engine, 2, dry_run=dry_run, wall_clock=lambda: clock(24 * 140)))
+
+    expected = [Pruned(month="2026-11", removed=1, kept=0), Pruned(month="2026-12", removed=1, kept=1)]
+    assert run(dry_run=True) == expected
+    assert run(dry_run=False) == expected
+    assert run(dry_run=False) == []
+    tables = set(inspect(engine).get_table_names())
+    assert not tables & {"usage_records_2026_11", "usage_gpus_2026_11"}
+    with engine.connect() as connection:
+        rows = connection.execute(select(schema.records.c.sequence, schema.records.c.hour)).all()
+        assert [tuple(row) for row in rows] == [(4, FIRST + december)]
+        assert connection.execute(select(func.count()).select_from(schema.gpus)).scalar_one() == 1
+        assert connection.execute(select(func.count()).select_from(schema.vms)).scalar_one() == 1
+    ledger = Ledger(engine, lambda: clock(24 * 140))
+    assert ledger.take(answer([usage(1, gpus=[gpu])])).refused == {Refused.OLD: 1}
 
 
 def test_the_serving_process_can_only_read(server: Postgres, engine: Engine) -> None:

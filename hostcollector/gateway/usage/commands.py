@@ -15,6 +15,7 @@ from hostcollector.gateway.settings import GatewaySettings
 from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.ledger import Ledger
+from hostcollector.gateway.usage.pruning import prune
 from hostcollector.gateway.usage.reading import LedgerReader
 
 
@@ -65,6 +66,18 @@ def correct_record(options: argparse.Namespace) -> int:
     )
     engine.dispose()
     print(done.id, f"revision={done.revision}", f"difference={done.difference}", flush=True)
+    return 0
+
+
+def prune_ledger(options: argparse.Namespace) -> int:
+    """Remove old months, or say what would be removed."""
+    engine = _writable(options)
+    keep = _settings(options, OPERATOR).ledger.keep_months
+    for month in prune(engine, keep, dry_run=options.dry_run):
+        kept = f", {month.kept} stay: they count in a later month" if month.kept else ""
+        word = "would be removed" if options.dry_run else "removed"
+        print(f"{month.month}: {month.removed} records {word}{kept}", flush=True)
+    engine.dispose()
     return 0
 
 

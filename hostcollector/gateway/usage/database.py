@@ -15,7 +15,8 @@ SCHEMA = Schema(
     command="ledger",
 )
 
-_TABLES = ("usage_records", "usage_gpus")
+IN_MONTHS = ("usage_records", "usage_gpus")
+"""Tables that have a partition for each month on PostgreSQL."""
 
 
 def upgrade(engine: Engine) -> str:
@@ -41,13 +42,18 @@ def hours_of_month(year: int, month: int) -> tuple[int, int]:
     return int(first.timestamp()) // SECONDS_PER_HOUR, int(after.timestamp()) // SECONDS_PER_HOUR
 
 
+def partition(table: str, year: int, month: int) -> str:
+    """Return the name of a month's part of a table."""
+    return f"{table}_{year:04d}_{month:02d}"
+
+
 def make_month(connection: Connection, year: int, month: int) -> None:
     """Make the partitions of a month where PostgreSQL needs them and they are missing."""
     if connection.dialect.name != "postgresql":
         return
     first, after = hours_of_month(year, month)
-    for table in _TABLES:
-        name = f"{table}_{year:04d}_{month:02d}"
+    for table in IN_MONTHS:
+        name = partition(table, year, month)
         if not inspect(connection).has_table(name):
             bounds = f"FOR VALUES FROM ({first:d}) TO ({after:d})"
             connection.execute(text(f"CREATE TABLE {name} PARTITION OF {table} {bounds}"))

@@ -165,7 +165,8 @@ class _Writing:
             )
 
     def _is_old(self, record: UsageRecord) -> bool:
-        old = rows.hour_of(record) < self._now // SECONDS_PER_HOUR - OLDEST_HOURS
+        oldest = max(self._now // SECONDS_PER_HOUR - OLDEST_HOURS, self._state.removed_until)
+        old = rows.hour_of(record) < oldest
         if old:
             self._refuse(record, Refused.OLD)
         return old
