@@ -88,7 +88,8 @@ class StateFile:
         if not self._writes:
             raise StateError(f"{self.path} is only read here")
         try:
-            self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if not self.directory.is_dir():
+                self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             with self._opened(create=True) as directory:
                 _refuse_others(directory)
                 replace_in(directory, self._name, document, 0o640)
@@ -101,10 +102,14 @@ class StateFile:
         directory = os.open(self.directory, _DIRECTORY)
         try:
             for folder in self._folders:
-                if create:
+                try:
+                    below = os.open(folder, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                except FileNotFoundError:
+                    if not create:
+                        raise
                     with suppress(FileExistsError):
                         os.mkdir(folder, mode=0o750, dir_fd=directory)
-                below = os.open(folder, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                    below = os.open(folder, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
                 os.close(directory)
                 directory = below
             yield directory
