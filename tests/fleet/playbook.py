@@ -54,6 +54,8 @@ class Playbooks:
             **os.environ,
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible/ansible.cfg"),
             "ANSIBLE_HOME": str(self.directory / "ansible"),
+            # Not below the home directory: hosts of another fleet have the same addresses.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "ssh-control"),
             "ANSIBLE_LOCAL_TEMP": str(self.directory / "ansible/tmp"),
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
