@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hostcollector.base.model import Guest, Snapshot, Tenant
 from hostcollector.catalogue.usage import Ended, UsageRecord, parse_line
 from hostcollector.guests.presence import Presence
 from hostcollector.guests.processes import QemuProcess
-from hostcollector.outputs.usage.extraction import round_of
+from hostcollector.outputs.usage.extraction import devices_of, round_of
 from hostcollector.outputs.usage.keeper import Keeper
 from hostcollector.outputs.usage.reading import SECOND, Moment, Reading
 from hostcollector.protocols.libvirt.events import DomainEvent
@@ -94,7 +95,10 @@ def test_libvirts_events_begin_and_end_a_life(host: _Host) -> None:
     host.collected(GUEST)
     host.pass_time(10)
     host.reader.reading = Reading(
-        tenant="acme", qemu=f"42 {PROCESS.start_ticks}", counters={"network_transmitted_bytes": {"tap0": 150}}
+        tenant="acme",
+        qemu=f"42 {PROCESS.start_ticks}",
+        counters={"network_transmitted_bytes": {"tap0": 150}},
+        devices=partial(devices_of, DOMAIN),
     )
     host.happened("shutdown", "guest")
     host.happened("stopped", "shutdown")
