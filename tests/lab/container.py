@@ -72,16 +72,14 @@ class Engine:
         return self.run("load", "--quiet", f"--input={archive}").rpartition("Loaded image: ")[2]
 
     @contextmanager
-    def serving(
-        self, image: str, volumes: Sequence[str], log: Path, *flags: str, user: int = USER
-    ) -> Iterator[Served]:
+    def serving(self, image: str, volumes: Sequence[str], log: Path, *options: str) -> Iterator[Served]:
         """Run `serve` in a container for the block, and wait until it is ready to be scraped."""
         name = f"hostcollector-{self.directory.name}"
         mounts = [f"--volume={volume}" for volume in volumes]
         with reserved_port() as port:
-            options = (*UNPRIVILEGED, f"--user={user}:{user}", *mounts)
-            command = (*self.command, "run", f"--name={name}", *options, image)
-            child = spawn([*command, "serve", f"--web.listen-address=127.0.0.1:{port}", *flags], log)
+            given = (*UNPRIVILEGED, f"--user={USER}:{USER}", *mounts, *options)
+            command = (*self.command, "run", f"--name={name}", *given, image)
+            child = spawn([*command, "serve", f"--web.listen-address=127.0.0.1:{port}"], log)
             try:
                 served = Served(child, f"http://127.0.0.1:{port}", log)
                 until(served.ready, 60.0, f"the collector in a container, see {log}")

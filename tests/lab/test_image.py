@@ -20,6 +20,10 @@ from tests.lab.served import Page, serving
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1200)]
 
+CONTROL_GROUPS = "/sys/fs/cgroup:/sys/fs/cgroup:ro"
+OF_ITS_OWN = {"hostcollector_build_info", "hostcollector_config_info", "libvirt_versions_info"}
+"""In the image Python and libvirt's library are Debian 13's; the settings name other directories."""
+
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -103,24 +107,34 @@ def test_it_shows_under_podman_what_it_shows_outside(
     state = tmp_path / "state"
     state.mkdir()
     os.chown(state, USER, USER)
-    volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", f"{state}:/var/lib/hostcollector"]
+    volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", CONTROL_GROUPS, f"{state}:/var/lib/hostcollector"]
     with engine.serving(image, volumes, tmp_path / "inside.log") as served:
-        page = served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt in the container")
-        inside, text = _compared(page), page.text
+        inside = served.page_where(_whole, "the guests in the container")
         status = Path(f"/proc/{_collector()}/status").read_text()
-    with serving(
-        hypervisor.uri_readonly,
-        tmp_path,
-        "--paths.state-directory=/nonexistent",
-        "--paths.runtime-directory=",
-    ) as served:
-        outside = _compared(served.page_where(lambda page: page.one("libvirt_up") == 1, "libvirt outside"))
-    print("only inside:", sorted(map(str, inside - outside)))
-    print("only outside:", sorted(map(str, outside - inside)))
+    configuration = tmp_path / "outside.yml"
+    configuration.write_text(f"paths: {{state_directory: {tmp_path}/outside, runtime_directory: ''}}\n")
+    with serving(hypervisor.uri_readonly, tmp_path, f"--config.file={configuration}") as served:
+        outside = served.page_where(_whole, "the guests outside")
     assert f"Uid:\t{USER}\t{USER}" in status
     assert "CapEff:\t0000000000000000" in status
-    assert 'tenant="acme"' in text
-    assert inside == outside
+    states = map(dict, inside.all("libvirt_domain_info_vstate"))
+    assert {each["domain"]: each["tenant"] for each in states} == {"image-web": "acme", "image-db": "globex"}
+    assert {name for name, _ in inside.series} == {name for name, _ in outside.series}
+    assert _compared(inside) == _compared(outside)
+    assert len(inside.all("libvirt_domain_cgroup_cpu_usage_seconds_total")) == 2
+
+
+def test_a_namespace_of_control_groups_hides_no_guest(
+    engine: Engine, image: str, hypervisor: Hypervisor, tmp_path: Path
+) -> None:
+    """As in Kubernetes, which has no option against it: the host's control groups are mounted."""
+    volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", CONTROL_GROUPS]
+    log = tmp_path / "inside.log"
+    with engine.serving(
+        image, volumes, log, "--cgroupns=private", "--tmpfs=/var/lib/hostcollector"
+    ) as served:
+        page = served.page_where(_whole, "the guests")
+    assert len(page.all("libvirt_domain_cgroup_cpu_usage_seconds_total")) == 2
 
 
 def test_a_user_without_a_name_where_libvirt_runs_is_refused(
@@ -147,9 +161,13 @@ def test_docker_before_25_loads_and_runs_it(builds: list[Path]) -> None:
     assert f"localhost/hostcollector:{__version__}" in loaded
 
 
+def _whole(page: Page) -> bool:
+    return page.one("libvirt_up") == 1 and len(page.guests() - {""}) == 2
+
+
 def _compared(page: Page) -> set[tuple[str, frozenset[tuple[str, str]]]]:
-    """Return the series, but for the one with the version of Python: the image has its own."""
-    return {(name, labels) for name, labels in page.series if name != "hostcollector_build_info"}
+    """Return the series whose labels are to be the same."""
+    return {(name, labels) for name, labels in page.series if name not in OF_ITS_OWN}
 
 
 def _collector() -> str:

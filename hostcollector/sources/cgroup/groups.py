@@ -47,7 +47,11 @@ class GuestGroup(NamedTuple):
 
 
 def mounts_of(mountinfo: bytes) -> dict[str, Mount]:
-    """Return the hierarchies in /proc/PID/mountinfo by controller. Source: proc_pid_mountinfo(5)."""
+    """Return the hierarchies in /proc/PID/mountinfo by controller. Source: proc_pid_mountinfo(5).
+
+    The whole hierarchy is mounted before parts of it, which are for containers. A mount hides an earlier
+    one at the same point.
+    """
     mounts: dict[str, Mount] = {}
     for line in mountinfo.decode("utf-8", "surrogateescape").split("\n"):
         place, _, system = line.partition(" - ")
@@ -55,8 +59,9 @@ def mounts_of(mountinfo: bytes) -> dict[str, Mount]:
         if len(where) < 6 or len(what) < 3 or what[0] not in ("cgroup", "cgroup2"):
             continue
         for controller in (UNIFIED,) if what[0] == "cgroup2" else what[2].split(","):
-            # The whole hierarchy is mounted before parts of it are, for containers.
-            mounts.setdefault(controller, Mount(point=where[4], root=where[3]))
+            mount = Mount(point=where[4], root=where[3])
+            if mounts.setdefault(controller, mount).point == mount.point:
+                mounts[controller] = mount
     return mounts
 
 
@@ -64,18 +69,19 @@ def guest_groups(cgroup: bytes, mounts: Mapping[str, Mount], root: str) -> dict[
     """Return the guest's own groups by controller, from its QEMU's /proc/PID/cgroup.
 
     Hierarchies in which QEMU is in the root or in libvirtd's group are left out. `root` is the root of the
-    file system.
+    file system. In a control group namespace both paths begin with the way up from it, such as ``/../..``.
     """
     groups = {}
     for controller, path in _memberships(cgroup):
         mount = mounts.get(controller)
-        own = _own_part(path)
-        if mount is None or own is None:
+        above = mount.root.rstrip("/") if mount else ""
+        if mount is None or not path.startswith(f"{above}/"):
             continue
-        above = mount.root.rstrip("/")
-        if path.startswith(f"{above}/"):
+        below = path.removeprefix(above)
+        own = _own_part(below)
+        if own is not None:
             base = root.rstrip("/") + mount.point
-            groups[controller] = GuestGroup(base + own.removeprefix(above), base + path.removeprefix(above))
+            groups[controller] = GuestGroup(base + own, base + below)
     return groups
 
 
@@ -92,7 +98,7 @@ def _memberships(cgroup: bytes) -> Iterator[tuple[str, str]]:
 def _own_part(path: str) -> str | None:
     """Return the path down to the guest's own group. Below it libvirt has one group for each vCPU."""
     names = path.split("/")
-    if ".." in names:  # the group is outside the control group namespace of this process
+    if ".." in names:  # the group is outside of what is mounted
         return None
     depths = [depth for depth, name in enumerate(names) if _OWN.fullmatch(name)]
     return "/".join(names[: depths[-1] + 1]) if depths else None

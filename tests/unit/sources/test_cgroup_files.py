@@ -27,6 +27,18 @@ def test_a_hierarchy_of_which_only_a_part_is_mounted() -> None:
     assert guest_groups(b"0::/podling/qemu-1-a.libvirt-qemu\n", mounts, "/root") == {}
 
 
+def test_the_hosts_hierarchy_in_a_namespace_of_control_groups() -> None:
+    """As in a pod with a mount of the host's: kernel and mount name the host's root by the way up."""
+    own_view = UNIFIED_MOUNT.replace("25 1", "24 1")
+    mounts = mounts_of((own_view + UNIFIED_MOUNT.replace(" / /sys", " /../../.. /sys")).encode())
+    assert mounts == {"": Mount("/sys/fs/cgroup", "/../../..")}
+    of_guest = b"0::/../../../machine.slice/qemu-1-a.libvirt-qemu\n"
+    own = "/sys/fs/cgroup/machine.slice/qemu-1-a.libvirt-qemu"
+    assert guest_groups(of_guest, mounts, "/") == {"": GuestGroup(own, own)}
+    assert guest_groups(of_guest, mounts_of(own_view.encode()), "/") == {}
+    assert guest_groups(b"0::/../../../../b/qemu-1-a.libvirt-qemu\n", mounts, "/") == {}
+
+
 def test_the_first_mount_of_a_hierarchy_counts() -> None:
     """Containers mount parts of it again."""
     again = UNIFIED_MOUNT.replace(" / /sys/fs/cgroup ", " /docker/1 /var/lib/docker/1 ")
