@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+import packaging
+
+from tests.fleet.host import Host
 from tests.fleet.wheelhouse import REPOSITORY
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
@@ -25,6 +28,36 @@ def pack(version: str, houses: Iterable[tuple[str, Path]], directory: Path, *, b
     wheel = _wheel(version, directory, broken=broken)
     for codename, house in houses:
         _pack(f"{house.name}-{version}-{codename}-{ARCHITECTURE}", version, house, wheel, directory)
+
+
+def pack_deb(version: str, host: Host, directory: Path) -> None:
+    """Make a packed version's package on a host, with the pip of the hostcollector that runs there."""
+    name = f"hostcollector-{version}-{host.release.codename}-{ARCHITECTURE}"
+    inside = Path("/var/tmp/package")
+    outside = host.root / inside.relative_to("/")
+    shutil.copytree(REPOSITORY / ".ci", outside / ".ci")
+    units = "ansible/roles/hostcollector/files"
+    (outside / units).mkdir(parents=True)
+    for unit in (REPOSITORY / units).glob("hostcollector.*"):
+        shutil.copy(unit, outside / units)
+    with tarfile.open(directory / f"{name}.tar.gz") as packed:
+        packed.extractall(outside, filter="data")
+    shutil.copytree(
+        Path(packaging.__file__).parent, outside / "modules/packaging"
+    )  # of the bill of materials
+    quick = ("env", "SOURCE_DATE_EPOCH=1", "DPKG_DEB_COMPRESSOR_TYPE=none", f"PYTHONPATH={inside}/modules")
+    made = inside / f"{name}.deb"
+    command = (
+        inside / ".ci/deb",
+        "/opt/hostcollector/current/bin/python",
+        inside / name,
+        inside / "work",
+        made,
+    )
+    host.run(*quick, *map(str, command))
+    shutil.copy(outside / made.name, directory)
+    _digest(directory / made.name)
+    shutil.rmtree(outside)
 
 
 def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
@@ -59,7 +92,11 @@ def _pack(name: str, version: str, house: Path, wheel: Path, directory: Path) ->
     archive = directory / f"{name}.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
         packed.add(tree, arcname=name)
-    archive.with_name(f"{archive.name}.sha256").write_text(
-        f"{sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n"
-    )
+    _digest(archive)
     shutil.rmtree(tree)
+
+
+def _digest(artefact: Path) -> None:
+    """Write the file `.sha256` beside an artefact, as sha256sum does."""
+    digest = sha256(artefact.read_bytes()).hexdigest()
+    artefact.with_name(f"{artefact.name}.sha256").write_text(f"{digest}  {artefact.name}\n")

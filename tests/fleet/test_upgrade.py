@@ -1,4 +1,7 @@
-"""Upgrades: to a good release, to one that cannot start, back, and to nothing at all."""
+"""Upgrades: to a good release, to one that cannot start, back, and to nothing at all.
+
+One host changes from the wheelhouse to the package; meanwhile systemd listens on both.
+"""
 
 import json
 
@@ -7,6 +10,7 @@ import pytest
 from hostcollector import __version__
 from tests.fleet import artefact
 from tests.fleet.fleet import Fleet
+from tests.fleet.host import Host
 from tests.fleet.playbook import Playbooks
 from tests.fleet.release import RELEASES
 from tests.fleet.scraping import scrape
@@ -15,6 +19,14 @@ from tests.fleet.wheelhouse import wheelhouse
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 
 NEXT, BROKEN = f"{__version__}.post1", f"{__version__}.post2"
+PACKAGED = RELEASES[0]
+"""The release of Debian whose host is upgraded by its package manager."""
+INSTALL_FROM = {
+    "hostcollector_install_from": (
+        "{{ 'package' if inventory_hostname == 'hv-" + PACKAGED.codename + "' else 'wheelhouse' }}"
+    )
+}
+LISTENING = {"web": {"listen_address": ":10177", "systemd_socket": True}}
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +35,8 @@ def fleet_with_artefacts(deployed: Fleet) -> Fleet:
     houses = [(release.codename, wheelhouse(release)) for release in RELEASES]
     artefact.pack(NEXT, houses, deployed.artefacts)
     artefact.pack(BROKEN, houses, deployed.artefacts, broken=True)
+    for version in (NEXT, BROKEN):
+        artefact.pack_deb(version, deployed.hosts[0], deployed.artefacts)
     return deployed
 
 
@@ -35,23 +49,37 @@ def _versions(fleet: Fleet) -> list[str]:
     return found
 
 
+def _package(host: Host) -> str:
+    """Return the state and the version of the host's package; empty where there never was one."""
+    return host.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "hostcollector", check=False)
+
+
 def test_an_upgrade_reaches_every_host(fleet_with_artefacts: Fleet) -> None:
     """The new release runs, and the old one stays on the host."""
-    outcome = fleet_with_artefacts.playbooks.run("deploy", hostcollector_version=NEXT)
+    outcome = fleet_with_artefacts.playbooks.run(
+        "deploy", hostcollector_version=NEXT, hostcollector_config=LISTENING, **INSTALL_FROM
+    )
     assert outcome.succeeded, outcome.output[-4000:]
     assert _versions(fleet_with_artefacts) == [NEXT, NEXT]
     for host in fleet_with_artefacts.hosts:
         assert host.run("readlink", "/opt/hostcollector/previous") == f"releases/{__version__}"
+        assert host.run("systemctl", "is-active", "hostcollector.socket") == "active"
+    assert _package(fleet_with_artefacts.hosts[0]).startswith(f"installed {NEXT}-1")
+    assert _package(fleet_with_artefacts.hosts[1]) == ""
 
 
 def test_a_release_that_cannot_start_stops_at_the_first_host(fleet_with_artefacts: Fleet) -> None:
-    """That host runs what it ran before, with the configuration of then; the next one was not touched."""
+    """That host runs what it ran before, with the configuration of then; the next one was not touched.
+
+    The package manager has removed the release before, and still names the one that failed.
+    """
     first, second = fleet_with_artefacts.hosts
     outcome = fleet_with_artefacts.playbooks.run(
         "deploy",
         hostcollector_version=BROKEN,
         hostcollector_ready_seconds=5,
         hostcollector_config={"web": {"listen_address": ":10177"}, "log": {"format": "json"}},
+        **INSTALL_FROM,
     )
     assert not outcome.succeeded
     assert set(outcome.changed) == outcome.failed == {first.name}
@@ -59,6 +87,8 @@ def test_a_release_that_cannot_start_stops_at_the_first_host(fleet_with_artefact
     assert _versions(fleet_with_artefacts) == [NEXT, NEXT]
     assert "json" not in first.run("cat", "/etc/hostcollector/hostcollector.yml")
     assert BROKEN not in second.run("ls", "/opt/hostcollector/releases")
+    assert first.run("systemctl", "is-active", "hostcollector.socket") == "active"
+    assert _package(first).startswith(f"installed {BROKEN}-1")
 
 
 def test_a_rollback_flips_the_link_on_every_host(fleet_with_artefacts: Fleet) -> None:
@@ -66,6 +96,8 @@ def test_a_rollback_flips_the_link_on_every_host(fleet_with_artefacts: Fleet) ->
     outcome = fleet_with_artefacts.playbooks.run("rollback", hostcollector_rollback_version=__version__)
     assert outcome.succeeded, outcome.output[-4000:]
     assert _versions(fleet_with_artefacts) == [__version__, __version__]
+    for host in fleet_with_artefacts.hosts:
+        assert host.run("systemctl", "is-active", "hostcollector.socket", check=False) == "inactive"
     verified = fleet_with_artefacts.playbooks.run("verify")
     assert verified.succeeded, verified.output[-4000:]
     assert set(verified.changed.values()) == {0}
@@ -113,6 +145,7 @@ def test_removal_leaves_the_state_unless_it_is_to_go(fleet_with_artefacts: Fleet
         assert (host.root / "var/lib/hostcollector").is_dir()
         assert host.run("id", "hostcollector", check=False) == ""
         assert host.run("systemctl", "is-active", "hostcollector", check=False) == "inactive"
+        assert not _package(host).startswith("installed")
     again = fleet_with_artefacts.playbooks.run("remove", hostcollector_remove_state=True)
     assert again.succeeded
     for host in fleet_with_artefacts.hosts:

@@ -30,10 +30,11 @@ def wheelhouse(release: Release, program: str = "hostcollector") -> Path:
     recipe = b"".join((REPOSITORY / name).read_bytes() for name in INPUTS)
     house = FLEET_CACHE / f"wheels-{release.codename}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     FLEET_CACHE.mkdir(parents=True, exist_ok=True)
-    with (FLEET_CACHE / f"wheels-{release.codename}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not house.exists():
-            _build(release, house)
+    if not house.exists():
+        with (FLEET_CACHE / f"wheels-{release.codename}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not house.exists():  # another checkout may have built it meanwhile
+                _build(release, house)
     return house / program
 
 
@@ -48,7 +49,12 @@ def _build(release: Release, house: Path) -> None:
         subprocess.run(
             (REPOSITORY / ".ci/dist_in", tree, made),
             check=True,
-            env={**os.environ, "PYTHON": sys.executable, "SOURCE_DATE_EPOCH": "1"},
+            env={
+                **os.environ,
+                "PYTHON": sys.executable,
+                "SOURCE_DATE_EPOCH": "1",
+                "DPKG_DEB_COMPRESSOR_TYPE": "none",
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )
