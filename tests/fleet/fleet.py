@@ -117,7 +117,11 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "ansible_ssh_private_key_file": str(ssh / "ssh-key"),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh / 'known-hosts'} -o IdentitiesOnly=yes",
         "hostcollector_artifact_directory": str(fleet.artefacts),
-        "hostcollector_config": {"web": {"listen_address": f":{PORT}"}, "tenants": {"page": True}},
+        "hostcollector_config": {
+            "web": {"listen_address": f":{PORT}"},
+            "tenants": {"page": True},
+            "usage": {"records": True},
+        },
         "hostcollector_web_config": {
             "tls_server_config": {
                 "cert_file": "/etc/hostcollector/tls.crt",

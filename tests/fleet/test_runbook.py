@@ -14,12 +14,15 @@ pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 GUEST = "acme-web"
 OTHER_MACHINES = "openstack ceph rbd amtool promtool curl ping docker hostcollector-gateway psql"
 HARDWARE = "nvidia-smi ibstat perfquery ibdiagnet mlxlink mlnx_qos ethtool lspci ipmitool ras-mc-ctl numactl"
-PACKAGES = "ovs-vsctl ovn-appctl ovn-sbctl multipath nfsstat iostat mpstat coredumpctl"
+PACKAGES = "ovs-vsctl ovn-appctl ovn-sbctl multipath nfsstat iostat mpstat coredumpctl chronyc"
 ELSEWHERE = frozenset(f"{OTHER_MACHINES} {HARDWARE} {PACKAGES}".split())
 """Programs that the hosts of this fleet do not have."""
 
 UNKNOWN = re.compile(r"\b(DEVICE|INTERFACE|PF|ADDRESS|BOND|PORT)\b")
 """Hardware that the hosts of this fleet do not have."""
+
+OTHER_FILES = ("/etc/prometheus", "/var/lib/hostcollector-intake", "/var/lib/hostcollector-gateway")
+"""What Prometheus and the gateway have on their own machines."""
 
 STATUSES = {
     "systemctl status": {0, 3, 4},  # a service that is not running, or not there
@@ -44,7 +47,7 @@ def _program(command: str) -> str:
 
 def _here(command: str) -> bool:
     """Whether a host can run it: its program, its hardware and its files are there."""
-    other = UNKNOWN.search(command) or "/etc/prometheus" in command
+    other = UNKNOWN.search(command) or any(path in command for path in OTHER_FILES)
     return _program(command) not in ELSEWHERE and not other
 
 

@@ -146,9 +146,11 @@ def usage(options: argparse.Namespace) -> int:
 
     ledger = Ledger(Path(settings_by_hand(options).paths.state_directory), writes=False)
     ledger.open()
-    if not ledger.last:
+    if not ledger.directory.is_dir():
         complain(f"{ledger.directory} has no usage records: usage.records switches them on")
         return FAILED
+    if not ledger.last:
+        complain("no hour is closed yet: records are written some seconds after the end of an hour")
     wanted = Wanted(after=options.after, tenant=options.tenant, vm=options.vm)
     found = records(ledger, wanted)
     shown = (record.line() for record in found) if options.json else table(found)

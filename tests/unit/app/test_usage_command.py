@@ -74,6 +74,19 @@ def test_no_records_are_no_success(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "usage.records" in capsys.readouterr().err
 
 
+def test_the_first_hour_has_no_records_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A ledger without a closed hour is an empty table, and a sentence says why."""
+    file = tmp_path / "hostcollector.yml"
+    file.write_text(yaml.safe_dump({"usage": {"records": True}, "paths": {"state_directory": str(tmp_path)}}))
+    ledger = Ledger(tmp_path)
+    ledger.open()
+    ledger.close()
+    assert usage(file) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1
+    assert "no hour is closed yet" in printed.err
+
+
 def test_check_config_names_the_readers(
     configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
