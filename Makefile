@@ -21,13 +21,13 @@ demo-down: ## ends what a killed demo left behind
 	@$(python) -m tests.lab.demo --down
 
 check: venv ## lint, types, architecture, unit tests: while you work
-	@$(python) .ci/targets.py 2 lint unit
+	@$(python) .ci/targets.py lint+unit
 
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
-	@$(python) .ci/targets.py 1 lint lint-ansible unit lab page fleet
+	@$(python) .ci/targets.py lint lint-ansible unit lab+fleet page
 
 nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
-	@$(python) .ci/targets.py 1 matrix long soak bench-scale bench-fleet fuzz attacks hung
+	@$(python) .ci/targets.py matrix long soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check

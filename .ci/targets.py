@@ -1,4 +1,4 @@
-"""Runs targets of the Makefile side by side: ``targets.py AT_ONCE TARGET...``, started in this order.
+"""Runs targets of the Makefile in this order: ``targets.py TARGET...``; those joined by ``+`` side by side.
 
 What a target writes goes to ``.lab/targets/TARGET.log`` as it comes, and is printed in one piece when the
 target ends. The last lines are the seconds of each target. The status is 1 if a target has failed; the others
@@ -37,12 +37,14 @@ class Ended:
         return f"{self.target:14} {self.seconds:6.0f} s   {result}{self.remark}"
 
 
-def main(at_once: int, targets: list[str]) -> int:
+def main(steps: list[str]) -> int:
     """Run the targets, print what they write and the table; return the exit status."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    with ThreadPoolExecutor(max_workers=at_once) as pool:
-        ended = list(pool.map(_run, targets))
+    began, ended = time.monotonic(), list[Ended]()
+    for step in steps:
+        targets = step.split("+")
+        with ThreadPoolExecutor(max_workers=len(targets)) as pool:
+            ended += pool.map(_run, targets)
     print(RULE, *ended, f"{'together':14} {time.monotonic() - began:6.0f} s", sep="\n")
     return int(any(target.status for target in ended))
 
@@ -64,4 +66,4 @@ def _run(target: str) -> Ended:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(sys.argv[1:]))

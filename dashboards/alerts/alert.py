@@ -72,7 +72,8 @@ class Group:
     component: str
     scope: Scope
     alerts: tuple[Alert, ...]
-    interval: str = ""
+    interval: str = "1m"
+    """How often. What waits for minutes needs no more; what many guests have costs a large Prometheus each time."""
     selector: str = "selector"
 
 

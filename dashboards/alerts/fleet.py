@@ -29,6 +29,7 @@ GROUP = Group(
     name="fleet",
     component="collector",
     scope=Scope.FLEET,
+    interval="30s",  # before the alerts about single guests and hosts, which these silence
     alerts=(
         Alert(
             name="Watchdog",

@@ -72,7 +72,7 @@ def render(groups: Iterable[Group], parameters: Parameters, heading: str) -> str
     rendered = [
         {
             "name": f"hostcollector-{group.name}",
-            **({"interval": group.interval} if group.interval else {}),
+            "interval": group.interval,
             "rules": list(_rules(group, parameters)),
         }
         for group in made

@@ -21,6 +21,7 @@ HURRIED = {
     "fleet_prometheus_scrape_timeout": "1s",
     "fleet_prometheus_evaluation_interval": "1s",
     "fleet_prometheus_alert_for": "3s",
+    "fleet_prometheus_rules_interval": "1s",
 }
 
 
