@@ -57,8 +57,6 @@ class Playbooks:
             # Not below the home directory: hosts of another fleet have the same addresses.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "ssh-control"),
             "ANSIBLE_LOCAL_TEMP": str(self.directory / "ansible/tmp"),
-            # By default in the home directory and named by address: two fleets at a time would share connections.
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.directory / "ansible/cp"),
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
         }
