@@ -23,6 +23,11 @@ CREDENTIALS = {
     ("store", "certificate_file"): "store-client.crt",
     ("store", "private_key_file"): "store-client.key",
     ("admin", "token_file"): "admin-token",
+    ("admin", "config_file"): "web-config.yml",
+    ("intake", "ca_file"): "hosts-ca.pem",
+    ("intake", "certificate_file"): "intake.crt",
+    ("intake", "private_key_file"): "intake.key",
+    ("intake", "config_file"): "web-config.yml",
 }
 """Keys of files with secrets, and the systemd credential that is taken where the key is not given."""
 
@@ -81,7 +86,7 @@ def checked_settings(path: Path | None, environment: Mapping[str, str] = os.envi
 
 def secrets_beside(path: Path) -> str:
     """Return where the role keeps the files of which systemd makes credentials, for commands of root."""
-    return str(path.parent / ("operator" if path.stem == "operator" else "credentials"))
+    return str(path.parent / (path.stem if path.stem in {"operator", "intake"} else "credentials"))
 
 
 def with_credentials(settings: GatewaySettings, directory: str) -> GatewaySettings:

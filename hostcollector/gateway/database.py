@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -35,6 +35,9 @@ class Schema:
         config.set_main_option("script_location", str(self.migrations))
         try:
             with engine.begin() as connection:
+                if engine.dialect.name == "postgresql":  # two hosts at once: the second one waits
+                    lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
+                    connection.execute(lock, {"name": self.version_table})
                 config.attributes["connection"] = connection
                 config.attributes["version_table"] = self.version_table
                 command.upgrade(config, "head")

@@ -201,6 +201,9 @@ class IntakeSettings(Section):
     listen_address: Annotated[Address, checks.LISTEN_ADDRESS] = DEFAULT_INTAKE_ADDRESS
     """The TCP address of the intake's metrics."""
 
+    config_file: Annotated[str | None, checks.FILE] = None
+    """The web-config file with TLS and users of this listener, as the collector's."""
+
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield a certificate without its key or without the hosts' authority."""
         given = {self.ca_file is None, self.certificate_file is None, self.private_key_file is None}

@@ -18,7 +18,7 @@ from tests.lab.metadata import nova, own_tenant
 PORT = 10177
 GLOBEX = "6f1c2f0e4b7a4f0e9d3b5a1c8e2d7f90"
 """An OpenStack project id."""
-CLIENTS = ("prometheus", "tenant-agent", "tenant-gateway", "tenant-eraser")
+CLIENTS = ("prometheus", "tenant-agent", "tenant-gateway", "tenant-eraser", "usage-intake")
 """Who has a certificate beside the hosts."""
 TENANTS = {"acme-web": "acme", "acme-db": "acme", "globex-web": GLOBEX, "initech": "initech-7"}
 """Each host's guests and their tenants."""

@@ -27,23 +27,27 @@ class Postgres:
     port: int
     programs: Path
     fsync: bool = False
+    address: str = "127.0.0.1"
 
     def settings(self, user: str) -> AccountSettings:
         """Return how a user connects."""
-        url = f"postgresql+psycopg://{user}@127.0.0.1:{self.port}/postgres"
+        url = f"postgresql+psycopg://{user}@{self.address}:{self.port}/postgres"
         return AccountSettings(database=url, password_file=str(self.directory / "password"))
 
     def control(self, action: str, *more: str) -> None:
         """Start or stop the server."""
-        settings = f"-c listen_addresses=127.0.0.1 -c fsync={'on' if self.fsync else 'off'}"
+        settings = f"-c listen_addresses={self.address} -c fsync={'on' if self.fsync else 'off'}"
         options = ["-o", f"-p {self.port} -k {self.directory} {settings}"]
         command = ["pg_ctl", "-w", "-D", f"{self.directory}/data", "-l", f"{self.directory}/log", *more]
         _as_account([str(self.programs / command[0]), *command[1:], *options, action])
 
 
 @contextmanager
-def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
-    """Give a running server; tests need none of its durability, measurements do."""
+def postgres(*, fsync: bool = False, address: str = "127.0.0.1", clients: str = "") -> Iterator[Postgres]:
+    """Give a running server on an address; tests need none of its durability, measurements do.
+
+    `clients` are the network from which others than this machine connect.
+    """
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
     with tempfile.TemporaryDirectory(prefix="hostcollector-postgres-") as name, reserved_port() as port:
         directory = Path(name)
@@ -53,7 +57,10 @@ def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
             path.chmod(0o700 if path.is_dir() else 0o600)
         made = ["initdb", "-D", f"{directory}/data", "-A", "scram-sha-256", f"--pwfile={directory}/password"]
         _as_account([str(programs / made[0]), *made[1:], "--no-sync"])
-        server = Postgres(directory, port, programs, fsync)
+        if clients:
+            with (directory / "data/pg_hba.conf").open("a") as file:
+                file.write(f"host all all {clients} scram-sha-256\n")
+        server = Postgres(directory, port, programs, fsync, address)
         server.control("start")
         try:
             yield server

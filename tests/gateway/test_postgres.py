@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 
 from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Scope
@@ -19,6 +20,7 @@ from hostcollector.gateway.accounts.metering import Metering
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from tests.fakes.clock import Clock
 from tests.gateway.postgres import READER, Postgres, postgres
+from tests.lab.process import until
 from tests.unit.gateway.accounts import check_kept, fill_first_release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -45,6 +47,25 @@ def test_the_migrations_make_the_tables_of_the_schema(server: Postgres) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
     engine.dispose()
+
+
+def test_two_upgrades_at_once_are_made_one_after_the_other(server: Postgres) -> None:
+    """The second one waits for the lock of the first, and then finds the tables."""
+    settings = server.settings("postgres")
+    engine = connect(settings)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE twice"))
+        twice = connect(replace(settings, database=f"{settings.database.rpartition('/')[0]}/twice"))
+        with twice.begin() as first, ThreadPoolExecutor(1) as pool:
+            first.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic_version'))"))
+            second = pool.submit(upgrade, twice)
+            waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'")
+            until(lambda: connection.execute(waits).scalar_one() == 1, 30.0, "the second upgrade")
+            assert inspect(first).get_table_names() == []
+            first.commit()
+            assert second.result(60)
+    for each in (engine, twice):
+        each.dispose()
 
 
 def test_an_upgrade_keeps_what_the_first_release_had(server: Postgres) -> None:

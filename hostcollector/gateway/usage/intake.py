@@ -5,13 +5,14 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.base.lanes import Workers
 from hostcollector.base.log import Transitions
+from hostcollector.config.address import Address
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.operator_site import OperatorSite
@@ -21,6 +22,7 @@ from hostcollector.gateway.usage.intake_metrics import IntakeCounters
 from hostcollector.gateway.usage.ledger import Ledger, Outcome
 from hostcollector.gateway.usage.pulling import Puller
 from hostcollector.gateway.usage.targets import read_targets
+from hostcollector.web.access import exposure, read_access_rules
 from hostcollector.web.application import Application
 from hostcollector.web.server import Server
 
@@ -128,20 +130,25 @@ def run_intake(settings: GatewaySettings, *, once: bool) -> int:
     try:
         counters = IntakeCounters()
         intake = Intake(settings.intake, Ledger(engine), counters)
-        return asyncio.run(_run(settings.intake, intake, counters, once=once))
+        if once:
+            return asyncio.run(_once(intake))
+        return asyncio.run(_run(intake, _site(settings.intake, counters), settings.intake.listen_address))
     finally:
         engine.dispose()
 
 
-async def _run(settings: IntakeSettings, intake: Intake, counters: IntakeCounters, *, once: bool) -> int:
+async def _once(intake: Intake) -> int:
+    with closing(intake):
+        return 0 if await intake.round() else 1
+
+
+async def _run(intake: Intake, site: OperatorSite, address: Address) -> int:
     async with AsyncExitStack() as ends:
         ends.callback(intake.close)
-        if once:
-            return 0 if await intake.round() else 1
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-        server = Server(Application(_site(settings, counters)), settings.listen_address)
+        server = Server(Application(site), address)
         await server.start()
         ends.push_async_callback(server.close)
         await intake.run(stop)
@@ -152,5 +159,12 @@ def _site(settings: IntakeSettings, counters: IntakeCounters) -> OperatorSite:
     def lines() -> Sequence[str]:
         return [*counters.lines(time.time())]
 
-    host = settings.listen_address.host
-    return OperatorSite(lines=lines, is_ready=lambda: counters.rounds > 0, listen_host=host)
+    access = read_access_rules(Path(settings.config_file) if settings.config_file else None)
+    if warning := exposure([settings.listen_address], access.config):
+        logger.warning("intake.listen_address: %s", warning)
+    return OperatorSite(
+        lines=lines,
+        is_ready=lambda: counters.rounds > 0,
+        listen_host=settings.listen_address.host,
+        access=access,
+    )

@@ -92,7 +92,7 @@ def test_an_origin_that_no_browser_sends_is_a_mistake(tmp_path: Path, origin: st
 
 def test_secrets_that_are_not_named_are_credentials(tmp_path: Path) -> None:
     """Systemd's directory, or beside the file what the role keeps for root; a file that is named wins."""
-    for folder in ("systemd", "credentials", "operator"):
+    for folder in ("systemd", "credentials", "operator", "intake"):
         (tmp_path / folder).mkdir()
         secret = tmp_path / folder / "database-password"
         secret.write_text(folder)
@@ -101,6 +101,7 @@ def test_secrets_that_are_not_named_are_credentials(tmp_path: Path) -> None:
         ("gateway.yml", {"CREDENTIALS_DIRECTORY": str(tmp_path / "systemd")}, "systemd"),
         ("gateway.yml", {}, "credentials"),
         ("operator.yml", {}, "operator"),
+        ("intake.yml", {}, "intake"),
     ):
         file = tmp_path / name
         file.write_text("log: {level: info}\n")

@@ -54,7 +54,9 @@ def reply(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, ledge
 
 
 @contextmanager
-def endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+def endpoint(
+    tls: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[Endpoint]:
     """Give a host that listens."""
     host = Endpoint()
 
@@ -65,11 +67,11 @@ def endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(address, Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
-        host.target = f"127.0.0.1:{server.server_port}"
+        host.target = f"{address[0]}:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -1,11 +1,16 @@
 """Rounds over real endpoints: every host once, whatever single ones do."""
 
 import asyncio
+import json
 import logging
+import os
 import ssl
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,6 +27,8 @@ from hostcollector.gateway.usage.intake import Intake
 from hostcollector.gateway.usage.intake_metrics import IntakeCounters
 from hostcollector.gateway.usage.ledger import Ledger
 from tests.fakes.authority import Authority
+from tests.lab.process import end, spawn, until
+from tests.ports import reserved_port
 from tests.unit.gateway.usage.records import clock, closed, database, usage
 from tests.unit.gateway.usage.served_hosts import endpoint, reply, write_list
 
@@ -312,6 +319,39 @@ def test_the_intake_shows_its_certificate(engine: Engine, tmp_path: Path) -> Non
     assert value(found, "records_total") == 1
     assert value(found, "failed_pulls_total") == 1
     assert value(plain, "failed_pulls_total") == 2
+
+
+def test_the_intakes_metrics_are_served_under_tls(engine: Engine, tmp_path: Path) -> None:
+    """Its web-config file is a systemd credential, with the certificate beside it."""
+    engine.dispose()
+    issued = Authority.new(tmp_path).issue("metrics", "IP:127.0.0.1")
+    tls = {"cert_file": issued.file.name, "key_file": issued.key.name}
+    (tmp_path / "web-config.yml").write_text(json.dumps({"tls_server_config": tls}))
+    with endpoint() as host, reserved_port() as port:
+        host.lines = [usage(1), closed(2)]
+        intake = {
+            "hosts_file": str(write_list(tmp_path / "hosts.json", [host.target])),
+            "listen_address": f"127.0.0.1:{port}",
+        }
+        file = tmp_path / "intake.yml"
+        file.write_text(json.dumps({"intake": intake, "ledger": {"database": str(engine.url)}}))
+        program = "import sys; from hostcollector.gateway.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", program, "intake", f"--config.file={file}"]
+        environment = {**os.environ, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+        child = spawn(command, tmp_path / "log", environment)
+        context = ssl.create_default_context(cafile=tmp_path / "authority.pem")
+
+        def page(path: str) -> str:
+            url = f"https://127.0.0.1:{port}{path}"
+            with suppress(OSError), urllib.request.urlopen(url, context=context) as answer:
+                return str(answer.read().decode())
+            return ""
+
+        try:
+            until(lambda: bool(page("/-/ready")), 30.0, "the first round")
+            assert "hostcollector_gateway_intake_records_total 1" in page("/metrics")
+        finally:
+            end(child)
 
 
 def test_without_certificates_only_this_machine_is_read(engine: Engine, tmp_path: Path) -> None:
