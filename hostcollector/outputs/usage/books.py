@@ -53,8 +53,8 @@ class Remains:
 class Account:
     """What must survive a restart. `lines` are made and not known to be in the ledger.
 
-    `hour` is the first hour that is not closed, `latest` the last moment of the books, and `since` the first
-    collection with all VMs, all in microseconds. `boot` names the host's boot.
+    `hour` is the first hour that is not closed, `latest` the last moment before the clock was set back, and
+    `since` the first collection with all VMs, all in microseconds. `boot` names the host's boot.
     """
 
     ledger: str
@@ -105,6 +105,7 @@ class Books:
             for life in list(account.lives.values()):
                 life.lost(moment.wall, Why.HOST_DOWN)
                 self._finish(life, End(life.at, Ended.CRASH))
+            account.latest = max(account.latest, account.moment.wall)
             account.boot, account.moment = boot, moment
         self._look_at_clock(moment)
 
@@ -239,7 +240,7 @@ class Books:
         young = account.since is not None and reading.started is not None and reading.started > account.since
         from_zero = not same and (arrived is not None or young)
         begun = arrived if arrived is not None else reading.started if from_zero else at
-        begun = max(min(begun or at, at), account.hour)
+        begun = max(min(begun or at, at), account.hour, account.latest)
         life = self._new(vm, reading, begun)
         if remains is not None and same:
             life.raws = {meter: dict(raws) for meter, raws in remains.raws.items()}
@@ -287,9 +288,10 @@ class Books:
         """Look what has become of a VM that the round has not read."""
         unlisted = round_.here is not None and life.vm not in round_.here
         lost = life.vm in round_.gone and round_.at - life.read > LOST_AFTER
-        if life.end is not None and round_.at >= life.end.at:
-            self._finish(life, replace(life.end, goes_on=False))
-        elif unlisted or lost:
+        end, gone = life.end, unlisted or lost
+        if end is not None and round_.at >= end.at and (gone or not end.goes_on):
+            self._finish(life, replace(end, goes_on=False))
+        elif gone:
             life.lost(round_.at, self._why(life))
             self._finish(life, End(life.at, Ended.CRASH))
 
@@ -299,14 +301,14 @@ class Books:
 
     def _close_hours(self, round_: Round) -> None:
         account = self.account
-        account.latest = max(account.latest, round_.now.wall)
-        waiting = (account.latest - account.hour) // HOUR - MOST_HOURS
+        now = max(account.latest, round_.now.wall)
+        waiting = (now - account.hour) // HOUR - MOST_HOURS
         if waiting > 0:
             account.hour += waiting * HOUR
-        while account.hour + HOUR <= account.latest:
+        while account.hour + HOUR <= now:
             over = account.hour + HOUR
             behind = [life for life in account.lives.values() if life.at < over]
-            patient = account.latest < max(over, self._began) + PATIENCE
+            patient = now < max(over, self._began) + PATIENCE
             unread = round_.here is None or bool(behind) or self._strangers(round_)
             if unread and patient:
                 return
@@ -335,7 +337,8 @@ class Books:
             return
         self.figures.clock_steps += 1
         was = max(now.wall - step, account.latest)
-        account.latest = max(was, now.wall)
+        if step < 0:
+            account.latest = was
         if account.since is not None:
             account.since += step
         for life in list(account.lives.values()):

@@ -31,6 +31,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("miss"), NUMBER),
     st.tuples(st.just("replay")),
     st.tuples(st.just("set_clock"), st.floats(-9000, 9000)),
+    st.tuples(st.just("set_clock"), st.floats(-200, 200)),
     st.tuples(st.just("crash"), st.integers(0, 5), st.booleans()),
 )
 
@@ -276,6 +277,7 @@ def test_a_set_clock_ends_lives_and_counts_no_second_twice(step: int) -> None:
         world.read()
     records = world.end()
     assert records[0].ended is Ended.CLOCK_STEP
+    assert records[0].unseen_seconds == 0
     assert total(records, "disk_written_bytes") == 405 * 3
     true = world.ran[A] / SECOND
     assert abs(total(records, "running_seconds") - true) <= max(2, -step + 2 if step < 0 else 2)
@@ -363,3 +365,143 @@ def test_the_meter_of_a_present_device_that_is_not_read_makes_the_reading_incomp
     world.read()
     (record,) = [line for line in world.ledger if not isinstance(line, HourClosed)]
     assert (record.meters["rdma_received_bytes"], record.unseen_seconds) == (5, 40)
+
+
+def running(records: list[UsageRecord], vm: str) -> list[tuple[int, int]]:
+    """Return when a VM ran, by all of its records, in their sequence in time."""
+    return sorted(interval for record in records if record.vm == vm for interval in record.running)
+
+
+@pytest.mark.parametrize("again", [0, -200])
+def test_a_vm_that_starts_while_the_clock_catches_up_counts_no_second_twice(again: int) -> None:
+    """Its seconds count from where the clock was before it was set back, once or twice; its bytes at once."""
+    world = World()
+    world.start(0)
+    world.pass_time(600, 5)
+    world.read()
+    world.set_clock(-300)
+    world.read()
+    world.pass_time(10)
+    world.set_clock(again)
+    world.read()
+    world.stop(0)
+    world.pass_time(10)
+    world.read()
+    world.start(0)
+    world.pass_time(30, 7)
+    world.read()
+    world.pass_time(1000, 7)
+    world.read()
+    records = world.end()
+    first, *_, last = running(records, A)
+    assert first == (BEGUN // SECOND, BEGUN // SECOND + 600)
+    assert last[0] == first[1]
+    assert total(records, "disk_written_bytes") == 5 + 14
+
+
+def test_a_clock_that_is_behind_after_a_boot_counts_no_second_twice() -> None:
+    """A host whose clock has lost its battery: what was counted before the boot is not counted again."""
+    world = World()
+    world.start(0)
+    world.pass_time(600)
+    world.read()
+    account = world.books.account
+    booted = Moment(world.now.wall - 300 * SECOND, 20 * SECOND)
+    world.books = Books(account, booted, "another boot", world._life)
+    world.now = booted
+    world.vms.clear()
+    world.read()
+    world.start(0)
+    for _ in range(20):
+        world.pass_time(30)
+        world.read()
+    first, second = running(world.end(), A)
+    assert first[1] == second[0]
+    assert second[1] == booted.wall // SECOND + 600
+
+
+def test_a_reboot_before_a_missed_reading_goes_on_in_the_next_one() -> None:
+    """The second life begins at the reboot, also where the collection after it could not read the VM."""
+    world = World()
+    world.start(0)
+    world.read()
+    world.pass_time(10)
+    world.reboot(0)
+    world.pass_time(5)
+    world.read(unread=(A,))
+    world.pass_time(15)
+    world.read()
+    records = world.end()
+    assert [record.ended for record in records] == [Ended.REBOOT, Ended.SHUTDOWN]
+    assert [record.meters["running_seconds"] for record in records] == [10, 20]
+
+
+def test_another_qemu_is_another_life_whatever_its_counters_say() -> None:
+    """A VM that was stopped and started unseen has counters from 0, even if they are higher than the old."""
+    world = World()
+    world.start(0)
+    world.pass_time(30, 100)
+    world.read()
+    world.stop(0, seen=False)
+    world.start(0)
+    world.pass_time(30, 500)
+    world.read()
+    records = world.end()
+    assert len({record.life for record in records}) == 2
+    assert total(records, "disk_written_bytes") == 600
+
+
+def test_counters_go_on_when_a_life_begins_in_a_qemu_that_had_one() -> None:
+    """A guest that was away for another host, and is here again, has been counted until then."""
+    world = World()
+    books = world.books
+
+    def take(raw: int, *, here: bool = True) -> None:
+        world.pass_time(10)
+        reading = Reading(here=here, qemu="1", started=BEGUN, counters={"disk_reads": {"vda": raw}})
+        books.take(Round(at=world.now.wall, now=world.now, readings={A: reading}, here={A}))
+
+    books.started(A, world.now, incoming=False)
+    take(100)
+    books.ended(A, world.now, Ended.MIGRATED)
+    take(100, here=False)
+    take(130)
+    take(150)
+    first, *_ = books.account.lines
+    assert isinstance(first, UsageRecord)
+    assert first.meters["disk_reads"] + books.account.lives[A].totals["disk_reads"] == 150
+
+
+def test_an_hour_waits_for_a_vm_that_is_not_read() -> None:
+    """What is read within five minutes is divided between the hours, and nothing is a gap."""
+    world = World()
+    world.start(0)
+    for seconds in (*[30] * 59, 20):
+        world.pass_time(seconds)
+        world.read()
+    world.pass_time(20, 100)
+    world.read(unread=(A,))
+    assert world.ledger == []
+    world.pass_time(20, 100)
+    world.read()
+    (record, closed) = world.ledger
+    assert isinstance(record, UsageRecord)
+    assert (record.gaps, record.meters["disk_written_bytes"]) == ((), 50)
+    assert isinstance(closed, HourClosed)
+
+
+def test_a_closed_hour_gets_no_record() -> None:
+    """A VM that could not be read for so long that its first hour was closed counts from the next hour on."""
+    world = World()
+    world.pass_time(1700)
+    world.read()
+    world.start(0)
+    for _ in range(20):
+        world.pass_time(30, 1)
+        world.read(unread=(A,))
+    closed = [line.hour for line in world.ledger if isinstance(line, HourClosed)]
+    world.read()
+    records = world.end()
+    assert closed
+    assert min(record.hour for record in records) == closed[-1] + 3600
+    assert total(records, "disk_written_bytes") == 20
