@@ -112,6 +112,39 @@ def test_a_damaged_line_costs_itself_only(tmp_path: Path) -> None:
     assert again.bad_lines == 1
 
 
+def test_lines_are_synced_before_they_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader has got is on the disk, and so is the file's name: a power cut takes neither back."""
+    ledger, synced = opened(tmp_path), dict[int, int]()
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        found = os.fstat(descriptor)
+        synced[found.st_ino] = found.st_size
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for number in (1, 2):
+        ledger.append([closed(number)], NOW)
+        (size,) = (file.stat().st_size for file in (tmp_path / FOLDER).iterdir())
+        assert [synced[file.stat().st_ino] for file in (tmp_path / FOLDER).iterdir()] == [size]
+    assert (tmp_path / FOLDER).stat().st_ino in synced
+
+
+def test_files_of_another_ledger_are_not_served(tmp_path: Path) -> None:
+    """Two disks' files in one folder: only the newest file's ledger is there, with its own numbers."""
+    ledger = opened(tmp_path / "a")
+    ledger.append([closed(1), closed(2)], NOW)
+    name = "f" * 32
+    other = opened(tmp_path / "b")
+    other.name = name
+    other.append([closed(7, name)], NOW)
+    (file,) = (tmp_path / "b" / FOLDER).iterdir()
+    (tmp_path / "a" / FOLDER / file.name).write_bytes(file.read_bytes())
+    ledger.close()
+    again = opened(tmp_path / "a")
+    assert (again.name, again.last, numbers(again)) == (name, 7, [7])
+
+
 def test_one_daemon_writes(tmp_path: Path) -> None:
     """A second daemon with the same state directory gets an error; a command only reads."""
     ledger = opened(tmp_path)
@@ -301,3 +334,53 @@ def test_a_ledger_that_was_removed_has_another_name(tmp_path: Path) -> None:
     (tmp_path / "b" / FILE_NAME).parent.mkdir(parents=True)
     (tmp_path / "a" / FILE_NAME).rename(tmp_path / "b" / FILE_NAME)
     assert keeper_of(world, tmp_path / "b").ledger.name == first
+
+
+def hours_pass(world: World, keeper: Keeper, hours: int) -> None:
+    """Let hours pass with a collection each half a minute, and save."""
+    for _ in range(hours * 120):
+        world.pass_time(30, 10)
+        world.books.take(world.round_())
+    assert keeper.save()
+
+
+def lines_of(keeper: Keeper) -> list[tuple[int, str]]:
+    """Return the number and the ledger of each line."""
+    lines = [parse_line(line) for line in keeper.ledger.read(0, 100)]
+    return [(line.sequence, line.ledger) for line in lines]
+
+
+def test_an_account_from_a_backup_does_not_number_lines_twice(tmp_path: Path) -> None:
+    """The ledger has more lines than the account knows: the account is not taken, the numbers go on."""
+    world = World()
+    world.start(0)
+    keeper = keeper_of(world, tmp_path)
+    hours_pass(world, keeper, 2)
+    old = (tmp_path / FILE_NAME).read_bytes()
+    hours_pass(world, keeper, 2)
+    last, name = keeper.ledger.last, keeper.ledger.name
+    keeper.ledger.close()
+    (tmp_path / FILE_NAME).write_bytes(old)
+    keeper = keeper_of(world, tmp_path)
+    hours_pass(world, keeper, 2)
+    assert keeper.ledger.last > last
+    assert lines_of(keeper) == [(number, name) for number in range(1, keeper.ledger.last + 1)]
+    assert len({record.id for record in records_of(keeper)}) == len(records_of(keeper))
+
+
+def test_an_account_of_another_ledger_goes_on_under_the_name_that_is_there(tmp_path: Path) -> None:
+    """Its open lives are counted; its numbers follow those of the lines that the ledger has."""
+    world = World()
+    keeper = keeper_of(world, tmp_path / "a")
+    hours_pass(world, keeper, 3)
+    keeper.ledger.close()
+    there = World()
+    other = keeper_of(there, tmp_path / "b")
+    hours_pass(there, other, 1)
+    name, last = other.ledger.name, other.ledger.last
+    other.ledger.close()
+    (tmp_path / "a" / FILE_NAME).rename(tmp_path / "b" / FILE_NAME)
+    keeper = keeper_of(world, tmp_path / "b")
+    hours_pass(world, keeper, 2)
+    assert keeper.ledger.last > last
+    assert lines_of(keeper) == [(number, name) for number in range(1, keeper.ledger.last + 1)]
