@@ -26,6 +26,14 @@ def gone() -> libvirt.libvirtError:
     return error
 
 
+def denied() -> libvirt.libvirtError:
+    """Return what libvirt raises for a guest that its access rules hide."""
+    said = "access denied: 'QEMU' denied access"
+    error = libvirt.libvirtError(said)
+    error.err = (libvirt.VIR_ERR_ACCESS_DENIED, 0, said, 2, None, None, None, 0, 0)
+    return error
+
+
 class FakeDomain:
     """One guest. `stick` makes its monitor hang, `lock` its object lock; `free` ends both."""
 
@@ -34,6 +42,8 @@ class FakeDomain:
         self.calls = 0
         self.refuses = False
         """Whether libvirt does not return the definition."""
+        self.hidden = False
+        """Whether access rules hide it: it is left out of lists, and cannot be looked up."""
         self.counts = True
         """Whether QEMU counts what the disk does."""
         self.job: Mapping[str, Any] = NO_JOB
@@ -181,7 +191,7 @@ class FakeConnection:
     def listAllDomains(self, _flags: int) -> Sequence[FakeDomain]:  # noqa: N802
         """Return the guests, for which each one's lock is taken."""
         self._daemon.called("listAllDomains")
-        return [domain.looked_up() for domain in list(self._domains)]
+        return [domain.looked_up() for domain in list(self._domains) if not domain.hidden]
 
     def getVersion(self) -> int:  # noqa: N802
         """Return QEMU's version."""
@@ -200,6 +210,8 @@ class FakeConnection:
         """Return the guest, once its lock is free."""
         self._daemon.called("lookupByUUIDString")
         for domain in list(self._domains):
+            if domain.uuid == uuid and domain.hidden:
+                raise denied()
             if domain.uuid == uuid:
                 return domain.looked_up()
         raise gone()
@@ -217,7 +229,8 @@ class FakeConnection:
         self, groups: int, flags: int
     ) -> list[tuple[FakeDomain, dict[str, Any]]]:
         """Visit all guests."""
-        return self.domainListGetStats(list(self._domains), groups, flags)
+        seen = [domain for domain in self._domains if not domain.hidden]
+        return self.domainListGetStats(seen, groups, flags)
 
     def numOfDefinedDomains(self) -> int:  # noqa: N802
         """Return how many guests are shut off, for which each one's lock is taken."""

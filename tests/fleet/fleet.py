@@ -177,11 +177,7 @@ def _inventory(fleet: Fleet) -> Mapping[str, Any]:
         "fleet_grafana_group": "root",
         "fleet_grafana_service": "",
     }
-    by_image = {
-        "hostcollector_install_from": "image",
-        # The machine may have its controllers in the first version of control groups; hosts have the second.
-        "hostcollector_container_options": ["--pids-limit=-1"],
-    }
+    by_image = {"hostcollector_install_from": "image"}
     machines = {
         host.name: {"ansible_host": host.address, "rack": host.rack, "region": "lab"}
         | (by_image if host.release.by_image else {})

@@ -17,6 +17,8 @@ GUESTS = Path("/var/lib/libvirt/images")
 NETWORK = "[Match]\nName=host0\n[Network]\nAddress={address}/24\nLinkLocalAddressing=no\n"
 # A laboratory's settings: a container has no AppArmor of its own, and may hand on no control groups.
 QEMU_CONF = 'security_driver = "none"\ncgroup_controllers = []\n'
+# The kernel's controllers may belong to the first version of control groups; inside are those of the second.
+CONTAINERS_CONF = "[containers]\npids_limit = 0\n"
 PATH_OF_ROOT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Debian's, of login(1)."""
 SECONDS_TO_BOOT = 120.0
@@ -99,6 +101,8 @@ def start(
     _settle(root, name, address, public_key)
     if release.modular:
         _serve_modular(root, release)
+    if release.by_image:
+        (root / "etc/containers/containers.conf").write_text(CONTAINERS_CONF)
     files = cgroups.make(f"{directory.name}/{name}")
     command = (
         *("systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={name}"),

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1200)]
 
 CONTROL_GROUPS = "/sys/fs/cgroup:/sys/fs/cgroup:ro"
 OF_ITS_OWN = {"hostcollector_build_info", "hostcollector_config_info", "libvirt_versions_info"}
-"""In the image Python and libvirt's library are Debian 13's; the settings name other directories."""
+"""In the image Python and libvirt's library are Debian 13's, and there are no settings."""
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,6 @@ def test_it_shows_under_podman_what_it_shows_outside(
     assert "CapEff:\t0000000000000000" in status
     states = map(dict, inside.all("libvirt_domain_info_vstate"))
     assert {each["domain"]: each["tenant"] for each in states} == {"image-web": "acme", "image-db": "globex"}
-    assert {name for name, _ in inside.series} == {name for name, _ in outside.series}
     assert _compared(inside) == _compared(outside)
     assert len(inside.all("libvirt_domain_cgroup_cpu_usage_seconds_total")) == 2
 
@@ -162,7 +161,8 @@ def test_docker_before_25_loads_and_runs_it(builds: list[Path]) -> None:
 
 
 def _whole(page: Page) -> bool:
-    return page.one("libvirt_up") == 1 and len(page.guests() - {""}) == 2
+    """Tell whether both guests are there, and what libvirt was asked in the background."""
+    return len(page.guests() - {""}) == 2 and len(page.all("libvirt_versions_info")) == 1
 
 
 def _compared(page: Page) -> set[tuple[str, frozenset[tuple[str, str]]]]:

@@ -216,12 +216,15 @@ class Worker:
         return connection
 
     def _handle(self, connection: Connection, uuid: str) -> Any | None:
-        """Return the guest's handle, looked up at the first use; None for one that is gone."""
+        """Return the guest's handle, looked up at the first use; None for one that is gone, or now hidden.
+
+        Access rules that are changed hide guests that were known before.
+        """
         if uuid not in self._handles:
             try:
                 handle = connection.raw.lookupByUUIDString(uuid)
             except libvirt.libvirtError as error:
-                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_ACCESS_DENIED):
                     return None
                 raise SourceUnavailableError(f"libvirt does not find its domains: {error}") from error
             self._handles[uuid] = handle

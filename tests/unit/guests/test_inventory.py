@@ -139,6 +139,21 @@ def test_a_first_listing_that_fails_on_a_living_connection_is_made_again(
     assert daemon.calls["listAllDomains"] == 3
 
 
+def test_guests_that_access_rules_hide_keep_no_other_guest_from_the_inventory(
+    inventory: Inventory, daemon: FakeLibvirt, states: list[str | None]
+) -> None:
+    """Their QEMUs are known from /proc, and libvirt refuses questions about them: it is up all the same."""
+    for domain in daemon.domains[:3]:
+        domain.hidden = True
+    _started(inventory)
+    assert inventory.domains.keys() == {domain.uuid for domain in daemon.domains[3:]}
+    later = daemon.domains[5]
+    later.hidden = True
+    daemon.happens(later, METADATA, 0, 0)
+    assert _eventually(lambda: later.uuid not in inventory.domains)
+    assert set(states) == {None}
+
+
 @pytest.mark.parametrize("locked", [1, 2, 3])
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
 def test_a_start_shows_all_guests_but_those_that_libvirt_keeps_locked(
