@@ -94,6 +94,7 @@ def test_the_id_names_the_record(name: str) -> None:
         b"1" * 5_000,
         b'{"kind":"other"}',
         b'{"kind":"closed","kind":"closed"}',
+        CLOSED.line().replace('{"kind"', '{"sequence":9,"kind"').encode(),
         b" " * 100_000,
         CLOSED.line().replace("28T23:00", "28T23:30").encode(),
         CLOSED.line().replace("11-28", "13-28").encode(),
