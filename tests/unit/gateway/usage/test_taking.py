@@ -1,0 +1,57 @@
+"""What the ledger takes of single answers, whatever else is in them."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+
+from hostcollector.gateway.settings import IntakeSettings
+from hostcollector.gateway.usage import schema
+from hostcollector.gateway.usage.answers import Refused
+from hostcollector.gateway.usage.intake import Intake
+from hostcollector.gateway.usage.intake_metrics import IntakeCounters
+from hostcollector.gateway.usage.ledger import Ledger
+from tests.unit.gateway.usage.records import answer, clock, database, usage
+from tests.unit.gateway.usage.served_hosts import write_list
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Give a ledger that lists a host."""
+    made = database(tmp_path)
+    Ledger(made, lambda: clock(2)).list_hosts(["hv1:10177"])
+    yield made
+    made.dispose()
+
+
+def test_a_record_that_is_twice_in_one_answer_is_taken_once(engine: Engine) -> None:
+    """With the same body it is repeated, with another one refused; the rest of the answer is taken."""
+    lines = [usage(1), usage(2), usage(3, meters={"disk_reads": 77}), usage(4, vm=2)]
+    outcome = Ledger(engine, lambda: clock(2)).take(answer(lines))
+    assert (outcome.new, outcome.repeated, outcome.refused) == (2, 1, {Refused.CONFLICT: 1})
+    assert outcome.place.cursor == 4
+
+
+def test_seconds_that_two_lives_of_one_answer_claim_are_billed_once(engine: Engine) -> None:
+    """A VM runs once: what its second life has of the first one's seconds is doubled."""
+    lines = [usage(1, running=((0, 1800),)), usage(2, life=2, running=((1000, 3600),))]
+    outcome = Ledger(engine, lambda: clock(2)).take(answer(lines))
+    assert (outcome.new, outcome.overlap_seconds) == (2, 800)
+    with engine.connect() as connection:
+        assert connection.execute(select(schema.overlaps.c.running_seconds)).scalar_one() == 800
+
+
+def test_without_certificates_no_other_machine_is_asked(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Usage does not go over a network in the clear, and no name is looked up for it."""
+    file = write_list(tmp_path / "hosts.json", ["192.0.2.1:10177", "localhost:10177"])
+    settings = IntakeSettings(hosts_file=str(file), host_seconds=0.5)
+    intake = Intake(settings, Ledger(engine, lambda: clock(2)), IntakeCounters(), lambda: clock(2))
+    with caplog.at_level(logging.WARNING):
+        assert not asyncio.run(intake.round())
+    intake.close()
+    assert caplog.text.count("without certificates only hosts with a loopback address are read") == 2
