@@ -72,8 +72,9 @@ def _wheel(version: str, directory: Path, *, broken: bool) -> Path:
     init = source / "hostcollector/__init__.py"
     init.write_text(re.sub(r'(?m)^__version__ = ".*"$', f'__version__ = "{version}"', init.read_text()))
     if broken:
-        serving = source / "hostcollector/app/collecting.py"
-        serving.write_text(serving.read_text() + BROKEN)
+        for serving in ("hostcollector/app/collecting.py", "hostcollector/gateway/serving.py"):
+            file = source / serving
+            file.write_text(file.read_text() + BROKEN)
     command = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps")
     subprocess.run((*command, "-w", str(directory), str(source)), check=True)
     return directory / f"hostcollector-{version}-py3-none-any.whl"

@@ -3,6 +3,10 @@
 import json
 import re
 import secrets
+import ssl
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,14 +15,19 @@ from typing import Any
 
 import bcrypt
 import psycopg
+import pytest
 
 from tests.fleet import network
 from tests.fleet.fleet import Fleet
+from tests.fleet.host import Host
 from tests.fleet.playbook import Playbooks
 from tests.fleet.wheelhouse import REPOSITORY
 from tests.gateway.postgres import Postgres, postgres
 
 ETC = "/etc/hostcollector-gateway"
+PROGRAM = "/usr/local/bin/hostcollector-gateway"
+UNIT = "hostcollector-gateway"
+BESIDE = (f"{UNIT}-admin", f"{UNIT}-intake")
 PORT = 10178
 METRICS = (10179, 10180)
 """The ports of the workers' metrics."""
@@ -195,3 +204,52 @@ def _secret(fleet: Fleet, name: str) -> Path:
     if not file.exists():
         file.write_text(secrets.token_hex(32))
     return file
+
+
+def context_of(fleet: Fleet) -> ssl.SSLContext:
+    """Return what a client checks the fleet's certificates with."""
+    return ssl.create_default_context(cafile=fleet.certificates / "authority.pem")
+
+
+def asked(fleet: Fleet, host: Host, path: str, token: str) -> tuple[int, Any]:
+    """Return status and document of a request to a host's gateway, which must have a valid certificate."""
+    request = urllib.request.Request(
+        f"https://{host.address}:{PORT}{path}", headers={"Authorization": f"Bearer {token}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context_of(fleet)) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def metrics(fleet: Fleet, host: Host, port: int, path: str = "/metrics") -> str:
+    """Return a page of a listener for the operator's Prometheus; a client without password gets none."""
+    url = f"https://{host.address}:{port}{path}"
+    if path == "/metrics":
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(url, timeout=20, context=context_of(fleet))
+    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, url, USER, Path(fleet.directory / "monitor.password").read_text())
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context_of(fleet)),
+        urllib.request.HTTPBasicAuthHandler(passwords),
+    )
+    with opener.open(url, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def ready(fleet: Fleet, host: Host) -> bool:
+    """Tell whether a host's gateway and intake are ready."""
+    try:
+        return all(metrics(fleet, host, port, "/-/ready") for port in (METRICS[0], INTAKE_METRICS))
+    except OSError:
+        return False
+
+
+def accounts_are_newer(fleet: Fleet, moment: float) -> bool:
+    """Tell whether every worker has read the accounts after a moment of the monotonic clock."""
+    pages = [metrics(fleet, host, port) for host in fleet.hosts for port in METRICS]
+    name = "hostcollector_gateway_accounts_age_seconds"
+    ages = [re.search(rf"^{name} (\S+)", page, re.MULTILINE) for page in pages]
+    return all(age is not None and float(age[1]) < time.monotonic() - moment - 1 for age in ages)

@@ -13,7 +13,8 @@ FILES = REPOSITORY / "ansible/roles/hostcollector/files"
 SERVICE = FILES / "hostcollector.service"
 SOCKET = FILES / "hostcollector.socket"
 GATEWAY = REPOSITORY / "ansible/roles/tenant_gateway/files/hostcollector-gateway.service"
-INTAKE = REPOSITORY / "ansible/roles/tenant_gateway/files/hostcollector-gateway-intake.service"
+ADMIN = GATEWAY.with_name("hostcollector-gateway-admin.service")
+INTAKE = GATEWAY.with_name("hostcollector-gateway-intake.service")
 
 pytestmark = pytest.mark.lab  # systemd-analyze comes with the laboratory's packages
 
@@ -50,7 +51,7 @@ def test_it_has_no_capability(unit: Path) -> None:
     assert "SupplementaryGroups" not in service
 
 
-@pytest.mark.parametrize("service", [SERVICE, GATEWAY], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("service", [SERVICE, GATEWAY, ADMIN, INTAKE], ids=lambda unit: unit.stem)
 def test_every_directive_is_known_to_the_oldest_systemd(service: Path, tmp_path: Path) -> None:
     """A misspelt directive is passed over by systemd in silence; the verification says it."""
     unit = tmp_path / service.name
@@ -73,7 +74,7 @@ def test_the_daemons_own_socket_has_its_directory() -> None:
     assert service["RuntimeDirectoryMode"] == ["0750"]
 
 
-@pytest.mark.parametrize("unit", [SERVICE, GATEWAY], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [SERVICE, GATEWAY, ADMIN, INTAKE], ids=lambda unit: unit.stem)
 def test_a_wrong_configuration_is_not_tried_again(unit: Path) -> None:
     """Status 2 of the command line is what the unit does not restart after."""
     assert directives(unit)["RestartPreventExitStatus"] == ["2"]
