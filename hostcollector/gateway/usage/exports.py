@@ -114,25 +114,19 @@ def _corrections(cursor: int, limit: int) -> Statement:
 
 
 def _page(reading: Reading, rows: Rows, corrected: Rows, cursor: int, limit: int, until: Span | None) -> Page:
-    more = len(rows) == limit
-    last = rows[-1].position if more else None
     gpus, gaps = _gpus(reading, rows), _gaps(reading, rows)
     entries: list[Entry | HourFinal] = [_entry(reading, row, gpus, gaps) for row in rows]
-    entries += [_correction(row) for row in corrected if last is None or row.position < last]
-    entries += _final_hours(reading, cursor, last, until, limit)
+    entries += [_correction(row) for row in corrected]
+    entries += _final_hours(reading, cursor, until, limit)
     entries.sort(key=lambda entry: entry.position)
     shown = entries[:limit]
     position = shown[-1].position if shown else cursor
-    return Page(entries=shown, cursor=position, more=more or len(entries) > limit)
+    return Page(entries=shown, cursor=position, more=len(rows) == limit or len(entries) > limit)
 
 
-def _final_hours(
-    reading: Reading, cursor: int, last: int | None, until: Span | None, limit: int
-) -> list[HourFinal]:
+def _final_hours(reading: Reading, cursor: int, until: Span | None, limit: int) -> list[HourFinal]:
     hours = schema.final_hours.c
     statement = select(schema.final_hours).where(hours.position > cursor)
-    if last is not None:
-        statement = statement.where(hours.position < last)
     if until is not None:
         statement = statement.where(hours.hour >= until.first, hours.hour < until.after)
     # Final hours are the same for all tenants, so there is no row of another one among them.

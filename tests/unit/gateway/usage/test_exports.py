@@ -118,6 +118,25 @@ def test_a_late_record_comes_behind_the_cursor(engine: Engine) -> None:
     assert (late.state, late.period) == (State.ADJUSTMENT, FIRST + 30)
 
 
+def test_a_tenants_late_record_is_in_the_pages_of_the_month_in_which_it_counts(engine: Engine) -> None:
+    """Not in those of its own hour, which may be invoiced already."""
+    ledger = Ledger(engine, lambda: clock(30.5))
+    ledger.list_hosts(["hv1:10177"])
+    ledger.take(answer([usage(1), closed(2)]))
+    ledger.finish_hours(6)
+    ledger.take(answer([usage(3, vm=2)], after=2))
+    with LedgerReader(engine).open() as reading:
+        found = {
+            hour: [
+                entry.record.sequence
+                for entry in page_of_tenant(reading, "a", Span(first=hour, after=hour + 1), 0, 10).entries
+                if isinstance(entry, Entry)
+            ]
+            for hour in (FIRST, FIRST + 30)
+        }
+    assert found == {FIRST: [1], FIRST + 30: [3]}
+
+
 def test_sums_of_the_export_are_those_of_the_month(engine: Engine, fleet: Fleet) -> None:
     """An invoice made of records is the one made of sums."""
     exported: dict[str, int] = {}

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
+from hostcollector.catalogue.usage import HourClosed, UsageRecord
 from hostcollector.gateway.settings import IntakeSettings
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Refused
 from hostcollector.gateway.usage.intake import Intake
 from hostcollector.gateway.usage.intake_metrics import IntakeCounters
-from hostcollector.gateway.usage.ledger import Ledger
-from tests.unit.gateway.usage.records import answer, clock, database, usage
+from hostcollector.gateway.usage.ledger import OLDEST_HOURS, Ledger
+from tests.unit.gateway.usage.records import answer, clock, closed, database, usage
 from tests.unit.gateway.usage.served_hosts import write_list
 
 
@@ -33,6 +34,14 @@ def test_a_record_that_is_twice_in_one_answer_is_taken_once(engine: Engine) -> N
     outcome = Ledger(engine, lambda: clock(2)).take(answer(lines))
     assert (outcome.new, outcome.repeated, outcome.refused) == (2, 1, {Refused.CONFLICT: 1})
     assert outcome.place.cursor == 4
+
+
+def test_a_record_that_is_too_old_is_refused(engine: Engine) -> None:
+    """No host keeps lines for so long: it is a fault, and would be billed as an adjustment now."""
+    later = OLDEST_HOURS + 10
+    lines = [usage(1, hour=9), usage(2, hour=10), usage(3, hour=11)]
+    outcome = Ledger(engine, lambda: clock(later)).take(answer(lines))
+    assert (outcome.new, outcome.refused) == (2, {Refused.OLD: 1})
 
 
 def test_seconds_that_two_lives_of_one_answer_claim_are_billed_once(engine: Engine) -> None:
@@ -55,3 +64,22 @@ def test_without_certificates_no_other_machine_is_asked(
         assert not asyncio.run(intake.round())
     intake.close()
     assert caplog.text.count("without certificates only hosts with a loopback address are read") == 2
+
+
+def test_an_old_answer_opens_no_hour_again(engine: Engine) -> None:
+    """Of two intakes the slower one may store what the other has overtaken."""
+    ledger = Ledger(engine, lambda: clock(3))
+    lines: list[UsageRecord | HourClosed] = [usage(1), closed(2), closed(3, hour=1)]
+    ledger.take(answer(lines))
+    ledger.take(answer(lines[:2]))
+    assert ledger.closed_until() == {"hv1:10177": clock(2)}
+    assert ledger.place_of_host("hv1:10177").cursor == 3
+
+
+def test_a_new_ledger_of_a_host_has_closed_no_hour(engine: Engine) -> None:
+    """What the old one closed says nothing of the new one: no hour becomes final by it."""
+    ledger = Ledger(engine, lambda: clock(3))
+    ledger.take(answer([usage(1), closed(2)]))
+    assert ledger.take(answer([usage(1, ledger=2, vm=2, hour=1)], ledger=2)).replaced
+    assert ledger.closed_until() == {"hv1:10177": None}
+    assert ledger.finish_hours(6) == 0
