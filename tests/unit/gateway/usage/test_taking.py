@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 
 from hostcollector.catalogue.usage import HourClosed, UsageRecord
 from hostcollector.gateway.settings import IntakeSettings
+from hostcollector.gateway.usage import ledger as ledger_module
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Refused
 from hostcollector.gateway.usage.intake import Intake
@@ -83,3 +84,16 @@ def test_a_new_ledger_of_a_host_has_closed_no_hour(engine: Engine) -> None:
     assert ledger.take(answer([usage(1, ledger=2, vm=2, hour=1)], ledger=2)).replaced
     assert ledger.closed_until() == {"hv1:10177": None}
     assert ledger.finish_hours(6) == 0
+
+
+def test_a_host_fills_no_disk_with_refused_lines(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each ledger the first ones are kept, in however many answers they come; all are counted."""
+    monkeypatch.setattr(ledger_module, "KEPT_REFUSALS", 3)
+    ledger = Ledger(engine, lambda: clock(2))
+    ledger.take(answer([usage(1)]))
+    for first in (2, 4, 6):
+        faulty = [usage(number, meters={"disk_reads": number}) for number in (first, first + 1)]
+        assert ledger.take(answer(faulty, after=first - 1)).refused == {Refused.CONFLICT: 2}
+    with engine.connect() as connection:
+        kept = connection.execute(select(schema.refusals.c.sequence)).scalars()
+        assert sorted(kept) == [2, 3, 4]
