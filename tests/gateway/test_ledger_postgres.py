@@ -9,13 +9,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.settings import LedgerSettings
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Answer, Refused
-from hostcollector.gateway.usage.correcting import Correction, correct
+from hostcollector.gateway.usage.correcting import correct
 from hostcollector.gateway.usage.database import SCHEMA, check_schema, upgrade
 from hostcollector.gateway.usage.erasing import reduce_tenant
 from hostcollector.gateway.usage.exports import Entry, page_of_all, page_of_tenant
@@ -26,7 +26,7 @@ from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
 from tests.unit.gateway.usage.hosts import Fleet, fill, place
 from tests.unit.gateway.usage.reading import read
-from tests.unit.gateway.usage.records import START, answer, clock, closed, usage
+from tests.unit.gateway.usage.records import START, answer, clock, closed, correction, usage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -237,16 +237,7 @@ def test_a_tenants_usage_is_the_same_as_in_sqlite(server: Postgres, engine: Engi
         own_page = page_of_tenant(reading, "a", SPAN, 0, 10_000).entries
         assert all(e.record.tenant == "a" for e in own_page if isinstance(e, Entry))
         entry = next(each for each in own_page if isinstance(each, Entry))
-    corrected = Correction(
-        id=entry.record.id,
-        vm=entry.record.vm,
-        hour=hour_text(entry.record.hour),
-        meter="disk_writes",
-        amount=10**9,
-        reason="a test",
-        author="ops",
-    )
-    done = correct(engine, corrected, lambda: clock(100))
+    done = correct(engine, correction(entry.record, "disk_writes", 10**9), lambda: clock(100))
     with reader.open() as reading:
         (late,) = page_of_tenant(reading, "a", LATER, 0, 10).entries
         assert isinstance(late, Entry)

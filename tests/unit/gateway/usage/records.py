@@ -6,10 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuUse, HourClosed, UsageRecord
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuUse, HourClosed, UsageRecord, hour_text
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.settings import LedgerSettings
 from hostcollector.gateway.usage.answers import Answer, Place, read_answer
+from hostcollector.gateway.usage.correcting import Correction
 from hostcollector.gateway.usage.database import upgrade
 
 START = 1_795_824_000
@@ -90,6 +91,16 @@ def answer(
 ) -> Answer:
     """Return a host's answer as the intake reads it."""
     return read_answer(target, Place(ledger=ledger_name(ledger), cursor=after), content(lines))
+
+
+def correction(
+    record: UsageRecord, meter: str, amount: int, *, reason: str = "a test", author: str = "ops"
+) -> Correction:
+    """Return what an operator asks to correct in a record."""
+    hour = hour_text(record.hour)
+    return Correction(
+        id=record.id, vm=record.vm, hour=hour, meter=meter, amount=amount, reason=reason, author=author
+    )
 
 
 def clock(hours: float) -> float:

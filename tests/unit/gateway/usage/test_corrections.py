@@ -16,29 +16,21 @@ from hostcollector.catalogue.usage import SECONDS_PER_HOUR, hour_text
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Refused
-from hostcollector.gateway.usage.correcting import Correction, correct
+from hostcollector.gateway.usage.correcting import correct
 from hostcollector.gateway.usage.erasing import reduce_tenant
 from hostcollector.gateway.usage.exports import Entry, HourFinal, page_of_all, page_of_tenant
 from hostcollector.gateway.usage.formats import events, record_document, table
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, State, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
-from tests.unit.gateway.usage.records import START, answer, clock, closed, database, usage
+from tests.unit.gateway.usage.records import START, answer, clock, closed, correction, database, usage
 
 FIRST = START // SECONDS_PER_HOUR
 OWN = Span(first=FIRST, after=FIRST + 1)
 LATER = Span(first=FIRST + 100, after=FIRST + 101)
 RECORD = usage(1)
 OVERLAPPING = usage(2, ledger=2, life=2, running=((0, 1800),))
-WANTED = Correction(
-    id=RECORD.id,
-    vm=RECORD.vm,
-    hour=hour_text(RECORD.hour),
-    meter="disk_written_bytes",
-    amount=500,
-    reason="=the disk was ours",
-    author="ops",
-)
+WANTED = correction(RECORD, "disk_written_bytes", 500, reason="=the disk was ours")
 
 
 @pytest.fixture

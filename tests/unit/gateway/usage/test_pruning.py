@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, UsageRecord, hour_text
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, UsageRecord
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.answers import Refused
-from hostcollector.gateway.usage.correcting import Correction, correct
+from hostcollector.gateway.usage.correcting import correct
 from hostcollector.gateway.usage.database import hours_of_month
 from hostcollector.gateway.usage.erasing import reduce_tenant
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, usage_of
 from hostcollector.gateway.usage.pruning import Pruned, prune
 from hostcollector.gateway.usage.reading import LedgerReader
-from tests.unit.gateway.usage.records import START, answer, clock, closed, database, usage
+from tests.unit.gateway.usage.records import START, answer, clock, closed, correction, database, usage
 
 FIRST = START // SECONDS_PER_HOUR
 MONTHS = [hours_of_month(2026, 11), hours_of_month(2026, 12), hours_of_month(2027, 1)]
@@ -119,16 +119,7 @@ def test_what_counts_in_a_kept_month_stays(engine: Engine) -> None:
     late = Ledger(engine, lambda: clock(END + 30))
     late.take(answer([usage(91, vm=3, hour=HOURS[0])], after=90))
     own = records()[1]
-    wanted = Correction(
-        id=own.id,
-        vm=own.vm,
-        hour=hour_text(own.hour),
-        meter="disk_written_bytes",
-        amount=500,
-        reason="a test",
-        author="ops",
-    )
-    correct(engine, wanted, lambda: clock(END + 31))
+    correct(engine, correction(own, "disk_written_bytes", 500), lambda: clock(END + 31))
     february = hours_of_month(2027, 2)
     before = written(engine, february)
     assert before == 2000 - 1500

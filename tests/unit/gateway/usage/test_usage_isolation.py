@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse
 from hostcollector.gateway.errors import LedgerUnavailableError, RequestRefusedError
 from hostcollector.gateway.isolation import Isolation
 from hostcollector.gateway.usage import selecting
-from hostcollector.gateway.usage.correcting import Correction, correct
+from hostcollector.gateway.usage.correcting import correct
 from hostcollector.gateway.usage.exports import page_of_tenant
 from hostcollector.gateway.usage.formats import events, table
 from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
 from hostcollector.gateway.usage.selecting import Found, Question
-from tests.unit.gateway.usage.records import START, answer, clock, closed, database, usage
+from tests.unit.gateway.usage.records import START, answer, clock, closed, correction, database, usage
 
 FIRST = START // SECONDS_PER_HOUR
 SPAN = Span(first=FIRST, after=FIRST + 24)
@@ -40,15 +40,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         usage(2, ledger=2, tenant="b", vm=2, flavour=SECRET, gpus=[gpu], meters=far),
     ]
     ledger.take(answer(others, target="hv2:10177", ledger=2))
-    wanted = Correction(
-        id=others[1].id,
-        vm=others[1].vm,
-        hour=hour_text(START),
-        meter="disk_reads",
-        amount=2 * FAR,
-        reason=SECRET,
-        author=SECRET,
-    )
+    wanted = correction(others[1], "disk_reads", 2 * FAR, reason=SECRET, author=SECRET)
     correct(made, wanted, lambda: clock(3))
     yield made
     made.dispose()
