@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from hostcollector.guests.processes import Found, QemuProcesses
 from tests.fakes.guests import OURS, guests
 from tests.lab.process import until
+
+pytestmark = pytest.mark.native
 
 BASH = Path("/bin/bash")
 

@@ -38,6 +38,7 @@ def vfs(count: int, *, switch: int = 1, link_state: int = 0) -> list[Vf]:
     ]
 
 
+@pytest.mark.native
 def test_the_real_kernels_links_are_decoded_alike() -> None:
     """Every link of this machine, and counters that go on meanwhile: both decode the same bytes."""
     route = RouteSocket()

@@ -298,6 +298,7 @@ def test_a_name_that_no_link_can_have_is_absent(name: str) -> None:
     assert list(reading.samples) == []
 
 
+@pytest.mark.native
 def test_the_real_loopback_counts_what_goes_through_it() -> None:
     """The kernel's counters of this machine, without being root."""
     before = figures(read_loopback(), "lo")[1]
@@ -310,6 +311,7 @@ def test_the_real_loopback_counts_what_goes_through_it() -> None:
     assert after - before >= 10
 
 
+@pytest.mark.native
 def test_nothing_is_left_open_and_nothing_asked_without_need() -> None:
     """The socket is one for all reads and closed with the source."""
     source = Netlink(_Loopback())
@@ -340,6 +342,7 @@ def no_free_file_descriptor() -> Iterator[None]:
             os.close(number)
 
 
+@pytest.mark.native
 def test_links_are_found_without_a_free_file_descriptor() -> None:
     """They are looked up over the socket that is open; one that cannot be opened is an error, not a gap."""
     nics = [Nic(type="direct", target="lo")]

@@ -24,6 +24,7 @@ def test_every_process_series_is_given_once() -> None:
     assert len(rows) == len(ROWS)
 
 
+@pytest.mark.native
 def test_this_process_is_read_as_it_is() -> None:
     """Threads, descriptors, limits and CPU time are those that the operating system gives."""
     values = {sample.metric: sample.value for sample in Process().read(REQUEST).samples}

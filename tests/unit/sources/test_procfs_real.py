@@ -54,6 +54,7 @@ def working(name: str) -> Iterator[dict[str, float]]:
         child.communicate()
 
 
+@pytest.mark.native
 def test_a_real_thread_that_worked_is_shown_as_it_worked() -> None:
     """CPU time, switches, and the processor that it was bound to, as the thread itself counted them."""
     with working("real") as account:

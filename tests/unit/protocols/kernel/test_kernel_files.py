@@ -91,6 +91,7 @@ def test_kernel_threads_and_ended_processes_are_distinguished_from_others() -> N
     assert ProcessStat.parse(stat_line(7, "qemu", state="Z").encode()).is_dead
 
 
+@pytest.mark.native
 def test_this_process_is_read_as_it_is() -> None:
     """The fields have the right numbers: this process's figures are the operating system's."""
     stat = ProcessStat.parse(read_record("/proc/self/stat"))
@@ -127,6 +128,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert len(names("/proc/self/fd")) == before
 
 
+@pytest.mark.native
 def test_a_kept_file_is_read_anew_each_time() -> None:
     """The descriptor stays open, and the content is that of the moment."""
     files = KeptFiles()
@@ -141,6 +143,7 @@ def test_a_kept_file_is_read_anew_each_time() -> None:
     assert len(names("/proc/self/fd")) == before
 
 
+@pytest.mark.native
 def test_a_kept_file_of_an_ended_process_is_gone() -> None:
     """Also while its descriptor is still open: it raises what reading by name raises."""
     files = KeptFiles()
@@ -153,6 +156,7 @@ def test_a_kept_file_of_an_ended_process_is_gone() -> None:
         files.read(path)
 
 
+@pytest.mark.native
 def test_files_that_are_not_read_any_more_are_closed() -> None:
     """A file is closed after the first reading without it."""
     files = KeptFiles()

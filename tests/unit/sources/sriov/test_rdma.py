@@ -123,6 +123,7 @@ def test_a_driver_that_fails_is_named(switchdev: Host) -> None:
     assert "receive_bytes" in traffic_of(reading)
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("netdev", ["lo", "no-such-link", "a-name-that-is-too-long-for-a-link"])
 def test_a_link_without_statistics_has_none(netdev: str) -> None:
     """The real kernel: the loopback link's driver counts nothing, and other names are no links."""
