@@ -30,7 +30,7 @@ class Rewriting:
         for step in self._steps if kept is None else self._again:
             draft = step(draft)
         if kept is None and len(key[1]) <= LONGEST_KEPT:
-            self._kept[key] = draft
+            self._kept[key] = replace(draft, nodes=())
             while len(self._kept) > MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
         return draft.text

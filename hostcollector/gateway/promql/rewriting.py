@@ -7,6 +7,7 @@ to notice each.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import promql_parser as promql
@@ -28,7 +29,8 @@ class Draft:
     """A query on its way from the tenant's text to the store's.
 
     `oldest` is the earliest instant that the tenant may read, in Unix seconds. `tree` is that of the
-    tenant's own text, once it was parsed.
+    tenant's own text, once it was parsed, and `nodes` has each of its nodes once: the parser copies what is
+    below a node whenever that is read.
     """
 
     tenant: str
@@ -36,6 +38,7 @@ class Draft:
     window: Window
     oldest: float
     tree: Any = None
+    nodes: tuple[Any, ...] = ()
 
 
 Step = Callable[[Draft], Draft]
@@ -61,12 +64,13 @@ def plain_instants(draft: Draft) -> Draft:
 
 def parsed(draft: Draft) -> Draft:
     """Parse the text."""
-    return replace(draft, tree=_parse(draft.text))
+    tree = _parse(draft.text)
+    return replace(draft, tree=tree, nodes=tuple(nodes(tree)))
 
 
 def known_functions(draft: Draft) -> Draft:
     """Refuse functions, aggregations and modifiers outside of the list."""
-    for node in nodes(draft.tree):
+    for node in draft.nodes:
         name = ""
         match node:
             case promql.Call() if node.func.name not in FUNCTIONS:
@@ -82,7 +86,7 @@ def known_functions(draft: Draft) -> Draft:
 
 def single_alternatives(draft: Draft) -> Draft:
     """Refuse ``or`` between matchers: an equality beside it would hold for one alternative only."""
-    for selector in selectors(draft.tree):
+    for selector in selectors(draft.nodes):
         if selector.matchers.or_matchers:
             raise QueryRefusedError("'or' between matchers is not supported: use =~")
     return draft
@@ -90,7 +94,7 @@ def single_alternatives(draft: Draft) -> Draft:
 
 def classic_names(draft: Draft) -> Draft:
     """Refuse names of metrics and labels that need quotes."""
-    for node in nodes(draft.tree):
+    for node in draft.nodes:
         for name in _labels(node):
             if not _LABEL.fullmatch(name):
                 raise QueryRefusedError(f"{name[:60]!a} is not the name of a label")
@@ -102,7 +106,7 @@ def classic_names(draft: Draft) -> Draft:
 
 def unreserved_labels(draft: Draft) -> Draft:
     """Refuse matchers on the labels by which tenants are kept apart."""
-    for selector in selectors(draft.tree):
+    for selector in selectors(draft.nodes):
         for matcher in selector.matchers.matchers:
             if matcher.name in RESERVED_LABELS:
                 raise QueryRefusedError(f"{matcher.name} cannot be matched: leave it out, it is set for you")
@@ -123,8 +127,8 @@ def tenant_matchers(draft: Draft) -> Draft:
 
 def proved(draft: Draft) -> Draft:
     """Parse what was printed: the same kinds of nodes as before, each selector with the tenant's matcher."""
-    printed = _parse(draft.text)
-    same = [*map(type, nodes(printed))] == [*map(type, nodes(draft.tree))]
+    printed = tuple(nodes(_parse(draft.text)))
+    same = [*map(type, printed)] == [*map(type, draft.nodes)]
     if not same or not all(_selects(selector, draft.tenant) for selector in selectors(printed)):
         raise QueryRefusedError("the query cannot be limited to your series: write it in a simpler way")
     return draft
@@ -151,17 +155,15 @@ OF_EACH_QUERY = frozenset({within_history})
 
 def rewrite(draft: Draft, steps: Sequence[Step] = STEPS) -> str:
     """Return the text for the store. Raises `QueryRefusedError`."""
-    for step in steps:
-        draft = step(draft)
-    return draft.text
+    return reduce(lambda before, step: step(before), steps, draft).text
 
 
 def selector_only(draft: Draft, steps: Sequence[Step] = STEPS) -> str:
     """Return a text for ``match[]``, which is one selector. Raises `QueryRefusedError`."""
-    text = rewrite(draft, steps)
-    if not isinstance(_parse(text), promql.VectorSelector):
+    draft = reduce(lambda before, step: step(before), steps, draft)
+    if not isinstance(draft.tree, promql.VectorSelector):
         raise QueryRefusedError('match[] takes one selector, such as vm_info or {vm="..."}')
-    return text
+    return draft.text
 
 
 def _parse(text: str) -> Any:

@@ -1,6 +1,6 @@
 """The tree of a query: what is below each node. A node of a kind that is not known here is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import promql_parser as promql
@@ -38,6 +38,6 @@ def nodes(root: Any, depth: int = 0) -> Iterator[Any]:
         yield from nodes(child, depth + 1)
 
 
-def selectors(root: Any) -> list[Any]:
-    """Return the vector selectors of a tree."""
-    return [node for node in nodes(root) if isinstance(node, promql.VectorSelector)]
+def selectors(found: Iterable[Any]) -> list[Any]:
+    """Return the vector selectors among nodes."""
+    return [node for node in found if isinstance(node, promql.VectorSelector)]

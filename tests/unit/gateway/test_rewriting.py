@@ -15,7 +15,7 @@ from hostcollector.gateway.errors import LibraryChangedError, QueryRefusedError
 from hostcollector.gateway.promql import rewriting, self_test
 from hostcollector.gateway.promql.reach import Window, earliest
 from hostcollector.gateway.promql.rewriting import STEPS, Step, rewrite, selector_only
-from hostcollector.gateway.promql.tree import selectors
+from hostcollector.gateway.promql.tree import nodes, selectors
 from tests.unit.gateway.suite import ACCEPTED, NOW, REFUSED, draft, problems
 
 REAL_PARSE = promql.parse
@@ -60,7 +60,7 @@ def test_strings_survive_and_cannot_escape(tenant: str, value: str) -> None:
     except QueryRefusedError:  # lone surrogates
         assert any("\ud800" <= character <= "\udfff" for character in tenant + value)
         return
-    (selector,) = selectors(promql.parse(text))
+    (selector,) = selectors(nodes(promql.parse(text)))
     assert {matcher.name: matcher.value for matcher in selector.matchers.matchers} == {
         "v": value,
         "tenant": tenant,
@@ -74,7 +74,7 @@ def test_a_text_of_pieces_of_promql_is_refused_or_locked(text: str) -> None:
         found = rewrite(draft(text))
     except QueryRefusedError:
         return
-    for selector in selectors(promql.parse(found)):
+    for selector in selectors(nodes(promql.parse(found))):
         assert [m.value for m in selector.matchers.matchers if m.name == "tenant"] == ["a"]
 
 
@@ -107,6 +107,12 @@ def test_strings_and_comments_do_not_count_as_operators() -> None:
     assert rewrite(draft(f'x{{a="{many}"}} # {many}')) == f'x{{a="{many}",tenant="a"}}'
     with pytest.raises(QueryRefusedError, match="operators"):
         rewrite(draft(f'x{{a="\\""}} # comment\r + {many}'))
+
+
+def test_a_list_of_names_fills_a_query() -> None:
+    """A dashboard asks for 200 VMs at once by their UUIDs."""
+    names = "|".join(f"{number:08x}-0000-4000-8000-000000000000" for number in range(200))
+    assert rewrite(draft(f'x{{vm=~"{names}"}}')) == f'x{{vm=~"{names}",tenant="a"}}'
 
 
 def test_match_takes_one_selector() -> None:
