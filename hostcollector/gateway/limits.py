@@ -1,6 +1,7 @@
 """The bounds of each tenant's requests: how many in a minute, and how many at the same time.
 
-Each worker has its share of both. What a tenant does costs itself alone.
+Each worker has its share of both. What a tenant does costs itself alone: it has at most as many of the
+connections to the store as are left for all others.
 """
 
 import math
@@ -15,7 +16,7 @@ MINUTE = 60.0
 BURST = 0.25
 """The part of a minute's requests that may come at once."""
 
-READING_SECONDS = 0.01
+READING_SECONDS = 0.001
 """CPU time for reading a query. One that takes longer counts as further requests of the tenant's."""
 
 
@@ -29,12 +30,20 @@ class _Usage:
 
 
 class TenantLimits:
-    """Counts requests by tenant, for one of `workers`. `clock` is monotonic, in seconds."""
+    """Counts requests by tenant, for one of `workers`, which has so many `connections` to the store.
+
+    `concurrency` is a tenant's for all workers together. `clock` is monotonic, in seconds.
+    """
 
     def __init__(
-        self, concurrency: int, workers: int = 1, clock: Callable[[], float] = time.monotonic
+        self,
+        concurrency: int,
+        connections: int,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._concurrency = max(1, math.ceil(concurrency / workers))
+        self._free = connections
         self._workers = workers
         self._clock = clock
         self._usage: dict[str, _Usage] = {}
@@ -49,12 +58,16 @@ class TenantLimits:
             raise TooManyRequestsError(f"more than {requests_per_minute} requests in a minute", seconds)
         if usage.running >= self._concurrency:
             raise TooManyRequestsError("too many requests of yours are being answered already", 1)
+        if usage.running >= self._free:
+            raise TooManyRequestsError("the gateway answers too many requests at the moment", 1)
         usage.tokens -= 1
         usage.running += 1
+        self._free -= 1
         try:
             yield
         finally:
             usage.running -= 1
+            self._free += 1
 
     def charge(self, tenant: str, seconds: float) -> None:
         """Count what reading a query has taken, in seconds of CPU, after the request was admitted."""

@@ -94,8 +94,8 @@ class StoreSettings(Section):
     private_key_file: Annotated[str | None, checks.PRIVATE_KEY] = None
     """The key of the gateway's certificate."""
 
-    connections: Annotated[int, whole(1, 1000)] = 32
-    """Connections of one worker to the store."""
+    connections: Annotated[int, whole(1, 1000)] = 64
+    """Connections of one worker to the store. A tenant has at most as many of them as are left for others."""
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield a certificate without its key."""

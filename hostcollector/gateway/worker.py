@@ -128,7 +128,9 @@ class Worker:
             identity=Identity(lambda: follower.accounts, plans, openid),
             plans=plans,
             limits=settings.limits,
-            tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
+            tenant_limits=TenantLimits(
+                settings.limits.concurrency, settings.store.connections, settings.web.workers
+            ),
             audit=audit,
             notes=notes,
             counters=counters,

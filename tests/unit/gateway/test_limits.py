@@ -1,5 +1,6 @@
 """The bounds of a tenant's requests, and plans."""
 
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.fakes.clock import Clock
 def test_a_tenant_has_so_many_requests_in_a_minute_and_others_keep_theirs() -> None:
     """A part of them may come at once; Retry-After says when the next one may."""
     clock = Clock()
-    limits = TenantLimits(100, clock=clock)
+    limits = TenantLimits(100, 1000, clock=clock)
 
     def admitted(tenant: str) -> bool:
         try:
@@ -32,7 +33,7 @@ def test_a_tenant_has_so_many_requests_in_a_minute_and_others_keep_theirs() -> N
 def test_long_queries_count_as_several() -> None:
     """What a query takes to read above the usual is taken from its tenant's requests, and from no other's."""
     clock = Clock()
-    limits = TenantLimits(100, clock=clock)
+    limits = TenantLimits(100, 1000, clock=clock)
 
     def admitted(tenant: str, seconds: float) -> bool:
         try:
@@ -50,7 +51,7 @@ def test_long_queries_count_as_several() -> None:
 
 def test_a_tenant_has_so_many_requests_at_the_same_time() -> None:
     """Each worker has its share."""
-    limits = TenantLimits(4, workers=2)
+    limits = TenantLimits(4, 1000, workers=2)
     with limits.admitted("a", 1000), limits.admitted("a", 1000):
         with pytest.raises(TooManyRequestsError), limits.admitted("a", 1000):
             pass
@@ -58,6 +59,26 @@ def test_a_tenant_has_so_many_requests_at_the_same_time() -> None:
             pass
     with limits.admitted("a", 1000):
         pass
+
+
+def test_tenants_that_read_slowly_together_leave_connections_to_others() -> None:
+    """Each gets at most what it leaves: half of the connections, a quarter, and so on."""
+    limits, held = TenantLimits(100, 32), ExitStack()
+
+    def takes(tenant: str) -> int:
+        number = 0
+        with suppress(TooManyRequestsError):
+            while True:
+                held.enter_context(limits.admitted(tenant, 10_000))
+                number += 1
+        return number
+
+    with held:
+        assert [takes(tenant) for tenant in "abcd"] == [16, 8, 4, 2]
+        with limits.admitted("e", 1000):
+            pass
+    with held:
+        assert takes("e") == 16
 
 
 def test_a_file_of_plans(tmp_path: Path) -> None:
