@@ -37,6 +37,8 @@ TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 MOST_LINES, MOST_SEQUENCE = 10_000, 2**63 - 1
 """Of one answer with usage records, and of its cursor."""
 
+_MOST_DIGITS = len(str(MOST_SEQUENCE))
+
 _NO_LISTING = "The first listing of guests is not done yet."
 _HEADERS: Mapping[str, str] = {"Content-Security-Policy": content_policy(STYLE)}
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
@@ -363,7 +365,7 @@ def selection(names: Sequence[str], known: Collection[str]) -> frozenset[str] | 
 
 def _whole(query: Mapping[str, str], name: str, otherwise: int, most: int) -> int:
     text = query.get(name, str(otherwise))
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > most:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= most):
         raise web.HTTPBadRequest(text=f"{name} is a whole number from 0 to {most}.\n")
     return int(text)
 

@@ -5,12 +5,12 @@ records all the same.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
 
 from hostcollector.base.model import Domain, Family, Guest, Histogram, Metric, Sample, Snapshot, SourceState
-from hostcollector.catalogue import block, cpu, gpu, guest, interface, ovs, vf
+from hostcollector.catalogue import block, cpu, gpu, guest, interface, vf
 from hostcollector.catalogue.usage import LONGEST_TEXT, GpuMode
 from hostcollector.guests.presence import NOT_RUNNING, Presence
 from hostcollector.guests.processes import QemuProcess
@@ -20,9 +20,6 @@ from hostcollector.outputs.usage.books import Round
 from hostcollector.outputs.usage.reading import BILLION, SECOND, Given, GpuKind, Moment, Reading
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-
-_OVS = "vhostuser"
-"""The type of an interface that has no netdev: the switch counts for it."""
 
 _MODES = {
     "passthrough": GpuMode.PASSTHROUGH,
@@ -46,11 +43,11 @@ _METERS: Mapping[Metric, str] = {
     vf.TRANSMITTED_PACKETS.guest: "network_transmitted_packets",
     vf.RDMA_RECEIVED.guest: "rdma_received_bytes",
     vf.RDMA_TRANSMITTED.guest: "rdma_transmitted_bytes",
-    ovs.RECEIVE_BYTES: "network_received_bytes",
-    ovs.TRANSMIT_BYTES: "network_transmitted_bytes",
-    ovs.RECEIVE_PACKETS: "network_received_packets",
-    ovs.TRANSMIT_PACKETS: "network_transmitted_packets",
 }
+"""Each interface is counted by one of the rows. The switch's own rows (`ovs`) repeat what the kernel or a
+card counts, under the switch's name of the port; of a vhost-user port the switch fills `interface` too.
+"""
+
 _PARTS = {cpu.VCPU_TIME: BILLION}
 _NAMES = {row: row.label_names.index("vcpu" if row is cpu.VCPU_TIME else row.labels[-1]) for row in _METERS}
 """Where a row has the name of the device: the last label, of VFs the PCI address."""
@@ -164,7 +161,8 @@ def devices_of(domain: Domain) -> Iterator[str]:
 
 def _take_family(family: Family, guests: Mapping[str, Guest], counters: Mapping[str, Counters]) -> None:
     row, name, parts = family.metric, _NAMES[family.metric], _PARTS.get(family.metric, 1)
-    meter, counts = _METERS[row], _counting(row)
+    meter = _METERS[row]
+    counts = _is_given if row.source == vf.RECEIVED.guest.source else None
     for labels, value in family.series.items():
         found = counters.get(labels[UUID_AT])
         if found is None or isinstance(value, Histogram):
@@ -174,23 +172,11 @@ def _take_family(family: Family, guests: Mapping[str, Guest], counters: Mapping[
             found.setdefault(meter, {})[labels[name]] = int(value) if parts == 1 else round(value * parts)
 
 
-def _counting(row: Metric) -> Callable[[Domain, str], bool] | None:
-    """Return whether a row counts for a device; None if it always does. Two sources may see one interface."""
-    if row.source == vf.RECEIVED.guest.source:
-        return _is_given
-    return _is_switch_port if row.source == ovs.RECEIVE_BYTES.source else None
-
-
 def _is_given(domain: Domain, address: str) -> bool:
     """Whether the VF at this address is the guest's own, and no macvtap's on the host."""
     given = {device.pci_address for device in domain.host_devices}
     given.update(nic.pci_address for nic in domain.nics)
     return address in given or any(nic.type == "vdpa" for nic in domain.nics)
-
-
-def _is_switch_port(domain: Domain, port: str) -> bool:
-    """Whether only the switch counts the port: the kernel counts those with a netdev."""
-    return all(nic.type == _OVS for nic in domain.nics if nic.target == port)
 
 
 def _labels(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, tuple[str, ...]]]:

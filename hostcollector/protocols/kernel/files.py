@@ -15,6 +15,8 @@ GONE = (FileNotFoundError, ProcessLookupError)
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 _RECORD = 8192
+# Of one record, such as the io.stat of a guest whose disks have thousands of devices below them.
+_LONGEST_RECORD = 4 * 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 # Of one `KeptFiles`: each descriptor costs about 5 KiB of kernel memory.
@@ -47,9 +49,22 @@ def read_record(path: str) -> bytes:
     """
     descriptor = os.open(path, _FLAGS)
     try:
-        return os.read(descriptor, _RECORD)
+        return _record(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _record(descriptor: int) -> bytes:
+    """Return the whole record in an open file; one that fills the room may go on, and is read anew.
+
+    Not the rest alone: the kernel writes the record at each reading, and its numbers may have grown longer.
+    """
+    room = _RECORD
+    while len(content := os.pread(descriptor, room, 0)) == room:
+        if room >= _LONGEST_RECORD:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        room *= 2
+    return content
 
 
 def names(directory: str) -> list[str]:
@@ -91,7 +106,7 @@ class KeptFiles:
             return self._opened(path)
         self._used.add(path)
         try:
-            return os.pread(descriptor, _RECORD, 0)
+            return _record(descriptor)
         except OSError:
             os.close(self._kept.pop(path))
             return self._opened(path)
@@ -105,7 +120,7 @@ class KeptFiles:
         descriptor = os.open(path, _FLAGS)
         keep = False
         try:
-            content = os.read(descriptor, _RECORD)
+            content = _record(descriptor)
             # The files of /proc and of control groups have no size. Any other file could be replaced by
             # another one of the same name, which a descriptor does not show.
             keep = len(self._kept) < self._most and content != b"" and os.fstat(descriptor).st_size == 0

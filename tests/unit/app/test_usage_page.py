@@ -59,6 +59,9 @@ async def test_lines_come_after_the_cursor(tmp_path: Path) -> None:
         ("after=", 400),
         ("after=%D9%A1", 400),
         ("limit=1000000", 400),
+        pytest.param(f"limit={'0' * 20}999999999", 400, id="zeros before a limit"),
+        pytest.param(f"after={'9' * 5000}", 400, id="5,000 digits"),
+        pytest.param(f"after={'0' * 20}{'9' * 5000}", 400, id="zeros and 5,000 digits"),
     ],
 )
 async def test_wrong_parameters_are_refused(tmp_path: Path, query: str, status: int) -> None:

@@ -477,6 +477,17 @@ def test_storage_is_counted_by_device_and_named_as_the_kernel_names_it(tmp_path:
     assert devices == {("8:0", "8:0", ""), ("dm-1", "253:1", "vg-guests")}
 
 
+def test_a_guest_on_many_devices_has_the_figures_of_each(tmp_path: Path) -> None:
+    """Disks on LVM and multipath are a dozen devices each: their lines are more than one read gives."""
+    host = systemd_version_2(tmp_path)
+    figures = "rbytes=1234567890123 wbytes=1234567890123 rios=1234567890 wios=1234567890 dbytes=0 dios=0"
+    host.group(SCOPE, io_stat="".join(f"253:{minor} {figures}\n" for minor in reversed(range(200, 300))))
+    reading = host.read(a="web")
+    found = series(reading, cgroup.IO_READ_BYTES)
+    assert found == {(f"253:{minor}",): 1234567890123 for minor in range(200, 264)}
+    assert "more than 64 devices" in reading.notes[0]
+
+
 def test_storage_of_version_1_is_that_of_the_blkio_controller(tmp_path: Path) -> None:
     """Bytes and requests are in two files, with sums that are left out."""
     mounts = VERSION_1_MOUNTS + "34 30 0:9 / /sys/fs/cgroup/blkio rw shared:12 - cgroup cgroup rw,blkio\n"

@@ -111,6 +111,21 @@ def test_a_file_that_the_kernel_gives_in_pieces_is_read_whole() -> None:
     assert len(content.splitlines()) > len(read_record("/proc/self/smaps").splitlines())
 
 
+@pytest.mark.parametrize("length", [8191, 8192, 8193, 100_000])
+def test_a_record_of_any_length_is_read_whole(length: int, tmp_path: Path) -> None:
+    """A record that is cut would end in the middle of a number: a smaller number, and no error."""
+    file = tmp_path / "io.stat"
+    file.write_bytes(b"9" * length)
+    files = KeptFiles()
+    assert read_record(str(file)) == files.read(str(file)) == b"9" * length
+
+
+def test_a_record_without_an_end_is_an_error() -> None:
+    """Memory is bounded whatever a path leads to."""
+    with pytest.raises(OSError, match="too large"):
+        read_record("/dev/zero")
+
+
 def test_an_ended_process_is_gone() -> None:
     """Reading what is left of it raises one of the two errors that mean so."""
     child = subprocess.Popen([sys.executable, "-c", ""])
