@@ -137,7 +137,7 @@ or label_replace(hostcollector_ufm_age_seconds, "service", "UFM", "", "") > $con
             lasts="15m",
             severity=Severity.WARNING,
             summary="hostcollector on {{ $labels.instance }} has refused its changed configuration",
-            description="The configuration of before is in use. `hostcollector check-config` on the host lists every mistake.",
+            description="The configuration of before is in use. Run `hostcollector check-config --host` on the host: it lists every mistake.",
         ),
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from hostcollector import __version__
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.gateway import commands
+from hostcollector.gateway.accounts.changes import LONGEST_LIFE_SECONDS
 from hostcollector.gateway.usage import commands as usage
 
 _DESCRIPTION = "Lets each tenant of a cloud read the metrics of its own VMs, from one store of all tenants."
@@ -21,8 +22,12 @@ examples:
   hostcollector-gateway audit verify
   hostcollector-gateway tenant erase acme --confirm=acme
 
-Without --config.file, serve takes /etc/hostcollector-gateway/gateway.yml. The operator's commands take
-operator.yml beside it where they can read that, else gateway.yml.
+Without --config.file a command takes the first file of /etc/hostcollector-gateway that it can read:
+  serve                             gateway.yml
+  intake, ledger upgrade and reread intake.yml, then gateway.yml
+  ledger export                     gateway.yml
+  all others                        operator.yml, then gateway.yml
+Files and secrets of a deployed gateway belong to root: run the commands as root.
 
 exit status:
   0    success
@@ -62,7 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hostcollector-gateway {__version__}")
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    check = group.add_parser("check-config", help="read the configuration and its files; list every problem")
+    text = "read the configuration and its files; list every problem"
+    check = group.add_parser("check-config", help=text, description=f"{text.capitalize()}.")
     check.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
     check.set_defaults(run=commands.check_config)
     _command(group, "serve", commands.serve, "answer tenants until SIGTERM")
@@ -93,12 +99,12 @@ def _add_tenant_commands(group: "argparse._SubParsersAction[argparse.ArgumentPar
     add.add_argument("--name", default="", metavar="TEXT", help="a name for people")
     for word, text in (("suspend", "refuse all requests of a tenant"), ("resume", "answer them again")):
         command = _command(group, word, commands.suspend_tenant, text)
-        command.add_argument("tenant", metavar="ID")
+        command.add_argument("tenant", metavar="ID", help="the tenant")
         command.set_defaults(suspended=word == "suspend")
     erase = _command(
         group, "erase", commands.erase_tenant, "remove a tenant's series, tokens and names; print a record"
     )
-    erase.add_argument("tenant", metavar="ID")
+    erase.add_argument("tenant", metavar="ID", help="the tenant")
     erase.add_argument(
         "--confirm", metavar="ID", required=True, help="the id once more: this cannot be undone"
     )
@@ -107,7 +113,7 @@ def _add_tenant_commands(group: "argparse._SubParsersAction[argparse.ArgumentPar
 
 def _add_token_commands(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     issue = _command(group, "issue", commands.issue_token, "make a token and print it, once")
-    issue.add_argument("tenant", metavar="ID")
+    issue.add_argument("tenant", metavar="ID", help="the tenant")
     issue.add_argument(
         "--scope",
         action="append",
@@ -115,7 +121,9 @@ def _add_token_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
         choices=["metrics:read", "promql", "usage:read", "scrape"],
         help="what it is good for; may be given several times",
     )
-    issue.add_argument("--days", type=float, default=90.0, metavar="N", help="until it expires (default: 90)")
+    issue.add_argument(
+        "--days", type=_days, default=90.0, metavar="N", help="until it expires, at most 3650 (default: 90)"
+    )
     issue.add_argument(
         "--vm", action="append", default=[], metavar="UUID", help="only this VM; with metrics:read alone"
     )
@@ -151,8 +159,23 @@ def _add_usage_commands(group: "argparse._SubParsersAction[argparse.ArgumentPars
     export.add_argument("--cursor", default="p0", metavar="TEXT", help="where to go on (default: p0)")
     export.add_argument("--limit", default="5000", metavar="N", help="how many records (default: 5000)")
     export.add_argument(
-        "--format", default="cloudevents", choices=["cloudevents", "csv", "json"], help="how to write them"
+        "--format",
+        default="cloudevents",
+        choices=["cloudevents", "csv", "json"],
+        help="how to write them (default: cloudevents)",
     )
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= LONGEST_LIFE_SECONDS / 86_400:
+        raise argparse.ArgumentTypeError(
+            f"a token is valid for more than 0 and at most 3650 days, not {text!a}"
+        )
+    return days
 
 
 def _group(
@@ -174,7 +197,11 @@ def _command(
         name, help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False
     )
     parser.add_argument(
-        "--config.file", dest="config_file", type=Path, metavar="PATH", help="the YAML file of the gateway"
+        "--config.file",
+        dest="config_file",
+        type=Path,
+        metavar="PATH",
+        help="the YAML file to read (default: see `hostcollector-gateway --help`)",
     )
     parser.set_defaults(run=run)
     return parser

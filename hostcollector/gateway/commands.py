@@ -24,6 +24,9 @@ DEPLOYED = Path("/etc/hostcollector-gateway/gateway.yml")
 OPERATOR = DEPLOYED.with_name("operator.yml")
 """The operator's own configuration, with other credentials; commands take it where it exists."""
 
+INTAKE = DEPLOYED.with_name("intake.yml")
+"""The intake's configuration: its role owns the ledger's tables."""
+
 FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
@@ -46,7 +49,7 @@ def serve(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     from hostcollector.gateway.serving import serve as run
 
-    return run(_file(options, DEPLOYED))
+    return run(file_of(options, DEPLOYED))
 
 
 def upgrade_database(options: argparse.Namespace) -> int:
@@ -159,14 +162,14 @@ def _moment(seconds: int | None) -> str:
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _file(options: argparse.Namespace, *usual: Path) -> Path | None:
+def file_of(options: argparse.Namespace, *usual: Path) -> Path | None:
     """Return the file that the flags name, or the first of the usual ones that can be read."""
     path: Path | None = options.config_file
     return path or next((each for each in usual if os.access(each, os.R_OK)), None)
 
 
 def _settings(options: argparse.Namespace) -> GatewaySettings:
-    return checked_settings(_file(options, OPERATOR, DEPLOYED))
+    return checked_settings(file_of(options, OPERATOR, DEPLOYED))
 
 
 def _accounts(settings: GatewaySettings) -> Engine:

@@ -43,7 +43,7 @@ class Schema:
                 command.upgrade(config, "head")
                 return self._revision(connection)
         except SQLAlchemyError as error:
-            raise AccountsError(f"the {self.name} database cannot be upgraded: {reason(error)}") from error
+            raise AccountsError(f"{self._called(engine)} cannot be upgraded: {reason(error)}") from error
 
     def revision(self, engine: Engine) -> str:
         """Return the revision of the schema; empty before the first. Raises `AccountsError`."""
@@ -51,7 +51,7 @@ class Schema:
             with engine.connect() as connection:
                 return self._revision(connection)
         except SQLAlchemyError as error:
-            raise AccountsError(f"the {self.name} database does not answer: {reason(error)}") from error
+            raise AccountsError(f"{self._called(engine)} does not answer: {reason(error)}") from error
 
     def check(self, engine: Engine) -> None:
         """Raise `AccountsError` where the schema is older than this release's.
@@ -64,9 +64,15 @@ class Schema:
         found, wanted = self.revision(engine), script.get_current_head()
         if not found or (found in known and found != wanted):
             raise AccountsError(
-                f"the {self.name} database has schema {found or 'none'}, this release needs {wanted}: "
+                f"{self._called(engine)} has schema {found or 'none'}, this release needs {wanted}: "
                 f"run `hostcollector-gateway {self.command} upgrade`"
             )
+
+    def _called(self, engine: Engine) -> str:
+        """Return how an error names the database: its URL without what may be secret, or its file."""
+        url = engine.url.set(query={})
+        file = str(url.database).removeprefix("file:") if url.get_backend_name() == "sqlite" else ""
+        return f"the {self.name} database {file or url.render_as_string()}"
 
     def _revision(self, connection: Connection) -> str:
         options = {"version_table": self.version_table}

@@ -8,8 +8,10 @@ from tests.dashboards.contract import complaints
 from tests.dashboards.pages import Page, pages
 from tests.dashboards.promql import read
 from tests.dashboards.rule_files import RUNBOOK, Alert, alerts
+from tests.places import REPOSITORY
 
 PAGES = list(pages())
+ALERTS_TABLE = REPOSITORY / "docs/alerts-and-boards.md"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Escalate"]
 NEVER = (
     "swapoff",
@@ -31,6 +33,21 @@ def test_each_alert_has_a_page_and_each_page_an_alert() -> None:
     assert {page.name for page in PAGES} == names
     listed = set(re.findall(r"\]\((\w+)\.md\)", (RUNBOOK / "README.md").read_text()))
     assert listed == names
+
+
+def test_the_table_of_alerts_is_that_of_the_rules() -> None:
+    """docs/alerts-and-boards.md has each alert once, with its severity and its audience."""
+    rows = re.findall(
+        r"^\| [^|]* ?\| (`\w+`[^|]*) \| (tenant, )?(\w+) \|$", ALERTS_TABLE.read_text(), re.MULTILINE
+    )
+    listed = [
+        (name, severity, "tenant" if tenant else "operator")
+        for names, tenant, severity in rows
+        for name in re.findall(r"`([A-Z]\w+)`", names)
+    ]
+    assert sorted(listed) == sorted(
+        (alert.name, alert.labels["severity"], alert.labels["audience"]) for alert in alerts()
+    )
 
 
 @each_page

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from hostcollector import __version__
 from hostcollector.app.cli import checking, commands, discovery, remote, textfile
@@ -103,9 +104,17 @@ class _Command:
     """Text below the flags in the command's help, with examples."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the flags, without the list of all flags, which hides it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with a sentence and where the flags are described."""
+        self.exit(2, f"{self.prog}: error: {message}\n`{self.prog} --help` lists the flags\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; its namespace has the command's function as `run`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hostcollector",
         usage="hostcollector [FLAGS] [COMMAND] [FLAGS]",
         description=_DESCRIPTION,

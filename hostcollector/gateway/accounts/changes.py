@@ -17,6 +17,9 @@ from hostcollector.gateway.tenant import is_tenant
 
 LONGEST_NAME = 128
 
+LONGEST_LIFE_SECONDS = 10 * 365 * 86_400
+"""Of a token. A later end has no date in Python, and no reason."""
+
 TOKEN_PREFIX = "hc"  # noqa: S105 - what every token begins with, so that scanners of repositories find leaked ones
 
 
@@ -33,6 +36,8 @@ class Changes:
             raise AccountsError(f"{tenant[:80]!a} cannot be a tenant's id")
         row = {"id": tenant, "plan": plan, "name": _name(name), "suspended": False, "created_at": self._now()}
         with self._change() as connection:
+            if _exists(connection, tenant):
+                raise AccountsError(f"there is a tenant {tenant!a} already")
             connection.execute(insert(schema.tenants), [row])
             self._begin_plan(connection, tenant, plan)
 
@@ -59,6 +64,7 @@ class Changes:
         """Set the display name of a VM; an empty one removes it."""
         table = schema.vm_names
         with self._change() as connection:
+            self._require(connection, tenant)
             connection.execute(delete(table).where(table.c.tenant == tenant, table.c.vm == vm))
             if name:
                 connection.execute(insert(table), [{"tenant": tenant, "vm": vm, "name": _name(name)}])
@@ -69,8 +75,10 @@ class Changes:
         """Make a token that is valid for `seconds` and return it. It cannot be shown again."""
         if vms and set(scopes) - {Scope.METRICS}:
             raise AccountsError(f"a list of VMs goes with the scope {Scope.METRICS} only")
-        if not scopes or seconds <= 0:
-            raise AccountsError("a token needs a scope and a time")
+        if not scopes:
+            raise AccountsError("a token needs a scope")
+        if not 0 < seconds <= LONGEST_LIFE_SECONDS:
+            raise AccountsError("a token is valid for 1 second to 10 years")
         token_id, secret = secrets.token_hex(8), secrets.token_hex(32)
         row = {
             "id": token_id,
@@ -129,8 +137,7 @@ class Changes:
             connection.execute(update(schema.tenants).where(schema.tenants.c.id == tenant).values(**values))
 
     def _require(self, connection: Connection, tenant: str) -> None:
-        statement = select(schema.tenants.c.id).where(schema.tenants.c.id == tenant)
-        if connection.execute(statement).first() is None:
+        if not _exists(connection, tenant):
             raise AccountsError(f"there is no tenant {tenant[:80]!a}")
 
     @contextmanager
@@ -140,12 +147,19 @@ class Changes:
                 yield connection
                 connection.execute(update(schema.version).values(number=schema.version.c.number + 1))
         except IntegrityError as error:
-            raise AccountsError("that exists already, or its tenant does not") from error
+            raise AccountsError(
+                "another change came first: it exists already, or its tenant is gone"
+            ) from error
         except SQLAlchemyError as error:
             raise AccountsError(f"the accounts database cannot be changed: {reason(error)}") from error
 
     def _now(self) -> int:
         return int(self._wall_clock())
+
+
+def _exists(connection: Connection, tenant: str) -> bool:
+    statement = select(schema.tenants.c.id).where(schema.tenants.c.id == tenant)
+    return connection.execute(statement).first() is not None
 
 
 def _name(text: str) -> str:

@@ -7,9 +7,8 @@ from hostcollector.catalogue.usage import LARGEST
 from hostcollector.config.checks import whole
 from hostcollector.config.reader import Needed
 from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.accounts.changes import LONGEST_LIFE_SECONDS
 from hostcollector.gateway.api.usage import MOST_RECORDS, Format
-
-LONGEST_LIFE_SECONDS = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from hostcollector.base import log
-from hostcollector.gateway.commands import DEPLOYED, OPERATOR
+from hostcollector.gateway.commands import DEPLOYED, INTAKE, OPERATOR, file_of
 from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.database import act_as_owner, connect
 from hostcollector.gateway.settings import GatewaySettings
@@ -21,7 +21,7 @@ from hostcollector.gateway.usage.reading import LedgerReader
 
 def upgrade_ledger(options: argparse.Namespace) -> int:
     """Bring the ledger's schema to this release's."""
-    settings = _settings(options)
+    settings = _settings(options, INTAKE)
     act_as_owner(settings.ledger)
     engine = connect(settings.ledger)
     before, after = SCHEMA.revision(engine), upgrade(engine)
@@ -34,7 +34,7 @@ def take_in(options: argparse.Namespace) -> int:
     """Pull the hosts' usage records until a signal ends it, or once."""
     from hostcollector.gateway.usage.intake import run_intake
 
-    settings = _settings(options)
+    settings = _settings(options, INTAKE)
     log.configure(settings.log.level, settings.log.format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return run_intake(settings, once=options.once)
@@ -42,7 +42,9 @@ def take_in(options: argparse.Namespace) -> int:
 
 def reread_host(options: argparse.Namespace) -> int:
     """Let the intake read a host's ledger from its beginning; no record is taken twice."""
-    engine = connect(_settings(options).ledger)
+    settings = _settings(options, INTAKE)
+    act_as_owner(settings.ledger)
+    engine = connect(settings.ledger)
     check_schema(engine)
     Ledger(engine).reread(options.target)
     engine.dispose()
@@ -87,7 +89,9 @@ def export_ledger(options: argparse.Namespace) -> int:
     from hostcollector.gateway.usage.exports import page_of_all
 
     cursor, limit = cursor_of(options.cursor), limit_of(options.limit)
-    reader = LedgerReader(connect(_settings(options).ledger, reads_only=True))
+    engine = connect(_settings(options).ledger, reads_only=True)
+    check_schema(engine)  # its error names the database; that of a request, for tenants, does not
+    reader = LedgerReader(engine)
     with reader.open() as reading:
         page = page_of_all(reading, cursor, limit)
     reader.close()
@@ -99,9 +103,7 @@ def export_ledger(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace, *usual: Path) -> GatewaySettings:
-    path: Path | None = options.config_file
-    existing = (each for each in (*usual, DEPLOYED) if each.exists())
-    return checked_settings(path or next(existing, None))
+    return checked_settings(file_of(options, *usual, DEPLOYED))
 
 
 def _writable(options: argparse.Namespace) -> Engine:

@@ -377,3 +377,12 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         os.close(read)
         _, errors = run.communicate()
     assert (run.returncode, errors) == (0, b"")
+
+
+def test_a_wrong_flag_is_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence is not below a list of all flags."""
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["top", "--interval=0"])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("hostcollector top: error: argument --interval")
+    assert said[1:] == ["`hostcollector top --help` lists the flags"]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from hostcollector.gateway.accounts import migrations, schema
 from hostcollector.gateway.accounts.accounts import Scope
-from hostcollector.gateway.accounts.changes import Changes
+from hostcollector.gateway.accounts.changes import LONGEST_LIFE_SECONDS, Changes
 from hostcollector.gateway.accounts.database import check_schema, connect
 from hostcollector.gateway.accounts.follower import TRUSTED_SECONDS, Follower
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
@@ -95,6 +95,7 @@ def test_changes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         lambda: changes.issue_token("b", [Scope.PROMQL], 60),
         lambda: changes.issue_token("a", [Scope.PROMQL], 60, vms=["x"]),
         lambda: changes.issue_token("a", [], 60),
+        lambda: changes.issue_token("a", [Scope.PROMQL], LONGEST_LIFE_SECONDS + 1),
         lambda: changes.revoke_token("0" * 16),
         lambda: changes.name_vm("a", "x", "\x1b[31m"),
         lambda: changes.name_vm("b", "x", "web"),

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.errors import ConfigError
+from hostcollector.gateway import commands
 from hostcollector.gateway.cli import main
 from hostcollector.gateway.configuration import checked_settings
 from hostcollector.gateway.settings import GatewaySettings, read_settings
+from hostcollector.gateway.usage import commands as usage_commands
 
 ROOT = Path(__file__).parents[3]
 
@@ -110,3 +112,40 @@ def test_secrets_that_are_not_named_are_credentials(tmp_path: Path) -> None:
     file = tmp_path / "gateway.yml"
     file.write_text(f"accounts: {{password_file: {tmp_path}/systemd/database-password}}\n")
     assert checked_settings(file, {}).accounts.password_file == f"{tmp_path}/systemd/database-password"
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["serve"], "gateway.yml"),
+        (["tenant", "list"], "operator.yml"),
+        (["intake", "--once"], "intake.yml"),
+        (["ledger", "upgrade"], "intake.yml"),
+        (["ledger", "reread", "hv-1:10177"], "intake.yml"),
+        (["ledger", "prune"], "operator.yml"),
+        (["ledger", "export"], "gateway.yml"),
+    ],
+)
+def test_a_command_takes_the_file_whose_role_may_do_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    file: str,
+) -> None:
+    """As a runbook has the commands, without --config.file: all three files of the roles are there."""
+    for name in ("gateway", "operator", "intake"):
+        (tmp_path / f"{name}.yml").write_text("wrong: 1\n")
+        for module in (commands, usage_commands):
+            constant = {"gateway": "DEPLOYED"}.get(name, name.upper())
+            monkeypatch.setattr(module, constant, tmp_path / f"{name}.yml", raising=False)
+    assert main(command) == 2
+    assert f"{tmp_path / file} cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "3651", "1e9", "inf", "nan", "soon"])
+def test_days_that_have_no_date_are_refused(days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token that ends after all dates would make `token list` fail."""
+    with pytest.raises(SystemExit):
+        main(["token", "issue", "acme", "--scope=promql", f"--days={days}"])
+    assert "at most 3650 days" in capsys.readouterr().err
