@@ -108,6 +108,17 @@ def connect(settings: DatabaseSettings, *, reads_only: bool = False) -> Engine:
     return engine
 
 
+def read_one_moment(connection: Connection) -> None:
+    """Let all statements of a new connection read the database as it is at the first one.
+
+    Otherwise each statement has what was written until then, and rows of two do not belong together.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")  # its driver begins a transaction with the first change only
+    else:
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+
 def act_as_owner(settings: DatabaseSettings) -> None:
     """As root, become the account that owns the SQLite database, or the directory where it will be.
 

@@ -15,10 +15,11 @@ from urllib.parse import urlencode
 import pytest
 
 from hostcollector.catalogue.usage import hour_text
+from hostcollector.gateway.accounts.accounts import read_accounts
 from hostcollector.gateway.audit.chain import lines_of, verify
 from hostcollector.gateway.cli import main
 from hostcollector.gateway.database import connect
-from hostcollector.gateway.settings import LedgerSettings
+from hostcollector.gateway.settings import AccountSettings, LedgerSettings
 from hostcollector.gateway.usage.ledger import Ledger
 from tests.gateway.served import PROMETHEUS, Gateway, Got, served
 from tests.gateway.stores import victoria_metrics
@@ -30,6 +31,7 @@ from tests.unit.gateway.usage.records import answer, clock, ledger_name, usage
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 SECRET = "0123456789abcdef" * 4
+A_TOKEN = {"tenant": "a", "scopes": ["metrics:read"], "seconds": 60}
 PROGRAM = "import sys; from hostcollector.gateway.cli import main; sys.exit(main())"
 
 
@@ -46,7 +48,7 @@ class Console:
         """Return the reply to a request of the operator's console."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            content = None if body is None else json.dumps(body)
+            content = body if body is None or isinstance(body, bytes) else json.dumps(body)
             connection.request(method, path, content, {"Authorization": f"Bearer {token}"})
             answer = connection.getresponse()
             return Got(answer.status, dict(answer.getheaders()), answer.read())
@@ -117,7 +119,12 @@ def test_the_console_changes_what_the_commands_change(operator: Console) -> None
         "POST", "/admin/v1/tokens", {"tenant": "c", "scopes": ["metrics:read"], "seconds": 600}
     )
     token: str = made.document["token"]
-    assert operator.send("PUT", f"/admin/v1/tenants/c/vms/{VMS[0]}", {"name": "web"}).status == 200
+    name = "web \N{ROCKET}"  # two escapes in JSON
+    assert operator.send("PUT", f"/admin/v1/tenants/c/vms/{VMS[0]}", {"name": name}).status == 200
+    with connect(
+        AccountSettings(database=f"sqlite:///{operator.gateway.directory}/accounts.db")
+    ).connect() as accounts:
+        assert read_accounts(accounts).vm_names["c", VMS[0]] == name
 
     def status_is(status: int) -> bool:
         return eventually(
@@ -194,6 +201,13 @@ def test_wrong_requests_change_nothing_and_say_why(operator: Console) -> None:
         ("POST", "/admin/v1/tenants", {"id": "../d"}, 409),
         ("POST", "/admin/v1/tenants", ["d"], 400),
         ("POST", "/admin/v1/tenants", {"id": "d", "name": "x" * 70_000}, 413),
+        ("POST", "/admin/v1/tenants", {"id": "d", "name": "\ud800"}, 400),
+        ("POST", "/admin/v1/tenants", {"id": "d", "name": "a\u2028b"}, 400),
+        ("POST", "/admin/v1/tenants", b'{"id": "d", "id": "e"}', 400),
+        ("POST", "/admin/v1/tenants", b'{"id": ' + b"[" * 30_000, 400),
+        ("POST", "/admin/v1/tenants", '{"id": "d", "name": "a\u2028b"}'.encode(), 400),
+        ("POST", "/admin/v1/tokens", {**A_TOKEN, "vms": [""]}, 400),
+        ("POST", "/admin/v1/tokens", {**A_TOKEN, "vms": [VMS[0].upper()]}, 409),
         ("POST", "/admin/v1/tokens", {"tenant": "unknown", "scopes": ["promql"], "seconds": 60}, 409),
         ("POST", "/admin/v1/tokens", {"tenant": "a", "scopes": ["everything"], "seconds": 60}, 400),
         ("POST", "/admin/v1/tenants/a/erase", {"confirm": "b"}, 409),

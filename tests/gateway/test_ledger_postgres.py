@@ -25,6 +25,7 @@ from hostcollector.gateway.usage.pruning import Pruned, prune
 from hostcollector.gateway.usage.reading import LedgerReader
 from tests.gateway.postgres import Postgres, postgres
 from tests.unit.gateway.usage.hosts import Fleet, fill, place
+from tests.unit.gateway.usage.interrupted import interrupted_export
 from tests.unit.gateway.usage.reading import read
 from tests.unit.gateway.usage.records import START, answer, clock, closed, correction, usage
 
@@ -212,6 +213,11 @@ def test_an_answer_that_is_taken_twice_at_the_same_time_is_taken_once(
     assert sorted(found) == [0, 0, 0, 199]
     for each in engines:
         each.dispose()
+
+
+def test_a_page_is_of_one_moment(engine: Engine) -> None:
+    """Its statements see what was there at the first one, whatever the intake writes meanwhile."""
+    assert interrupted_export(engine) == [1, 3]
 
 
 def test_a_tenants_usage_is_the_same_as_in_sqlite(server: Postgres, engine: Engine) -> None:

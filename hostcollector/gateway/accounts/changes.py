@@ -13,7 +13,7 @@ from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.accounts.database import reason
 from hostcollector.gateway.errors import AccountsError
-from hostcollector.gateway.tenant import is_tenant
+from hostcollector.gateway.tenant import is_tenant, is_vm
 
 LONGEST_NAME = 128
 
@@ -75,6 +75,9 @@ class Changes:
         """Make a token that is valid for `seconds` and return it. It cannot be shown again."""
         if vms and set(scopes) - {Scope.METRICS}:
             raise AccountsError(f"a list of VMs goes with the scope {Scope.METRICS} only")
+        # A list of VMs of which nothing is left, such as one empty text, would be good for all VMs.
+        if wrong := [vm for vm in vms if not is_vm(vm)]:
+            raise AccountsError(f"{wrong[0][:80]!a} is no VM: a UUID in small letters is needed")
         if not scopes:
             raise AccountsError("a token needs a scope")
         if not 0 < seconds <= LONGEST_LIFE_SECONDS:

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -155,9 +156,26 @@ async def _body(request: web.BaseRequest) -> bytes:
         content += await request.content.read(LONGEST_BODY + 1 - len(content))
     if len(content) > LONGEST_BODY:
         raise TooLargeError(f"a request has at most {LONGEST_BODY} bytes")
+    return _as_yaml(content) if content else content
+
+
+def _as_yaml(content: bytes) -> bytes:
+    """Return a JSON object as YAML reads it: it knows no pairs of surrogates, and folds some characters.
+
+    Raises `RequestRefusedError` for what is no JSON object.
+    """
     try:
-        if content and not isinstance(json.loads(content), dict):
-            raise RequestRefusedError("a JSON object is needed")
-    except ValueError:
-        raise RequestRefusedError("a JSON object is needed") from None
-    return content
+        document = json.loads(content, object_pairs_hook=_distinct)
+        text = json.dumps(document, ensure_ascii=False) if isinstance(document, dict) else ""
+    except (ValueError, RecursionError):
+        text = ""
+    if not text:
+        raise RequestRefusedError("a JSON object is needed")
+    return re.sub("[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise RequestRefusedError("a key is given twice")
+    return document

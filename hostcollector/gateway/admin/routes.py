@@ -18,6 +18,7 @@ from hostcollector.gateway.errors import AccountsError, ErasureError
 from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import GatewaySettings
+from hostcollector.gateway.tenant import UUID
 from hostcollector.gateway.usage.correcting import Correction, correct
 from hostcollector.gateway.usage.database import check_schema
 from hostcollector.gateway.usage.exports import page_of_all
@@ -25,7 +26,7 @@ from hostcollector.gateway.usage.reading import LedgerReader
 
 ROOT = "/admin/v1/"
 ID = "(?P<tenant>[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
-VM = "(?P<vm>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+VM = f"(?P<vm>{UUID})"
 TOKEN = "(?P<token>[0-9a-f]{16})"  # noqa: S105 - a pattern
 
 

@@ -77,6 +77,14 @@ class Call:
         return seconds
 
 
+def limit_of(text: str, most: int) -> int:
+    """Return how many entries a page may have. Raises `QueryRefusedError`."""
+    # A bound on the digits too: a number of thousands of digits is no limit, and takes long to read.
+    if not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most):
+        raise QueryRefusedError(f"limit takes 1 to {most}")
+    return int(text)
+
+
 def instant_of(text: str, name: str) -> float:
     """Return Unix seconds. Raises `QueryRefusedError`."""
     try:

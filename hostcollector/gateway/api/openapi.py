@@ -14,6 +14,7 @@ from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api import types
 from hostcollector.gateway.api.call import LATEST
 from hostcollector.gateway.api.usage import MONTH, MOST_RECORDS, POSITION, Format
+from hostcollector.gateway.tenant import UUID
 from hostcollector.gateway.usage.months import By
 
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -21,7 +22,7 @@ _VM = {
     "name": "vm",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "pattern": f"^{types.UUID}$"},
+    "schema": {"type": "string", "pattern": f"^{UUID}$"},
     "description": "The VM's UUID.",
 }
 _INSTANT = {
@@ -38,7 +39,7 @@ _STEP = {
 }
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": types.MOST_VMS}
 _CURSOR = {"type": "string", "pattern": f"^{types.CURSOR}$"}
-_UUID = {"type": "string", "pattern": f"^{types.UUID}$"}
+_UUID = {"type": "string", "pattern": f"^{UUID}$"}
 _MONTH = {"type": "string", "pattern": f"^{MONTH}$"}
 _POSITION = {"type": "string", "pattern": f"^{POSITION}$"}
 _RECORDS = {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS}

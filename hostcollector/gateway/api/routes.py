@@ -15,10 +15,10 @@ from hostcollector.gateway.api.call import Call
 from hostcollector.gateway.api.openapi import openapi
 from hostcollector.gateway.api.replies import document
 from hostcollector.gateway.api.typed import Typed
-from hostcollector.gateway.api.types import UUID
 from hostcollector.gateway.api.usage import Usage
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.reply import Reply
+from hostcollector.gateway.tenant import UUID
 
 Handler = Callable[[Call], AbstractAsyncContextManager[Reply]]
 

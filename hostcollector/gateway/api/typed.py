@@ -15,7 +15,7 @@ from hostcollector.base.lanes import Workers
 from hostcollector.base.model import Kind, Metric
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.accounts.accounts import Accounts
-from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.call import Call, limit_of
 from hostcollector.gateway.api.types import (
     CURSOR,
     MOST_VMS,
@@ -45,7 +45,8 @@ USUAL_VMS = 100
 RATE_WINDOWS = 4
 """A rate looks back over so many steps: two samples are in each window even if one scrape is missing."""
 
-_OVERVIEW = '{__name__=~"vm_state|vm_status_check|vm_start_time_seconds|vm_vcpus"%s}'
+_OVERVIEW = '{__name__=~"vm_status_check|vm_start_time_seconds|vm_vcpus"%s}'
+_STATES = "timestamp(vm_state{%s})"
 _BY_NAME = {row.name: row for row in OF_TENANTS}
 _NO_VM = "there is no such VM: /api/v1/vms lists yours"
 _HIDDEN = frozenset({"__name__", "tenant", "vm"})
@@ -62,18 +63,19 @@ class Typed:
     @asynccontextmanager
     async def vms(self, call: Call) -> AsyncIterator[Reply]:
         """Give a page of VMs."""
-        after, limit = _cursor(call.one("cursor", "")), _limit(call)
-        vms = await self._overview(call, "")
+        after = _cursor(call.one("cursor", ""))
+        limit = limit_of(call.one("limit", str(USUAL_VMS)), MOST_VMS)
+        vms, until = await self._overview(call, "")
         rest = [vm for vm in vms if vm.id > after]
         shown, more = rest[:limit], len(rest) > limit
         cursor = urlsafe_b64encode(_padded(shown[-1].id)).decode() if more else None
-        page = VmList(vms=shown, next=cursor, data_until=await self._newest(call, "vm_state"))
+        page = VmList(vms=shown, next=cursor, data_until=until)
         yield await self._written(page)
 
     @asynccontextmanager
     async def vm(self, call: Call) -> AsyncIterator[Reply]:
         """Give one VM."""
-        vms = await self._overview(call, f",vm={quoted(call.path['vm'])}")
+        vms, _ = await self._overview(call, f",vm={quoted(call.path['vm'])}")
         if not vms:
             raise NotFoundError(_NO_VM)
         yield await self._written(vms[0])
@@ -109,19 +111,18 @@ class Typed:
         else:
             yield await self._written(answer)
 
-    async def _overview(self, call: Call, matcher: str) -> list[Vm]:
-        text = _OVERVIEW % matcher
-        found = await self._read(self._queries.instant(call.unpacked_reader, text, call.now))
+    async def _overview(self, call: Call, matcher: str) -> tuple[list[Vm], float | None]:
+        """Return the VMs, and the time of the newest sample of a state in Unix seconds.
+
+        A state is a series of its own, and the store gives one that has ended for minutes: the newest counts.
+        """
         vms: dict[str, dict[str, Any]] = {}
-        for one in found["result"]:
-            labels, value = one["metric"], float(one["value"][1])
-            vm = labels.get("vm", "")
-            if call.principal.vms and vm not in call.principal.vms:
-                continue
-            facts = vms.setdefault(vm, {"checks": {}})
+        states = await self._shown(call, _STATES % matcher.removeprefix(","))
+        for labels, _ in sorted(states, key=lambda each: each[1]):
+            vms.setdefault(labels.get("vm", ""), {"checks": {}})["state"] = labels.get("state")
+        for labels, value in await self._shown(call, _OVERVIEW % matcher):
+            facts = vms.setdefault(labels.get("vm", ""), {"checks": {}})
             match labels["__name__"]:
-                case "vm_state":
-                    facts["state"] = labels.get("state")
                 case "vm_status_check":
                     facts["checks"][labels.get("check", "")] = value == 1
                 case "vm_start_time_seconds":
@@ -129,7 +130,7 @@ class Typed:
                 case "vm_vcpus":
                     facts["vcpus"] = value
         names = self._accounts().vm_names
-        return [
+        found = [
             Vm(
                 id=vm,
                 name=names.get((call.principal.tenant, vm)),
@@ -140,11 +141,17 @@ class Typed:
             )
             for vm, facts in sorted(vms.items())
         ]
+        return found, max((at for _, at in states), default=None)
 
-    async def _newest(self, call: Call, metric: str) -> float | None:
-        asked = self._queries.instant(call.unpacked_reader, f"max(timestamp({metric}))", call.now)
-        result = (await self._read(asked))["result"]
-        return float(result[0]["value"][1]) if result else None
+    async def _shown(self, call: Call, text: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and present values of an expression, of the VMs that the token is good for."""
+        found = await self._read(self._queries.instant(call.unpacked_reader, text, call.now))
+        own = call.principal.vms
+        return [
+            (one["metric"], float(one["value"][1]))
+            for one in found["result"]
+            if not own or one["metric"].get("vm", "") in own
+        ]
 
     async def _exists(self, call: Call, vm: str) -> bool:
         if call.principal.vms and vm not in call.principal.vms:
@@ -252,13 +259,6 @@ def _choice(call: Call, name: str, words: Mapping[str, bool]) -> bool:
     if text not in words:
         raise QueryRefusedError(f"{name} takes one of {', '.join(words)}")
     return words[text]
-
-
-def _limit(call: Call) -> int:
-    text = call.one("limit", str(USUAL_VMS))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_VMS):
-        raise QueryRefusedError(f"limit takes 1 to {MOST_VMS}")
-    return int(text)
 
 
 def _cursor(text: str) -> str:

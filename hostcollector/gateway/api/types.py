@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass, field
 
-UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-"""A VM's id, as a regular expression."""
-
 CURSOR = "(?:[A-Za-z0-9_-]{4}){1,48}"
 """A cursor of a list, as a regular expression: the base64 (RFC 4648, section 5) of what is after."""
 

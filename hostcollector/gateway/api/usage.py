@@ -12,11 +12,12 @@ from typing import TypeVar
 from hostcollector.base.lanes import Workers
 from hostcollector.catalogue.usage import SECONDS_PER_HOUR, hour_text
 from hostcollector.gateway.accounts.accounts import Accounts
-from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.call import Call, limit_of
 from hostcollector.gateway.api.replies import document
-from hostcollector.gateway.api.types import UUID, GpuUsage, ServiceUsage, UsageAnswer, UsageRow
+from hostcollector.gateway.api.types import GpuUsage, ServiceUsage, UsageAnswer, UsageRow
 from hostcollector.gateway.errors import NotFoundError, QueryRefusedError
 from hostcollector.gateway.reply import Reply
+from hostcollector.gateway.tenant import is_vm
 from hostcollector.gateway.usage.database import hours_of_month
 from hostcollector.gateway.usage.exports import Entry, HourFinal, Page, page_of_tenant
 from hostcollector.gateway.usage.formats import Names, events, record_document, table
@@ -71,7 +72,8 @@ class Usage:
     async def records(self, call: Call) -> AsyncIterator[Reply]:
         """Give a page of a tenant's records of a month."""
         form, span = _word(call, "format", Format, Format.JSON), _span(call)
-        cursor, limit = cursor_of(call.one("cursor", "")), limit_of(call.one("limit", str(USUAL_RECORDS)))
+        cursor = cursor_of(call.one("cursor", ""))
+        limit = limit_of(call.one("limit", str(USUAL_RECORDS)), MOST_RECORDS)
         yield await self._workers.run(partial(self._records, call, form, span, cursor, limit))
 
     def _usage(self, call: Call, by: By, span: Span) -> Reply:
@@ -142,13 +144,6 @@ def cursor_of(text: str) -> int:
     return int(text[1:] or 0)
 
 
-def limit_of(text: str) -> int:
-    """Return how many records a page may have. Raises `QueryRefusedError`."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_RECORDS):
-        raise QueryRefusedError(f"limit takes 1 to {MOST_RECORDS}")
-    return int(text)
-
-
 def _row(key: Key, amounts: Amounts, name: Callable[[str], str]) -> UsageRow:
     start = None if key.start is None else hour_text(key.start * SECONDS_PER_HOUR)
     return UsageRow(
@@ -185,7 +180,7 @@ def _span(call: Call) -> Span:
     year, _, month = _month(call).partition("-")
     first, after = hours_of_month(int(year), int(month))
     vm = call.one("vm", "")
-    if vm and not re.fullmatch(UUID, vm):
+    if vm and not is_vm(vm):
         raise QueryRefusedError("vm takes a UUID in small letters")
     return Span(first=first, after=after, vm=vm or None)
 

@@ -32,7 +32,10 @@ def read_keys(content: bytes) -> Keys:
 
     Raises `ValueError` for what is no JWKS.
     """
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except RecursionError:
+        raise ValueError("not a JWKS") from None
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a JWKS")  # noqa: TRY004 - one error for every wrong document
     found = {}
@@ -90,9 +93,13 @@ class OpenId:
                 leeway=CLOCK_SECONDS,
                 options={"require": ["iss", "aud", "exp", "sub"], "strict_aud": False},
             )
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError):
+        # An infinite time is an OverflowError.
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
             raise invalid() from None
-        if claims["exp"] - now > LONGEST_LIFE + CLOCK_SECONDS or not _is_text(claims["sub"]):
+        begins, ends = claims.get("iat", now), claims["exp"]
+        if not (_is_time(begins) and _is_time(ends) and _is_text(claims["sub"])):
+            raise invalid()
+        if ends - min(begins, now) > LONGEST_LIFE + CLOCK_SECONDS:
             raise invalid()
         return claims
 
@@ -114,6 +121,10 @@ class OpenId:
         if wanted[0] not in tenants:
             raise ForbiddenError("X-Tenant names a tenant that this login does not have")
         return wanted[0]
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_text(value: object) -> bool:

@@ -85,10 +85,11 @@ def prune_ledger(options: argparse.Namespace) -> int:
 
 def export_ledger(options: argparse.Namespace) -> int:
     """Print a page of all tenants' records; the next page's cursor goes to standard error."""
-    from hostcollector.gateway.api.usage import Format, cursor_of, limit_of, page_reply
+    from hostcollector.gateway.api.call import limit_of
+    from hostcollector.gateway.api.usage import MOST_RECORDS, Format, cursor_of, page_reply
     from hostcollector.gateway.usage.exports import page_of_all
 
-    cursor, limit = cursor_of(options.cursor), limit_of(options.limit)
+    cursor, limit = cursor_of(options.cursor), limit_of(options.limit, MOST_RECORDS)
     engine = connect(_settings(options).ledger, reads_only=True)
     check_schema(engine)  # its error names the database; that of a request, for tenants, does not
     reader = LedgerReader(engine)

@@ -15,7 +15,7 @@ from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.plausible import MOST
 from hostcollector.gateway.usage.rows import life_text
-from hostcollector.gateway.usage.writing import set_state, writing
+from hostcollector.gateway.usage.writing import period_of, set_state, writing
 
 LONGEST_REASON = 256
 LONGEST_AUTHOR = 128
@@ -71,7 +71,7 @@ def correct(engine: Engine, wanted: Correction, wall_clock: Callable[[], float] 
         values = {
             **{name: getattr(row, name) for name in schema.RECORD_KEY},
             "revision": revision,
-            "period": now // SECONDS_PER_HOUR,
+            "period": period_of(state, now),
             "position": state.position + 1,
             "corrected_at": now,
             "author": wanted.author,

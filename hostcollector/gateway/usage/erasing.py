@@ -1,6 +1,6 @@
 """What is left of an erased tenant in the ledger: what invoices are made of, and nothing that names a VM."""
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from hostcollector.gateway.database import reason
@@ -26,10 +26,21 @@ def reduce_tenant(engine: Engine, tenant: str) -> str:
             connection.execute(delete(schema.gaps).where(schema.gaps.c.vm.in_(own)))
             unnamed = update(schema.corrections).where(schema.corrections.c.vm.in_(own))
             connection.execute(unnamed.values(author="", reason=""))
-            for uuid in filter(None, uuids):
-                line = schema.refusals.c.line.contains(uuid, autoescape=True)
-                connection.execute(delete(schema.refusals).where(line))
+            # A VM of which no record was ever taken is known by its refused lines alone.
+            named = [f'"tenant":{space}"{tenant}"' for space in ("", " ")]
+            for words in (*filter(None, uuids), *named):
+                _remove_lines(connection, words)
             connection.execute(update(vms).where(vms.c.tenant == tenant).values(vm=None))
     except SQLAlchemyError as error:
         raise LedgerError(f"the ledger cannot be reduced: {reason(error)}") from error
     return f"reduced {count} records of {len(uuids)} VMs to hours and amounts"
+
+
+def _remove_lines(connection: Connection, words: str) -> None:
+    """Remove the refused lines with these words; SQLite finds those in other letters' case too."""
+    table = schema.refusals.c
+    found = connection.execute(
+        select(table.id, table.line).where(table.line.contains(words, autoescape=True))
+    )
+    for number in [row.id for row in found if words in row.line]:
+        connection.execute(delete(schema.refusals).where(table.id == number))

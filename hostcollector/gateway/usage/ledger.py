@@ -21,7 +21,7 @@ from hostcollector.gateway.usage import names, rows, schema
 from hostcollector.gateway.usage.answers import KEPT_BYTES, Answer, Place, Refused, RefusedLine
 from hostcollector.gateway.usage.database import make_month, month_of
 from hostcollector.gateway.usage.names import Source
-from hostcollector.gateway.usage.writing import State, set_state, writing
+from hostcollector.gateway.usage.writing import State, period_of, set_state, writing
 
 AHEAD_SECONDS = 300
 """How far a host's clock may be ahead: it closes an hour so much earlier."""
@@ -210,7 +210,7 @@ class _Writing:
 
     def _decided(self, hour: int, digest: int) -> rows.Row:
         """Return the columns that the ledger decides: what comes after its hour is final counts now."""
-        period = hour if hour >= self._state.final_until else self._now // SECONDS_PER_HOUR
+        period = hour if hour >= self._state.final_until else period_of(self._state, self._now)
         self._outcome.new += 1
         return {"period": period, "position": self._state.position + self._outcome.new, "digest": digest}
 

@@ -95,11 +95,20 @@ def usage_of(reading: Reading, tenant: str, span: Span, by: By) -> Mapping[Key, 
 
 
 def observed_by_hour(reading: Reading, tenant: str, span: Span) -> Iterator[tuple[int, int]]:
-    """Yield hours with the seconds for which the tenant's VMs were observed in them."""
+    """Yield the hours of records that count in the span, with the seconds for which VMs were observed.
+
+    What is late has its own hour, by whose plan it was observed. Seconds on two hosts at once count once.
+    """
+    records, vms, overlaps = schema.records, schema.vms, schema.overlaps
+    same = [records.c[name] == overlaps.c[name] for name in schema.RECORD_KEY]
+    source = records.join(vms, records.c.vm == vms.c.id).outerjoin(overlaps, and_(*same))
+    observed = records.c.observed_seconds
+    twice = func.coalesce(observed * overlaps.c.running_seconds // records.c.running_seconds, 0)
+    columns = (vms.c.tenant, records.c.hour, func.sum(observed - twice).label("seconds"))
     for late in (False, True):
-        shape = _Shape(reading, span, By.HOUR, late=late)
-        for row in reading.of_tenant(tenant, shape.observed()):
-            yield row.start, int(row.observed_seconds)
+        statement = select(*columns).select_from(source).where(_within(records, span, late=late))
+        for row in reading.of_tenant(tenant, statement.group_by(vms.c.tenant, records.c.hour)):
+            yield row.hour, int(row.seconds)
 
 
 class _Shape:
@@ -143,11 +152,6 @@ class _Shape:
         sums = [part for name in METERS for part in _sum(columns[name], name)]
         seconds = [func.sum(columns[name]).label(name) for name in ("observed_seconds", "unseen_seconds")]
         return self._statement(schema.records, [func.count().label("records"), *seconds, *sums])
-
-    def observed(self) -> Statement:
-        """Return the statement for observed seconds alone."""
-        seconds = func.sum(schema.records.c.observed_seconds).label("observed_seconds")
-        return self._statement(schema.records, [seconds])
 
     def overlaps(self) -> Statement:
         """Return the statement for what was on two hosts at once."""

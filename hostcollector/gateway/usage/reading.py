@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Column, Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from hostcollector.gateway.database import read_one_moment
 from hostcollector.gateway.errors import LedgerUnavailableError
 from hostcollector.gateway.isolation import Isolation
 from hostcollector.gateway.usage import schema
@@ -42,6 +43,7 @@ class LedgerReader:
         """Give the ledger as it is now."""
         try:
             with self._engine.connect() as connection:
+                read_one_moment(connection)
                 final_until = connection.execute(select(schema.state.c.final_until)).scalar_one()
                 yield Reading(connection, self._isolation, final_until)
         except SQLAlchemyError as error:

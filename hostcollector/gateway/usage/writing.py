@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from hostcollector.catalogue.usage import SECONDS_PER_HOUR
 from hostcollector.gateway.database import reason
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.usage import schema
@@ -34,6 +35,14 @@ def writing(engine: Engine) -> Iterator[tuple[Connection, State]]:
             yield connection, State(row.position, row.final_until, row.removed_until)
     except SQLAlchemyError as error:
         raise LedgerError(f"the ledger cannot be written: {reason(error)}") from error
+
+
+def period_of(state: State, now: int) -> int:
+    """Return the hour, from 1970, in which what is written at the Unix time `now` counts.
+
+    A clock that is behind the one by which an hour became final must not add to that hour.
+    """
+    return max(now // SECONDS_PER_HOUR, state.final_until)
 
 
 def set_state(connection: Connection, **values: int) -> None:

@@ -20,6 +20,8 @@ from hostcollector.gateway.settings import AccountSettings
 from tests.fakes.clock import Clock
 from tests.unit.gateway.accounts import accounts_of, check_kept, database, fill_first_release
 
+VM = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
+
 
 def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
     """Nothing is in the one and not in the other."""
@@ -54,7 +56,7 @@ def test_every_change_increases_the_version(tmp_path: Path) -> None:
 
     def issue() -> None:
         nonlocal token
-        token = changes.issue_token("a", [Scope.METRICS], 60, vms=["x"]).split("_")[1]
+        token = changes.issue_token("a", [Scope.METRICS], 60, vms=[VM]).split("_")[1]
 
     steps: list[Callable[[], None]] = [
         lambda: changes.add_tenant("a", "basic", "A"),
@@ -96,6 +98,10 @@ def test_changes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         lambda: changes.issue_token("a", [Scope.PROMQL], 60, vms=["x"]),
         lambda: changes.issue_token("a", [], 60),
         lambda: changes.issue_token("a", [Scope.PROMQL], LONGEST_LIFE_SECONDS + 1),
+        lambda: changes.issue_token("a", [Scope.METRICS], 60, vms=[""]),
+        lambda: changes.issue_token("a", [Scope.METRICS], 60, vms=[" "]),
+        lambda: changes.issue_token("a", [Scope.METRICS], 60, vms=[f"{VM} {VM}"]),
+        lambda: changes.issue_token("a", [Scope.METRICS], 60, vms=[VM, VM.upper()]),
         lambda: changes.revoke_token("0" * 16),
         lambda: changes.name_vm("a", "x", "\x1b[31m"),
         lambda: changes.name_vm("b", "x", "web"),

@@ -22,6 +22,7 @@ from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.settings import OpenIdSettings
 from tests.unit.gateway.accounts import accounts_of, database
 
+VM = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 ISSUER, AUDIENCE = "https://login.example", "hostcollector"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -70,9 +71,9 @@ def test_an_api_token_is_its_tenants(tmp_path: Path) -> None:
     engine = database(tmp_path)
     changes = Changes(engine)
     changes.add_tenant("a", "detailed")
-    text = changes.issue_token("a", [Scope.METRICS], 60, vms=["x"])
+    text = changes.issue_token("a", [Scope.METRICS], 60, vms=[VM])
     found = identity(accounts_of(engine)).principal([f"Bearer {text}"])
-    assert (found.tenant, found.scopes, found.vms) == ("a", frozenset({Scope.METRICS}), frozenset({"x"}))
+    assert (found.tenant, found.scopes, found.vms) == ("a", frozenset({Scope.METRICS}), frozenset({VM}))
     late = Identity(lambda: accounts_of(engine), Plans(), wall_clock=lambda: time.time() + 61)
     with pytest.raises(UnauthenticatedError):
         late.principal([f"Bearer {text}"])
@@ -152,6 +153,10 @@ def signed_with_the_public_key() -> list[str]:
         token(claims(sub=None)),
         token(claims(exp=int(time.time()) - 60)),
         token(claims(exp=int(time.time()) + 7200)),
+        token(claims(iat=int(time.time()) - 80_000)),
+        token(claims(exp=str(int(time.time()) + 600))),
+        token(claims(exp=float("inf"))),
+        token(claims(nbf=float("inf"))),
         token(claims(nbf=int(time.time()) + 600)),
         token(claims(sub="a\nb")),
         token(claims(tenant="unknown")),
@@ -190,6 +195,6 @@ def test_suspended_tenants_and_subjects_are_refused() -> None:
 
 def test_what_is_no_jwks_is_refused() -> None:
     """The keys in use stay."""
-    for content in (b"", b"[]", b'{"keys": 5}', b"\xff"):
+    for content in (b"", b"[]", b'{"keys": 5}', b"\xff", b"[" * 100_000):
         with pytest.raises(ValueError, match=r"JWKS|Expecting|decode"):
             read_keys(content)

@@ -214,3 +214,14 @@ def test_a_host_cannot_correct_a_record(engine: Engine) -> None:
     outcome = ledger.take(answer([forged], after=2))
     assert (outcome.new, dict(outcome.refused)) == (0, {Refused.IMPLAUSIBLE: 1})
     assert corrections(engine) == []
+
+
+def test_a_clock_that_is_behind_adds_to_no_final_hour(engine: Engine) -> None:
+    """Hours became final by the intake's clock; the operator's machine is four hours behind it."""
+    ledger = Ledger(engine, lambda: clock(100))
+    ledger.finish_hours(0)
+    corrected(engine, at=96)
+    behind = Ledger(engine, lambda: clock(96))
+    behind.take(answer([usage(3, vm=3, hour=1)], after=2))
+    late = [each for each in exported(engine) if isinstance(each, Entry) and each.state is State.ADJUSTMENT]
+    assert [each.period for each in late] == [FIRST + 100, FIRST + 100]

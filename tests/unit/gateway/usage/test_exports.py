@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from openpyxl import Workbook
 from sqlalchemy import Engine, select
 
-from hostcollector.catalogue.usage import METERS, SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
+from hostcollector.catalogue.usage import LARGEST, METERS, SECONDS_PER_HOUR, GpuMode, GpuUse, hour_text
 from hostcollector.gateway.api import types
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.erasing import reduce_tenant
@@ -23,10 +23,12 @@ from hostcollector.gateway.usage.ledger import Ledger
 from hostcollector.gateway.usage.months import By, Span, State, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
 from tests.unit.gateway.usage.hosts import Fleet, place
+from tests.unit.gateway.usage.interrupted import interrupted_export
 from tests.unit.gateway.usage.records import START, answer, clock, closed, database, usage
 
 FIRST = START // SECONDS_PER_HOUR
 SPAN = Span(first=FIRST, after=FIRST + 720)
+TOO_MUCH = {"disk_reads": LARGEST}
 HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("x")', 'a,b"c']
 
 
@@ -116,6 +118,11 @@ def test_a_late_record_comes_behind_the_cursor(engine: Engine) -> None:
         (late,) = page_of_all(reading, page.cursor, 100).entries
     assert isinstance(late, Entry)
     assert (late.state, late.period) == (State.ADJUSTMENT, FIRST + 30)
+
+
+def test_what_is_written_while_a_page_is_read_comes_with_the_next(engine: Engine) -> None:
+    """A final hour that is newer than the page's records would move the cursor over records."""
+    assert interrupted_export(engine) == [1, 3]
 
 
 def test_a_tenants_late_record_is_in_the_pages_of_the_month_in_which_it_counts(engine: Engine) -> None:
@@ -248,3 +255,17 @@ def test_an_erased_tenant_keeps_amounts_and_no_vm(engine: Engine, fleet: Fleet) 
         names = connection.execute(select(schema.vms.c.vm).where(schema.vms.c.tenant == "a")).scalars()
         assert set(names) == {None}
     assert len(rows) == len(ids)
+
+
+def test_an_erased_tenant_leaves_no_refused_line(engine: Engine) -> None:
+    """Also of a VM of which nothing was ever taken; lines of others stay."""
+    ledger = Ledger(engine, lambda: clock(3))
+    ledger.list_hosts(["hv1:10177"])
+    others = ("ab", "A")
+    lines = [usage(1), usage(2, vm=2, meters=TOO_MUCH)]
+    lines += [usage(3 + n, vm=3, tenant=other, meters=TOO_MUCH) for n, other in enumerate(others)]
+    ledger.take(answer(lines))
+    reduce_tenant(engine, "a")
+    with engine.connect() as connection:
+        kept = connection.execute(select(schema.refusals.c.line)).scalars().all()
+    assert [json.loads(line)["tenant"] for line in kept] == [*others]

@@ -147,3 +147,25 @@ def test_observed_seconds_by_hour(engine: Engine) -> None:
     ledger.take(answer([usage(1), usage(2, vm=2, running=((0, 60),)), usage(3, hour=1)]))
     with LedgerReader(engine).open() as reading:
         assert dict(observed_by_hour(reading, "a", SPAN)) == {FIRST: 3660, FIRST + 1: 3600}
+
+
+def test_a_vm_on_two_hosts_is_monitored_once(engine: Engine) -> None:
+    """Half of an hour on both: the VM was there for an hour, whatever each host has observed."""
+    ledger = Ledger(engine, lambda: clock(3))
+    ledger.list_hosts(["hv1:10177", "hv2:10177"])
+    ledger.take(answer([usage(1)]))
+    ledger.take(answer([usage(1, ledger=2, running=((1800, 3600),))], target="hv2:10177", ledger=2))
+    with LedgerReader(engine).open() as reading:
+        assert dict(observed_by_hour(reading, "a", SPAN)) == {FIRST: 3600}
+
+
+def test_what_is_late_was_monitored_in_its_own_hour(engine: Engine) -> None:
+    """It counts in the month in which it comes, under the plan of its hour: plans differ in price."""
+    ledger = Ledger(engine, lambda: clock(30))
+    ledger.list_hosts(["hv1:10177", "hv2:10177"])
+    ledger.take(answer([usage(1), closed(2)]))
+    ledger.finish_hours(6)
+    ledger.take(answer([usage(1, ledger=2, vm=2)], target="hv2:10177", ledger=2))
+    with LedgerReader(engine).open() as reading:
+        late = Span(first=FIRST + 30, after=FIRST + 31)
+        assert list(observed_by_hour(reading, "a", late)) == [(FIRST, 3600)]
