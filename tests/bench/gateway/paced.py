@@ -1,10 +1,12 @@
 """A client that sends requests at a steady pace, whatever the answers take: what another tenant notices."""
 
 import asyncio
+import multiprocessing
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -41,19 +43,21 @@ async def paced(url: str, token: str, *, rate: float, seconds: float) -> Times:
     return Times(statistics.median(times), statistics.quantiles(times, n=100)[98], len(times), failed)
 
 
-async def beside(
-    client: Callable[[], Awaitable[Times]], load: Callable[[], Awaitable[object]] | None = None
+def beside(
+    client: Callable[[], Coroutine[Any, Any, Times]],
+    load: Callable[[], Coroutine[Any, Any, object]] | None = None,
 ) -> Times:
-    """Return what the client measures while the load runs."""
+    """Return what the client measures while the load runs, which has a process of its own."""
     if load is None:
-        return await client()
-    running = asyncio.ensure_future(load())
+        return asyncio.run(client())
+    process = multiprocessing.get_context("fork").Process(target=lambda: asyncio.run(load()), daemon=True)
+    process.start()
     try:
-        await asyncio.sleep(0.5)
-        return await client()
+        time.sleep(0.5)
+        return asyncio.run(client())
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        process.terminate()
+        process.join()
 
 
 async def steadily(rate: float, one: Callable[[], Awaitable[object]]) -> None:
