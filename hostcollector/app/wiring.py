@@ -135,6 +135,7 @@ class Hypervisor:
             on_state=log_state,
             running=processes.named,
             on_event=take,
+            on_loss=jobs.lose_events,
         )
         metering = None
         if settings.usage.records and not by_hand:

@@ -200,6 +200,12 @@ class Ends:
                 detail = event.device or event.detail
                 self._happens(event.uuid, run or _Run(event.name), domain, incident, detail)
 
+    def lose_events(self) -> None:
+        """Note that events are lost: guests that were arriving may run since."""
+        with self._lock:
+            for run in self._runs.values():
+                run.incoming = False
+
     def look(
         self,
         guests: Mapping[str, Guest],

@@ -99,7 +99,7 @@ class Inventory:
 
     `ends` takes every event. `running` returns the UUIDs that the host's QEMU processes name: the guests to
     look at when libvirt's listing waits for a locked guest. `on_event` is called with each event in libvirt's
-    event loop: it must not block.
+    event loop: it must not block. Nor must `on_loss`, which is called when the events of a while are lost.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class Inventory:
         on_state: StateListener = lambda _why: None,
         running: Callable[[], Collection[str]] = tuple,
         on_event: Receiver = lambda _event: None,
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._workers = workers
         self._slot = Slot(workers.link, clock)
@@ -123,6 +124,7 @@ class Inventory:
         self._on_state = on_state
         self._running = running
         self._on_event = on_event
+        self._on_loss = on_loss
         self._processes = Lane("inventory-processes", clock)
         self._thread = threading.Thread(target=self._keep, name="inventory", daemon=True)
         self._arrived: SimpleQueue[DomainEvent | str] = SimpleQueue()
@@ -173,6 +175,12 @@ class Inventory:
         self._arrived.put(item)
         self._wake.set()
 
+    def _lose_events(self) -> None:
+        """Note that the connection was lost, or that there was none until now."""
+        self._ends.lose_events()
+        self._on_loss()
+        self._wake.set()
+
     def _keep(self) -> None:
         while True:
             self._wake.clear()
@@ -201,7 +209,8 @@ class Inventory:
         """Take in the queued events, look at their guests, and return the seconds until the next listing."""
         connection = self._slot.get()
         if connection is not self._connection:
-            connection.on_lost = self._wake.set
+            self._lose_events()
+            connection.on_lost = self._lose_events
             subscribe(connection, self._arrive)
             self._due = float("-inf")
             self._connection = connection

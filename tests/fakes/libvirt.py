@@ -166,8 +166,9 @@ class FakeConnection:
         self._daemon = daemon
         self._domains = daemon.domains
 
-    def registerCloseCallback(self, _callback: Callable[..., None], _opaque: object) -> None:  # noqa: N802
-        """Take a callback that is never called."""
+    def registerCloseCallback(self, callback: Callable[..., None], opaque: object) -> None:  # noqa: N802
+        """Let the daemon call back when it hangs up."""
+        self._daemon.close_callbacks.append(lambda: callback(self, 0, opaque))
 
     def unregisterCloseCallback(self) -> None:  # noqa: N802
         """Forget it."""
@@ -247,6 +248,7 @@ class FakeLibvirt:
         self.opened = 0
         self.hung_up = False
         self.callbacks: dict[int, list[Callable[..., None]]] = {}
+        self.close_callbacks: list[Callable[[], None]] = []
         self.calls: Counter[str] = Counter()
         self.failing: dict[str, int] = {}
         """How many of the next calls by that name fail, on a connection that lives on."""
@@ -269,6 +271,13 @@ class FakeLibvirt:
         """Send an event to the listeners: its kind (``VIR_DOMAIN_EVENT_ID_LIFECYCLE``) and its details."""
         for callback in self.callbacks.get(kind, ()):
             callback(None, domain, *details, None)
+
+    def restart(self) -> None:
+        """Close all connections, as a daemon does that is restarted; new ones are accepted."""
+        self.callbacks.clear()
+        closed, self.close_callbacks = self.close_callbacks, []
+        for callback in closed:
+            callback()
 
     def open(self, _uri: str) -> FakeConnection:
         """Replace `libvirt.openReadOnly`."""

@@ -82,7 +82,11 @@ class Seen:
 
 def reported_of(families: Mapping[Metric, Family]) -> dict[str, Reported]:
     """Return what sources have reported of each guest's devices, by UUID."""
-    gpus = _by_guest(families, gpu.INFO.guest, "gpu")
+    doubled = doubled_vgpus(families.values())
+    gpus = {
+        uuid: tuple(name for name in names if (uuid, name) not in doubled)
+        for uuid, names in _by_guest(families, gpu.INFO.guest, "gpu").items()
+    }
     vfs = _by_guest(families, vf.INFO.guest, "pci_address")
     ports: dict[str, dict[str, str]] = {}
     names = ovs.PORT_INFO.label_names
@@ -94,6 +98,26 @@ def reported_of(families: Mapping[Metric, Family]) -> dict[str, Reported]:
         uuid: Reported(gpus=gpus.get(uuid, ()), vfs=vfs.get(uuid, ()), ports=ports.get(uuid, {}))
         for uuid in {*gpus, *vfs, *ports}
     }
+
+
+def doubled_vgpus(families: Iterable[Family]) -> frozenset[tuple[str, str]]:
+    """Return the vGPUs that are on the page under the driver's name too, by guest and by the kernel's name.
+
+    Of several vGPUs of one type in one guest it is not known which one is which VF. Then the driver names
+    them by its UUIDs, and the kernel the same ones by their VFs.
+    """
+    known = list(families)
+    vgpus = [dict(zip(gpu.VGPU_INFO.label_names, one, strict=True)) for one in _all(known, gpu.VGPU_INFO)]
+    named = {(one["uuid"], one["gpu"]) for one in vgpus}
+    unnamed = Counter((one["uuid"], one["pci_address"]) for one in vgpus if one["gpu"] == one["vgpu_uuid"])
+    doubled = set()
+    for labels in sorted(_all(known, gpu.INFO.guest)):
+        about = dict(zip(gpu.INFO.guest.label_names, labels, strict=True))
+        name, place = (about["uuid"], about["gpu"]), (about["uuid"], about["pci_address"])
+        if about["mode"] != _PASSTHROUGH and name not in named and unnamed[place]:
+            unnamed[place] -= 1
+            doubled.add(name)
+    return frozenset(doubled)
 
 
 def whole_gpus(families: Mapping[Metric, Family]) -> dict[str, frozenset[str]]:
@@ -239,6 +263,10 @@ def _by_guest(families: Mapping[Metric, Family], row: Metric, label: str) -> dic
     for labels in _series(families, row):
         found.setdefault(labels[UUID_AT], {})[labels[place]] = None
     return {uuid: tuple(sorted(names)) for uuid, names in found.items()}
+
+
+def _all(families: Iterable[Family], row: Metric) -> Iterator[Labels]:
+    return (labels for family in families if family.metric is row for labels in family.series)
 
 
 def _series(families: Mapping[Metric, Family], row: Metric) -> Iterable[Labels]:

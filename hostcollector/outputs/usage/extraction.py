@@ -15,7 +15,7 @@ from hostcollector.catalogue.usage import LONGEST_TEXT, GpuMode
 from hostcollector.guests.presence import NOT_RUNNING, Presence
 from hostcollector.guests.processes import QemuProcess
 from hostcollector.outputs.tenant_page.membership import fit
-from hostcollector.outputs.tenant_page.views import UUID_AT, allowed
+from hostcollector.outputs.tenant_page.views import UUID_AT, allowed, doubled_vgpus
 from hostcollector.outputs.usage.books import Round
 from hostcollector.outputs.usage.reading import BILLION, SECOND, Given, GpuKind, Moment, Reading
 
@@ -203,11 +203,13 @@ def _capacities(families: Iterable[Family]) -> Mapping[str, int]:
 
 def _gpus(families: Iterable[Family]) -> Mapping[str, Mapping[GpuKind, set[str]]]:
     """Return the names of each guest's GPUs by kind."""
+    families = list(families)
+    doubled = doubled_vgpus(families)
     types = {(uuid, about["gpu"]): about["vgpu_type"] for uuid, about in _named(families, gpu.VGPU_INFO)}
     found: dict[str, dict[GpuKind, set[str]]] = {}
     for uuid, about in _named(families, gpu.INFO.guest):
         mode = _MODES.get(about["mode"])
-        if mode is not None:
+        if mode is not None and (uuid, about["gpu"]) not in doubled:
             kind = GpuKind(_text(about["model"]), mode, _text(types.get((uuid, about["gpu"]), "")))
             found.setdefault(uuid, {}).setdefault(kind, set()).add(about["gpu"])
     return found

@@ -118,6 +118,15 @@ class JobHistory:
             else:
                 self._lifecycle(event)
 
+    def lose_events(self) -> None:
+        """Note that events are lost: how a job has ended that runs no more is not known, and not counted.
+
+        A job that still runs is met by the next look.
+        """
+        with self._lock:
+            self._open.clear()
+            self._arriving.clear()
+
     def begun(self) -> frozenset[str]:
         """Return the guests with a job that has begun, for all that is known here."""
         with self._lock:

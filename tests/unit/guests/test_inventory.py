@@ -19,6 +19,8 @@ REBOOT = libvirt.VIR_DOMAIN_EVENT_ID_REBOOT
 METADATA = libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE
 STARTED = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
 STOPPED = (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+ARRIVING = (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_MIGRATED)
+FAILED = (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED)
 UNDEFINED = (libvirt.VIR_DOMAIN_EVENT_UNDEFINED, libvirt.VIR_DOMAIN_EVENT_UNDEFINED_REMOVED)
 UNKNOWN = Domain(uuid="", name="")
 XML = "<domain type='kvm' id='1'><name>{name}</name><uuid>{uuid}</uuid><title>{title}</title></domain>"
@@ -320,6 +322,29 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_look_loses_no_event(
     daemon.hung_up = False
     both = (victim.uuid, other.uuid)
     assert _eventually(lambda: all(inventory.domains[uuid].title == "new" for uuid in both))
+
+
+def test_what_was_under_way_when_events_were_lost_is_not_taken_to_go_on(
+    daemon: FakeLibvirt, counts: EventCounts, ends: Ends
+) -> None:
+    """A guest that was arriving may have arrived meanwhile: its end much later is no failed arrival."""
+    workers = Workers(Link("test:///default", opener=daemon.open))
+    losses: list[None] = []
+    inventory = _started(Inventory(workers, counts, ends=ends, on_loss=lambda: losses.append(None)))
+    coming = FakeDomain("00000000-0000-4000-8000-0000000000aa")
+    daemon.domains.append(coming)
+    daemon.happens(coming, LIFECYCLE, *ARRIVING)
+    assert _eventually(lambda: coming.uuid in inventory.domains)
+    before, opened = len(losses), daemon.opened
+    daemon.restart()
+    assert _eventually(lambda: daemon.opened > opened and LIFECYCLE in daemon.callbacks)
+    assert len(losses) > before
+    daemon.domains.remove(coming)
+    daemon.happens(coming, LIFECYCLE, *FAILED)
+    assert _eventually(lambda: coming.uuid not in inventory.domains)
+    assert [trace.what for trace in ends.account(kept_seconds=60, most=10).ended] == ["failed"]
+    inventory.close()
+    workers.close()
 
 
 def test_a_guest_that_was_stopped_and_started_again_is_there_with_its_new_definition(

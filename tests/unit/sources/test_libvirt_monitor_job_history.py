@@ -161,6 +161,29 @@ def test_a_job_of_a_guest_that_is_gone_is_forgotten(history: JobHistory, clock: 
     assert (history.begun(), _counts(history)) == (frozenset(), {})
 
 
+def test_a_job_whose_end_may_be_among_lost_events_has_not_failed(history: JobHistory, clock: Clock) -> None:
+    """A backup that completed while libvirtd was restarted, and a guest that arrived: neither is counted."""
+    history.saw(UUID, "vm", {"operation": OPERATIONS.index("backup")}, clock.now)
+    _happens(history, "started", "migrated")
+    history.lose_events()
+    history.saw_none(UUID, clock.now)
+    clock.now += GRACE_SECONDS
+    history.settle([UUID])
+    _happens(history, "stopped", "destroyed")
+    assert _counts(history) == {}
+
+
+def test_a_job_that_runs_on_after_lost_events_is_counted(history: JobHistory, clock: Clock) -> None:
+    """The next look meets it."""
+    history.saw(UUID, "vm", OUT, clock.now)
+    history.lose_events()
+    history.saw(UUID, "vm", OUT, clock.now + 1)
+    history.saw_none(UUID, clock.now + 2)
+    clock.now += 2 + GRACE_SECONDS
+    history.settle([UUID])
+    assert _counts(history) == {("migration_out", "failed"): 1}
+
+
 def test_a_backup_that_failed_says_so(history: JobHistory) -> None:
     """Its event has a result, and takes no part in the durations."""
     backup = {"operation": OPERATIONS.index("backup"), "time_elapsed": 66}

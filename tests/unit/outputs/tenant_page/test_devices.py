@@ -153,6 +153,24 @@ def test_limits_of_vfs_and_taps_are_one_row(second: str, tmp_path: Path) -> None
     }
 
 
+def test_twin_vgpus_are_two_gpus(tmp_path: Path) -> None:
+    """The kernel names them by their VFs and the driver by UUID: the driver's names have the figures."""
+    card, twins = "0000:41:00.0", (VOLUME, PORT)
+    names = ("0000:41:00.4", "0000:41:00.5", *twins)
+    shown = TenantHost(tmp_path).values(
+        small(
+            ACME,
+            {
+                gpu.INFO.guest: {(name, card, "NVIDIA", "A40-8Q", "0", "vgpu"): 1.0 for name in names},
+                gpu.VGPU_INFO: {(name, card, "A40-8Q", name, "", "550"): 1.0 for name in twins},
+                gpu.MEMORY_USED.guest: {(name,): 5.0 for name in twins},
+            },
+        )
+    )
+    assert {labels[3] for labels in shown if labels[0] == "vm_gpu_info"} == {"0", "1"}
+    assert {labels[3] for labels in shown if labels[0] == "vm_gpu_memory_used_bytes"} == {"0", "1"}
+
+
 def test_a_vgpu_has_the_uuid_that_its_guest_sees(tmp_path: Path) -> None:
     """The description is joined from the rows that know a part of it."""
     mdev = "99999999-9999-4999-8999-999999999999"

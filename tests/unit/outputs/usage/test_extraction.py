@@ -147,6 +147,21 @@ def test_a_name_that_no_record_can_hold_is_left_out() -> None:
     assert len(taken(long).readings[VM].flavour) == 128
 
 
+def test_a_vgpu_with_two_names_is_one_vgpu() -> None:
+    """Twins are named by the kernel as VFs and by the driver by UUID: two are billed, not four."""
+    card, vfs, uuids = "0000:1b:00.0", ("0000:1b:00.4", "0000:1b:00.5"), ("vgpu-1", "vgpu-2")
+    a40 = {"pci_address": card, "model": "NVIDIA A40-8Q", "mode": "vgpu"}
+    infos = (*(info(gpu.INFO.guest, gpu=name, **a40) for name in (*vfs, *uuids)),)
+    driver = (
+        info(gpu.VGPU_INFO, gpu=name, pci_address=card, vgpu_type="NVIDIA A40-8Q", vgpu_uuid=name)
+        for name in uuids
+    )
+    kind = GpuKind("NVIDIA A40-8Q", GpuMode.VGPU, "NVIDIA A40-8Q")
+    assert taken((*FAMILIES[:1], *infos, *driver)).readings[VM].given.gpus == {kind: 2}
+    without_driver = GpuKind("NVIDIA A40-8Q", GpuMode.VGPU, "")
+    assert taken((*FAMILIES[:1], *infos[:2])).readings[VM].given.gpus == {without_driver: 2}
+
+
 @pytest.mark.parametrize("state", [("paused", "migration"), ("paused", "starting_up")])
 def test_a_guest_that_arrives_is_not_here(state: tuple[str, str]) -> None:
     """During a migration the guest is read, and is the other host's."""
