@@ -1,13 +1,13 @@
-"""The bounds of each tenant's requests: how many in a minute, and how many at the same time.
+"""The bounds of each tenant's requests: in a minute, at the same time, and at the store.
 
-Each worker has its share of both. What a tenant does costs itself alone: it has at most as many of the
-connections to the store as are left for all others.
+Each worker has its share of each. What a tenant does costs itself alone.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from hostcollector.gateway.errors import TooManyRequestsError
@@ -30,20 +30,12 @@ class _Usage:
 
 
 class TenantLimits:
-    """Counts requests by tenant, for one of `workers`, which has so many `connections` to the store.
-
-    `concurrency` is a tenant's for all workers together. `clock` is monotonic, in seconds.
-    """
+    """Counts requests by tenant, for one of `workers`. `clock` is monotonic, in seconds."""
 
     def __init__(
-        self,
-        concurrency: int,
-        connections: int,
-        workers: int = 1,
-        clock: Callable[[], float] = time.monotonic,
+        self, concurrency: int, workers: int = 1, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._concurrency = max(1, math.ceil(concurrency / workers))
-        self._free = connections
+        self._concurrency = _share(concurrency, workers)
         self._workers = workers
         self._clock = clock
         self._usage: dict[str, _Usage] = {}
@@ -58,16 +50,12 @@ class TenantLimits:
             raise TooManyRequestsError(f"more than {requests_per_minute} requests in a minute", seconds)
         if usage.running >= self._concurrency:
             raise TooManyRequestsError("too many requests of yours are being answered already", 1)
-        if usage.running >= self._free:
-            raise TooManyRequestsError("the gateway answers too many requests at the moment", 1)
         usage.tokens -= 1
         usage.running += 1
-        self._free -= 1
         try:
             yield
         finally:
             usage.running -= 1
-            self._free += 1
 
     def charge(self, tenant: str, seconds: float) -> None:
         """Count what reading a query has taken, in seconds of CPU, after the request was admitted."""
@@ -79,3 +67,22 @@ class TenantLimits:
         usage.tokens = min(most, usage.tokens + (now - usage.filled_at) * per_minute / MINUTE)
         usage.filled_at = now
         return usage
+
+
+class Turns:
+    """Lets a tenant have so many queries at the store at the same time; its others wait for their turn.
+
+    Without it a tenant with many long queries keeps every processor of the store busy. For one of `workers`.
+    """
+
+    def __init__(self, at_once: int, workers: int = 1) -> None:
+        self._at_once = _share(at_once, workers)
+        self._turns: dict[str, asyncio.Semaphore] = {}
+
+    def of(self, tenant: str) -> AbstractAsyncContextManager[None]:
+        """Return what is held from the question to the end of the answer."""
+        return self._turns.setdefault(tenant, asyncio.Semaphore(self._at_once))
+
+
+def _share(bound: int, workers: int) -> int:
+    return max(1, math.ceil(bound / workers))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hostcollector.gateway.errors import QueryRefusedError
 from hostcollector.gateway.isolation import Isolation
+from hostcollector.gateway.limits import Turns
 from hostcollector.gateway.promql.reach import Window
 from hostcollector.gateway.promql.repeated import Rewriting
 from hostcollector.gateway.promql.rewriting import Draft, selector_only
@@ -46,11 +47,17 @@ class Queries:
     """Asks the store. All methods raise `RequestRefusedError`."""
 
     def __init__(
-        self, store: Store, watchdog: Watchdog, limits: LimitSettings, isolation: Isolation | None = None
+        self,
+        store: Store,
+        watchdog: Watchdog,
+        limits: LimitSettings,
+        turns: Turns,
+        isolation: Isolation | None = None,
     ) -> None:
         self._store = store
         self._watchdog = watchdog
         self._limits = limits
+        self._turns = turns
         self._isolation = isolation or Isolation()
         self._rewriting = Rewriting(self._isolation.rewriting)
 
@@ -103,7 +110,7 @@ class Queries:
         self._watchdog.check()
         outgoing = Outgoing(tenant=reader.tenant, endpoint=endpoint, form=form, label=label)
         sent = prepared(outgoing, self._isolation.sending)
-        async with self._store.ask(sent, packed=reader.packed) as answer:
+        async with self._turns.of(reader.tenant), self._store.ask(sent, packed=reader.packed) as answer:
             incoming = received(answer.incoming, self._isolation.receiving)
             yield Reply(headers=incoming.headers, stream=answer.body)
 

@@ -95,7 +95,7 @@ class StoreSettings(Section):
     """The key of the gateway's certificate."""
 
     connections: Annotated[int, whole(1, 1000)] = 64
-    """Connections of one worker to the store. A tenant has at most as many of them as are left for others."""
+    """Connections of one worker to the store."""
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield a certificate without its key."""
@@ -109,6 +109,11 @@ class LimitSettings:
 
     concurrency: Annotated[int, whole(1, 10_000)] = 16
     """Requests of a tenant that are answered at the same time, by all workers together."""
+
+    store_queries: Annotated[int, whole(1, 10_000)] = 4
+    """Queries of a tenant that the store answers at the same time, for all workers together; its others wait.
+
+    A quarter of the store's processors is a good number."""
 
     range_seconds: Annotated[int, whole(60, 315_360_000)] = 35 * 86_400
     """The longest time between a query's start and end."""

@@ -31,7 +31,7 @@ from hostcollector.gateway.configuration import Configuration
 from hostcollector.gateway.identity.bearer import Identity
 from hostcollector.gateway.identity.openid import OpenId
 from hostcollector.gateway.identity.provider_keys import ProviderKeys
-from hostcollector.gateway.limits import TenantLimits
+from hostcollector.gateway.limits import TenantLimits, Turns
 from hostcollector.gateway.metrics import Counters
 from hostcollector.gateway.operator_site import OperatorSite
 from hostcollector.gateway.page.files import read_page
@@ -114,7 +114,8 @@ class Worker:
         ends.callback(ledger.close)
         workers = Workers("documents", DOCUMENT_LANES)
         ends.callback(workers.close)
-        queries, counters = Queries(store, watchdog, settings.limits), Counters()
+        turns = Turns(settings.limits.store_queries, settings.web.workers)
+        queries, counters = Queries(store, watchdog, settings.limits, turns), Counters()
         openid = OpenId(settings.openid) if settings.openid is not None else None
         application = TenantApplication(
             access=self._configuration.access,
@@ -128,9 +129,7 @@ class Worker:
             identity=Identity(lambda: follower.accounts, plans, openid),
             plans=plans,
             limits=settings.limits,
-            tenant_limits=TenantLimits(
-                settings.limits.concurrency, settings.store.connections, settings.web.workers
-            ),
+            tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
             audit=audit,
             notes=notes,
             counters=counters,

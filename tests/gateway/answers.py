@@ -10,6 +10,7 @@ from typing import Any
 
 from hostcollector.gateway.errors import RequestRefusedError
 from hostcollector.gateway.isolation import Isolation
+from hostcollector.gateway.limits import Turns
 from hostcollector.gateway.queries import Queries, Reader, Span
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.settings import LimitSettings, StoreSettings
@@ -71,7 +72,7 @@ async def gateway(
     watchdog = Trusting(store) if trusting else Watchdog(store, kept.sending, clock=lambda: 0.0)
     try:
         await watchdog.look()
-        yield Queries(store, watchdog, LimitSettings(), kept)
+        yield Queries(store, watchdog, LimitSettings(), Turns(100), kept)
     finally:
         await store.close()
 

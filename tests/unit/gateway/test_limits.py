@@ -1,13 +1,13 @@
 """The bounds of a tenant's requests, and plans."""
 
-from contextlib import ExitStack, suppress
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.gateway.errors import ForbiddenError, TooManyRequestsError
-from hostcollector.gateway.limits import READING_SECONDS, TenantLimits
+from hostcollector.gateway.limits import READING_SECONDS, TenantLimits, Turns
 from hostcollector.gateway.plans import Plan, Plans, read_plans
 from tests.fakes.clock import Clock
 
@@ -15,7 +15,7 @@ from tests.fakes.clock import Clock
 def test_a_tenant_has_so_many_requests_in_a_minute_and_others_keep_theirs() -> None:
     """A part of them may come at once; Retry-After says when the next one may."""
     clock = Clock()
-    limits = TenantLimits(100, 1000, clock=clock)
+    limits = TenantLimits(100, clock=clock)
 
     def admitted(tenant: str) -> bool:
         try:
@@ -33,7 +33,7 @@ def test_a_tenant_has_so_many_requests_in_a_minute_and_others_keep_theirs() -> N
 def test_long_queries_count_as_several() -> None:
     """What a query takes to read above the usual is taken from its tenant's requests, and from no other's."""
     clock = Clock()
-    limits = TenantLimits(100, 1000, clock=clock)
+    limits = TenantLimits(100, clock=clock)
 
     def admitted(tenant: str, seconds: float) -> bool:
         try:
@@ -51,7 +51,7 @@ def test_long_queries_count_as_several() -> None:
 
 def test_a_tenant_has_so_many_requests_at_the_same_time() -> None:
     """Each worker has its share."""
-    limits = TenantLimits(4, 1000, workers=2)
+    limits = TenantLimits(4, workers=2)
     with limits.admitted("a", 1000), limits.admitted("a", 1000):
         with pytest.raises(TooManyRequestsError), limits.admitted("a", 1000):
             pass
@@ -61,24 +61,27 @@ def test_a_tenant_has_so_many_requests_at_the_same_time() -> None:
         pass
 
 
-def test_tenants_that_read_slowly_together_leave_connections_to_others() -> None:
-    """Each gets at most what it leaves: half of the connections, a quarter, and so on."""
-    limits, held = TenantLimits(100, 32), ExitStack()
+async def test_a_tenants_queries_wait_for_their_turn_and_others_do_not() -> None:
+    """Two at a time for each of two workers; the next one begins when one has ended, in sequence."""
+    turns, begun = Turns(4, workers=2), list[str]()
 
-    def takes(tenant: str) -> int:
-        number = 0
-        with suppress(TooManyRequestsError):
-            while True:
-                held.enter_context(limits.admitted(tenant, 10_000))
-                number += 1
-        return number
+    async def query(name: str, end: asyncio.Event) -> None:
+        async with turns.of(name[0]):
+            begun.append(name)
+            await end.wait()
 
-    with held:
-        assert [takes(tenant) for tenant in "abcd"] == [16, 8, 4, 2]
-        with limits.admitted("e", 1000):
-            pass
-    with held:
-        assert takes("e") == 16
+    ends = {name: asyncio.Event() for name in ("a1", "a2", "a3", "a4", "b1")}
+    async with asyncio.TaskGroup() as tasks:
+        for name, end in ends.items():
+            tasks.create_task(query(name, end))
+        await asyncio.sleep(0.01)
+        assert begun == ["a1", "a2", "b1"]
+        ends["a2"].set()
+        await asyncio.sleep(0.01)
+        assert begun == ["a1", "a2", "b1", "a3"]
+        for end in ends.values():
+            end.set()
+    assert begun[-1] == "a4"
 
 
 def test_a_file_of_plans(tmp_path: Path) -> None:
