@@ -11,11 +11,8 @@ from enum import StrEnum
 
 from hostcollector.base.model import Guest, Sample
 from hostcollector.catalogue import ends, liveness
-from hostcollector.collection.signs import RUNNING, UNREAD, Families, Signs
+from hostcollector.collection.signs import MOST_BETWEEN_SECONDS, RUNNING, UNREAD, Families, Signs
 from hostcollector.guests.ends import Reason
-
-MOST_BETWEEN_SECONDS = 300.0
-"""A longer time between two pages is a gap: what happened in it is not known."""
 
 MOST_KEPT = 1000
 """How many guests that are gone are remembered."""

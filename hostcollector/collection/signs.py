@@ -35,6 +35,9 @@ UNREAD = -1
 RUNNING = (1, 2)
 """libvirt's states of a guest whose vCPUs run: running, and blocked on a resource."""
 
+MOST_BETWEEN_SECONDS = 300.0
+"""A longer time between two pages is a gap or a step of the clock: what happened in it is not known."""
+
 IO_ERROR_SECONDS = 60.0
 """How long an I/O error that QEMU reported is a sign."""
 
@@ -116,16 +119,23 @@ class _Record:
         self.booted_at, self.answered, self.agent_seen_at = now, False, None
         self.marks.clear()
 
+    def resume(self, now: float) -> None:
+        """Forget what was seen before a gap: how long ago that was is not known."""
+        self.moved_at = self.io_error_at = float("-inf")
+        self.agent_seen_at = None if self.agent_seen_at is None else now
+        self.marks.clear()
+
 
 class Watch:
     """Remembers the guests' runs from page to page. Made once for the process."""
 
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
+        self._seen_at = self._watched = 0.0
 
     def look(
         self,
-        now: float,
+        taken_at: float,
         guests: Mapping[str, Guest],
         identities: Mapping[str, Labels],
         families: Families,
@@ -133,9 +143,9 @@ class Watch:
     ) -> dict[str, Signs]:
         """Return the signs of each guest, by UUID, and forget the guests that are gone.
 
-        `now` is the page's Unix time. A guest whose devices moved in the last `silent_seconds` has moved.
+        `taken_at` is the page's Unix time. A guest whose devices moved in the last `silent_seconds` has moved.
         """
-        page = _Page(families)
+        page, now = _Page(families), self._watched_until(taken_at)
         records = {}
         for uuid, known in guests.items():
             record = self._records.get(uuid)
@@ -148,6 +158,16 @@ class Watch:
             uuid: _signs(page, records[uuid], known.domain, identities[uuid], now, silent_seconds)
             for uuid, known in guests.items()
         }
+
+    def _watched_until(self, taken_at: float) -> float:
+        """Return for how long guests have been watched, in seconds: without gaps and steps of the clock."""
+        elapsed, self._seen_at = taken_at - self._seen_at, taken_at
+        if 0 <= elapsed <= MOST_BETWEEN_SECONDS:
+            self._watched += elapsed
+        else:
+            for record in self._records.values():
+                record.resume(self._watched)
+        return self._watched
 
 
 class _Page:

@@ -285,13 +285,27 @@ def test_instance_devices_move(sign: str) -> None:
     assert living.page()["instance"] == ("unknown", "no_sign")
     setattr(living, sign, 6.0)
     assert living.page()["instance"] == ("passed", "")
-    assert living.page(585)["instance"] == ("passed", "")
+    assert _wait(living, 585)["instance"] == ("passed", "")
     assert living.page(15)["instance"] == ("unknown", "no_sign")
 
 
 def test_instance_no_sign() -> None:
     """A guest that shows nothing, and never has, may be idle."""
     assert _wait(LivingGuest(), 1500)["instance"] == ("unknown", "no_sign")
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_times_are_right_after_the_clock_was_set(step: float) -> None:
+    """An error before a step of the host's clock does not last, and an agent that left is missed in time."""
+    living = LivingGuest()
+    living.agent(connected=True)
+    living.page()
+    living.agent(connected=False)
+    living.events = {("io_error", "enospc"): 1}
+    assert living.page()["system"] == ("failed", "disk_error")
+    assert living.page(step)["system"] == ("passed", "")
+    assert living.page()["instance"] == ("unknown", "no_sign")
+    assert _wait(living, 60)["instance"] == ("failed", "agent_lost")
 
 
 def test_a_new_run_of_the_guest_begins_anew() -> None:
