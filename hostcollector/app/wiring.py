@@ -88,6 +88,7 @@ class Hypervisor:
     tenant_page: TenantPage
     metering: Metering | None
     map_lanes: dict[str, Lane] = field(default_factory=dict)
+    last_tenancy: list[tuple[TenancySettings, Tenancy]] = field(default_factory=list)
     started_at: float
 
     @classmethod
@@ -203,7 +204,7 @@ class Hypervisor:
             libvirt_uri=settings.libvirt.uri,
             started_at=self.started_at,
         )
-        tenancy = make_tenancy(settings.tenancy, tenants, ovn)
+        tenancy = self._tenancy(settings.tenancy, tenants, ovn)
         self.ends.tenant_of = tenancy.tenant_of
         ingredients = Ingredients(
             settings=settings,
@@ -246,6 +247,15 @@ class Hypervisor:
             listener=self._collected,
         )
 
+    def _tenancy(
+        self, rules: TenancySettings, tenants: FollowedFile[TenantMap] | None, ovn: OvnPorts | None
+    ) -> Tenancy:
+        """Build the resolvers; by unchanged rules running guests keep their tenants over a reload."""
+        predecessor = next((known for before, known in self.last_tenancy if before == rules), None)
+        tenancy = make_tenancy(rules, tenants, ovn, predecessor)
+        self.last_tenancy[:] = [(rules, tenancy)]
+        return tenancy
+
     def _usage(self) -> Status | None:
         return None if self.metering is None else self.metering.status
 
@@ -266,7 +276,10 @@ class Hypervisor:
 
 
 def make_tenancy(
-    settings: TenancySettings, map_file: FollowedFile[TenantMap] | None, ovn: OvnPorts | None
+    settings: TenancySettings,
+    map_file: FollowedFile[TenantMap] | None,
+    ovn: OvnPorts | None,
+    predecessor: Tenancy | None = None,
 ) -> Tenancy:
     """Build the resolvers in configured order."""
     known: dict[ResolverName, Resolver | None] = {
@@ -278,4 +291,4 @@ def make_tenancy(
     }
     chosen = (known[name] for name in settings.resolvers)
     changing = [answers for answers in (map_file, ovn) if answers]
-    return Tenancy([resolver for resolver in chosen if resolver], *changing)
+    return Tenancy([resolver for resolver in chosen if resolver], *changing, predecessor=predecessor)

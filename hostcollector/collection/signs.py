@@ -143,7 +143,7 @@ class Watch:
     ) -> dict[str, Signs]:
         """Return the signs of each guest, by UUID, and forget the guests that are gone.
 
-        `taken_at` is the page's Unix time. A guest whose devices moved in the last `silent_seconds` has moved.
+        `taken_at` is the page's Unix time. A guest has moved if its devices did in the last `silent_seconds`.
         """
         page, now = _Page(families), self._watched_until(taken_at)
         records = {}

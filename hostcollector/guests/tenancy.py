@@ -85,12 +85,23 @@ def from_ovn(projects_of: Callable[[Domain], frozenset[str]]) -> Resolver:
 
 
 class Tenancy:
-    """Joins domains with their tenants, anew when one of `changing` has. Called from one thread at a time."""
+    """Joins domains with their tenants, anew when one of `changing` has. Called from one thread at a time.
 
-    def __init__(self, resolvers: Sequence[Resolver], *changing: Changing) -> None:
+    `predecessor` had the same rules before a reload: its tenants stay until a resolver finds other ones.
+    """
+
+    def __init__(
+        self, resolvers: Sequence[Resolver], *changing: Changing, predecessor: "Tenancy | None" = None
+    ) -> None:
         self._resolvers = tuple(resolvers)
         self._changing = changing
-        self._kept: dict[str, Guest] = {}
+        self._kept: Mapping[str, Guest] = {}
+        self._inherited: Mapping[str, Guest] = {} if predecessor is None else predecessor.known
+
+    @property
+    def known(self) -> Mapping[str, Guest]:
+        """The guests of the last call by UUID; before the first call those of the predecessor."""
+        return self._kept or self._inherited
 
     def guests(self, domains: Mapping[str, Domain]) -> Mapping[str, Guest]:
         """Return a guest per domain; an unchanged domain gives the very same object again."""
@@ -99,8 +110,9 @@ class Tenancy:
         for uuid, domain in domains.items():
             before = self._kept.get(uuid)
             same = before is not None and before.domain is domain and not any(news)
-            kept[uuid] = before if before is not None and same else self._join(domain, before)
-        self._kept = kept
+            last = before or self._inherited.get(uuid)
+            kept[uuid] = before if before is not None and same else self._join(domain, last)
+        self._kept, self._inherited = kept, {}
         return MappingProxyType(kept)
 
     def tenant_of(self, domain: Domain) -> Tenant:

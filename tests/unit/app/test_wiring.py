@@ -1,13 +1,15 @@
 """The parts as they are put together for the daemon and for a command beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hostcollector.app.daemon import Collection, Daemon
 from hostcollector.app.wiring import Hypervisor
+from hostcollector.base.model import Domain, MetadataElement
 from hostcollector.config.settings import Configuration, PathSettings, Settings
-from hostcollector.config.tenancy import TenantsSettings
+from hostcollector.config.tenancy import ResolverName, TenancySettings, TenantsSettings
 from hostcollector.outputs.tenant_page import PATH
 from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
 
@@ -36,6 +38,28 @@ def test_the_tenant_page_is_served_if_it_is_switched_on(tmp_path: Path, *, page:
     assert (PATH in daemon._site(collection).paths) is page
     assert PATH in daemon._local_site(collection).paths
     collection.collector.close()
+    hypervisor.close()
+
+
+def test_tenants_stay_over_a_reload_by_the_same_rules(tmp_path: Path) -> None:
+    """Other rules decide anew: a guest that none of them knows is then unassigned."""
+    settings = Settings(paths=PathSettings(state_directory=str(tmp_path)))
+    hypervisor = Hypervisor.of(settings)
+    xml = '<tenant xmlns="urn:hostcollector:domain:1" id="acme"/>'
+    mark = MetadataElement(namespace="urn:hostcollector:domain:1", name="tenant", xml=xml)
+    guest = Domain(uuid="one", name="web", metadata=(mark,))
+    collectors = []
+    tenants = []
+    for rules, domain in (
+        (TenancySettings(), guest),
+        (TenancySettings(), replace(guest, metadata=())),
+        (TenancySettings(resolvers=(ResolverName.NOVA,)), replace(guest, metadata=())),
+    ):
+        collectors.append(hypervisor.collector(replace(settings, tenancy=rules)))
+        tenants.append(hypervisor.last_tenancy[0][1].guests({"one": domain})["one"].tenant.id)
+    assert tenants == ["acme", "acme", ""]
+    for collector in collectors:
+        collector.close()
     hypervisor.close()
 
 

@@ -70,6 +70,25 @@ def test_a_running_guest_keeps_its_tenant_until_another_is_found() -> None:
         assert tenancy.guests(_only(domain))[BARE.uuid].tenant.id == tenant
 
 
+def test_a_running_guest_keeps_its_tenant_over_a_reload() -> None:
+    """Also if the resolver that knew it does not answer after the reload; its answer counts once it comes."""
+    before = Tenancy([from_own_metadata])
+    assert before.guests(_only(_own('id="acme"')))[BARE.uuid].tenant.id == "acme"
+    after = Tenancy([from_own_metadata], predecessor=Tenancy([from_own_metadata], predecessor=before))
+    assert after.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
+    assert after.guests(_only(_own('id="b"')))[BARE.uuid].tenant.id == "b"
+    restarted = Tenancy([from_own_metadata], predecessor=before)
+    assert restarted.guests(_only(replace(BARE, id=4)))[BARE.uuid].tenant is UNASSIGNED
+
+
+def test_a_reload_asks_the_resolvers_anew() -> None:
+    """The same definition may have another tenant by the data that was loaded."""
+    before = Tenancy([lambda _domain: Tenant(id="acme")])
+    assert before.guests(_only(BARE))[BARE.uuid].tenant.id == "acme"
+    after = Tenancy([lambda _domain: Tenant(id="b")], predecessor=before)
+    assert after.guests(_only(BARE))[BARE.uuid].tenant.id == "b"
+
+
 def test_a_guest_that_was_started_again_keeps_no_tenant() -> None:
     """Libvirt gives each run another id: the next run may be of another tenant."""
     tenancy = Tenancy([from_own_metadata])
