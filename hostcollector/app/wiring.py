@@ -89,6 +89,7 @@ class Hypervisor:
     metering: Metering | None
     map_lanes: dict[str, Lane] = field(default_factory=dict)
     last_tenancy: list[tuple[TenancySettings, Tenancy]] = field(default_factory=list)
+    last_selection: list[Selection] = field(default_factory=list)
     started_at: float
 
     @classmethod
@@ -206,6 +207,8 @@ class Hypervisor:
         )
         tenancy = self._tenancy(settings.tenancy, tenants, ovn)
         self.ends.tenant_of = tenancy.tenant_of
+        selection = Selection(settings.guests, *self.last_selection)
+        self.last_selection[:] = [selection]
         ingredients = Ingredients(
             settings=settings,
             workers=self.workers,
@@ -238,7 +241,7 @@ class Hypervisor:
             Guests(
                 lambda: tenancy.guests(self.inventory.domains),
                 lambda: self.inventory.age is not None,
-                Selection(settings.guests).of,
+                selection.of,
             ),
             About(parts, self.transitions, self.history),
             budget=settings.collection.budget_seconds,

@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import Any
 
 from hostcollector.base.model import (
-    IDENTITY_LABELS,
     Family,
     Guest,
     Metric,
@@ -236,22 +235,26 @@ class _Join:
         return {**self._guests, _HOST: self._host}
 
 
-_UUID_AT = IDENTITY_LABELS.index("uuid")
+_UUID = "uuid"
 
 
 def _split(
     families: Sequence[Family], left_out: frozenset[str]
 ) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
-    """Return the families of the page, and those of the guests that it leaves out."""
+    """Return the families of the page, and those of the guests that it leaves out.
+
+    Rows of the host that name guests, such as those that have ended, are divided too.
+    """
     if not left_out:
         return tuple(families), ()
     shown, hidden = [], []
     for family in families:
-        of_guests = family.metric.scope is Scope.DOMAIN
+        names = family.metric.label_names
+        place = names.index(_UUID) if _UUID in names else None
         apart = {
             labels: value
             for labels, value in family.series.items()
-            if of_guests and labels[_UUID_AT] in left_out
+            if place is not None and labels[place] in left_out
         }
         rest = {labels: value for labels, value in family.series.items() if labels not in apart}
         shown += [Family(family.metric, rest)] if rest else []

@@ -21,10 +21,16 @@ MOST_PLACES = 1000
 LONGEST_VALUE = 1024
 """Characters of a text in the metadata; a longer text matches no pattern."""
 
+MOST_REMEMBERED = 2000
+"""Guests that are remembered as left out after their end: as many as ends and incidents are kept of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The selection on one page: the UUIDs of the guests that are left out, and sentences about patterns."""
+    """The selection on one page: the UUIDs of the guests that are left out, and sentences about patterns.
+
+    Guests that have ended are among them: the page names ended guests.
+    """
 
     left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
@@ -35,13 +41,22 @@ ALL = Selected()
 
 
 class Selection:
-    """Applies the patterns; an unchanged guest costs nothing again. Called from one thread at a time."""
+    """Applies the patterns; an unchanged guest costs nothing again. Called from one thread at a time.
 
-    def __init__(self, settings: GuestSettings | None = None) -> None:
+    `predecessor` is that of the configuration before: which guests it has left out that have ended since.
+    """
+
+    def __init__(self, settings: GuestSettings | None = None, predecessor: "Selection | None" = None) -> None:
         settings = settings or GuestSettings()
         self._include = [_Rule(f"guests.include[{n}]", entry) for n, entry in enumerate(settings.include)]
         self._exclude = [_Rule(f"guests.exclude[{n}]", entry) for n, entry in enumerate(settings.exclude)]
         self._kept: dict[str, tuple[Guest, frozenset[_Rule]]] = {}
+        self._left_out: dict[str, None] = {} if predecessor is None else dict.fromkeys(predecessor.left_out)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The UUIDs of the guests that are left out, with those that have ended."""
+        return tuple(self._left_out)
 
     def of(self, guests: Mapping[str, Guest]) -> Selected:
         """Return the selection among the guests of this host."""
@@ -52,10 +67,17 @@ class Selection:
             before = self._kept.get(uuid)
             kept[uuid] = before if before and before[0] is guest else (guest, self._matching(guest))
         self._kept = kept
-        left_out = frozenset(uuid for uuid, (_, rules) in kept.items() if not self._shown(rules))
+        for uuid, (_, rules) in kept.items():
+            self._left_out.pop(uuid, None)
+            if not self._shown(rules):
+                self._left_out[uuid] = None
+        for uuid in list(self._left_out)[: max(0, len(self._left_out) - len(guests) - MOST_REMEMBERED)]:
+            del self._left_out[uuid]
         used = frozenset[_Rule]().union(*(rules for _, rules in kept.values()))
         unused = [rule.text for rule in (*self._include, *self._exclude) if rule not in used]
-        return Selected(left_out, tuple(f"{text} matches no guest of this host" for text in unused))
+        return Selected(
+            frozenset(self._left_out), tuple(f"{text} matches no guest of this host" for text in unused)
+        )
 
     def _matching(self, guest: Guest) -> "frozenset[_Rule]":
         return frozenset(rule for rule in (*self._include, *self._exclude) if rule.matches(guest))

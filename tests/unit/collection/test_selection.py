@@ -2,8 +2,18 @@
 
 from pathlib import Path
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Scope, Snapshot
-from hostcollector.catalogue import collection, gpu
+from hostcollector.base.model import (
+    Domain,
+    Guest,
+    HostDevice,
+    Report,
+    Sample,
+    Scope,
+    Snapshot,
+    SourceState,
+    Tenant,
+)
+from hostcollector.catalogue import collection, ends, gpu
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.settings import GuestPattern, GuestSettings
@@ -66,3 +76,28 @@ def test_patterns_are_judged_when_the_guests_are_listed(tmp_path: Path) -> None:
         "guests.exclude[1] (name: 'ghost') matches no guest of this host",
     )
     assert _page(tmp_path / "early", listed=False).notes == ()
+
+
+def test_the_end_of_a_guest_that_was_left_out_is_not_named() -> None:
+    """It is counted, as that of any guest; its name is on the page neither while it runs nor later."""
+    assembler, exclude = Assembler(), GuestSettings(exclude=(GuestPattern(tenant="ops"),))
+    selection = Selection(exclude)
+    web, infra = (
+        Guest(domain=Domain(uuid=name, name=name), tenant=Tenant(id=tenant))
+        for name, tenant in (("web", "acme"), ("infra", "ops"))
+    )
+    samples = (
+        *(Sample(ends.ENDED, 1e9, ("t", name, name, "crashed")) for name in ("web", "infra")),
+        Sample(ends.INCIDENT, 1e9, ("ops", "infra", "infra", "io_error", "vda")),
+        Sample(ends.ENDS, 2, ("crashed",)),
+    )
+    report = Report(source="events", state=SourceState.OK, samples=samples)
+    for guests in ({"web": web, "infra": infra}, {"web": web}, {}):
+        page = assembler.assemble(
+            taken_at=2e9, guests=guests, reports=[report], own=(), facts={}, selected=selection.of(guests)
+        )
+        shown = {family.metric: family.series for family in page.families}
+        assert shown[ends.ENDED].keys() == {("t", "web", "web", "crashed")}
+        assert ends.INCIDENT not in shown
+        assert shown[ends.ENDS] == {("crashed",): 2}
+        selection = Selection(exclude, selection)  # a reload
