@@ -148,9 +148,7 @@ def _variables(fleet: Fleet, server: Databases) -> Mapping[str, Any]:
             "metrics.yml": str(_metrics_rules(fleet)),
         },
         "tenant_gateway_credentials": {
-            "store-ca.pem": f"{pki}/authority.pem",
-            "store-client.crt": f"{pki}/tenant-gateway.pem",
-            "store-client.key": f"{pki}/tenant-gateway.key",
+            **_front_client(pki, "tenant-gateway"),
             "database-password": str(server.password("gateway_reader")),
             "ledger-password": str(server.password("ledger_reader")),
         },
@@ -163,9 +161,7 @@ def _variables(fleet: Fleet, server: Databases) -> Mapping[str, Any]:
             "admin": {"store_retention_days": 35},
         },
         "tenant_gateway_operator_credentials": {
-            "store-ca.pem": f"{pki}/authority.pem",
-            "store-client.crt": f"{pki}/tenant-eraser.pem",
-            "store-client.key": f"{pki}/tenant-eraser.key",
+            **_front_client(pki, "tenant-eraser"),
             "database-password": str(server.password("gateway_owner")),
             "ledger-password": str(server.password("ledger_intake")),
             "admin-token": str(_secret(fleet, "admin-token")),
@@ -185,6 +181,15 @@ def _variables(fleet: Fleet, server: Databases) -> Mapping[str, Any]:
         },
         "tenant_gateway_intake_hypervisors": "hypervisors:with_usage_already",
         "tenant_gateway_intake_ready_url": f"https://{{{{ ansible_host }}}}:{INTAKE_METRICS}/-/ready",
+    }
+
+
+def _front_client(pki: Path, name: str) -> Mapping[str, str]:
+    """Return the files with which a program is a client of the store's front."""
+    return {
+        "store-ca.pem": f"{pki}/authority.pem",
+        "store-client.crt": f"{pki}/{name}.pem",
+        "store-client.key": f"{pki}/{name}.key",
     }
 
 

@@ -85,8 +85,10 @@ def test_without_an_answer_of_prometheus_no_host_is_touched(deployed: Fleet) -> 
     assert "hostcollector : Look at the host" not in outcome.output
 
 
-def _model(directory: Path, *, failing: str = "none", unreachable: str = "") -> tuple[Outcome, list[str]]:
-    """Run deploy.yml on 20 hosts with a role that only notes its host; return the hosts in their order."""
+def _model(
+    directory: Path, playbook: str = "deploy", *, failing: str = "none", unreachable: str = ""
+) -> tuple[Outcome, list[str]]:
+    """Run a playbook on 20 hosts with a role that only notes its host; return the hosts in their order."""
     names = [f"hv-{number:02}" for number in range(1, 21)]
     here: dict[str, Any] = {
         "ansible_connection": "local",
@@ -97,12 +99,13 @@ def _model(directory: Path, *, failing: str = "none", unreachable: str = "") -> 
     shutil.copytree(REPOSITORY / "ansible/playbooks", directory / "playbooks")
     role = directory / "playbooks/roles/hostcollector/tasks"  # found before the real one
     role.mkdir(parents=True)
-    (role / "main.yml").write_text(MODEL)
+    for entry in ("main", "rollback", "retire"):
+        (role / f"{entry}.yml").write_text(MODEL)
     inventory = {"all": {"children": {"hypervisors": {"hosts": hosts}}}}
     (directory / "inventory.json").write_text(json.dumps(inventory))
     playbooks = Playbooks(directory, directory / "inventory.json", root=directory)
     switched = directory / "switched"
-    outcome = playbooks.run("deploy", switched=str(switched), failing=failing, hostcollector_gate=False)
+    outcome = playbooks.run(playbook, switched=str(switched), failing=failing, hostcollector_gate=False)
     return outcome, switched.read_text().split()
 
 
@@ -114,9 +117,10 @@ def test_one_failing_host_of_twenty_ends_the_rollout_in_its_step(tmp_path: Path)
     assert sorted(switched) == [f"hv-{number:02}" for number in range(1, 12)]
 
 
-def test_an_unreachable_host_is_reported_and_holds_none_up(tmp_path: Path) -> None:
-    """The first one of the inventory: all others are deployed, and the run names it and fails at its end."""
-    outcome, switched = _model(tmp_path, unreachable="hv-01")
+@pytest.mark.parametrize("playbook", ["deploy", "rollback", "retire"])
+def test_an_unreachable_host_is_reported_and_holds_none_up(tmp_path: Path, playbook: str) -> None:
+    """The first one of the inventory: all others are changed, and the run names it and fails at its end."""
+    outcome, switched = _model(tmp_path, playbook, unreachable="hv-01")
     assert len(switched) == 19
     assert outcome.failed == {"hv-01"}
     assert "hv-01 was not reached" in outcome.output

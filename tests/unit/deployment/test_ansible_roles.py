@@ -34,6 +34,16 @@ def test_every_variable_bears_the_name_of_its_role(role: str) -> None:
     assert all(name.startswith(f"{role}_") for name in _load(role, "defaults/main.yml"))
 
 
+@pytest.mark.parametrize(
+    "text", ["ansible/inventory/example.yml", "docs/gateway.md", "docs/billing.md", "docs/tenant-store.md"]
+)
+def test_examples_find_their_files_beside_the_inventory(text: str) -> None:
+    """Ansible looks for a relative path in roles and beside playbooks, never beside the inventory."""
+    paths = re.findall(r"""^[^#\n]*: ["']?([^"'\n]*)\bpki/""", (REPOSITORY / text).read_text(), re.MULTILINE)
+    assert paths
+    assert set(paths) == {"{{ inventory_dir }}/"}
+
+
 def test_the_release_that_is_deployed_is_this_one() -> None:
     """The version exists once in the package; the roles pin the same."""
     for role in ("hostcollector", "tenant_gateway"):
