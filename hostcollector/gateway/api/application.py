@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import cast
 
@@ -134,6 +135,7 @@ class TenantApplication:
                 path=found,
                 now=self._wall_clock(),
                 packed=_takes_gzip(request),
+                charge=partial(self._tenant_limits.charge, principal.tenant),
             )
             async with self._handled(route, call) as reply:
                 return await self._sent(exchange, reply)
@@ -144,7 +146,7 @@ class TenantApplication:
         try:
             return route.handler(call)
         finally:
-            self._tenant_limits.charge(call.principal.tenant, time.thread_time() - began)
+            call.charge(time.thread_time() - began)
 
     def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -35,6 +35,9 @@ class Call:
     now: float
     packed: bool = False
     """Whether the client takes gzip."""
+
+    charge: Callable[[float], None] = lambda _seconds: None
+    """Takes seconds of CPU that the answer has cost; to be called in the event loop."""
 
     @property
     def reader(self) -> Reader:
