@@ -10,6 +10,11 @@ class RequestRefusedError(HostcollectorError):
 
     status = 400
     kind = "bad_data"
+    subject = ""
+    """Whose valid token or login it was, for the audit; empty without one."""
+
+    tenant = ""
+    """The tenant that it was for, where that is known."""
 
 
 class QueryRefusedError(RequestRefusedError):

@@ -22,7 +22,7 @@ from hostcollector.gateway.accounts.accounts import Scope
 from tests.gateway.conftest import Pair
 from tests.gateway.served import DAY, PROMETHEUS, Gateway, relay, served
 from tests.gateway.world import VMS, World
-from tests.lab.process import Process, eventually
+from tests.lab.process import Process, eventually, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -356,6 +356,30 @@ def test_every_request_with_a_token_is_audited(gateway: Gateway) -> None:
     assert [record["decision"] for record in found] == ["answered", "bad_data"]
     assert {record["tenant"] for record in found} == {"a"}
     assert re.fullmatch("[0-9a-f]{32}", found[0]["query"])
+
+
+def test_a_valid_token_that_is_refused_is_audited_too(gateway: Gateway) -> None:
+    """A suspended customer who goes on asking is in the audit, with the token."""
+    token = gateway.changes.issue_token("b", [Scope.METRICS], DAY)
+    gateway.changes.suspend("b")
+    try:
+        until(lambda: gateway.ask("/api/v1/vms", token).status == 403, 20.0, "the suspension")
+        refused = gateway.ask("/api/v1/vms", token)
+    finally:
+        gateway.changes.suspend("b", suspended=False)
+    (record,) = [one for one in gateway.audit() if one["id"] == refused.headers["X-Request-Id"]]
+    assert (record["tenant"], record["who"]) == ("b", f"token:{token.split('_')[1]}")
+    assert (record["decision"], record["status"]) == ("forbidden", 403)
+    until(lambda: gateway.ask("/api/v1/vms", token).status == 200, 20.0, "the end of the suspension")
+
+
+def test_a_request_that_the_gateway_fails_is_audited_too(victoria: Pair, tmp_path: Path) -> None:
+    """An error of the gateway's own is no way to ask without a trace."""
+    broken = "from hostcollector.gateway.api import prometheus; prometheus.no_rules = lambda: 1 / 0"
+    with served(victoria.everything, tmp_path / "gateway", workers=1, prepare=broken) as gateway:
+        assert gateway.ask(f"{PROMETHEUS}rules").status == 500
+        records = [record for record in gateway.audit() if record["route"] == f"{PROMETHEUS}rules"]
+    assert [(record["tenant"], record["decision"]) for record in records] == [("a", "broken off")]
 
 
 def test_workers_end_with_the_program(victoria: Pair, tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ class TenantApplication:
         finally:
             if exchange.principal is not None:
                 self._counters.took(time.monotonic() - began)
+            if not exchange.recorded:  # an error of the gateway's own, or its end
+                with suppress(AuditError):
+                    self._record(exchange, "broken off", 500)
 
     async def _answered(self, exchange: "_Exchange") -> web.StreamResponse:
         try:
@@ -121,6 +124,7 @@ class TenantApplication:
         principal = exchange.principal = self._identity.principal(
             request.headers.getall("Authorization", []), request.headers.getall("X-Tenant", [])
         )
+        exchange.subject, exchange.tenant = principal.subject, principal.tenant
         if principal.token_id:
             self._notes.last_use.note(principal.token_id)
         route, found = self._found(request.method, exchange.path)
@@ -152,6 +156,8 @@ class TenantApplication:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""
         if isinstance(error, StoreUnavailableError):
             self._counters.store_failed()
+        if error.subject:
+            exchange.subject, exchange.tenant = error.subject, error.tenant
         try:
             self._record(exchange, error.kind, error.status)
         except AuditError as failure:
@@ -171,14 +177,15 @@ class TenantApplication:
 
     def _record(self, exchange: "_Exchange", decision: str, status: int) -> None:
         """Write the audit's record; a request without a good token has none. Raises `AuditError`."""
-        if exchange.principal is None:
+        exchange.recorded = True
+        if not exchange.subject:
             return
         self._audit.record(
             {
                 "time": round(exchange.started_at, 3),
                 "id": exchange.id,
-                "who": exchange.principal.subject,
-                "tenant": exchange.principal.tenant,
+                "who": exchange.subject,
+                "tenant": exchange.tenant,
                 "route": exchange.route,
                 "query": exchange.query,
                 "decision": decision,
@@ -258,6 +265,9 @@ class _Exchange:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     headers: Mapping[str, str] = field(default_factory=dict)
     principal: Principal | None = None
+    subject: str = ""
+    tenant: str = ""
+    recorded: bool = False
     route: str = "none"
     query: str = ""
     sent: int = 0

@@ -20,8 +20,8 @@ from hostcollector.gateway.reply import Reply
 
 INTERVAL_SECONDS = 30.0
 MOST_SERIES = 50_000
-MOST_KEPT = 1000
-"""Tenants whose page is kept."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of all tenants' pages that are kept."""
 
 LONGEST_ANSWER = 32 * 1024 * 1024
 
@@ -50,6 +50,11 @@ class Scrape:
         self._clock = clock
         self._pages: dict[str, _Page] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many pages are kept."""
+        return len(self._pages)
+
     @asynccontextmanager
     async def page(self, call: Call) -> AsyncIterator[Reply]:
         """Give the tenant's page."""
@@ -57,11 +62,19 @@ class Scrape:
         page = self._pages.get(tenant)
         if page is None or self._clock() - page.made_at >= INTERVAL_SECONDS:
             page = _Page(self._clock(), await self._make(call))
-            self._pages.pop(tenant, None)
-            self._pages[tenant] = page
-            while len(self._pages) > MOST_KEPT:
-                del self._pages[next(iter(self._pages))]
+            self._keep(tenant, page)
         yield Reply(headers={"Content-Type": _TYPE}, body=page.content)
+
+    def _keep(self, tenant: str, page: _Page) -> None:
+        """Keep a page; the oldest ones give way, and those that will not be given any more."""
+        self._pages.pop(tenant, None)
+        self._pages[tenant] = page
+        size = sum(len(each.content) for each in self._pages.values())
+        for name, each in list(self._pages.items()):
+            if size <= KEPT_BYTES and page.made_at - each.made_at < INTERVAL_SECONDS:
+                return
+            size -= len(each.content)
+            del self._pages[name]
 
     async def _make(self, call: Call) -> bytes:
         content = bytearray()

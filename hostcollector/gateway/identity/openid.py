@@ -11,7 +11,7 @@ import jwt
 
 from hostcollector.gateway.accounts.accounts import Accounts, Scope
 from hostcollector.gateway.errors import ForbiddenError, RequestRefusedError
-from hostcollector.gateway.identity.principal import Principal, invalid, principal_of
+from hostcollector.gateway.identity.principal import Principal, invalid, principal_of, recognised
 from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.settings import OpenIdSettings
 from hostcollector.gateway.tenant import is_tenant
@@ -70,12 +70,15 @@ class OpenId:
     ) -> Principal:
         """Return whose JWT it is. Raises `RequestRefusedError`; 401 says nothing of the cause."""
         claims = self._claims(token, now)
-        subject = claims["sub"]
-        if (self._settings.issuer, subject) in accounts.suspended_subjects:
-            raise ForbiddenError("this login is suspended: ask your provider")
-        tenant = self._tenant(claims, wanted_tenant)
+        login = claims["sub"]
+        subject = f"openid:{login}"
+        with recognised(subject):
+            if (self._settings.issuer, login) in accounts.suspended_subjects:
+                raise ForbiddenError("this login is suspended: ask your provider")
+            tenant = self._tenant(claims, wanted_tenant)
         scopes = frozenset({Scope.METRICS, Scope.PROMQL, Scope.USAGE})
-        return principal_of(accounts, plans, tenant, subject=f"openid:{subject}", scopes=scopes)
+        with recognised(subject, tenant):
+            return principal_of(accounts, plans, tenant, subject=subject, scopes=scopes)
 
     def _claims(self, token: str, now: float) -> dict[str, Any]:
         try:

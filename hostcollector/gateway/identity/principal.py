@@ -1,9 +1,11 @@
 """Whose request it is, and what it may do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hostcollector.gateway.accounts.accounts import Accounts, Scope
-from hostcollector.gateway.errors import ForbiddenError, UnauthenticatedError
+from hostcollector.gateway.errors import ForbiddenError, RequestRefusedError, UnauthenticatedError
 from hostcollector.gateway.plans import Plan, Plans
 
 TOKEN = "token:"  # noqa: S105 - how the subject of an API token begins
@@ -33,6 +35,16 @@ class Principal:
             raise ForbiddenError(f"this token lacks the scope {scope}: use one that has it")
         if self.vms and scope is not Scope.METRICS:
             raise ForbiddenError("a token for some VMs is good for the typed API only, /api/v1/")
+
+
+@contextmanager
+def recognised(subject: str, tenant: str = "") -> Iterator[None]:
+    """Let a refusal in the block say whose login it was: a valid one that is refused is audited too."""
+    try:
+        yield
+    except RequestRefusedError as error:
+        error.subject, error.tenant = subject, tenant
+        raise
 
 
 def invalid() -> UnauthenticatedError:

@@ -8,7 +8,7 @@ import re
 from hashlib import sha256
 
 from hostcollector.gateway.accounts.accounts import Accounts
-from hostcollector.gateway.identity.principal import TOKEN, Principal, invalid, principal_of
+from hostcollector.gateway.identity.principal import TOKEN, Principal, invalid, principal_of, recognised
 from hostcollector.gateway.plans import Plans
 
 _FORM = re.compile(r"hc_(?P<id>[0-9a-f]{16})_(?P<secret>[0-9a-f]{64})")
@@ -28,6 +28,8 @@ def principal_of_token(text: str, accounts: Accounts, plans: Plans, now: float) 
     same = hmac.compare_digest(sha256(form["secret"].encode()).hexdigest(), token.sha256)
     if not same or token.revoked or now >= token.expires_at:
         raise invalid()
-    return principal_of(
-        accounts, plans, token.tenant, subject=TOKEN + token.id, scopes=token.scopes, vms=token.vms
-    )
+    subject = TOKEN + token.id
+    with recognised(subject, token.tenant):
+        return principal_of(
+            accounts, plans, token.tenant, subject=subject, scopes=token.scopes, vms=token.vms
+        )

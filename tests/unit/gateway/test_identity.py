@@ -193,6 +193,33 @@ def test_suspended_tenants_and_subjects_are_refused() -> None:
             identity().principal(token(payload))
 
 
+@pytest.mark.parametrize(
+    ("payload", "wanted", "tenant"),
+    [
+        (claims(tenant="gone"), [], "gone"),
+        (claims(sub="u1", tenant="unknown"), [], "unknown"),
+        (claims(tenant=["a", "b"]), ["gone"], ""),
+        (claims(tenant=["a", "b"]), [], ""),
+        (claims(tenant=5), [], ""),
+    ],
+)
+def test_a_refusal_of_a_valid_login_says_whose_it_is(
+    payload: dict[str, Any], wanted: list[str], tenant: str
+) -> None:
+    """The audit has it: somebody has tried what is not theirs."""
+    with pytest.raises(RequestRefusedError) as refusal:
+        identity().principal(token(payload), wanted)
+    assert (refusal.value.subject, refusal.value.tenant) == ("openid:u1", tenant)
+
+
+def test_a_refusal_of_a_wrong_token_names_no_login() -> None:
+    """A JWT that is not valid may have any name in it."""
+    for headers in (token(claims(aud="other")), ["Bearer hc_0000000000000000_" + "0" * 64]):
+        with pytest.raises(UnauthenticatedError) as refusal:
+            identity().principal(headers)
+        assert refusal.value.subject == ""
+
+
 def test_what_is_no_jwks_is_refused() -> None:
     """The keys in use stay."""
     for content in (b"", b"[]", b'{"keys": 5}', b"\xff", b"[" * 100_000):
