@@ -359,7 +359,7 @@ def test_every_request_with_a_token_is_audited(gateway: Gateway) -> None:
 
 
 def test_a_valid_token_that_is_refused_is_audited_too(gateway: Gateway) -> None:
-    """A suspended customer who goes on asking is in the audit, with the token."""
+    """A suspended customer who sends further requests is in the audit, with the token."""
     token = gateway.changes.issue_token("b", [Scope.METRICS], DAY)
     gateway.changes.suspend("b")
     try:

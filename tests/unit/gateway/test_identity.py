@@ -206,7 +206,7 @@ def test_suspended_tenants_and_subjects_are_refused() -> None:
 def test_a_refusal_of_a_valid_login_says_whose_it_is(
     payload: dict[str, Any], wanted: list[str], tenant: str
 ) -> None:
-    """The audit has it: somebody has tried what is not theirs."""
+    """The audit has it: a login has tried what another one may."""
     with pytest.raises(RequestRefusedError) as refusal:
         identity().principal(token(payload), wanted)
     assert (refusal.value.subject, refusal.value.tenant) == ("openid:u1", tenant)
