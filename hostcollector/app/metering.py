@@ -13,7 +13,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from hostcollector.app.last_reading import LastReader
-from hostcollector.base.model import Domain, Guest, Snapshot, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Snapshot, Tenant
 from hostcollector.catalogue.usage import Ended
 from hostcollector.guests.presence import LEAVING, Presence
 from hostcollector.guests.processes import QemuProcess

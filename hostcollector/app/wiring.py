@@ -11,10 +11,11 @@ from typing import TypeVar
 from hostcollector.app.last_reading import LastReader
 from hostcollector.app.makers import Ingredients, make_sources
 from hostcollector.app.metering import Metering, boot_id, look_at_clocks
+from hostcollector.base.definition import Domain
 from hostcollector.base.followed_file import FollowedFile
 from hostcollector.base.lanes import Lane
 from hostcollector.base.log import Transitions
-from hostcollector.base.model import Domain, Snapshot, Tenant
+from hostcollector.base.model import Snapshot, Tenant
 from hostcollector.base.stopwatch import Stage, unmeasured
 from hostcollector.catalogue.dropped import dropped
 from hostcollector.collection.about import About, History, Loaded, Parts

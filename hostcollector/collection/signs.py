@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.catalogue import (
     bmc,
     collection,

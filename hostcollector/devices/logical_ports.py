@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import Domain
-from hostcollector.config.settings import OvnSettings
+from hostcollector.config.services import OvnSettings
 from hostcollector.devices.switch import LocalSwitch, Switch
 from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import TlsFiles

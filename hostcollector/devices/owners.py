@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hostcollector.base.model import Domain, Guest
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest
 from hostcollector.base.wording import counted, named
 
 _MOST_NAMED = 4

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from hostcollector.base.errors import SourceError
 from hostcollector.base.lanes import Clock
-from hostcollector.config.settings import PartitionSettings
+from hostcollector.config.services import PartitionSettings
 from hostcollector.protocols.ufm import Member, Membership, Origin, UfmClient
 
 

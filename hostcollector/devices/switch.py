@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from hostcollector.config.settings import OvsSettings
+from hostcollector.config.services import OvsSettings
 from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.replica import Replica
 from hostcollector.protocols.ovsdb.row import Row

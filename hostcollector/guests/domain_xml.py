@@ -8,8 +8,8 @@ missing, odd or absurd detail costs itself only, and so does foreign metadata. T
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
+from hostcollector.base.definition import Bandwidth, Disk, DiskLimits, Domain, HostDevice, MemoryBacking, Nic
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Bandwidth, Disk, DiskLimits, Domain, HostDevice, MemoryBacking, Nic
 from hostcollector.guests import metadata as domain_metadata
 
 # libvirt stores such numbers in 64 bits; anything larger is not a number that we could show as a fact.

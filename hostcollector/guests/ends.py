@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
+from hostcollector.base.model import UNASSIGNED, Guest, Tenant
 from hostcollector.guests.oom_kills import OomKills
 from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.libvirt.events import DomainEvent

@@ -15,9 +15,9 @@ from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import DomainXmlError, SourceError
 from hostcollector.base.lanes import Clock, Lane
-from hostcollector.base.model import Domain
 from hostcollector.guests import domain_xml
 from hostcollector.guests.ends import Ends
 from hostcollector.protocols.libvirt.connection import Connection, Slot, Versions

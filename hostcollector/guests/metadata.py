@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from hostcollector.base.model import MetadataElement
+from hostcollector.base.definition import MetadataElement
 
 OWN_NAMESPACE = "urn:hostcollector:domain:1"
 NOVA_NAMESPACES = (

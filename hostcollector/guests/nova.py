@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from hostcollector.base.model import Domain
+from hostcollector.base.definition import Domain
 from hostcollector.guests.metadata import NOVA_NAMESPACES
 
 

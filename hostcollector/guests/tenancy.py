@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.followed_file import FollowedFile
-from hostcollector.base.model import UNASSIGNED, Domain, Guest, Tenant
+from hostcollector.base.model import UNASSIGNED, Guest, Tenant
 from hostcollector.config.tenancy import XPathRule
 from hostcollector.guests import nova
 from hostcollector.guests.metadata import OWN_NAMESPACE

@@ -16,7 +16,7 @@ from hostcollector.base import infiniband
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.config.settings import UfmSettings
+from hostcollector.config.services import UfmSettings
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import DEFAULT_LIMITS, Limits, Poller
 from hostcollector.protocols.rest.refusals import LoginRefusedError, NoSuchPathError, TokenRefusedError

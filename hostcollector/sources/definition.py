@@ -6,8 +6,9 @@ inventory keeps the guests it knows.
 
 from collections.abc import Iterable, Iterator
 
+from hostcollector.base.definition import Bandwidth, Disk, Domain, Nic
 from hostcollector.base.gaps import MOST_NAMED, Gaps
-from hostcollector.base.model import Bandwidth, Disk, Domain, Guest, Nic, Sample
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted, named
 from hostcollector.catalogue import block, guest, interface, limits, memory

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.base.gaps import Gaps
-from hostcollector.base.model import Domain, Guest, Metric, Sample
+from hostcollector.base.model import Guest, Metric, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.units import bytes_from_kib, seconds_from_us
 from hostcollector.catalogue import host

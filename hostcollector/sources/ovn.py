@@ -5,9 +5,10 @@ The database is followed in the background; a read takes the present rows. Off w
 
 from collections.abc import Iterator
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceError
 from hostcollector.base.gaps import Gaps
-from hostcollector.base.model import Domain, Sample
+from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import limits, ovs
 from hostcollector.devices.logical_ports import LogicalPort, OvnPorts

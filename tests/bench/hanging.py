@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceError
-from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, SourceState
+from hostcollector.base.model import Guest, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import guest as guest_rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.config.address import Remote, Transport
-from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
+from hostcollector.config.services import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.protocols.ndfc.client import NdfcClient

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hostcollector import catalogue
-from hostcollector.base.model import Domain, Guest, Kind, Metric, Report, Sample, Scope, SourceState, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Kind, Metric, Report, Sample, Scope, SourceState, Tenant
 from hostcollector.catalogue.possible import unbounded
 from hostcollector.collection.assemble import Assembler
 

@@ -12,7 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from hostcollector.base.model import Domain, Guest, Nic, Tenant
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest, Tenant
 from hostcollector.base.source import Request
 from hostcollector.devices.baselines import Baselines
 from hostcollector.protocols.netlink.route_socket import RouteSocket

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hostcollector.base.errors import SourceError
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, RedfishClient
 from hostcollector.protocols.redfish.properties import SCALES
 from hostcollector.protocols.redfish.values import BmcAnswer

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from hostcollector.base.definition import Disk, Domain, Nic
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Disk, Domain, Nic
 from hostcollector.guests.domain_xml import parse
 
 Groups = Mapping[str | None, ET.Element]

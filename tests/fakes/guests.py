@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from uuid import uuid4
 
-from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.base.source import Reading, Request
 
 A = "6f0c2a0e-5d6e-4c1b-9a60-0a6f0f7d2b11"

@@ -1,7 +1,8 @@
 """Snapshots of a small hypervisor, built by hand."""
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import Reason
-from hostcollector.base.model import Domain, Family, Guest, Report, Snapshot, SourceState, Tenant
+from hostcollector.base.model import Family, Guest, Report, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import collection, guest
 
 ACME = Tenant(id="acme", name="Acme Corporation", resolver="metadata")

@@ -6,19 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hostcollector import catalogue
-from hostcollector.base.model import (
-    Disk,
-    Domain,
-    Family,
-    Guest,
-    HostDevice,
-    Kind,
-    Metric,
-    Nic,
-    Scope,
-    Snapshot,
-    Tenant,
-)
+from hostcollector.base.definition import Disk, Domain, HostDevice, Nic
+from hostcollector.base.model import Family, Guest, Kind, Metric, Scope, Snapshot, Tenant
 from hostcollector.catalogue import gpu, guest
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.tenant_page.lives import Lives

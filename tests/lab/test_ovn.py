@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceError, SourceUnavailableError
-from hostcollector.base.model import Domain, Nic, Tenant
-from hostcollector.config.settings import OvnSettings, OvsSettings
+from hostcollector.base.model import Tenant
+from hostcollector.config.services import OvnSettings, OvsSettings
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.tenancy import Tenancy, from_ovn

@@ -14,7 +14,7 @@ from hostcollector.base.errors import (
     SourceUnavailableError,
 )
 from hostcollector.config.address import Remote, parse_remote
-from hostcollector.config.settings import OvsSettings
+from hostcollector.config.services import OvsSettings
 from hostcollector.devices.switch import WATCH, LocalSwitch, PortLimits, Switch
 from hostcollector.protocols.ovsdb.client import OvsdbClient
 from hostcollector.protocols.ovsdb.connection import TlsFiles

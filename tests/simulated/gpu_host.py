@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from hostcollector.base.definition import Domain, HostDevice
 from hostcollector.base.followed_file import FollowedFile
-from hostcollector.base.model import Domain, Guest, HostDevice, Snapshot, Tenant
+from hostcollector.base.model import Guest, Snapshot, Tenant
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities

@@ -17,11 +17,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hostcollector.base.model import Domain, Guest, Nic, Snapshot, Tenant
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest, Snapshot, Tenant
 from hostcollector.base.source import Source
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
-from hostcollector.config.settings import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
+from hostcollector.config.services import NdfcSettings, OvnSettings, OvsSettings, UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.partitions import Partitions

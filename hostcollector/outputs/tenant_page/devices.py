@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from hostcollector.base.model import Disk, Domain, HostDevice, Nic
+from hostcollector.base.definition import Disk, Domain, HostDevice, Nic
 
 KINDS = ("disk", "nic", "gpu")
 """The labels of devices on the tenant page."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hostcollector.base.model import Domain, Family, Guest, Metric, Snapshot, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Family, Guest, Metric, Snapshot, Tenant
 from hostcollector.catalogue import guest
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.tenant_page.devices import Device, Reported, devices_of

@@ -5,7 +5,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from hostcollector.base.model import Domain, Family, Kind, Metric, Neighbours, Snapshot, SourceState, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Family, Kind, Metric, Neighbours, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import OF_TENANTS, vm, vm_labels
 from hostcollector.guests.presence import Presence
 from hostcollector.outputs.exposition.encoder import Encoder

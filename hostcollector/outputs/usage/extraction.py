@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
 
-from hostcollector.base.model import Domain, Family, Guest, Histogram, Metric, Sample, Snapshot, SourceState
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Family, Guest, Histogram, Metric, Sample, Snapshot, SourceState
 from hostcollector.catalogue import block, cpu, gpu, guest, interface, vf
 from hostcollector.catalogue.usage import LONGEST_TEXT, GpuMode
 from hostcollector.guests.presence import NOT_RUNNING, Presence

@@ -15,7 +15,7 @@ from hostcollector.base.errors import SourceError, SourceMalformedError, SourceU
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.wording import duration
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from hostcollector.protocols.ndfc import answers
 from hostcollector.protocols.ndfc.answers import FabricVlans, NdfcAnswer, Placement
 from hostcollector.protocols.ndfc.paths import DCNM, NDFC, Paths, of_cluster

@@ -15,7 +15,7 @@ from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Metric
 from hostcollector.base.wording import counted, duration
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.protocols.redfish.chassis import ChassisResource, discover_chassis, values_of
 from hostcollector.protocols.redfish.discovery import discover, identified
 from hostcollector.protocols.redfish.links import Resource, resource

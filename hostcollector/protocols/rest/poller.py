@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from hostcollector.base.errors import Reason, SourceError, SourceTimeoutError
 from hostcollector.base.lanes import Clock
 from hostcollector.base.log import Transitions
-from hostcollector.config.service import ServiceSettings
+from hostcollector.config.services import ServiceSettings
 from hostcollector.protocols.follower import Follower, Pauses
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.refusals import BusyError, LoginRefusedError, concealed

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.config.files import open_to_everybody
-from hostcollector.config.service import ServiceSettings
+from hostcollector.config.services import ServiceSettings
 
 HTTPS_PORT = 443
 _LONGEST_PASSWORD = 1024

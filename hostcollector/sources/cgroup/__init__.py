@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceMalformedError, SourceUnavailableError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Domain, Guest, Sample
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
 from hostcollector.guests.oom_kills import OomKills

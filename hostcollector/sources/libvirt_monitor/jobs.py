@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import libvirt
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Domain, Guest, Metric, Sample
+from hostcollector.base.model import Guest, Metric, Sample
 from hostcollector.base.units import seconds_from_ms
 from hostcollector.catalogue import job
 from hostcollector.protocols.libvirt.job_words import block_operation, operation

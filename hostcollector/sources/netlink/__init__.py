@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from hostcollector.base.definition import Nic
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Guest, Nic, Sample
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import interface
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription

@@ -7,8 +7,9 @@ which are settings, are read once a minute.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from hostcollector.base.definition import Bandwidth, Nic
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Bandwidth, Nic, Sample
+from hostcollector.base.model import Sample
 from hostcollector.catalogue import limits as rows
 from hostcollector.protocols.netlink.traffic_control import (
     ARRIVAL,

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from hostcollector.base.definition import Nic
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Guest, Nic, Sample
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import limits, ovs
 from hostcollector.devices.owners import OwnerFinder

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from hostcollector.base.model import Guest, Nic
+from hostcollector.base.definition import Nic
+from hostcollector.base.model import Guest
 from hostcollector.devices.switch import VHOST_USER_TYPES, SwitchPort
 
 Signs = dict[str, set[str]]

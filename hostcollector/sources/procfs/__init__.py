@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Domain, Sample
+from hostcollector.base.model import Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import cpu, guest, host, memory

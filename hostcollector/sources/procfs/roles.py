@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from hostcollector.base.model import Domain
+from hostcollector.base.definition import Domain
 
 _VCPU = re.compile(rb"CPU (\d+)/\w+")
 _IOTHREAD = re.compile(rb"IO (.+)", re.DOTALL)

@@ -5,10 +5,11 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.keeping import kept_seconds
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Domain, Metric, Sample
+from hostcollector.base.model import Metric, Sample
 from hostcollector.catalogue import cpu
 from hostcollector.guests.processes import QemuProcess
 from hostcollector.protocols.kernel.files import GONE, KeptFiles, cpu_count, names, read_record

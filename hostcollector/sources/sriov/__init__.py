@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hostcollector.base.definition import Nic
 from hostcollector.base.errors import SourceError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
-from hostcollector.base.model import Guest, Nic, Sample
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request, Source
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.possible import fastest

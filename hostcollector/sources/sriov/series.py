@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostcollector.base.model import Nic, Sample
+from hostcollector.base.definition import Nic
+from hostcollector.base.model import Sample
 from hostcollector.base.units import bytes_from_mbit
 from hostcollector.catalogue import vf as rows
 from hostcollector.catalogue.rows import Twin

@@ -21,7 +21,8 @@ from hostcollector.catalogue import OF_TENANTS
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
-from hostcollector.config.settings import NdfcSettings, Settings
+from hostcollector.config.services import NdfcSettings
+from hostcollector.config.settings import Settings
 from hostcollector.outputs import tenant_table
 from hostcollector.sources import NAMES
 

@@ -7,7 +7,7 @@ import pytest
 
 from hostcollector.app.daemon import Collection, Daemon
 from hostcollector.app.wiring import Hypervisor
-from hostcollector.base.model import Domain, MetadataElement
+from hostcollector.base.definition import Domain, MetadataElement
 from hostcollector.config.settings import Configuration, PathSettings, Settings
 from hostcollector.config.tenancy import ResolverName, TenancySettings, TenantsSettings
 from hostcollector.outputs.tenant_page import PATH

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hostcollector.base.model import Disk, Domain, Guest, Nic, Report, Sample, SourceState, Tenant
+from hostcollector.base.definition import Disk, Domain, Nic
+from hostcollector.base.model import Guest, Report, Sample, SourceState, Tenant
 from hostcollector.catalogue import block, collection, cpu, ends, guest, interface, liveness, memory
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.availability import Availability

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import Reason
 from hostcollector.base.log import Transitions
-from hostcollector.base.model import Domain, Guest, Report, SourceState, Tenant
+from hostcollector.base.model import Guest, Report, SourceState, Tenant
 from hostcollector.catalogue import collection
 from hostcollector.collection.about import LIBVIRT_SOURCE, About, History, Loaded
 

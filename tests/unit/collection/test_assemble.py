@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.base.model import Domain, Guest, Report, Sample, Snapshot, SourceState, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import block, collection, guest, host
 from hostcollector.collection.assemble import LONGEST_LABEL, Assembler, clean
 from hostcollector.guests.selection import Selected

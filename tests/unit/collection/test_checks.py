@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import HostDevice, Nic, Sample
+from hostcollector.base.definition import HostDevice, Nic
+from hostcollector.base.model import Sample
 from hostcollector.catalogue import bmc, infiniband, ovs, uplinks, vf
 from hostcollector.collection.checks import RULES
 from tests.places import REPOSITORY

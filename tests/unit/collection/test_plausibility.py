@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
+from hostcollector.base.definition import Domain
 from hostcollector.base.model import (
-    Domain,
     Given,
     Guest,
     Histogram,

@@ -2,17 +2,8 @@
 
 from pathlib import Path
 
-from hostcollector.base.model import (
-    Domain,
-    Guest,
-    HostDevice,
-    Report,
-    Sample,
-    Scope,
-    Snapshot,
-    SourceState,
-    Tenant,
-)
+from hostcollector.base.definition import Domain, HostDevice
+from hostcollector.base.model import Guest, Report, Sample, Scope, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import collection, ends, gpu
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests

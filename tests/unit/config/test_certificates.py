@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector.config.certificates import LOOK_SECONDS, CertificateFile, Expiries, not_after
-from hostcollector.config.settings import RedfishSettings, Settings
+from hostcollector.config.services import RedfishSettings
+from hostcollector.config.settings import Settings
 from hostcollector.config.web_config import TlsServerConfig, WebConfig
 from tests.serving import wait
 

@@ -4,7 +4,8 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import NdfcSettings, Settings
+from hostcollector.config.services import NdfcSettings
+from hostcollector.config.settings import Settings
 
 WHOLE = b"""
 ndfc:

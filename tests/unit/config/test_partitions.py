@@ -4,7 +4,8 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import PartitionSettings, Settings, UfmSettings
+from hostcollector.config.services import PartitionSettings, UfmSettings
+from hostcollector.config.settings import Settings
 
 WHOLE = b"""
 infiniband:

@@ -4,7 +4,8 @@ import pytest
 
 from hostcollector.base.errors import ConfigError
 from hostcollector.config.files import read_bytes
-from hostcollector.config.settings import RedfishSettings, Settings
+from hostcollector.config.services import RedfishSettings
+from hostcollector.config.settings import Settings
 
 WHOLE = b"""
 redfish:

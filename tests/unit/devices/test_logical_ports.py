@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import UNASSIGNED, Domain, Guest, Nic, Tenant
+from hostcollector.base.model import UNASSIGNED, Guest, Tenant
 from hostcollector.base.source import Request
 from hostcollector.catalogue import ovs
 from hostcollector.config.address import Remote, Transport
-from hostcollector.config.settings import OvnSettings, OvsSettings
+from hostcollector.config.services import OvnSettings, OvsSettings
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.guests.tenancy import Tenancy, from_ovn

@@ -7,7 +7,8 @@ from threading import Thread
 
 import pytest
 
-from hostcollector.base.model import Disk, Domain, Guest, HostDevice, Nic
+from hostcollector.base.definition import Disk, Domain, HostDevice, Nic
+from hostcollector.base.model import Guest
 from hostcollector.devices.baselines import Baselines, same_stay
 from hostcollector.devices.owners import HOST_OWNER, Owner, OwnerFinder, Owners
 from hostcollector.guests.domain_xml import parse

@@ -3,7 +3,7 @@
 import math
 
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.config.settings import PartitionSettings, UfmSettings
+from hostcollector.config.services import PartitionSettings, UfmSettings
 from hostcollector.devices.partitions import Partitions
 from hostcollector.protocols.ufm import Member, Membership, Origin, UfmAnswer, UfmClient
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hostcollector.base.model import Domain, Guest, Nic
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest
 from hostcollector.devices.uplinks import HostLink, Interface, UplinkReader, interfaces
 from tests.fakes.sysfs import Sysfs
 from tests.fakes.uplinks import links, state

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.definition import Bandwidth, Disk, DiskLimits, HostDevice, MemoryBacking, Nic
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Bandwidth, Disk, DiskLimits, HostDevice, MemoryBacking, Nic
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.tenancy import from_own_metadata
 from tests.places import DOMAIN_XML

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest, Tenant
 from hostcollector.guests import ends as ends_module
 from hostcollector.guests.ends import (
     GRACE_SECONDS,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import libvirt
 import pytest
 
-from hostcollector.base.model import Domain
+from hostcollector.base.definition import Domain
 from hostcollector.guests.ends import Ends
 from hostcollector.guests.inventory import EventCounts, Inventory
 from hostcollector.protocols.libvirt.connection import Link

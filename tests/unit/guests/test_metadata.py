@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostcollector.base.definition import Domain, HostDevice
 from hostcollector.base.errors import DomainXmlError
-from hostcollector.base.model import Domain, HostDevice, Tenant
+from hostcollector.base.model import Tenant
 from hostcollector.guests.domain_xml import parse
 from hostcollector.guests.metadata import LONGEST_ELEMENT, split
 from hostcollector.guests.tenancy import from_nova, from_own_metadata

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, MetadataElement, Tenant
+from hostcollector.base.definition import Domain, MetadataElement
+from hostcollector.base.model import Guest, Tenant
 from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import GuestPattern, GuestSettings, Settings
 from hostcollector.guests.selection import ALL, LONGEST_VALUE, MOST_PLACES, Selection

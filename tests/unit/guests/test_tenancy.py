@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import pytest
 
+from hostcollector.base.definition import Domain, MetadataElement
 from hostcollector.base.followed_file import FollowedFile
-from hostcollector.base.model import UNASSIGNED, Domain, MetadataElement, Tenant
+from hostcollector.base.model import UNASSIGNED, Tenant
 from hostcollector.config.files import read_bytes
 from hostcollector.config.settings import Settings
 from hostcollector.config.tenancy import XPathRule

@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostcollector.base.model import Domain, Family, Snapshot, SourceState
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Family, Snapshot, SourceState
 from hostcollector.catalogue import collection
 from hostcollector.outputs.diagnose.lines import healthy, lines
 from tests.fakes import snapshots

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Report, Sample, Snapshot, SourceState, Tenant
+from hostcollector.base.definition import Domain, HostDevice
+from hostcollector.base.model import Guest, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.base.source import Request
 from hostcollector.catalogue import bmc, gpu
 from hostcollector.collection.assemble import Assembler

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hostcollector.base.model import Domain, Family, Guest, Report, Snapshot, SourceState, Tenant
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Family, Guest, Report, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import collection
 from hostcollector.outputs.status_page import REFRESH_SECONDS, STILL_PATH, render
 from hostcollector.outputs.top.page import LastPages

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import Domain, Guest, Histogram
+from hostcollector.base.model import Guest, Histogram
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cgroup
 from hostcollector.guests.oom_kills import OomKills

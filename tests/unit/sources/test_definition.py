@@ -4,17 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import (
-    Bandwidth,
-    Disk,
-    DiskLimits,
-    Domain,
-    Guest,
-    MemoryBacking,
-    Nic,
-    Sample,
-    Tenant,
-)
+from hostcollector.base.definition import Bandwidth, Disk, DiskLimits, Domain, MemoryBacking, Nic
+from hostcollector.base.model import Guest, Sample, Tenant
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block, guest, interface, limits, memory
 from hostcollector.guests.domain_xml import parse

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from hostcollector.base.model import Disk, Domain, Guest, Tenant
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest, Tenant
 from hostcollector.base.source import Request
 from hostcollector.catalogue import block, ends, guest
 from hostcollector.config.settings import CollectionSettings

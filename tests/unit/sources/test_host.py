@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import Domain, Guest, Histogram, Metric
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import host
 from hostcollector.protocols.kernel.files import read

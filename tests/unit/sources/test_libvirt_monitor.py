@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block, collection, job
 from hostcollector.guests.halts import Halts

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import Disk, Domain, Guest
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest
 from hostcollector.sources.libvirt_monitor.balloons import UNASKED_SECONDS, Balloons
 from tests.fakes.clock import Clock
 

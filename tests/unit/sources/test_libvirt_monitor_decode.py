@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostcollector import catalogue
-from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.catalogue import block, memory
 from hostcollector.catalogue.libvirt_fields import FIELDS, field_of
 from hostcollector.sources.libvirt_monitor.decode import Decoder, has_answered, is_partial

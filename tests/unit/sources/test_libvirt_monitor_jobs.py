@@ -7,7 +7,8 @@ from typing import Any
 import libvirt
 import pytest
 
-from hostcollector.base.model import Disk, Domain, Guest, Histogram, Metric
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest, Histogram, Metric
 from hostcollector.catalogue import job
 from hostcollector.protocols.libvirt.connection import Link
 from hostcollector.protocols.libvirt.pool import Workers

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from hostcollector.base.definition import Domain
 from hostcollector.base.errors import SourceTimeoutError, SourceUnavailableError
-from hostcollector.base.model import Domain, Guest, Metric
+from hostcollector.base.model import Guest, Metric
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import guest, host
 from hostcollector.protocols.libvirt.connection import Link

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceError, SourceUnavailableError
-from hostcollector.base.model import Domain, Guest, Metric, Nic, Sample, SourceState
+from hostcollector.base.model import Guest, Metric, Sample, SourceState
 from hostcollector.base.source import Request
 from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
 from hostcollector.protocols.ndfc.client import NdfcClient
 from hostcollector.sources.ndfc import Ndfc, vlans_in_use

@@ -18,8 +18,9 @@ from typing import TypeVar
 
 import pytest
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceDeniedError, SourceError, SourceUnavailableError
-from hostcollector.base.model import Domain, Guest, Nic
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface
 from hostcollector.protocols.kernel.files import names

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hostcollector.base.definition import Bandwidth, Domain, Nic
 from hostcollector.base.errors import SourceUnavailableError
-from hostcollector.base.model import Bandwidth, Domain, Guest, Nic
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import limits as rows
 from hostcollector.protocols.netlink.messages import LinkCounters, LinkDescription

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from hostcollector.base.definition import Domain, Nic
 from hostcollector.base.errors import SourceError
-from hostcollector.base.model import Domain, Guest, Histogram, Metric, Nic, Scope
+from hostcollector.base.model import Guest, Histogram, Metric, Scope
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import interface, ovs
 from hostcollector.config.address import Remote, Transport
-from hostcollector.config.settings import OvsSettings
+from hostcollector.config.services import OvsSettings
 from hostcollector.devices.switch import LocalSwitch
 from hostcollector.sources.ovs import OpenVswitch
 from hostcollector.sources.ovs.statistics import BASIC, COMMON, LEFT_OUT, samples

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hostcollector.base.model import Nic
+from hostcollector.base.definition import Nic
 from hostcollector.devices.logical_ports import LogicalPort, read_ports
 from hostcollector.devices.switch import MOST_QUEUES
 from hostcollector.protocols.ovsdb.replica import Replica

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Nic
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest
 from hostcollector.devices.switch import SwitchPort
 from hostcollector.sources.ovs.owners import PortOwners, owned
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcollector.base.definition import Domain, MemoryBacking
 from hostcollector.base.errors import SourceDeniedError
-from hostcollector.base.model import Domain, Guest, MemoryBacking
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import cpu, guest, host, memory
 from hostcollector.guests.processes import QemuProcesses

@@ -86,7 +86,8 @@ def test_a_real_process_that_started_now_started_now() -> None:
 HIDDEN = f"""
 import os, subprocess
 from hostcollector.base.errors import SourceDeniedError
-from hostcollector.base.model import Domain, Guest
+from hostcollector.base.definition import Domain
+from hostcollector.base.model import Guest
 from hostcollector.guests.processes import QemuProcesses
 subprocess.run(["mount", "-t", "proc", "-o", "hidepid=HIDEPID", "proc", "/proc"], check=True)
 os.setgroups([]), os.setresgid(65534, 65534, 65534), os.setresuid(65534, 65534, 65534)

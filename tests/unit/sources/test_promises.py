@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.base.definition import Domain, HostDevice, Nic
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request, Source
-from hostcollector.config.settings import UfmSettings
+from hostcollector.config.services import UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.halts import Halts
 from hostcollector.guests.processes import QemuProcesses

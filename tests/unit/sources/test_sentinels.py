@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Metric, Nic, Report, Sample, Snapshot, SourceState
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest, Metric, Report, Sample, Snapshot, SourceState
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import block as disk
 from hostcollector.catalogue import cgroup, cpu, gpu, host, infiniband, memory, vf

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Nic, Sample, Snapshot, Tenant
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest, Sample, Snapshot, Tenant
 from hostcollector.base.source import Request, Source
 from hostcollector.catalogue import network as rows
 from hostcollector.collection.assemble import Assembler
 from hostcollector.collection.collector import Collector, Guests
-from hostcollector.config.settings import UfmSettings
+from hostcollector.config.services import UfmSettings
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.partitions import Partitions
 from hostcollector.protocols.netlink.route_socket import RouteSocket

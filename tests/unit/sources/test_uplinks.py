@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Nic
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.protocols.netlink.messages import BondMember, link_state
 from hostcollector.sources.uplinks import KEPT_SECONDS, Uplinks

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Disk, Domain, HostDevice, Nic
+from hostcollector.base.definition import Disk, Domain, HostDevice, Nic
 from hostcollector.catalogue import gpu, interface, limits, ovs, vf
 from hostcollector.guests.domain_xml import parse
 from hostcollector.outputs.tenant_page.devices import Numbers, Reported, devices_of

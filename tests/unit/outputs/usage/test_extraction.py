@@ -5,21 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from hostcollector.base.definition import Disk, Domain, HostDevice, Nic
 from hostcollector.base.errors import Reason
-from hostcollector.base.model import (
-    Disk,
-    Domain,
-    Family,
-    Guest,
-    HostDevice,
-    Metric,
-    Nic,
-    Report,
-    Sample,
-    Snapshot,
-    SourceState,
-    Tenant,
-)
+from hostcollector.base.model import Family, Guest, Metric, Report, Sample, Snapshot, SourceState, Tenant
 from hostcollector.catalogue import ALL, block, cpu, gpu, guest, interface, ovs, vf
 from hostcollector.catalogue.usage import GpuMode
 from hostcollector.guests.presence import Presence

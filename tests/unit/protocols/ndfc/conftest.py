@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from tests.fakes.authority import Authority
 from tests.fakes.ndfc import FakeNdfc
 from tests.fakes.rest import PASSWORD, keep_password

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hostcollector.base.errors import SourceError
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from hostcollector.protocols.ndfc.answers import NdfcAnswer
 from hostcollector.protocols.ndfc.client import NdfcClient
 from hostcollector.protocols.rest.poller import Limits

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector.base.errors import Reason
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from tests.fakes.ndfc import BASE, FakeNdfc
 from tests.fakes.rest import PASSWORD
 from tests.unit.protocols.ndfc.polling import LIMITS, answer_of, failure_of, polling, wait_until

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hostcollector.base.errors import Reason
-from hostcollector.config.settings import NdfcSettings
+from hostcollector.config.services import NdfcSettings
 from hostcollector.protocols.ndfc.answers import NdfcAnswer, Placement
 from tests.fakes.ndfc import BASE, VERSION, FakeNdfc
 from tests.fakes.rest import PASSWORD

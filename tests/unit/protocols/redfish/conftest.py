@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.protocols.redfish.client import DEFAULT_LIMITS, RedfishClient
 from hostcollector.protocols.redfish.values import BmcAnswer, Part
 from hostcollector.protocols.rest.poller import Limits

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from hostcollector.catalogue import gpu
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.protocols.redfish.client import RedfishClient
 from hostcollector.protocols.redfish.values import PORTS, REPORTS
 from tests.fakes.authority import Authority

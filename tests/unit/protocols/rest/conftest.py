@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostcollector.config.service import ServiceSettings
+from hostcollector.config.services import ServiceSettings
 from hostcollector.protocols.rest.http import Http
 from hostcollector.protocols.rest.poller import Limits, Poller
 from hostcollector.protocols.rest.target import Service, Target

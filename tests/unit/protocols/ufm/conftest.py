@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.config.settings import UfmSettings
+from hostcollector.config.services import UfmSettings
 from tests.fakes.authority import Authority
 from tests.fakes.rest import PASSWORD, USER, keep_password
 from tests.fakes.ufm import FakeUfm

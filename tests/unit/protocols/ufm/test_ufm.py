@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hostcollector.base.errors import Reason
-from hostcollector.config.settings import UfmSettings
+from hostcollector.config.services import UfmSettings
 from hostcollector.protocols.rest.poller import Limits
 from hostcollector.protocols.ufm import UfmAnswer, UfmClient, read_partitions
 from tests.fakes.ufm import PKEYS, VERSION, FakeUfm

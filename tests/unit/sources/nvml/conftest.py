@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice
+from hostcollector.base.definition import Domain, HostDevice
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.nvml import Nvml, binding

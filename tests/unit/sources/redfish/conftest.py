@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from hostcollector.base.definition import Domain, HostDevice
 from hostcollector.base.errors import SourceUnavailableError
 from hostcollector.base.followed_file import FollowedFile
-from hostcollector.base.model import Domain, Guest, HostDevice
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.catalogue import bmc as bmc_rows
 from hostcollector.catalogue import gpu as gpu_rows
-from hostcollector.config.settings import RedfishSettings
+from hostcollector.config.services import RedfishSettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
 from hostcollector.devices.gpu_identities import GpuIdentities

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, Nic, Sample
+from hostcollector.base.definition import Domain, Nic
+from hostcollector.base.model import Guest, Sample
 from hostcollector.base.source import Reading, Request
 from hostcollector.devices.baselines import Baselines
 from hostcollector.guests.processes import QemuProcesses

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.base.definition import Domain, HostDevice, Nic
+from hostcollector.base.model import Guest
 from hostcollector.guests.processes import QemuProcesses
 from tests.fakes.procfs import Procfs
 from tests.unit.sources.sriov.conftest import (

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.base.definition import Domain, HostDevice, Nic
+from hostcollector.base.model import Guest
 from hostcollector.sources.sriov.series import RULES, VLAN_DIFFERS
 from tests.fakes.link_messages import INFINIBAND, UNKNOWN, link_message
 from tests.fakes.sysfs import INFINIBAND_CLASS

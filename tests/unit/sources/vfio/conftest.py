@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Domain, Guest, HostDevice, Nic
+from hostcollector.base.definition import Domain, HostDevice, Nic
+from hostcollector.base.model import Guest
 from hostcollector.base.source import Reading, Request
 from hostcollector.devices.baselines import Baselines
 from hostcollector.sources.vfio import Vfio

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcollector.base.model import Disk, Domain, Guest
+from hostcollector.base.definition import Disk, Domain
+from hostcollector.base.model import Guest
 from hostcollector.devices.pci import DeviceReader
 from tests.fakes.pci import (
     ACCELERATOR_CLASS,
