@@ -16,7 +16,7 @@ MINUTE = 60.0
 BURST = 0.25
 """The part of a minute's requests that may come at once."""
 
-READING_SECONDS = 0.001
+READING_SECONDS = 0.004
 """CPU time for reading a query. One that takes longer counts as further requests of the tenant's."""
 
 
