@@ -1,5 +1,6 @@
 """The exception tree: each class is one kind of failure, so that no caller parses texts."""
 
+import errno
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -107,8 +108,16 @@ class ListenError(HostcollectorError):
 class AddressInUseError(ListenError):
     """Another process listens at the configured address."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            address,
-            "the port is in use; `ss -ltnp` shows by whom, --web.listen-address chooses another one",
-        )
+
+def listen_error(address: str, error: OSError) -> ListenError:
+    """Return the error for an address that the kernel refused, with what to do."""
+    cause = _LISTEN_FIXES.get(error.errno or 0) or error.strerror or str(error)
+    kind = AddressInUseError if error.errno == errno.EADDRINUSE else ListenError
+    return kind(address, cause)
+
+
+_LISTEN_FIXES = {
+    errno.EADDRINUSE: "the port is in use; `ss -ltnp` shows by whom, or configure another listen address",
+    errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` shows those that it has",
+    errno.EACCES: "this account may not listen there; ports below 1024 need CAP_NET_BIND_SERVICE",
+}

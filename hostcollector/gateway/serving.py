@@ -1,13 +1,12 @@
 """The program: it listens, and lets a supervisor run the workers, which are forks that share the sockets."""
 
-import errno
 import logging
 import socket
 from functools import partial
 from pathlib import Path
 
 from hostcollector.base import log
-from hostcollector.base.errors import AddressInUseError, ListenError
+from hostcollector.base.errors import listen_error
 from hostcollector.config.address import Address
 from hostcollector.gateway.accounts.database import check_schema, connect
 from hostcollector.gateway.configuration import read_configuration
@@ -56,7 +55,5 @@ def _listeners(address: Address) -> list[socket.socket]:
             one.bind(where)
             sockets.append(one)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUseError(str(address)) from error
-        raise ListenError(str(address), error.strerror or str(error)) from error
+        raise listen_error(str(address), error) from error
     return sockets

@@ -5,7 +5,6 @@ certificate in use at that moment, and aiohttp the HTTP one.
 """
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from hostcollector.base.errors import AddressInUseError, ListenError
+from hostcollector.base.errors import listen_error
 from hostcollector.config.address import Address
 from hostcollector.web.access import AccessRules
 from hostcollector.web.application import Application, Site
@@ -105,9 +104,7 @@ class Server:
                 listener.listen(BACKLOG)
         except OSError as error:
             await self.close()
-            if error.errno == errno.EADDRINUSE:
-                raise AddressInUseError(str(self._address)) from error
-            raise ListenError(str(self._address), error.strerror or str(error)) from error
+            raise listen_error(str(self._address), error) from error
         for listener in self._listeners:
             self._watch(listener)
         self._sweep()

@@ -13,7 +13,7 @@ from pathlib import Path
 from hostcollector.app.cli.commands import DEPLOYED, WRONG_USE, complain
 from hostcollector.app.cli.flags import KNOWN
 from hostcollector.app.cli.running import DaemonSilentError, NotRunningError, daemon_at
-from hostcollector.base.errors import ConfigError
+from hostcollector.base.errors import ConfigError, listen_error
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.catalogue.dropped import dropped, needed
 from hostcollector.config import named_files
@@ -193,7 +193,7 @@ def _listen_problem(settings: Settings) -> str:
     except OSError as error:
         if error.errno == errno.EADDRINUSE and _is_the_daemons(address, settings):
             return ""
-        return f"{address} cannot be listened on: {error.strerror}"
+        return str(listen_error(str(address), error))
     return ""
 
 

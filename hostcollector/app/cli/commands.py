@@ -15,6 +15,7 @@ from hostcollector.app.cli.running import (
     daemon_at,
     safe_for_terminal,
 )
+from hostcollector.base.errors import listen_error
 from hostcollector.base.log import LogLevel
 from hostcollector.base.wording import one_line
 from hostcollector.config.reader import changed
@@ -219,8 +220,7 @@ def sd(options: argparse.Namespace) -> int:
     try:
         http = server(options.listen, options.inventory, wanted)
     except OSError as error:
-        complain(f"cannot listen on {options.listen}: {error.strerror}")
-        return FAILED
+        raise listen_error(str(options.listen), error) from error
     with http:
         complain(f"targets at http://{options.listen}/")
         http.serve_forever()
