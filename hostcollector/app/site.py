@@ -150,9 +150,9 @@ class CollectorSite:
         return self.settings.web.listen_address.host
 
     @property
-    def ready(self) -> bool:
-        """Whether a scrape would find the guests."""
-        return self.collector.ready
+    def obstacle(self) -> str:
+        """Why a scrape would not find the guests; empty if it would."""
+        return "" if self.collector.ready else _NO_LISTING
 
     def pages(self, workers: Workers) -> "CollectorPages":
         """Return the maker of its pages; `workers` run what would hold up the event loop."""

@@ -14,19 +14,19 @@ METRICS = "/metrics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSite:
-    """Serves `/metrics` and the probes; `lines` gives the page, `is_ready` what the probe answers."""
+    """Serves `/metrics` and the probes. `lines` gives the page, `find_obstacle` why it is not ready."""
 
     lines: Callable[[], Collection[str]]
-    is_ready: Callable[[], bool]
+    find_obstacle: Callable[[], str]
     listen_host: str
     access: AccessRules = field(default_factory=AccessRules)
     paths: Collection[str] = (METRICS,)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def ready(self) -> bool:
-        """Whether tenants are answered: the store's lock is verified, and accounts are known."""
-        return self.is_ready()
+    def obstacle(self) -> str:
+        """Why it is not ready, as a sentence; empty if it is."""
+        return self.find_obstacle()
 
     def pages(self, _workers: Workers) -> "OperatorSite":
         """Return the maker of the page, which is the site itself."""

@@ -144,7 +144,7 @@ class Worker:
                     lock_holds=watchdog.holds, accounts_age=follower.age, expiries=expiries.known()
                 )
             ],
-            is_ready=lambda: watchdog.holds and follower.trusted,
+            find_obstacle=lambda: _obstacle(watchdog, follower),
             listen_host=settings.operator.listen_address.host,
             access=self._configuration.operator,
         )
@@ -182,6 +182,13 @@ class Worker:
     def _operator_address(self) -> Address:
         address = self._settings.operator.listen_address
         return replace(address, port=address.port + self._number if address.port else 0)
+
+
+def _obstacle(watchdog: Watchdog, follower: Follower) -> str:
+    """Return why tenants get no answers; empty if they do."""
+    if not follower.trusted:
+        return "The accounts database does not answer: the log has the cause."
+    return "" if watchdog.holds else "The store is not verified to keep tenants apart: the log has the cause."
 
 
 async def _watch(watchdog: Watchdog, looked: asyncio.Event) -> None:

@@ -58,8 +58,8 @@ class Site(Protocol):
         """The host of the configured listen address."""
 
     @property
-    def ready(self) -> bool:
-        """Whether a scrape would find the guests."""
+    def obstacle(self) -> str:
+        """Why it is not ready, as a sentence; empty if it is."""
 
     def pages(self, workers: Workers) -> Pages:
         """Return the maker of its pages; `workers` run what would hold up the event loop."""
@@ -128,9 +128,9 @@ class Application:
 
 
 def _ready(site: Site) -> str:
-    """Return the text of the probe. Raises 503 before the first listing."""
-    if not site.ready:
-        raise unavailable("The first listing of guests is not done yet.")
+    """Return the text of the probe. Raises 503 with the reason of a site that is not ready."""
+    if obstacle := site.obstacle:
+        raise unavailable(obstacle)
     return "ready\n"
 
 

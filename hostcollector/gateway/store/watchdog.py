@@ -35,6 +35,9 @@ EVERYTHING = 'count({__name__!=""})'
 
 _LONGEST_ANSWER = 64 * 1024
 
+_OPEN = "it answers a tenant that does not exist; PromQL is stopped: is it VictoriaMetrics?"
+_REFUSED = "it refuses the query; PromQL is stopped: has the gateway's certificate the right `read`?"
+
 
 class Watchdog:
     """Knows whether the store keeps tenants apart. `clock` is monotonic, in seconds."""
@@ -62,11 +65,11 @@ class Watchdog:
             )
 
     async def look(self) -> None:
-        """Ask as a tenant that cannot exist. A store that does not answer changes nothing."""
+        """Query as a tenant that cannot exist. A store without an answer is logged, and changes nothing."""
         # 128 random bits: no tenant has that id, and no cache its answer.
         tenant = f"watchdog-{secrets.token_hex(16)}"
         outgoing = Outgoing(tenant=tenant, endpoint=Endpoint.QUERY, form=(("query", EVERYTHING),))
-        with suppress(RequestRefusedError):
+        try:
             async with self._store.ask(prepared(outgoing, self._steps)) as answer:
                 content = b""
                 async for chunk in answer.body:
@@ -74,22 +77,34 @@ class Watchdog:
                     if len(content) > _LONGEST_ANSWER:
                         break
                 self._judge(answer.incoming.status, content)
+        except RequestRefusedError as error:
+            self._report(partial(self._transitions.failed, "the store", str(error.__cause__ or error)))
 
     def _judge(self, status: int, content: bytes) -> None:
         if status >= 500:
+            cause = "the store or its front does not serve: is the store running?"
+            self._report(partial(self._transitions.failed, "the store", cause, status=status))
             return
+        answered = partial(self._transitions.succeeded, "the store")
         if status == GOOD and _is_empty(content):
             self._good_until = self._clock() + TRUSTED_SECONDS
-            self._report(partial(self._transitions.succeeded, "the store's lock"))
+            self._report(answered, partial(self._transitions.succeeded, "the store's lock"))
         else:
             self._good_until = float("-inf")
-            cause = "it answers a tenant that does not exist; PromQL is stopped: is it VictoriaMetrics?"
-            self._report(partial(self._transitions.failed, "the store's lock", cause, status=status))
+            cause = _OPEN if status == GOOD else _REFUSED
+            self._report(
+                answered, partial(self._transitions.failed, "the store's lock", cause, status=status)
+            )
 
-    def _report(self, log: Callable[[], None]) -> None:
+    def _report(self, *logs: Callable[[], None]) -> None:
         """Log in the lane: writing a line can block."""
+
+        def write() -> None:
+            for log in logs:
+                log()
+
         with suppress(LaneBusyError):
-            self._lane.submit(log)
+            self._lane.submit(write)
 
 
 def _is_empty(content: bytes) -> bool:

@@ -164,7 +164,7 @@ def _site(settings: IntakeSettings, counters: IntakeCounters) -> OperatorSite:
         logger.warning("intake.listen_address: %s", warning)
     return OperatorSite(
         lines=lines,
-        is_ready=lambda: counters.rounds > 0,
+        find_obstacle=lambda: "" if counters.rounds else "The first round over all hosts has not ended.",
         listen_host=settings.listen_address.host,
         access=access,
     )
