@@ -3,10 +3,10 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hostcollector.app.last_reading import LastReader
 from hostcollector.app.makers import Ingredients, make_sources
@@ -25,7 +25,7 @@ from hostcollector.collection.checks import Checks
 from hostcollector.collection.collector import Collector, Guests
 from hostcollector.collection.signs import Watch
 from hostcollector.config.certificates import Expiries
-from hostcollector.config.settings import Settings
+from hostcollector.config.settings import LibvirtSettings, Settings
 from hostcollector.config.tenancy import ResolverName, TenancySettings
 from hostcollector.devices import gpu_map
 from hostcollector.devices.baselines import Baselines
@@ -114,12 +114,7 @@ class Hypervisor:
         def tenant_of(domain: Domain) -> Tenant:
             return ends.tenant_of(domain)  # a reload replaces it
 
-        link = Link(
-            settings.libvirt.uri,
-            keepalive_interval=settings.libvirt.keepalive_interval_seconds,
-            keepalive_count=settings.libvirt.keepalive_count,
-        )
-        workers = Workers(link, by_hand=by_hand, stage=stage)
+        workers = Workers(_link(settings.libvirt), by_hand=by_hand, stage=stage)
         root, state = Path(settings.paths.root), Path(settings.paths.state_directory)
         processes = QemuProcesses(root)
         counts, jobs, presence = EventCounts(), JobHistory(time.monotonic), Presence()
@@ -194,18 +189,7 @@ class Hypervisor:
         mapped = ResolverName.MAP in settings.tenancy.resolvers
         tenants = self._followed(settings.tenancy.map_file if mapped else None, tenant_map.read, "tenant map")
         gpus = self._followed(settings.redfish.gpu_map_file, gpu_map.read, "map of GPUs")
-        parts = Parts(
-            workers=self.workers,
-            inventory=self.inventory,
-            baselines=self.baselines,
-            loaded=self.loaded,
-            expiries=self.expiries,
-            maps={"tenants": tenants, "gpus": gpus},
-            tenant_page=self.tenant_page,
-            usage=self._usage,
-            libvirt_uri=settings.libvirt.uri,
-            started_at=self.started_at,
-        )
+        parts = self._parts(settings.libvirt.uri, {"tenants": tenants, "gpus": gpus})
         tenancy = self._tenancy(settings.tenancy, tenants, ovn)
         self.ends.tenant_of = tenancy.tenant_of
         selection = Selection(settings.guests, *self.last_selection)
@@ -229,16 +213,7 @@ class Hypervisor:
         )
         return Collector(
             make_sources(ingredients),
-            Assembler(
-                series_limit=settings.collection.series_limit,
-                implausible=self.implausible,
-                dropped=dropped(settings.series.switched_off, settings.series.drop),
-                checks=Checks(
-                    self.watch,
-                    self.availability,
-                    silent_seconds=settings.collection.silent_guest_seconds,
-                ),
-            ),
+            self._assembler(settings),
             Guests(
                 lambda: tenancy.guests(self.inventory.domains),
                 lambda: self.inventory.age is not None,
@@ -249,6 +224,29 @@ class Hypervisor:
             maximum_age=settings.collection.maximum_age_seconds,
             stage=stage,
             listener=self._collected,
+        )
+
+    def _parts(self, uri: str, maps: Mapping[str, FollowedFile[Any] | None]) -> Parts:
+        return Parts(
+            workers=self.workers,
+            inventory=self.inventory,
+            baselines=self.baselines,
+            loaded=self.loaded,
+            expiries=self.expiries,
+            maps=maps,
+            tenant_page=self.tenant_page,
+            usage=self._usage,
+            libvirt_uri=uri,
+            started_at=self.started_at,
+        )
+
+    def _assembler(self, settings: Settings) -> Assembler:
+        silent_seconds = settings.collection.silent_guest_seconds
+        return Assembler(
+            series_limit=settings.collection.series_limit,
+            implausible=self.implausible,
+            dropped=dropped(settings.series.switched_off, settings.series.drop),
+            checks=Checks(self.watch, self.availability, silent_seconds=silent_seconds),
         )
 
     def _tenancy(
@@ -277,6 +275,14 @@ class Hypervisor:
         # One lane for each path, also after a reload: a disk that hangs blocks one thread only.
         lane = self.map_lanes.setdefault(path, Lane(what))
         return FollowedFile(Path(path), read, what, self.transitions, lane=lane)
+
+
+def _link(settings: LibvirtSettings) -> Link:
+    return Link(
+        settings.uri,
+        keepalive_interval=settings.keepalive_interval_seconds,
+        keepalive_count=settings.keepalive_count,
+    )
 
 
 def make_tenancy(
