@@ -6,9 +6,11 @@ process's memory map, which a process that hangs on a dead file system may hold 
 are read while a guest has no process, every `SEARCH_INTERVAL_SECONDS`.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from hostcollector.base.errors import SourceDeniedError, SourceMalformedError, S
 from hostcollector.base.model import Guest
 from hostcollector.base.wording import counted
 from hostcollector.guests.process_claims import Claim, identity_of, proven
-from hostcollector.protocols.kernel.files import NO_DESCRIPTOR, names, read
+from hostcollector.protocols.kernel.files import NO_DESCRIPTOR, boot_time, names, read
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 
 # How often all processes are looked at again while a guest has none.
@@ -49,6 +51,33 @@ class QemuProcess(NamedTuple):
     start_ticks: int
 
 
+class StartTimes:
+    """When processes started, as Unix times: the time of boot in /proc/stat plus ticks since boot.
+
+    Computed once per process, and kept over reloads. The kernel derives the time of boot from the present
+    clock, so it moves when the clock is set. And on a large machine reading /proc/stat takes milliseconds.
+    """
+
+    def __init__(self, proc: str, ticks_per_second: int = os.sysconf("SC_CLK_TCK")) -> None:
+        self._path = f"{proc}/stat"
+        self._ticks_per_second = ticks_per_second
+        self._known: dict[QemuProcess, float] = {}
+
+    def begin(self, processes: Iterable[QemuProcess]) -> None:
+        """Compute the start times of new processes and drop those of ended ones."""
+        before, wanted = self._known, set(processes)  # during a reload two collections may ask
+        known = {process: before[process] for process in wanted & before.keys()}
+        if new := wanted - known.keys():
+            with suppress(OSError, SourceMalformedError):
+                booted = boot_time(self._path)
+                known |= {each: booted + each.start_ticks / self._ticks_per_second for each in new}
+        self._known = known
+
+    def of(self, process: QemuProcess) -> float | None:
+        """Return the Unix time in seconds; None where /proc/stat is hidden (ProcSubset=pid)."""
+        return self._known.get(process)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The QEMU of each guest by UUID, and what is missing.
@@ -76,6 +105,7 @@ class QemuProcesses:
         self.root = root
         self._proc = str(root / "proc")
         self._pid_files = root / PID_FILES
+        self.start_times = StartTimes(self._proc)
         self._clock = clock
         self._lock = threading.Lock()
         self._news = threading.Condition()

@@ -5,11 +5,8 @@ It needs neither libvirt nor the guest's monitor, so it goes on while either of 
 
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
 
 from hostcollector.base.definition import Domain
-from hostcollector.base.errors import SourceMalformedError
 from hostcollector.base.gaps import Gaps
 from hostcollector.base.lanes import Clock
 from hostcollector.base.model import Sample
@@ -17,7 +14,7 @@ from hostcollector.base.source import Reading, Request, Source
 from hostcollector.base.wording import counted
 from hostcollector.catalogue import cpu, guest, host, memory
 from hostcollector.guests.processes import QemuProcess, QemuProcesses
-from hostcollector.protocols.kernel.files import GONE, KeptFiles, boot_time
+from hostcollector.protocols.kernel.files import GONE, KeptFiles
 from hostcollector.protocols.kernel.process_stat import ProcessStat
 from hostcollector.sources.procfs.backing import BackingReader
 from hostcollector.sources.procfs.roles import lacking
@@ -49,7 +46,7 @@ class Procfs(Source):
         self._files = KeptFiles()
         self._threads = ThreadReader(self._proc, self._files, clock)
         self._backing = BackingReader(self._proc, clock)
-        self._starts = _StartTimes(self._proc, ticks_per_second)
+        self._starts = processes.start_times
 
     def read(self, request: Request) -> Reading:
         """Return the series of all guests whose process is found. Raises what `QemuProcesses.find` raises."""
@@ -124,30 +121,3 @@ def _miss(domain: Domain, seen: Seen, gaps: Gaps) -> None:
         names = [name for name in names if not name.startswith("vCPU")]
     for name in names:
         gaps.missing("thread", f"{name} of guest {domain.name!r}")
-
-
-class _StartTimes:
-    """When processes started, as Unix times: the time of boot in /proc/stat plus ticks since boot.
-
-    Computed once per process. The kernel derives the time of boot from the present clock, so it moves when
-    the clock is set. And on a large machine reading /proc/stat takes milliseconds.
-    """
-
-    def __init__(self, proc: str, ticks_per_second: int) -> None:
-        self._path = f"{proc}/stat"
-        self._ticks_per_second = ticks_per_second
-        self._known: dict[QemuProcess, float] = {}
-
-    def begin(self, processes: Iterable[QemuProcess]) -> None:
-        """Compute the start times of new processes and drop those of ended ones."""
-        wanted = set(processes)
-        new = wanted - self._known.keys()
-        self._known = {process: self._known[process] for process in wanted - new}
-        if new:
-            with suppress(OSError, SourceMalformedError):
-                booted = boot_time(self._path)
-                self._known |= {each: booted + each.start_ticks / self._ticks_per_second for each in new}
-
-    def of(self, process: QemuProcess) -> float | None:
-        """Return the Unix time in seconds; None where /proc/stat is hidden (ProcSubset=pid)."""
-        return self._known.get(process)

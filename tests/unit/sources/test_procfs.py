@@ -436,6 +436,15 @@ def test_start_times_stay_when_the_clock_is_set(proc: ProcTree) -> None:
     assert series(reading, guest.START_TIME, B) == {(): BOOT_TIME + 3600}
 
 
+def test_start_times_stay_over_a_reload_after_the_clock_was_set(proc: ProcTree) -> None:
+    """The source of the new configuration has the processes of the old one's."""
+    proc.qemu(100, A, "web", starttime=500)
+    processes = QemuProcesses(proc.root, count(step=20).__next__)
+    before = series(Procfs(processes).read(request(a="web")), guest.START_TIME)
+    proc.write("proc/stat", f"btime {BOOT_TIME + 3600}\n")
+    assert series(Procfs(processes).read(request(a="web")), guest.START_TIME) == before
+
+
 def test_a_denied_read_is_the_sources_error(proc: ProcTree) -> None:
     """The page then says why the whole source is missing."""
     proc.end(1)
