@@ -12,7 +12,7 @@ from hostcollector.gateway.accounts.accounts import read_accounts
 from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.admin import requests
 from hostcollector.gateway.admin.erasure import Step, erase
-from hostcollector.gateway.api.usage import cursor_of, names_of, page_reply
+from hostcollector.gateway.api.usage import cursor_of, cursor_text, names_of, page_reply
 from hostcollector.gateway.database import connect
 from hostcollector.gateway.errors import AccountsError, ErasureError
 from hostcollector.gateway.plans import Plans
@@ -109,7 +109,7 @@ class Console:
                 page = page_of_all(reading, cursor_of(body.cursor), body.limit)
         finally:
             reader.close()
-        return page_reply(page, body.format, names, for_operator=True)
+        return page_reply(page, cursor_text(page.cursor), body.format, names, for_operator=True)
 
     def _correct(self, _path: Mapping[str, str], body: requests.UsageCorrection) -> object:
         engine = connect(self._settings.ledger)

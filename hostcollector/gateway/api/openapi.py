@@ -13,8 +13,9 @@ from hostcollector import __version__
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api import types
 from hostcollector.gateway.api.call import LATEST
-from hostcollector.gateway.api.usage import MONTH, MOST_RECORDS, POSITION, Format
+from hostcollector.gateway.api.usage import MONTH, MOST_RECORDS, Format
 from hostcollector.gateway.tenant import UUID
+from hostcollector.gateway.usage.cursors import FORM
 from hostcollector.gateway.usage.months import By
 
 _SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -41,7 +42,7 @@ _LIMIT = {"type": "integer", "minimum": 1, "maximum": types.MOST_VMS}
 _CURSOR = {"type": "string", "pattern": f"^{types.CURSOR}$"}
 _UUID = {"type": "string", "pattern": f"^{UUID}$"}
 _MONTH = {"type": "string", "pattern": f"^{MONTH}$"}
-_POSITION = {"type": "string", "pattern": f"^{POSITION}$"}
+_POSITION = {"type": "string", "pattern": f"^{FORM}$"}
 _RECORDS = {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS}
 _METRIC = {"enum": sorted(row.name for row in OF_TENANTS)}
 _REFUSALS = {

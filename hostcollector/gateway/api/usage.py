@@ -18,8 +18,9 @@ from hostcollector.gateway.api.types import GpuUsage, ServiceUsage, UsageAnswer,
 from hostcollector.gateway.errors import NotFoundError, QueryRefusedError
 from hostcollector.gateway.reply import Reply
 from hostcollector.gateway.tenant import is_vm
+from hostcollector.gateway.usage.cursors import cursors_of
 from hostcollector.gateway.usage.database import hours_of_month
-from hostcollector.gateway.usage.exports import Entry, HourFinal, Page, page_of_tenant
+from hostcollector.gateway.usage.exports import HourFinal, Page, has_records, page_of_tenant
 from hostcollector.gateway.usage.formats import Names, events, record_document, table
 from hostcollector.gateway.usage.months import Amounts, By, Key, Span, observed_by_hour, usage_of
 from hostcollector.gateway.usage.reading import LedgerReader
@@ -32,7 +33,7 @@ CURSOR = "Hostcollector-Cursor"
 
 MONTH = "20[0-9]{2}-(0[1-9]|1[0-2])"
 POSITION = "p[0-9]{1,18}"
-"""What a cursor looks like: to clients it is opaque."""
+"""What the operator's cursor looks like: to clients it is opaque."""
 
 _NO_VM = "there is no usage of such a VM in this month: /api/v1/usage?by=vm lists yours"
 
@@ -72,7 +73,7 @@ class Usage:
     async def records(self, call: Call) -> AsyncIterator[Reply]:
         """Give a page of a tenant's records of a month."""
         form, span = _word(call, "format", Format, Format.JSON), _span(call)
-        cursor = cursor_of(call.one("cursor", ""))
+        cursor = call.one("cursor", "")
         limit = limit_of(call.one("limit", str(USUAL_RECORDS)), MOST_RECORDS)
         yield await self._workers.run(partial(self._records, call, form, span, cursor, limit))
 
@@ -94,19 +95,18 @@ class Usage:
         )
         return document(asdict(answer))
 
-    def _records(self, call: Call, form: Format, span: Span, cursor: int, limit: int) -> Reply:
-        names = names_of(self._accounts())
+    def _records(self, call: Call, form: Format, span: Span, cursor: str, limit: int) -> Reply:
+        tenant, names = call.principal.tenant, names_of(self._accounts())
         with self._reader.open() as reading:
-            page = page_of_tenant(reading, call.principal.tenant, span, cursor, limit)
-        known = any(isinstance(entry, Entry) for entry in page.entries)
-        if span.vm is not None and not known and not cursor:
-            raise NotFoundError(_NO_VM)
-        return page_reply(page, form, names, for_operator=False)
+            cursors = cursors_of(reading, tenant)
+            page = page_of_tenant(reading, tenant, span, cursors.position(cursor), limit)
+            if span.vm is not None and not cursor and not has_records(reading, tenant, span):
+                raise NotFoundError(_NO_VM)
+        return page_reply(page, cursors.text(page.cursor), form, names, for_operator=False)
 
 
-def page_reply(page: Page, form: Format, names: Names, *, for_operator: bool) -> Reply:
-    """Return a page in one of the formats."""
-    cursor = cursor_text(page.cursor)
+def page_reply(page: Page, cursor: str, form: Format, names: Names, *, for_operator: bool) -> Reply:
+    """Return a page in one of the formats, with the next one's cursor."""
     if form is Format.JSON:
         return document(
             {
@@ -133,12 +133,12 @@ def names_of(accounts: Accounts) -> Names:
 
 
 def cursor_text(position: int) -> str:
-    """Return a position as clients get it."""
+    """Return a position as the operator gets it."""
     return f"p{position}"
 
 
 def cursor_of(text: str) -> int:
-    """Return the position of a cursor; 0 for an empty one. Raises `QueryRefusedError`."""
+    """Return the position of the operator's cursor; 0 for an empty one. Raises `QueryRefusedError`."""
     if text and not re.fullmatch(POSITION, text, re.ASCII):
         raise QueryRefusedError("this cursor is not one of ours: begin without one")
     return int(text[1:] or 0)

@@ -86,7 +86,7 @@ def prune_ledger(options: argparse.Namespace) -> int:
 def export_ledger(options: argparse.Namespace) -> int:
     """Print a page of all tenants' records; the next page's cursor goes to standard error."""
     from hostcollector.gateway.api.call import limit_of
-    from hostcollector.gateway.api.usage import MOST_RECORDS, Format, cursor_of, page_reply
+    from hostcollector.gateway.api.usage import MOST_RECORDS, Format, cursor_of, cursor_text, page_reply
     from hostcollector.gateway.usage.exports import page_of_all
 
     cursor, limit = cursor_of(options.cursor), limit_of(options.limit, MOST_RECORDS)
@@ -96,10 +96,11 @@ def export_ledger(options: argparse.Namespace) -> int:
     with reader.open() as reading:
         page = page_of_all(reading, cursor, limit)
     reader.close()
-    reply = page_reply(page, Format(options.format), lambda *_: "", for_operator=True)
+    next_page = cursor_text(page.cursor)
+    reply = page_reply(page, next_page, Format(options.format), lambda *_: "", for_operator=True)
     sys.stdout.buffer.write(reply.body)
     sys.stdout.flush()
-    print(f"cursor=p{page.cursor} more={str(page.more).lower()}", file=sys.stderr)
+    print(f"cursor={next_page} more={str(page.more).lower()}", file=sys.stderr)
     return 0
 
 

@@ -68,6 +68,20 @@ def page_of_all(reading: Reading, cursor: int, limit: int) -> Page:
 
 def page_of_tenant(reading: Reading, tenant: str, span: Span, cursor: int, limit: int) -> Page:
     """Return a page of a tenant's records that count in a span. Raises `RequestRefusedError`."""
+    statement, corrections = _counted_in(span, cursor, limit)
+    rows = reading.of_tenant(tenant, statement.limit(limit))
+    corrected = reading.of_tenant(tenant, corrections)
+    return _page(reading, rows, corrected, cursor, limit, until=span)
+
+
+def has_records(reading: Reading, tenant: str, span: Span) -> bool:
+    """Return whether any of a tenant's records counts in a span. Raises `RequestRefusedError`."""
+    statement, corrections = _counted_in(span, 0, 0)
+    return any(reading.of_tenant(tenant, each.limit(1)) for each in (statement, corrections))
+
+
+def _counted_in(span: Span, cursor: int, limit: int) -> tuple[Statement, Statement]:
+    """Return the statements for records and for corrections that count in a span."""
     records = schema.records.c
     own = and_(records.period == records.hour, records.hour >= span.first, records.hour < span.after)
     late = and_(records.period != records.hour, records.period >= span.first, records.period < span.after)
@@ -77,9 +91,7 @@ def page_of_tenant(reading: Reading, tenant: str, span: Span, cursor: int, limit
     if span.vm is not None:
         statement = statement.where(schema.vms.c.vm == span.vm)
         corrections = corrections.where(schema.vms.c.vm == span.vm)
-    rows = reading.of_tenant(tenant, statement.order_by(records.position).limit(limit))
-    corrected = reading.of_tenant(tenant, corrections)
-    return _page(reading, rows, corrected, cursor, limit, until=span)
+    return statement.order_by(records.position), corrections
 
 
 def _records() -> Statement:

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Engine
 
 from hostcollector.catalogue.usage import SECONDS_PER_HOUR, GpuMode, GpuUse
-from hostcollector.gateway.errors import LedgerUnavailableError, RequestRefusedError
+from hostcollector.gateway.errors import LedgerUnavailableError, QueryRefusedError, RequestRefusedError
 from hostcollector.gateway.isolation import Isolation
 from hostcollector.gateway.usage import selecting
 from hostcollector.gateway.usage.correcting import correct
+from hostcollector.gateway.usage.cursors import Cursors, cursors_of
 from hostcollector.gateway.usage.exports import page_of_tenant
 from hostcollector.gateway.usage.formats import events, table
 from hostcollector.gateway.usage.ledger import Ledger
@@ -136,3 +137,20 @@ def test_a_cursor_of_another_tenant_shows_nothing_of_it(engine: Engine) -> None:
         for cursor in range(10):
             page = page_of_tenant(reading, "a", SPAN, cursor, 10)
             assert SECRET not in events(page.entries, lambda *_: "", for_operator=False).decode()
+
+
+def test_a_cursor_says_nothing_of_how_many_records_others_have(engine: Engine) -> None:
+    """Positions count all tenants' records: neither the cursor nor a search with made-up ones shows them."""
+    with LedgerReader(engine).open() as reading:
+        own, others = cursors_of(reading, "a"), cursors_of(reading, "b")
+    texts = {position: own.text(position) for position in (*range(50), 2**62)}
+    assert {own.position(text): text for text in texts.values()} == texts
+    assert {len(text) for text in texts.values()} == {32}
+    assert len({text[index] for text in texts.values() for index in (0, 15, 16, 31)}) > 8
+    foreign = [others.text(7), Cursors(b"", "a").text(7)]
+    changed = [texts[7][:-1] + "0123456789abcdef"[int(texts[7][-1], 16) ^ 1], "1" + texts[7][1:], "0" * 32]
+    for text in (*foreign, *changed, "p7", "7", texts[7].upper() + " "):
+        if text != texts[7]:
+            with pytest.raises(QueryRefusedError, match="cursor"):
+                own.position(text)
+    assert own.position("") == 0
