@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import Mock
 from urllib.parse import urlencode
 
@@ -156,7 +156,7 @@ def test_another_tenants_vm_and_none_give_the_same(gateway: Gateway) -> None:
     assert b"404" in answers[0]
     cursor = gateway.ask("/api/v1/usage/records", gateway.other, month=MONTH).document["cursor"]
     assert gateway.ask("/api/v1/usage/records", month=MONTH, cursor=cursor).status == 400
-    asked = {"month": MONTH, "limit": "1"}
+    asked: dict[str, Any] = {"month": MONTH, "limit": "1"}
     for vm, status in ((vm_uuid(4), 200), (vm_uuid(1), 404), (vm_uuid(77), 404)):
         assert gateway.ask("/api/v1/usage/records", gateway.other, vm=vm, **asked).status == status
 
