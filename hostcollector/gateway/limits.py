@@ -20,6 +20,10 @@ READING_SECONDS = 0.004
 """CPU time for reading a query. One that takes longer counts as further requests of the tenant's."""
 
 
+DOCUMENT_SECONDS = 0.05
+"""CPU time for a document that is made here: the same."""
+
+
 @dataclass(slots=True)
 class _Usage:
     """One tenant's: `tokens` are requests that it may make now, `running` those in progress."""
@@ -57,9 +61,9 @@ class TenantLimits:
         finally:
             usage.running -= 1
 
-    def charge(self, tenant: str, seconds: float) -> None:
-        """Count what reading a query has taken, in seconds of CPU, after the request was admitted."""
-        self._usage[tenant].tokens -= max(0.0, seconds / READING_SECONDS - 1)
+    def charge(self, tenant: str, seconds: float, usual: float = READING_SECONDS) -> None:
+        """Count what a step has taken, in seconds of CPU, after the request was admitted."""
+        self._usage[tenant].tokens -= max(0.0, seconds / usual - 1)
 
     def _filled(self, tenant: str, per_minute: float) -> _Usage:
         now, most = self._clock(), max(1.0, per_minute * BURST)

@@ -24,6 +24,7 @@ from hostcollector.gateway.api.application import TenantApplication
 from hostcollector.gateway.api.browsers import Browsers
 from hostcollector.gateway.api.routes import prometheus_routes, typed_routes, usage_routes
 from hostcollector.gateway.api.scrape import Scrape
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.api.typed import Typed
 from hostcollector.gateway.api.usage import Usage
 from hostcollector.gateway.audit.writer import Audit
@@ -114,6 +115,7 @@ class Worker:
         ends.callback(ledger.close)
         workers = Workers("documents", DOCUMENT_LANES)
         ends.callback(workers.close)
+        threads = Threads(workers)
         turns = Turns(settings.limits.store_queries, settings.web.workers)
         queries, counters = Queries(store, watchdog, settings.limits, turns), Counters()
         openid = OpenId(settings.openid) if settings.openid is not None else None
@@ -122,9 +124,9 @@ class Worker:
             routes=[
                 *prometheus_routes(queries),
                 *typed_routes(
-                    Typed(queries, workers, lambda: follower.accounts), Scrape(queries, workers).page
+                    Typed(queries, threads, lambda: follower.accounts), Scrape(queries, threads).page
                 ),
-                *usage_routes(Usage(ledger, ServiceReader(engine), workers, lambda: follower.accounts)),
+                *usage_routes(Usage(ledger, ServiceReader(engine), threads, lambda: follower.accounts)),
             ],
             identity=Identity(lambda: follower.accounts, plans, openid),
             plans=plans,

@@ -31,7 +31,7 @@ from hostcollector.gateway.errors import (
 )
 from hostcollector.gateway.identity.bearer import Identity
 from hostcollector.gateway.identity.principal import Principal
-from hostcollector.gateway.limits import TenantLimits
+from hostcollector.gateway.limits import DOCUMENT_SECONDS, TenantLimits
 from hostcollector.gateway.metrics import Counters
 from hostcollector.gateway.page.files import PageFile
 from hostcollector.gateway.plans import Plans
@@ -139,7 +139,7 @@ class TenantApplication:
                 path=found,
                 now=self._wall_clock(),
                 packed=_takes_gzip(request),
-                charge=partial(self._tenant_limits.charge, principal.tenant),
+                charge=partial(self._tenant_limits.charge, principal.tenant, usual=DOCUMENT_SECONDS),
             )
             async with self._handled(route, call) as reply:
                 return await self._sent(exchange, reply)
@@ -150,7 +150,7 @@ class TenantApplication:
         try:
             return route.handler(call)
         finally:
-            call.charge(time.thread_time() - began)
+            self._tenant_limits.charge(call.principal.tenant, time.thread_time() - began)
 
     def _refused(self, exchange: "_Exchange", error: RequestRefusedError) -> web.StreamResponse:
         """Record and return a refusal. An answer that has begun is cut off: half of it is not whole."""

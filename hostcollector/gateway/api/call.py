@@ -37,7 +37,7 @@ class Call:
     """Whether the client takes gzip."""
 
     charge: Callable[[float], None] = lambda _seconds: None
-    """Takes seconds of CPU that the answer has cost; to be called in the event loop."""
+    """Takes the seconds of CPU that a document has taken."""
 
     @property
     def reader(self) -> Reader:

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hostcollector.base.lanes import Workers
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.errors import QueryRefusedError, StoreUnavailableError
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.reply import Reply
@@ -40,13 +40,13 @@ class _Page:
 
 
 class Scrape:
-    """Makes the pages. `workers` write them, `clock` is monotonic, in seconds."""
+    """Makes the pages. `threads` write them, `clock` is monotonic, in seconds."""
 
     def __init__(
-        self, queries: Queries, workers: Workers, clock: Callable[[], float] = time.monotonic
+        self, queries: Queries, threads: Threads, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._queries = queries
-        self._workers = workers
+        self._threads = threads
         self._clock = clock
         self._pages: dict[str, _Page] = {}
 
@@ -85,7 +85,7 @@ class Scrape:
                 content += piece
                 if len(content) > LONGEST_ANSWER:
                     raise QueryRefusedError("too many series for one scrape: use PromQL")
-        return await self._workers.run(lambda: _text(bytes(content)))
+        return await self._threads.run(call, lambda: _text(bytes(content)))
 
 
 def _text(content: bytes) -> bytes:

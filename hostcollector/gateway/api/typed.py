@@ -1,17 +1,14 @@
 """The typed API: VMs, metrics and series as JSON or CSV, for clients that do not know PromQL."""
 
-import asyncio
 import json
 import math
 import re
-import time
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from hostcollector.base.lanes import Workers
 from hostcollector.base.model import Kind, Metric
 from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.accounts.accounts import Accounts
@@ -26,6 +23,7 @@ from hostcollector.gateway.api.documents import (
     table,
     typed_document,
 )
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.api.types import (
     CURSOR,
     MOST_VMS,
@@ -58,11 +56,11 @@ T = TypeVar("T")
 
 
 class Typed:
-    """Answers the typed API. `workers` read and write the JSON."""
+    """Answers the typed API."""
 
-    def __init__(self, queries: Queries, workers: Workers, accounts: Callable[[], Accounts]) -> None:
+    def __init__(self, queries: Queries, threads: Threads, accounts: Callable[[], Accounts]) -> None:
         self._queries = queries
-        self._workers = workers
+        self._threads = threads
         self._accounts = accounts
 
     @asynccontextmanager
@@ -71,7 +69,7 @@ class Typed:
         after = _cursor(call.one("cursor", ""))
         limit = limit_of(call.one("limit", str(USUAL_VMS)), MOST_VMS)
         overview = await self._overview(call, "")
-        yield await self._made(call, lambda: page_of(overview, after, limit))
+        yield await self._threads.run(call, lambda: page_of(overview, after, limit))
 
     @asynccontextmanager
     async def vm(self, call: Call) -> AsyncIterator[Reply]:
@@ -120,7 +118,9 @@ class Typed:
         asked = partial(self._queries.instant, call.unpacked_reader, time=call.now)
         states = await self._read(call, asked(_STATES % matcher.removeprefix(",")), shown)
         others = await self._read(call, asked(_OVERVIEW % matcher), shown)
-        return await self._made(call, lambda: overview_of(states, others, lambda vm: names.get((tenant, vm))))
+        return await self._threads.run(
+            call, lambda: overview_of(states, others, lambda vm: names.get((tenant, vm)))
+        )
 
     async def _exists(self, call: Call, vm: str) -> bool:
         if call.principal.vms and vm not in call.principal.vms:
@@ -145,20 +145,7 @@ class Typed:
                 content += piece
                 if len(content) > LONGEST_ANSWER:
                     raise QueryRefusedError("the answer is too long: use a longer step or a shorter range")
-        return await self._made(call, lambda: make(_data(content)))
-
-    async def _made(self, call: Call, make: Callable[[], T]) -> T:
-        """Return what is made in a thread: a long answer stops no other tenant. Its time is charged."""
-        loop = asyncio.get_running_loop()
-
-        def made() -> T:
-            began = time.thread_time()
-            try:
-                return make()
-            finally:  # also where the request has ended meanwhile
-                loop.call_soon_threadsafe(call.charge, time.thread_time() - began)
-
-        return await self._workers.run(made)
+        return await self._threads.run(call, lambda: make(_data(content)))
 
 
 def _row(name: str, plan: Plan, plan_name: str) -> Metric:

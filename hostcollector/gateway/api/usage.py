@@ -9,11 +9,11 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from hostcollector.base.lanes import Workers
 from hostcollector.catalogue.usage import SECONDS_PER_HOUR, hour_text
 from hostcollector.gateway.accounts.accounts import Accounts
 from hostcollector.gateway.api.call import Call, limit_of
 from hostcollector.gateway.api.replies import document
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.api.types import GpuUsage, ServiceUsage, UsageAnswer, UsageRow
 from hostcollector.gateway.errors import NotFoundError, QueryRefusedError
 from hostcollector.gateway.reply import Reply
@@ -49,25 +49,25 @@ class Format(StrEnum):
 
 
 class Usage:
-    """Answers the usage routes. `workers` read the databases."""
+    """Answers the usage routes. `threads` read the databases."""
 
     def __init__(
         self,
         reader: LedgerReader,
         service: ServiceReader,
-        workers: Workers,
+        threads: Threads,
         accounts: Callable[[], Accounts],
     ) -> None:
         self._reader = reader
         self._service = service
-        self._workers = workers
+        self._threads = threads
         self._accounts = accounts
 
     @asynccontextmanager
     async def usage(self, call: Call) -> AsyncIterator[Reply]:
         """Give a tenant's usage of a month."""
         by, span = _word(call, "by", By, By.MONTH), _span(call)
-        yield await self._workers.run(partial(self._usage, call, by, span))
+        yield await self._threads.run(call, partial(self._usage, call, by, span))
 
     @asynccontextmanager
     async def records(self, call: Call) -> AsyncIterator[Reply]:
@@ -75,7 +75,7 @@ class Usage:
         form, span = _word(call, "format", Format, Format.JSON), _span(call)
         cursor = call.one("cursor", "")
         limit = limit_of(call.one("limit", str(USUAL_RECORDS)), MOST_RECORDS)
-        yield await self._workers.run(partial(self._records, call, form, span, cursor, limit))
+        yield await self._threads.run(call, partial(self._records, call, form, span, cursor, limit))
 
     def _usage(self, call: Call, by: By, span: Span) -> Reply:
         tenant, names = call.principal.tenant, names_of(self._accounts())

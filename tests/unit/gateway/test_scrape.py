@@ -13,6 +13,7 @@ from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.api import scrape
 from hostcollector.gateway.api.call import Call
 from hostcollector.gateway.api.scrape import INTERVAL_SECONDS, Scrape
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.identity.principal import Principal
 from hostcollector.gateway.plans import Plan
 from hostcollector.gateway.queries import Queries, Reader
@@ -56,7 +57,7 @@ def test_pages_give_way_when_they_are_old_or_too_many(monkeypatch: pytest.Monkey
 
     async def run() -> None:
         workers = Workers("documents", 1)
-        pages = Scrape(cast("Queries", store), workers, clock)
+        pages = Scrape(cast("Queries", store), Threads(workers), clock)
 
         async def scraped(*tenants: str) -> list[str]:
             store.asked.clear()

@@ -14,6 +14,7 @@ import pytest
 from hostcollector.base.lanes import Workers
 from hostcollector.gateway.accounts.accounts import Accounts, Scope
 from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.api.typed import Typed
 from hostcollector.gateway.identity.principal import Principal
 from hostcollector.gateway.plans import Plan
@@ -76,7 +77,7 @@ def asked(store: Answers, route: str, request: Call, beside: Callable[[], None] 
 
         ticking = asyncio.create_task(tick())
         workers = Workers("documents", 1)
-        typed = Typed(cast("Queries", store), workers, Accounts)
+        typed = Typed(cast("Queries", store), Threads(workers), Accounts)
         async with getattr(typed, route)(request) as reply:
             ticking.cancel()
         await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from hostcollector.base.lanes import Workers
 from hostcollector.catalogue.usage import UsageRecord
 from hostcollector.gateway.accounts.accounts import Accounts, Scope
 from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.api.usage import Usage
 from hostcollector.gateway.identity.principal import Principal
 from hostcollector.gateway.plans import Plan
@@ -76,7 +77,7 @@ async def test_a_tenant_reads_what_its_host_has_counted(tmp_path: Path) -> None:
         assert await intake.round()
         assert await intake.round()
         intake.close()
-    usage = Usage(LedgerReader(engine), ServiceReader(accounts), workers, Accounts)
+    usage = Usage(LedgerReader(engine), ServiceReader(accounts), Threads(workers), Accounts)
     for tenant, vm in (("acme", vm_name(1)), ("globex", vm_name(2))):
         own = [record for record in records if record.tenant == tenant]
         (row,) = (await _asked(usage, tenant, now, "usage", month=MONTH, by="vm", vm=vm))["rows"]
