@@ -117,8 +117,9 @@ metrics: venv ## writes METRICS.md, TENANT_METRICS.md and the allow-list of the 
 	.venv/bin/hostcollector metrics --tenant --format markdown >hostcollector/TENANT_METRICS.md
 	.venv/bin/hostcollector metrics --tenant --format relabel >ansible/roles/tenant_store/files/allow-list.yml
 
-config: venv ## writes hostcollector/CONFIG.md anew from the settings
+config: venv ## writes hostcollector/CONFIG.md and GATEWAY_CONFIG.md anew from the settings
 	.venv/bin/hostcollector config --format markdown >hostcollector/CONFIG.md
+	.venv/bin/hostcollector-gateway config --format markdown >hostcollector/GATEWAY_CONFIG.md
 
 dashboards: venv ## writes dashboards/*.json anew from dashboards/src, and which rows rules and boards need
 	$(python) -W ignore -m dashboards.src

@@ -47,7 +47,7 @@ def parts(settings: type, extra: Mapping[str, Sequence[Key]] | None = None) -> I
             yield Part(name, meaning, (extra or {}).get(name) or own)
         else:
             text = _one_line(inspect.getdoc(field.settings) or "").partition(": ")[2]
-            yield Part(name, f"{text[:1].upper()}{text[1:]}", list(_keys(field.settings, name)))
+            yield Part(name, f"{text[:1].upper()}{text[1:]}", list(keys(field.settings, name)))
 
 
 def plain(found: Iterable[Part]) -> Iterator[str]:
@@ -81,7 +81,8 @@ def markdown(found: Iterable[Part]) -> Iterator[str]:
         yield ""
 
 
-def _keys(settings: type, path: str) -> Iterator[Key]:
+def keys(settings: type, path: str) -> Iterator[Key]:
+    """Yield the keys of a section, each with `path` before it."""
     meanings = _meanings(settings)
     defaults = {field.name: field for field in fields(settings)}
     for name, field in fields_of(settings).items():
@@ -91,7 +92,7 @@ def _keys(settings: type, path: str) -> Iterator[Key]:
             default = "required"
         yield Key(here, field.check.takes, _shown(default), field.check.allowed, meanings[name])
         if field.settings is not None:
-            yield from _keys(field.settings, f"{here}[]")
+            yield from keys(field.settings, f"{here}[]")
 
 
 def _shown(default: Any) -> str:

@@ -8,6 +8,7 @@ from hostcollector import __version__
 from hostcollector.base.errors import ConfigError, HostcollectorError
 from hostcollector.gateway import commands
 from hostcollector.gateway.accounts.changes import LONGEST_LIFE_SECONDS
+from hostcollector.gateway.keys import FORMS
 from hostcollector.gateway.usage import commands as usage
 
 _DESCRIPTION = "Lets each tenant of a cloud read the metrics of its own VMs, from one store of all tenants."
@@ -71,6 +72,15 @@ def make_parser() -> argparse.ArgumentParser:
     check = group.add_parser("check-config", help=text, description=f"{text.capitalize()}.")
     check.add_argument("file", metavar="FILE", type=Path, help="the YAML file to read")
     check.set_defaults(run=commands.check_config)
+    known = group.add_parser(
+        "config",
+        help="list every key of the configuration with its type, default, range and meaning",
+        description="List every key of the configuration with its type, default, range and meaning.",
+    )
+    known.add_argument(
+        "--format", default="table", choices=[*FORMS], help="how the list is written (default: table)"
+    )
+    known.set_defaults(run=commands.list_keys)
     _command(group, "serve", commands.serve, "answer tenants until SIGTERM")
     _command(group, "admin", commands.serve_admin, "answer the operator's console until SIGTERM")
     database = _group(group, "database", "the accounts database")

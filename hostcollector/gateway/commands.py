@@ -17,6 +17,7 @@ from hostcollector.gateway.accounts.database import check_schema, connect, revis
 from hostcollector.gateway.audit.chain import Head, lines_of, verify, workers_in
 from hostcollector.gateway.configuration import checked_settings, read_configuration
 from hostcollector.gateway.database import act_as_owner
+from hostcollector.gateway.keys import render
 from hostcollector.gateway.plans import read_plans
 from hostcollector.gateway.settings import GatewaySettings
 
@@ -42,6 +43,12 @@ def check_config(options: argparse.Namespace) -> int:
     """Read the configuration and every file that it names; report all problems at once."""
     read_configuration(options.file)
     print(f"{options.file}: valid", flush=True)
+    return 0
+
+
+def list_keys(options: argparse.Namespace) -> int:
+    """Print every key of the configuration and of the file of plans."""
+    print(render(options.format), end="", flush=True)
     return 0
 
 
@@ -163,9 +170,14 @@ def _moment(seconds: int | None) -> str:
 
 
 def file_of(options: argparse.Namespace, *usual: Path) -> Path | None:
-    """Return the file that the flags name, or the first of the usual ones that can be read."""
+    """Return the file that the flags name, or the first of the usual ones that can be read.
+
+    Where none of them can be read it is one that exists: its error says so.
+    """
     path: Path | None = options.config_file
-    return path or next((each for each in usual if os.access(each, os.R_OK)), None)
+    existing = [each for each in usual if each.exists()]
+    readable = [each for each in existing if os.access(each, os.R_OK)]
+    return path or next(iter((*readable, *existing)), None)
 
 
 def _settings(options: argparse.Namespace) -> GatewaySettings:

@@ -1,5 +1,7 @@
 """The commands of the gateway, as a person uses them."""
 
+import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from hostcollector.base.errors import ConfigError
 from hostcollector.gateway import commands
 from hostcollector.gateway.cli import main
 from hostcollector.gateway.configuration import checked_settings
+from hostcollector.gateway.keys import render
 from hostcollector.gateway.settings import GatewaySettings, read_settings
 from hostcollector.gateway.usage import commands as usage_commands
 
@@ -149,3 +152,28 @@ def test_days_that_have_no_date_are_refused(days: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         main(["token", "issue", "acme", "--scope=promql", f"--days={days}"])
     assert "at most 3650 days" in capsys.readouterr().err
+
+
+def test_the_written_list_of_keys_is_current() -> None:
+    """GATEWAY_CONFIG.md is what `hostcollector-gateway config --format markdown` prints."""
+    written = (ROOT / "hostcollector/GATEWAY_CONFIG.md").read_text()
+    assert written == render("markdown"), "run: make config"
+
+
+def test_every_key_of_the_gateway_has_a_meaning() -> None:
+    """Plans included."""
+    rows = json.loads(render("json"))
+    assert {"limits.concurrency", "plans.NAME.usage", "openid.issuer"} <= {row["key"] for row in rows}
+    assert [row["key"] for row in rows if not row["meaning"]] == []
+
+
+def test_a_configuration_that_the_account_may_not_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defaults would be another gateway: its database is not there, and the error would be about that."""
+    (tmp_path / "gateway.yml").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    options = argparse.Namespace(config_file=None)
+    usual = (tmp_path / "operator.yml", tmp_path / "gateway.yml")
+    assert commands.file_of(options, *usual) == tmp_path / "gateway.yml"
+    assert commands.file_of(options, tmp_path / "none.yml") is None
