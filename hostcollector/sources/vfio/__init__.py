@@ -129,6 +129,8 @@ def _oddities(health: Health) -> Iterator[str]:
     elif health.runtime_active is False:
         state = "" if health.power_state is None else f" (D{_POWER[health.power_state]})"
         yield f"it sleeps{state}: its link is not read, since that would wake it"
+    elif health.power_doubt:
+        yield f"its link is not read: the kernel says {health.power_doubt!r} of its power management"
 
 
 def _some_uncertain(devices: Devices, owners: Owners) -> bool:

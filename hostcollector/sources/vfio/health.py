@@ -19,6 +19,8 @@ _SPEED = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?) GT/s\b.*")
 # A device that does not answer reads as all ones, which is not a width.
 _WIDTHS = frozenset({1, 2, 4, 8, 12, 16, 32})
 _GIGA = 10**9
+# A change of the power state has failed, or is not managed (ABI/testing/sysfs-devices-power).
+_POWER_DOUBTS = frozenset({"error", "unsupported"})
 _POWER_STATES = {"D0": 0, "D1": 1, "D2": 2, "D3hot": 3, "D3cold": 4}
 _SEVERITIES = ("correctable", "nonfatal", "fatal")
 _AER_LINE = re.compile(r"(\w+) ([0-9]{1,20})")
@@ -57,6 +59,7 @@ class Health:
     """The health of one function. Errors are raw counts by (severity, kind).
 
     - `runtime_active` and `power_state` are None where the kernel does not know them.
+    - `power_doubt` is what the kernel says where it does not know whether the device sleeps; empty for a VF.
     - `uplinks` are the links above the function's own, by the switch port at their lower end.
     - `unread` are the files with an unreadable line.
     """
@@ -71,6 +74,7 @@ class Health:
     upstream_errors: Mapping[tuple[str, str], int] = field(default_factory=dict)
     uplinks: Mapping[str, Link] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    power_doubt: str = ""
 
 
 class HealthReader:
@@ -98,6 +102,7 @@ class HealthReader:
             upstream_errors=dict(_errors(ports[0], unread)) if ports else {},
             uplinks=dict(_uplinks(ports, awake=awake)),
             unread=tuple(unread),
+            power_doubt=runtime if runtime in _POWER_DOUBTS and not is_vf else "",
         )
 
 

@@ -216,6 +216,17 @@ def test_sleep_is_said_once(host: Host) -> None:
     assert reading.notes == (f"{GPU}: it sleeps (D3cold): its link is not read, since that would wake it",)
 
 
+@pytest.mark.parametrize("status", ["error", "unsupported"])
+def test_a_link_that_is_not_read_is_explained(host: Host, status: str) -> None:
+    """A device whose power management has failed is the one that an engineer looks at."""
+    host.tree.add(GPU)
+    host.tree.runtime(GPU, status)
+    reading = host.reading(guest(A, GPU))
+    assert (reading.partial, reading.missing) == (False, 0)
+    text = f"{GPU}: its link is not read: the kernel says {status!r} of its power management"
+    assert reading.notes == (text,)
+
+
 @given(st.text(alphabet="RxEr TLP_0189-\n", max_size=40))
 def test_one_bad_line_among_good_ones_loses_only_itself(bad: str) -> None:
     """Whatever is between the counts of errors."""
