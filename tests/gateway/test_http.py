@@ -456,6 +456,7 @@ def test_only_listed_origins_may_read_answers(victoria: Pair, tmp_path: Path) ->
             got = short.ask("/api/v1/vms", token, headers={"Origin": CONSOLE})
             assert got.headers["Access-Control-Allow-Origin"] == CONSOLE
             assert got.headers["Vary"] == "Origin"
+            assert "Hostcollector-Cursor" in got.headers["Access-Control-Expose-Headers"]
             assert "Access-Control-Allow-Credentials" not in got.headers
         for like in (f"{CONSOLE}.evil.example", "http://console.example", "null", f"{CONSOLE}:444", "*"):
             got = short.ask("/api/v1/vms", headers={"Origin": like})

@@ -13,7 +13,7 @@ from aiohttp import web
 from hostcollector.gateway.page.files import PageFile
 
 _SENT = "Authorization, Content-Type, X-Tenant"
-_READ = "Allow, Retry-After, X-Request-Id"
+_READ = "Allow, Hostcollector-Cursor, Hostcollector-More, Retry-After, X-Request-Id"
 _SECONDS = "600"
 """How long a browser keeps the answer of a preflight request."""
 

@@ -19,6 +19,9 @@ from hostcollector.gateway.tenant import is_tenant
 LONGEST_LIFE = 3600
 """Seconds between `iat` and `exp`, and between now and `exp`."""
 
+LATEST = 2**40
+"""No time in a JWT is later, in Unix seconds."""
+
 CLOCK_SECONDS = 30
 """How far the provider's clock may be off."""
 
@@ -127,7 +130,7 @@ class OpenId:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LATEST
 
 
 def _is_text(value: object) -> bool:

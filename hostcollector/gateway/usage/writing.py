@@ -12,6 +12,9 @@ from hostcollector.gateway.database import reason
 from hostcollector.gateway.errors import LedgerError
 from hostcollector.gateway.usage import schema
 
+MOST_HOURS_BEHIND = 24
+"""By how much one machine's clock may be behind another's."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -40,9 +43,11 @@ def writing(engine: Engine) -> Iterator[tuple[Connection, State]]:
 def period_of(state: State, now: int) -> int:
     """Return the hour, from 1970, in which what is written at the Unix time `now` counts.
 
-    A clock that is behind the one by which an hour became final must not add to that hour.
+    A clock that is behind the one by which an hour became final must not add to that hour. If it seems to be
+    behind by more than a day, that one was ahead: nothing may wait for years to be billed.
     """
-    return max(now // SECONDS_PER_HOUR, state.final_until)
+    hour = now // SECONDS_PER_HOUR
+    return state.final_until if hour < state.final_until <= hour + MOST_HOURS_BEHIND else hour
 
 
 def set_state(connection: Connection, **values: int) -> None:

@@ -156,6 +156,7 @@ def signed_with_the_public_key() -> list[str]:
         token(claims(iat=int(time.time()) - 80_000)),
         token(claims(exp=str(int(time.time()) + 600))),
         token(claims(exp=float("inf"))),
+        token(claims(exp=10**400)),
         token(claims(nbf=float("inf"))),
         token(claims(nbf=int(time.time()) + 600)),
         token(claims(sub="a\nb")),

@@ -225,3 +225,16 @@ def test_a_clock_that_is_behind_adds_to_no_final_hour(engine: Engine) -> None:
     behind.take(answer([usage(3, vm=3, hour=1)], after=2))
     late = [each for each in exported(engine) if isinstance(each, Entry) and each.state is State.ADJUSTMENT]
     assert [each.period for each in late] == [FIRST + 100, FIRST + 100]
+
+
+def test_a_clock_that_was_once_years_ahead_does_not_put_off_bills(engine: Engine) -> None:
+    """All hours of ten years are final then; what comes counts when it comes."""
+    ahead = 24 * 365 * 10
+    Ledger(engine, lambda: clock(ahead)).finish_hours(0)
+    corrected(engine, at=96)
+    Ledger(engine, lambda: clock(96)).take(answer([usage(3, vm=3, hour=95)], after=2))
+    with LedgerReader(engine).open() as reading:
+        every = page_of_all(reading, 0, 100_000).entries
+    late = [each for each in every if isinstance(each, Entry) and each.state is State.ADJUSTMENT]
+    record = next(each for each in every if isinstance(each, Entry) and each.record.sequence == 3)
+    assert ([each.period for each in late], record.period) == ([FIRST + 96, FIRST + 96], FIRST + 96)
