@@ -12,6 +12,7 @@ from hostcollector.config.settings import Configuration, PathSettings, Settings
 from hostcollector.config.tenancy import ResolverName, TenancySettings, TenantsSettings
 from hostcollector.outputs.tenant_page import PATH
 from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
+from hostcollector.protocols.libvirt.events import DomainEvent
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
@@ -60,6 +61,17 @@ def test_tenants_stay_over_a_reload_by_the_same_rules(tmp_path: Path) -> None:
     assert tenants == ["acme", "acme", ""]
     for collector in collectors:
         collector.close()
+    hypervisor.close()
+
+
+def test_jobs_under_way_are_forgotten_when_events_are_lost(tmp_path: Path) -> None:
+    """The inventory notices the loss, and the history of jobs must not count what it cannot know."""
+    hypervisor = Hypervisor.of(Settings(paths=PathSettings(state_directory=str(tmp_path))))
+    jobs = hypervisor.monitors.jobs
+    jobs.take(DomainEvent(uuid="one", name="web", event="migration_iteration", job={"memory_iteration": 1}))
+    assert jobs.begun() == {"one"}
+    hypervisor.inventory._lose_events()
+    assert jobs.begun() == frozenset()
     hypervisor.close()
 
 
