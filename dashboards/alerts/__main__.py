@@ -7,6 +7,8 @@ dashboards/alerts/parameters.yml.
 import argparse
 from pathlib import Path
 
+import yaml
+
 from dashboards.alerts import (
     collector,
     devices,
@@ -26,7 +28,7 @@ from dashboards.alerts import (
     usage,
     xids,
 )
-from dashboards.alerts.rendering import Parameters, render
+from dashboards.alerts.rendering import Parameters, UnknownParameterError, render
 
 GROUPS = (
     fleet.GROUP,
@@ -58,8 +60,9 @@ HEADING = """\
 
 
 def main(directory: Path, own: Path | None) -> None:
-    """Write alerts.yml, and recording.yml for the same job."""
+    """Write alerts.yml, and recording.yml for the same job, into a directory that is made if it is missing."""
     parameters = Parameters.read(DEFAULTS.read_text(), own.read_text() if own else "")
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "alerts.yml").write_text(render(GROUPS, parameters, HEADING))
     shipped = (_RULES / "recording.yml").read_text()
     (directory / "recording.yml").write_text(shipped.replace('job="hostcollector"', parameters.selector))
@@ -67,9 +70,16 @@ def main(directory: Path, own: Path | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m dashboards.alerts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", nargs="?", type=Path, default=_RULES)
     parser.add_argument("--parameters", type=Path)
     arguments = parser.parse_args()
-    main(arguments.directory, arguments.parameters)
+    try:
+        main(arguments.directory, arguments.parameters)
+    except (UnknownParameterError, yaml.YAMLError) as error:
+        parser.exit(2, f"{arguments.parameters or DEFAULTS}: {error}\n")
+    except OSError as error:
+        parser.exit(1, f"{error}\n")

@@ -58,7 +58,12 @@ class Parameters:
     def read(cls, default: str, own: str = "") -> "Parameters":
         """Return the defaults with an operator's own values over them. Raises `UnknownParameterError`."""
         found, changed = yaml.safe_load(default), yaml.safe_load(own) or {}
+        _require_mapping("the file", changed)
         _refuse_unknown(changed, found, "parameter")
+        for section in ("labels", "values", "alerts"):
+            _require_mapping(section, changed.get(section) or {})
+        for name, settings in (changed.get("alerts") or {}).items():
+            _require_mapping(f"alerts.{name}", settings)
         _refuse_unknown(changed.get("values") or {}, found["values"], "value")
         for section in ("labels", "values", "alerts"):
             found[section] = {**(found[section] or {}), **(changed.pop(section, None) or {})}
@@ -148,6 +153,11 @@ def _filled(text: str, parameters: Parameters) -> str:
         return str(known[found[1]])
 
     return _PARAMETER.sub(value, text)
+
+
+def _require_mapping(name: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise UnknownParameterError(f"{name} takes a mapping, as in docs/alerts-and-boards.md, not {value!r}")
 
 
 def _refuse_unknown(given: Iterable[str], known: Iterable[str], kind: str) -> None:

@@ -68,6 +68,9 @@ def test_an_operator_has_own_parameters(tmp_path: Path) -> None:
         "values: {disk_latency: 1}",
         "alerts: {GuestSwaping: {enabled: false}}",
         "alerts: {GuestSwapping: {four: 1m}}",
+        "alerts: {GuestSwapping: off}",
+        "values: 3",
+        "- selector",
     ],
 )
 def test_a_misspelt_parameter_is_refused(tmp_path: Path, own: str) -> None:
