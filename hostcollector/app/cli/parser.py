@@ -261,7 +261,7 @@ def _output(text: str) -> Path:
 
 
 def _rounds(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 10_000:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= 10_000):
         raise argparse.ArgumentTypeError(f"expected 1 to 10000 rounds, not {text!r}")
     return int(text)
 

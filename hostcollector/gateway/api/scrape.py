@@ -4,6 +4,7 @@ Samples have their own time stamps, so a late one is not shown as a new one. A t
 interval: however often it is scraped, the store is asked once.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -49,6 +50,7 @@ class Scrape:
         self._threads = threads
         self._clock = clock
         self._pages: dict[str, _Page] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
 
     @property
     def kept(self) -> int:
@@ -59,10 +61,11 @@ class Scrape:
     async def page(self, call: Call) -> AsyncIterator[Reply]:
         """Give the tenant's page."""
         tenant = call.principal.tenant
-        page = self._pages.get(tenant)
-        if page is None or self._clock() - page.made_at >= INTERVAL_SECONDS:
-            page = _Page(self._clock(), await self._make(call))
-            self._keep(tenant, page)
+        async with self._turns.setdefault(tenant, asyncio.Lock()):  # the first one asks for all that wait
+            page = self._pages.get(tenant)
+            if page is None or self._clock() - page.made_at >= INTERVAL_SECONDS:
+                page = _Page(self._clock(), await self._make(call))
+                self._keep(tenant, page)
         yield Reply(headers={"Content-Type": _TYPE}, body=page.content)
 
     def _keep(self, tenant: str, page: _Page) -> None:

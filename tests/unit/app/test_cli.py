@@ -116,6 +116,7 @@ def test_wrong_flags_end_with_2(arguments: list[str], capsys: pytest.CaptureFixt
         (["collect", "--profile.rounds=x"], "argument --profile.rounds: expected 1 to 10000 rounds, not 'x'"),
         (["collect", "--profile.rounds=1e3"], "expected 1 to 10000 rounds, not '1e3'"),
         (["collect", f"--profile.rounds={'9' * 5000}"], "expected 1 to 10000 rounds"),
+        (["collect", f"--profile.rounds=000001{'9' * 5000}"], "expected 1 to 10000 rounds"),
     ],
 )
 def test_a_wrong_value_is_answered_with_what_is_expected(

@@ -51,7 +51,7 @@ def call(tenant: str) -> Call:
 
 
 def test_pages_give_way_when_they_are_old_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is given again within the interval; many tenants' pages together stay within the bound."""
+    """A page is given again within the interval, also while it is made; all pages together have a bound."""
     monkeypatch.setattr(scrape, "KEPT_BYTES", 3000)
     clock, store = Clock(), Store()
 
@@ -59,15 +59,21 @@ def test_pages_give_way_when_they_are_old_or_too_many(monkeypatch: pytest.Monkey
         workers = Workers("documents", 1)
         pages = Scrape(cast("Queries", store), Threads(workers), clock)
 
+        async def scraped_once(tenant: str) -> None:
+            async with pages.page(call(tenant)) as reply:
+                assert f'tenant="{tenant}"'.encode() in reply.body
+
         async def scraped(*tenants: str) -> list[str]:
             store.asked.clear()
             for tenant in tenants:
-                async with pages.page(call(tenant)) as reply:
-                    assert f'tenant="{tenant}"'.encode() in reply.body
+                await scraped_once(tenant)
             return [*store.asked]
 
         assert await scraped("a", "b", "a", "b") == ["a", "b"]
         assert await scraped("c", "b", "a") == ["c", "a"]
+        store.asked.clear()
+        await asyncio.gather(*(scraped_once("d") for _ in range(5)))
+        assert store.asked == ["d"]
         clock.now += INTERVAL_SECONDS
         assert await scraped("b", "b") == ["b"]
         assert pages.kept == 1
