@@ -24,7 +24,7 @@ or up == 0""",
             lasts="15m",
             severity=Severity.WARNING,
             summary="Host {{ $labels.host }} has closed no hour of usage for {{ $value | humanizeDuration }} (intake {{ $labels.instance }})",
-            description="Its hours become final without it after six hours; what it brings later are adjustments. After 40 days its oldest records are lost. Check that the daemon runs with `usage.records: true` and answers the intake.",
+            description="Hours become final without it after six hours; records that it sends later are adjustments. After 40 days its oldest records are lost. Check that the daemon runs with `usage.records: true` and answers the intake.",
         ),
         Alert(
             name="UsageLedgerConflict",

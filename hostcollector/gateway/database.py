@@ -51,7 +51,8 @@ class Schema:
             with engine.connect() as connection:
                 return self._revision(connection)
         except SQLAlchemyError as error:
-            raise AccountsError(f"{self._called(engine)} does not answer: {reason(error)}") from error
+            why = missing_directory(engine) or reason(error)
+            raise AccountsError(f"{self._called(engine)} does not answer: {why}") from error
 
     def check(self, engine: Engine) -> None:
         """Raise `AccountsError` where the schema is older than this release's.
@@ -133,6 +134,20 @@ def act_as_owner(settings: DatabaseSettings) -> None:
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
+
+
+def missing_directory(engine: Engine) -> str:
+    """Return what to do where SQLite's file has no directory; empty otherwise."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return ""
+    directory = Path(engine.url.database.removeprefix("file:")).parent
+    try:
+        directory.stat()
+    except FileNotFoundError:
+        return f"make its directory {directory}, which the service's account owns"
+    except OSError:
+        pass  # the database's own words are about it
+    return ""
 
 
 def reason(error: SQLAlchemyError) -> str:

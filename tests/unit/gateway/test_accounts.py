@@ -37,6 +37,13 @@ def test_a_database_without_tables_is_refused_with_the_command(tmp_path: Path) -
         check_schema(engine)
 
 
+def test_a_database_without_its_directory_is_refused_with_what_to_make(tmp_path: Path) -> None:
+    """SQLite's own words name neither the file nor the cause."""
+    engine = connect(AccountSettings(database=f"sqlite:///{tmp_path}/none/accounts.db"))
+    with pytest.raises(AccountsError, match=f"database {tmp_path}/none/accounts.db .* make its directory"):
+        check_schema(engine)
+
+
 def test_no_secret_is_kept(tmp_path: Path) -> None:
     """The file of the database does not contain the token, only a hash of its secret."""
     engine = database(tmp_path)
