@@ -139,7 +139,7 @@ dist: venv ## the artefacts of this Debian release, and the Ansible collection w
 image: venv ## the OCI images of the daemon and the gateway, in dist/ (as root; 3 min; ARCHITECTURE=arm64 for the other)
 	@$(if $(ARCHITECTURE),.ci/emulated) .ci/image
 
-arm64: venv ## the artefacts of arm64 and the unit tests there, under emulation elsewhere (as root; hours, 20 min with TESTS=tests/unit/base)
+arm64: venv ## the artefacts of arm64 and the unit tests there, under emulation elsewhere (as root; 20 min, TESTS=tests/unit/base for a part)
 	@.ci/emulated .ci/arm64
 
 lock: ## resolves lock/*.txt anew from pyproject.toml
