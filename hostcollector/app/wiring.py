@@ -28,7 +28,7 @@ from hostcollector.config.certificates import Expiries
 from hostcollector.config.settings import LibvirtSettings, Settings
 from hostcollector.config.tenancy import ResolverName, TenancySettings
 from hostcollector.devices import gpu_map
-from hostcollector.devices.baselines import Baselines
+from hostcollector.devices.baselines import Baselines, boot_of
 from hostcollector.devices.gpu_identities import GpuIdentities
 from hostcollector.devices.logical_ports import OvnPorts
 from hostcollector.devices.switch import LocalSwitch
@@ -52,6 +52,7 @@ from hostcollector.guests.tenancy import (
 from hostcollector.guests.tenant_map import TenantMap
 from hostcollector.outputs.tenant_page.lives import Lives
 from hostcollector.outputs.tenant_page.page import TenantPage
+from hostcollector.outputs.usage.extraction import identity
 from hostcollector.outputs.usage.keeper import Keeper
 from hostcollector.outputs.usage.status import Status
 from hostcollector.protocols.libvirt.connection import Link
@@ -163,7 +164,7 @@ class Hypervisor:
             loaded=Loaded(at=time.time()),
             expiries=Expiries(),
             tenant_page=TenantPage(
-                Lives(state, time.time(), writes=not by_hand),
+                Lives(state, time.time(), qemu_of=qemu_names(processes, root), writes=not by_hand),
                 presence,
                 lambda: inventory.domains,
                 tenant_of,
@@ -275,6 +276,17 @@ class Hypervisor:
         # One lane for each path, also after a reload: a disk that hangs blocks one thread only.
         lane = self.map_lanes.setdefault(path, Lane(what))
         return FollowedFile(Path(path), read, what, self.transitions, lane=lane)
+
+
+def qemu_names(processes: QemuProcesses, root: Path) -> Callable[[str, float], str]:
+    """Return what names a guest's QEMU by UUID and start time, on all boots of the host; "" if unknown."""
+    boot = boot_of(root)
+
+    def name(uuid: str, started: float) -> str:
+        process = processes.start_times.process_of(uuid, started)
+        return f"{boot} {identity(process)}" if boot and process is not None else ""
+
+    return name
 
 
 def _link(settings: LibvirtSettings) -> Link:

@@ -62,6 +62,7 @@ class StartTimes:
         self._path = f"{proc}/stat"
         self._ticks_per_second = ticks_per_second
         self._known: dict[QemuProcess, float] = {}
+        self._by_start: dict[tuple[str, float], QemuProcess] = {}
 
     def begin(self, processes: Iterable[QemuProcess]) -> None:
         """Compute the start times of new processes and drop those of ended ones."""
@@ -72,10 +73,15 @@ class StartTimes:
                 booted = boot_time(self._path)
                 known |= {each: booted + each.start_ticks / self._ticks_per_second for each in new}
         self._known = known
+        self._by_start = {(process.uuid, started): process for process, started in known.items()}
 
     def of(self, process: QemuProcess) -> float | None:
         """Return the Unix time in seconds; None where /proc/stat is hidden (ProcSubset=pid)."""
         return self._known.get(process)
+
+    def process_of(self, uuid: str, started: float) -> QemuProcess | None:
+        """Return the guest's QEMU to which `of` gives this start time; None if it has ended."""
+        return self._by_start.get((uuid, started))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

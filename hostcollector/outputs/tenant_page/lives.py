@@ -5,7 +5,7 @@ a life that did not begin with its QEMU are shown from their first value on. A r
 changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ It must have started while this process watched: before, the record may have bee
 """
 
 SAME_SECONDS = 2.0
-"""By how much the start of one QEMU may differ between two looks: the host's clock is adjusted."""
+"""By how much the start of one QEMU may differ between two looks: the host's clock is adjusted.
+
+It decides only where the QEMU itself is not known, such as in a record of an older release.
+"""
 
 
 @dataclass(slots=True, kw_only=True)
 class Life:
     """A run of a VM for a tenant; an empty `tenant` is a VM of which no tenant was ever found.
 
-    `started` is when its QEMU started and `since` from when the counters count, as Unix times. `first` has
+    `started` is when its QEMU started and `since` from when the counters count, as Unix times. `qemu` names
+    the QEMU as `Lives` finds it, which no step of the clock changes; empty if it is not known. `first` has
     the first values of the counters where they count from there. `held` are the values that move once a
     minute, each with its minute.
     """
@@ -41,6 +45,7 @@ class Life:
     started: float
     since: float
     whole: bool
+    qemu: str = ""
     first: dict[str, float] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=Numbers)
     held: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -62,14 +67,23 @@ class Life:
 class Lives:
     """The lives by UUID; in use by one thread at a time. Read from disk at the first use.
 
-    `since` is the Unix time at which this process began. With `writes` False (a collection by hand, beside a
+    `since` is the Unix time at which this process began. `qemu_of` takes a UUID and the start time that a
+    collection has given, and returns what names that QEMU on all boots of the host; empty text if it is not
+    known. With `writes` False (a collection by hand, beside a
     daemon) the file is not changed.
     """
 
     def __init__(
-        self, directory: Path, since: float, *, writes: bool = True, patience: float = PATIENCE_SECONDS
+        self,
+        directory: Path,
+        since: float,
+        *,
+        qemu_of: Callable[[str, float], str] = lambda _uuid, _started: "",
+        writes: bool = True,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._since = since
+        self._qemu_of = qemu_of
         self._kept = KeptRecord(directory, _FORM, writes=writes, patience=patience)
 
     def of(self, uuid: str, tenant: str, started: float | None, now: float) -> Life | None:
@@ -81,14 +95,19 @@ class Lives:
             if lives is None:
                 return None
             life = lives.get(uuid)
-            same = life is not None and (started is None or abs(life.started - started) <= SAME_SECONDS)
-            if life is not None and same and tenant in ("", life.tenant):
-                return life
-            if life is not None and same:
-                life = Life(tenant=tenant, started=life.started, since=now, whole=False)
+            qemu = "" if started is None else self._qemu_of(uuid, started)
+            if life is not None and _same(life, qemu, started):
+                known = qemu or life.qemu
+                if tenant in ("", life.tenant) and life.qemu == known:
+                    return life
+                if tenant in ("", life.tenant):
+                    life.qemu = known
+                else:
+                    life = Life(tenant=tenant, started=life.started, since=now, whole=False, qemu=known)
             elif started is not None:
                 whole = self._since <= started and now - started <= NEW_SECONDS
-                life = Life(tenant=tenant, started=started, since=started if whole else now, whole=whole)
+                since = started if whole else now
+                life = Life(tenant=tenant, started=started, since=since, whole=whole, qemu=qemu)
             else:
                 return None
             lives[uuid] = life
@@ -116,6 +135,13 @@ class Lives:
         return self._kept.problems
 
 
+def _same(life: Life, qemu: str, started: float | None) -> bool:
+    """Whether the QEMU is still the life's: by its name, and where that is not known by its start."""
+    if qemu and life.qemu:
+        return qemu == life.qemu
+    return started is None or abs(life.started - started) <= SAME_SECONDS
+
+
 def _write(lives: Mapping[str, Life]) -> dict[str, Any]:
     return {
         "lives": {
@@ -124,6 +150,7 @@ def _write(lives: Mapping[str, Life]) -> dict[str, Any]:
                 "started": life.started,
                 "since": life.since,
                 "whole": life.whole,
+                "qemu": life.qemu,
                 "first": dict(life.first),
                 "numbers": {kind: dict(known) for kind, known in life.numbers.given.items()},
                 "following": dict(life.numbers.following),
@@ -151,11 +178,15 @@ def _entry(uuid: str, entry: object) -> tuple[str, Life] | None:
             "numbers": dict(numbers),
             "following": dict(following),
         } if _numbers(first) and all(map(_numbers, numbers.values())) and _numbers(following):
+            qemu = entry.get("qemu", "")  # not in a record of an older release
+            if not isinstance(qemu, str):
+                return None
             return uuid, Life(
                 tenant=tenant,
                 started=started,
                 since=since,
                 whole=whole,
+                qemu=qemu,
                 first=first,
                 numbers=Numbers(numbers, following),
             )

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from hostcollector.app.daemon import Collection, Daemon
-from hostcollector.app.wiring import Hypervisor
+from hostcollector.app.wiring import Hypervisor, qemu_names
 from hostcollector.base.definition import Domain, MetadataElement
 from hostcollector.config.settings import Configuration, PathSettings, Settings
 from hostcollector.config.tenancy import ResolverName, TenancySettings, TenantsSettings
+from hostcollector.guests.processes import QemuProcess, QemuProcesses
 from hostcollector.outputs.tenant_page import PATH
 from hostcollector.protocols.libvirt.budget import CALLS_BY_HAND, POOLED_CALLS
 from hostcollector.protocols.libvirt.events import DomainEvent
+from tests.fakes.procfs import BOOT_TIME, Procfs
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
@@ -85,3 +87,21 @@ def test_a_collection_by_hand_leaves_libvirts_workers_alone(
     taken = [pool.take() for pool in (workers.monitors, workers.states) for _ in range(20)]
     assert sum(worker is not None for worker in taken) == most
     workers.close()
+
+
+def test_a_qemu_has_one_name_over_steps_of_the_clock_and_restarts(tmp_path: Path) -> None:
+    """By the boot, its PID and its ticks; a start time of no process, or a hidden boot, has none."""
+    tree = Procfs(tmp_path)
+    tree.write("proc/sys/kernel/random/boot_id", "b00t\n")
+    names = []
+    for boot_time in (BOOT_TIME, BOOT_TIME + 3600):
+        tree.write("proc/stat", f"btime {boot_time}\n")
+        processes = QemuProcesses(tmp_path)
+        process = QemuProcess(uuid="one", pid=100, start_ticks=500)
+        processes.start_times.begin([process])
+        started = processes.start_times.of(process)
+        assert started is not None
+        names.append(qemu_names(processes, tmp_path)("one", started))
+        assert qemu_names(processes, tmp_path)("one", started + 1) == ""
+        assert qemu_names(processes, tmp_path / "hidden")("one", started) == ""
+    assert names == ["b00t 100 500"] * 2

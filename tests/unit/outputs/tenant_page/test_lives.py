@@ -1,5 +1,6 @@
 """From where a tenant's counters count, whatever happens to the daemon, its disk and its resolvers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,11 @@ from hostcollector.outputs.tenant_page.lives import FILE_NAME, NEW_SECONDS, Life
 
 UUID = "11111111-1111-4111-8111-111111111111"
 START = 1_700_000_000.0
+
+
+def one_qemu(_uuid: str, _started: float) -> str:
+    """Name the same QEMU at every look."""
+    return "boot 7 700"
 
 
 def life_of(lives: Lives, tenant: str, now: float, start: float | None = START) -> Life:
@@ -88,6 +94,43 @@ def test_lives_survive_a_restart(tmp_path: Path) -> None:
     lives.keep_only({UUID})
     life = life_of(Lives(tmp_path, START + 5050, patience=30), "", START + 5060)
     assert (life.tenant, life.own_part("cpu", 130.0)) == ("acme", (30.0, False))
+
+
+def test_a_step_of_the_clock_and_a_restart_begin_no_life(tmp_path: Path) -> None:
+    """The start time moves with the clock; the QEMU is the same, and so are its start and its counters."""
+    lives = Lives(tmp_path, START - 60, qemu_of=one_qemu, patience=30)
+    assert life_of(lives, "acme", START + 1).whole
+    lives.keep_only({UUID})
+    again = Lives(tmp_path, START + 3650, qemu_of=one_qemu, patience=30)
+    life = life_of(again, "", START + 3660, start=START + 3600)
+    assert (life.tenant, life.since, life.own_part("cpu", 130.0)) == ("acme", START, (130.0, False))
+
+
+def test_another_qemu_at_the_same_time_is_another_life(tmp_path: Path) -> None:
+    """A step back of the clock gives a new QEMU the start of the one before: nothing of that is shown."""
+    lives = Lives(tmp_path, START - 60, qemu_of=one_qemu, patience=30)
+    life_of(lives, "acme", START + 5000).own_part("cpu", 100.0)
+    lives.changed()
+    lives.keep_only({UUID})
+    again = Lives(tmp_path, START + 5050, qemu_of=lambda _uuid, _started: "boot 8 800", patience=30)
+    life = life_of(again, "globex", START + 5060)
+    assert (life.tenant, life.own_part("cpu", 7.0)) == ("globex", (0.0, True))
+
+
+def test_a_record_of_an_older_release_learns_the_qemu(tmp_path: Path) -> None:
+    """It goes by the start time once, and by the QEMU from then on."""
+    lives = Lives(tmp_path, START - 60, patience=30)
+    life_of(lives, "acme", START + 1)
+    lives.keep_only({UUID})
+    path = tmp_path / FILE_NAME
+    document = json.loads(path.read_text())
+    del document["lives"][UUID]["qemu"]
+    path.write_text(json.dumps(document))
+    again = Lives(tmp_path, START + 50, qemu_of=one_qemu, patience=30)
+    assert life_of(again, "acme", START + 60).whole
+    again.keep_only({UUID})
+    third = Lives(tmp_path, START + 3650, qemu_of=one_qemu, patience=30)
+    assert life_of(third, "acme", START + 3660, start=START + 3600).since == START
 
 
 def test_a_damaged_record_shows_less_and_never_more(tmp_path: Path) -> None:
