@@ -136,7 +136,8 @@ class Domain:
     `remarks` say why, or what was left out. `name` is as libvirt has it, blanks around it included.
     `iothreads` are the ids of QEMU's I/O threads. `agent_connected` is whether an agent in the guest holds
     the guest agent's channel open; None without such a channel. `vcpu_cpus` are the host's CPUs for vCPUs
-    without an entry in `vcpu_pins`; `numa_mode` and `numa_nodes` bind the memory.
+    without an entry in `vcpu_pins`; `numa_mode` and `numa_nodes` bind the memory. `memory_bytes` is the most
+    that the guest may have, of which `withheld_bytes` are neither offered to it nor in its use (virtio-mem).
     """
 
     uuid: str
@@ -150,6 +151,7 @@ class Domain:
     vcpus: int | None = None
     vcpus_maximum: int | None = None
     memory_bytes: int | None = None
+    withheld_bytes: int = 0
     current_memory_bytes: int | None = None
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()

@@ -71,6 +71,7 @@ def parse(text: str) -> Domain:
         vcpus=maximum if current is None else current,
         vcpus_maximum=maximum,
         memory_bytes=_memory(root.find("memory")),
+        withheld_bytes=_withheld(root),
         current_memory_bytes=_memory(root.find("currentMemory")),
         disks=tuple(_disks(root)),
         nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
@@ -315,6 +316,19 @@ def _number(text: str | None) -> int | None:
 
 def _memory(element: ET.Element | None) -> int | None:
     return None if element is None else _scaled((element.text or "").strip(), element.get("unit"))
+
+
+def _withheld(root: ET.Element) -> int:
+    """Return what of the virtio-mem devices' sizes is neither requested for the guest nor plugged in.
+
+    `<memory>` of the domain has these devices with their full sizes (libvirt: formatdomain, "memory").
+    """
+    withheld = 0
+    for target in root.iterfind("devices/memory[@model='virtio-mem']/target"):
+        size, requested, current = (_memory(target.find(part)) for part in ("size", "requested", "current"))
+        if size is not None and target.find("requested") is not None:
+            withheld += max(0, size - max(requested or 0, current or 0))
+    return withheld
 
 
 def _scaled(amount: str | None, unit: str | None) -> int | None:

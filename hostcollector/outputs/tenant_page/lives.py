@@ -177,8 +177,9 @@ def _entry(uuid: str, entry: object) -> tuple[str, Life] | None:
             "first": dict(first),
             "numbers": dict(numbers),
             "following": dict(following),
+            **others,
         } if _numbers(first) and all(map(_numbers, numbers.values())) and _numbers(following):
-            qemu = entry.get("qemu", "")  # not in a record of an older release
+            qemu = others.get("qemu", "")  # not in a record of an older release
             if not isinstance(qemu, str):
                 return None
             return uuid, Life(

@@ -99,7 +99,7 @@ def round_of(
             started=_started(process, now),
             given=Given(
                 vcpus=one.domain.vcpus,
-                memory_bytes=one.domain.memory_bytes,
+                memory_bytes=_memory(one.domain),
                 disk_bytes=capacities.get(uuid),
                 gpus={kind: len(names) for kind, names in own.items()} if own else None,
             ),
@@ -178,6 +178,11 @@ def _is_given(domain: Domain, address: str) -> bool:
     given = {device.pci_address for device in domain.host_devices}
     given.update(nic.pci_address for nic in domain.nics)
     return address in given or any(nic.type == "vdpa" for nic in domain.nics)
+
+
+def _memory(domain: Domain) -> int | None:
+    """Return the memory that the guest has or may have at present; None if it is not known."""
+    return None if domain.memory_bytes is None else max(0, domain.memory_bytes - domain.withheld_bytes)
 
 
 def _labels(families: Iterable[Family], row: Metric) -> Iterator[tuple[str, tuple[str, ...]]]:

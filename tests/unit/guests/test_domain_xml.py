@@ -35,6 +35,27 @@ def test_a_whole_domain_is_read() -> None:
     assert domain.complete
 
 
+@pytest.mark.parametrize(
+    ("inside", "withheld"),
+    [
+        ("<size unit='GiB'>8</size><requested unit='GiB'>2</requested><current unit='GiB'>2</current>", 6),
+        ("<size unit='GiB'>8</size><requested unit='GiB'>2</requested><current unit='GiB'>5</current>", 3),
+        ("<size unit='GiB'>8</size><requested unit='GiB'>0</requested><current unit='GiB'>0</current>", 8),
+        ("<size unit='GiB'>8</size><requested unit='GiB'>4</requested>", 4),
+        ("<size unit='GiB'>8</size><requested unit='GiB'>9</requested>", 0),
+        ("<size unit='GiB'>8</size>", 0),
+        ("<requested unit='GiB'>2</requested>", 0),
+        ("<size unit='parsec'>8</size><requested unit='GiB'>2</requested>", 0),
+    ],
+)
+def test_memory_that_virtio_mem_withholds(inside: str, withheld: int) -> None:
+    """What is neither requested nor in use; a guest that gives nothing back has it. A DIMM is all there."""
+    device = "<memory model='{}'><target>{}</target></memory>"
+    devices = f"<devices>{device.format('virtio-mem', inside)}{device.format('dimm', inside)}</devices>"
+    domain = parse(SMALLEST.format(name="web", rest=devices))
+    assert domain.withheld_bytes == withheld * 2**30
+
+
 def test_disks_are_read_with_their_limits() -> None:
     """A file, a Ceph volume with limits and an empty CD-ROM drive keep what distinguishes them."""
     first, second, third = parse(FIXTURE.read_text()).disks

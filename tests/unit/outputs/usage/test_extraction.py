@@ -107,6 +107,15 @@ def test_a_reading_has_what_the_sources_gave() -> None:
     assert "disk_reads" not in reading.counters
 
 
+def test_memory_that_is_withheld_is_not_counted() -> None:
+    """A guest with virtio-mem has what is requested for it, not the device's largest size."""
+    for memory, given in ((2**30, 2**20), (2**10, 0), (None, None)):
+        domain = replace(DOMAIN, memory_bytes=memory, withheld_bytes=2**30 - 2**20)
+        reading = taken(guests=(replace(GUEST, domain=domain),)).readings[VM]
+        assert reading.given is not None
+        assert reading.given.memory_bytes == given
+
+
 def test_an_interface_is_counted_by_one_source() -> None:
     """What the switch counts of a tap or of a VF, whatever it calls the port, is not counted once more."""
     counters = taken().readings[VM].counters
