@@ -121,13 +121,13 @@ class VgpuReader:
     def _utilization(self, subject: str, handle: Any) -> dict[int, dict[Key, float]]:
         """Return the means of the samples since the last read, by instance; none without a new sample."""
         since = self._seen.get(subject, 0)
-        function = "nvmlDeviceGetVgpuInstancesUtilizationInfo"
-        samples = self._calls.answer(subject, function, handle, varying=since)
-        if samples is None:
-            # Drivers before 555 have this call, without the engines for JPEG and optical flow.
-            samples = self._calls.answer(subject, "nvmlDeviceGetVgpuUtilization", handle, varying=since)
+        samples = self._samples(subject, handle, since)
+        if since and not samples:
+            # The host's clock stamps them: if even the newest of all is older, it was set back.
+            kept = (sample.timeStamp for sample in self._samples(subject, handle, 0))
+            self._seen[subject] = max(kept, default=since)
         values: defaultdict[int, defaultdict[Key, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for sample in samples or ():
+        for sample in samples:
             self._seen[subject] = max(self._seen.get(subject, 0), sample.timeStamp)
             if sample.timeStamp <= since:
                 continue
@@ -139,6 +139,15 @@ class VgpuReader:
             instance: {key: fmean(percents) / PERCENT for key, percents in engines.items()}
             for instance, engines in values.items()
         }
+
+    def _samples(self, subject: str, handle: Any, since: int) -> Sequence[Any]:
+        """Return the samples of all vGPUs after a time, in microseconds; 0 is all that the driver keeps."""
+        function = "nvmlDeviceGetVgpuInstancesUtilizationInfo"
+        samples = self._calls.answer(subject, function, handle, varying=since)
+        if samples is None:
+            # Drivers before 555 have this call, without the engines for JPEG and optical flow.
+            samples = self._calls.answer(subject, "nvmlDeviceGetVgpuUtilization", handle, varying=since)
+        return samples or ()
 
 
 def _member(subject: str, instance: int) -> str:

@@ -61,6 +61,21 @@ def test_utilization_since_the_last_read(host: NvmlHost) -> None:
     assert host.read(guest(A, MDEV))[name][A, MDEV, "gpu"] == 0.9
 
 
+@pytest.mark.parametrize("nvml", ["", "old"], indirect=True)
+@pytest.mark.parametrize("before", [9_000_000, 2**64 - 1])
+def test_utilization_after_the_clock_was_set_back(host: NvmlHost, before: int) -> None:
+    """The host's clock stamps the samples: the first ones after the step are passed over, and no more."""
+    device = host.gpu(GPU)
+    host.tree.mdev(MDEV, GPU, "GRID A100-10C")
+    host.nvml.vgpu(device, 1, A, mdev=MDEV)
+    name = f"{GUEST}_utilization_ratio"
+    found = []
+    for stamp, busy in ((before, 40), (1_000_000, 50), (1_000_000, 50), (2_000_000, 90)):
+        host.nvml.sample(1, stamp, busy)
+        found.append(host.read(guest(A, MDEV)).get(name, {}).get((A, MDEV, "gpu")))
+    assert found == [0.4, None, None, 0.9]
+
+
 def test_engines_of_new_drivers(host: NvmlHost) -> None:
     """A new driver reports the use of the engines for JPEG and optical flow too."""
     device = host.gpu(GPU)
