@@ -38,6 +38,8 @@ class Schema:
                 if engine.dialect.name == "postgresql":  # two hosts at once: the second one waits
                     lock = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
                     connection.execute(lock, {"name": self.version_table})
+                else:  # the same, and all steps or none: SQLite's driver begins no transaction for tables
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
                 config.attributes["connection"] = connection
                 config.attributes["version_table"] = self.version_table
                 command.upgrade(config, "head")

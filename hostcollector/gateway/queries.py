@@ -107,12 +107,13 @@ class Queries:
     async def _asked(
         self, reader: Reader, endpoint: Endpoint, form: Parameters, label: str = ""
     ) -> AsyncIterator[Reply]:
-        self._watchdog.check()
         outgoing = Outgoing(tenant=reader.tenant, endpoint=endpoint, form=form, label=label)
         sent = prepared(outgoing, self._isolation.sending)
-        async with self._turns.of(reader.tenant), self._store.ask(sent, packed=reader.packed) as answer:
-            incoming = received(answer.incoming, self._isolation.receiving)
-            yield Reply(headers=incoming.headers, stream=answer.body)
+        async with self._turns.of(reader.tenant):
+            self._watchdog.check()  # after the wait, in which the store may have lost its lock
+            async with self._store.ask(sent, packed=reader.packed) as answer:
+                incoming = received(answer.incoming, self._isolation.receiving)
+                yield Reply(headers=incoming.headers, stream=answer.body)
 
 
 def _seconds(value: float) -> str:

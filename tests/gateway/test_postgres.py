@@ -21,7 +21,7 @@ from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from tests.fakes.clock import Clock
 from tests.gateway.postgres import READER, Postgres, postgres
 from tests.lab.process import until
-from tests.unit.gateway.accounts import check_kept, fill_first_release
+from tests.unit.gateway.accounts import check_kept, check_no_plan_of_a_gone_tenant, fill_first_release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -111,6 +111,13 @@ def test_a_reader_follows_and_cannot_change(server: Postgres) -> None:
             change()
     follower.close()
     owner.dispose()
+
+
+def test_changes_of_one_tenant_at_once_are_one_after_the_other(server: Postgres) -> None:
+    """As in SQLite: a plan for a tenant that is being removed is refused."""
+    engine = connect(server.settings("postgres"))
+    check_no_plan_of_a_gone_tenant(engine)
+    engine.dispose()
 
 
 def test_a_server_that_stops_is_trusted_for_a_minute(server: Postgres) -> None:

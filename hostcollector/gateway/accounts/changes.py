@@ -147,8 +147,9 @@ class Changes:
     def _change(self) -> Iterator[Connection]:
         try:
             with self._engine.begin() as connection:
-                yield connection
+                # First, for its lock: the next change waits, so what this one has read does not become wrong.
                 connection.execute(update(schema.version).values(number=schema.version.c.number + 1))
+                yield connection
         except IntegrityError as error:
             raise AccountsError(
                 "another change came first: it exists already, or its tenant is gone"

@@ -20,7 +20,7 @@ REPEATED = "match[]"
 """The one parameter that may be given several times."""
 
 _FORM = "application/x-www-form-urlencoded"
-_NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,9})?(e[0-9]{1,2})?")
+_NUMBER = re.compile(r"[0-9]{1,14}(\.[0-9]{1,9})?(e[0-9]{1,2})?")
 LATEST = 253_402_300_799
 """The end of the year 9999, in Unix seconds."""
 

@@ -83,16 +83,19 @@ class Audit:
         """Sync and close the file."""
         self.log_head()
         self._syncing.close()
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        self._finish(self._descriptor)
 
     def _sync(self, descriptor: int) -> None:
         """Sync the file to disk, close this descriptor of it, and log the head if that is due."""
+        self._finish(descriptor)
+        if self._clock() - self._logged_at >= HEAD_SECONDS:
+            self.log_head()
+
+    def _finish(self, descriptor: int) -> None:
+        """Sync a file to disk as far as that is possible, and close this descriptor of it."""
         with suppress(OSError):
             os.fsync(descriptor)
         os.close(descriptor)
-        if self._clock() - self._logged_at >= HEAD_SECONDS:
-            self.log_head()
 
     def _write(self, record: Mapping[str, object]) -> None:
         """Append a record, or nothing of it. Raises `OSError`."""
@@ -114,7 +117,8 @@ class Audit:
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             written = [file for file in files_of(self._directory, self._worker) if file.stat().st_size]
-            self.head = head_of(_last_line(written[-1])) if written else Head()
+            # A crash can leave the newest file without a whole line: the file before it has the head then.
+            self.head = head_of(next(filter(None, map(_last_line, reversed(written))), b""))
             self._begin_file()
         except OSError as error:
             raise AuditError(f"{self._directory} cannot be used: {error.strerror}") from error
@@ -126,10 +130,9 @@ class Audit:
         name = f"{self._worker}.{self.head.count + 1:012d}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._directory / name, flags, 0o640)
-        if self._descriptor >= 0:
-            os.fsync(self._descriptor)
-            os.close(self._descriptor)
-        self._descriptor, self._size = descriptor, os.fstat(descriptor).st_size
+        before, self._descriptor, self._size = self._descriptor, descriptor, os.fstat(descriptor).st_size
+        if before >= 0:
+            self._finish(before)
 
 
 def _last_line(file: Path) -> bytes:

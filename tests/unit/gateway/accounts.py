@@ -1,15 +1,20 @@
 """A database of accounts in a directory of the test, and what reads it."""
 
 import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from hostcollector.gateway.accounts import schema
 from hostcollector.gateway.accounts.accounts import Accounts, read_accounts
+from hostcollector.gateway.accounts.changes import Changes
 from hostcollector.gateway.accounts.database import SCHEMA, connect, upgrade
+from hostcollector.gateway.errors import AccountsError
 from hostcollector.gateway.identity.tokens import principal_of_token
 from hostcollector.gateway.plans import Plans
 from hostcollector.gateway.settings import AccountSettings
@@ -65,3 +70,19 @@ def check_kept(engine: Engine, token: str) -> None:
     with engine.connect() as connection:
         (period,) = connection.execute(select(schema.plan_periods)).all()
     assert tuple(period) == ("a", 1000, "detailed")
+
+
+def check_no_plan_of_a_gone_tenant(engine: Engine) -> None:
+    """Set a plan while the tenant is being removed, and see that the plan is refused."""
+    changes = Changes(engine)
+    changes.add_tenant("gone", "basic")
+    with ThreadPoolExecutor(1) as pool:
+        with changes._change() as connection:
+            connection.execute(delete(schema.tenants).where(schema.tenants.c.id == "gone"))
+            plan = pool.submit(changes.set_plan, "gone", "detailed")
+            time.sleep(0.5)  # without a lock from the beginning, the other one finds the tenant meanwhile
+        with pytest.raises(AccountsError, match="there is no tenant"):
+            plan.result(30)
+    with engine.connect() as connection:
+        periods = select(schema.plan_periods.c.plan).where(schema.plan_periods.c.tenant == "gone")
+        assert connection.execute(periods).scalars().all() == ["basic"]

@@ -6,19 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from hostcollector.gateway.accounts import migrations, schema
 from hostcollector.gateway.accounts.accounts import Scope
 from hostcollector.gateway.accounts.changes import LONGEST_LIFE_SECONDS, Changes
-from hostcollector.gateway.accounts.database import check_schema, connect
+from hostcollector.gateway.accounts.database import check_schema, connect, upgrade
 from hostcollector.gateway.accounts.follower import TRUSTED_SECONDS, Follower
 from hostcollector.gateway.errors import AccountsError, AccountsUnavailableError
 from hostcollector.gateway.settings import AccountSettings
 from tests.fakes.clock import Clock
-from tests.unit.gateway.accounts import accounts_of, check_kept, database, fill_first_release
+from tests.unit.gateway.accounts import (
+    accounts_of,
+    check_kept,
+    check_no_plan_of_a_gone_tenant,
+    database,
+    fill_first_release,
+)
 
 VM = "7ad9c5a4-6b4f-4d6e-9a53-d07b4b8a3d55"
 
@@ -158,3 +166,25 @@ def test_migrations_only_add() -> None:
         upgrade = step.read_text().partition("def upgrade()")[2].partition("def downgrade()")[0]
         assert upgrade
         assert not re.findall(r"drop_|rename_|alter_", upgrade), step.name
+
+
+def test_changes_of_one_tenant_at_once_are_one_after_the_other(tmp_path: Path) -> None:
+    """A plan for a tenant that is being removed is refused, and leaves no trace for a later bill."""
+    check_no_plan_of_a_gone_tenant(database(tmp_path))
+
+
+def test_an_upgrade_that_was_broken_off_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's tables are made in one transaction: half of a step is not left."""
+    engine = connect(AccountSettings(database=f"sqlite:///{tmp_path}/accounts.db"))
+    token = fill_first_release(engine)
+
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise OperationalError("", None, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(op, "execute", broken)  # the last one of the step, behind its tables
+        with pytest.raises(AccountsError, match="cannot be upgraded: disk I/O error"):
+            upgrade(engine)
+    check_kept(engine, token)

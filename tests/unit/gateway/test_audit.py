@@ -1,5 +1,6 @@
 """The audit's chain: what is written, and that a change, a gap and a cut tail show."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -120,3 +121,32 @@ def test_a_chain_that_ends_in_no_record_is_not_continued(tmp_path: Path) -> None
     (tmp_path / "worker-0.000000000001.jsonl").write_bytes(b"not a record\n")
     with pytest.raises(AuditError, match="ends in no record"):
         Audit(tmp_path, "worker-0")
+
+
+def test_a_newest_file_whose_first_line_is_torn_does_not_begin_the_chain_anew(tmp_path: Path) -> None:
+    """A crash at the first record of a file leaves no whole line in it: the file before has the head."""
+    written(tmp_path, 5, file_bytes=100)
+    newest = tmp_path / f"worker-0.{6:012d}.jsonl"
+    newest.write_bytes(b'{"seq":6,"prev":')
+    head = written(tmp_path, 2)
+    assert verify(lines(tmp_path), head).fault == ""
+    assert head.count == 7
+
+
+def test_a_file_that_cannot_be_synced_gives_way_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is known at the sync only: it neither refuses requests for ever nor keeps files open."""
+    audit = Audit(tmp_path, "worker-0", file_bytes=100)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space is left")
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "fsync", full)
+    for number in range(20):
+        audit.record({"n": number})
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    audit.close()
+    assert verify(lines(tmp_path), audit.head).fault == ""
+    assert audit.head.count == 20

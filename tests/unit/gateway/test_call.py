@@ -2,7 +2,7 @@
 
 import pytest
 
-from hostcollector.gateway.api.call import limit_of
+from hostcollector.gateway.api.call import instant_of, limit_of
 from hostcollector.gateway.errors import QueryRefusedError
 
 
@@ -31,3 +31,10 @@ def test_a_limit_is_bounded_whatever_its_digits(text: str) -> None:
 def test_a_limit_may_have_leading_zeros() -> None:
     """They change nothing."""
     assert [limit_of(text, 1000) for text in ("1", "1000", "001000")] == [1, 1000, 1000]
+
+
+@pytest.mark.parametrize("text", ["-0", "-0.0", "-1", "-1h", "now", "1e400", "nan", "2026-01-31T12:00"])
+def test_an_instant_is_never_what_the_store_takes_for_a_relative_one(text: str) -> None:
+    """VictoriaMetrics reads a minus at the beginning as a time before now, in some releases also before a number."""
+    with pytest.raises(QueryRefusedError, match="Unix seconds"):
+        instant_of(text, "time")
