@@ -19,6 +19,7 @@ import bcrypt
 import pytest
 
 from hostcollector.gateway.accounts.accounts import Scope
+from hostcollector.gateway.api.call import LATEST
 from tests.gateway.conftest import Pair
 from tests.gateway.served import DAY, PROMETHEUS, Gateway, relay, served
 from tests.gateway.world import VMS, World
@@ -162,6 +163,9 @@ def test_every_other_path_is_not_found(gateway: Gateway, path: str) -> None:
         ("GET", "query", None, {}, 400),
         ("GET", "query?query=1&time=NaN", None, {}, 400),
         ("GET", "query?query=1&time=1e99", None, {}, 400),
+        ("GET", "query?query=1&time=4294967296", None, {}, 400),
+        ("GET", "query?query=x+offset+106750d&time=9999-12-31T00:00:00Z", None, {}, 400),
+        ("GET", "query?query=x+offset+-300000000y", None, {}, 400),
         ("GET", "query_range?query=1&start=5&end=4&step=1", None, {}, 400),
         ("GET", "query_range?query=1&start=1&end=4&step=0", None, {}, 400),
         ("GET", "query_range?query=1&start=1&end=4&step=NaN", None, {}, 400),
@@ -179,6 +183,13 @@ def test_odd_requests_are_refused(
     found = gateway.ask(f"{PROMETHEUS}{target}", method=method, body=body, headers=headers)
     assert found.status == status, found.body
     assert found.document["status"] == "error"
+
+
+@pytest.mark.parametrize("at", [0, 1_700_000_000, LATEST])
+def test_the_store_reads_a_time_as_the_gateway_does(gateway: Gateway, at: int) -> None:
+    """Otherwise what a plan's history allows would be computed for another instant."""
+    found = gateway.ask(f"{PROMETHEUS}query?query=time()&time={at}")
+    assert found.document["data"]["result"][0]["value"] == [at, str(at)]
 
 
 def test_unknown_parameters_and_headers_change_nothing(gateway: Gateway, the_world: World) -> None:

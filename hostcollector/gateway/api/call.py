@@ -21,8 +21,11 @@ REPEATED = "match[]"
 
 _FORM = "application/x-www-form-urlencoded"
 _NUMBER = re.compile(r"[0-9]{1,14}(\.[0-9]{1,9})?(e[0-9]{1,2})?")
-LATEST = 253_402_300_799
-"""The end of the year 9999, in Unix seconds."""
+LATEST = 2**32 - 1
+"""Unix seconds, in the year 2106. The store reads larger numbers as milliseconds, or as its own last instant.
+
+A query with an offset would then look back further than the gateway has computed.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,17 @@ def parsed(draft: Draft) -> Draft:
     return replace(draft, tree=tree, nodes=tuple(nodes(tree)))
 
 
+def held_durations(draft: Draft) -> Draft:
+    """Refuse durations of more than 2.7 million years: Python has no value for what the parser has read."""
+    for node in draft.nodes:
+        try:
+            for name in ("range", "step", "offset"):
+                getattr(node, name, None)
+        except (ValueError, OverflowError):
+            raise QueryRefusedError("a range, a step or an offset is too long") from None
+    return draft
+
+
 def known_functions(draft: Draft) -> Draft:
     """Refuse functions, aggregations and modifiers outside of the list."""
     for node in draft.nodes:
@@ -139,6 +150,7 @@ STEPS: tuple[Step, ...] = (
     light_patterns,
     plain_instants,
     parsed,
+    held_durations,
     known_functions,
     single_alternatives,
     classic_names,

@@ -57,6 +57,8 @@ REFUSED = {
     "subquery before the history": "max_over_time(rate(x[8d])[8d:1h])",
     "nested subqueries": "max_over_time(max_over_time(x[8d:1h])[8d:1h])",
     "part of an expression": "x + avg_over_time(y[1d] offset 15d)",
+    "an offset that Python cannot hold": "x offset -300000000y",
+    "an offset of a subquery that Python cannot hold": "max_over_time(x[1h:1m] offset -300000000y)",
     "parameter of an aggregation": "topk(scalar(x offset 16d), y)",
 }
 
