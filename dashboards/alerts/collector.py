@@ -104,7 +104,7 @@ or label_replace(hostcollector_ufm_age_seconds, "service", "UFM", "", "") > $con
             lasts="15m",
             keeps="15m",
             severity=Severity.WARNING,
-            summary="A scrape of {{ $labels.instance }} takes {{ $value | humanizeDuration }} of the $scrape_timeout_seconds s that it may",
+            summary="A scrape of {{ $labels.instance }} takes {{ $value | humanizeDuration }}, more than 80 % of its timeout",
             description="Above the limit the host's series and alerts are gone. `hostcollector diagnose` on the host shows which source is slow.",
         ),
         Alert(

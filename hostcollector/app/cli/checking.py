@@ -19,7 +19,7 @@ from hostcollector.catalogue.dropped import dropped, needed
 from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import line_in_file
-from hostcollector.config.settings import Settings, read_settings
+from hostcollector.config.settings import PathSettings, Settings, read_settings
 from hostcollector.config.web_config import read_web_config
 from hostcollector.devices import gpu_map
 from hostcollector.guests import tenant_map
@@ -29,6 +29,9 @@ from hostcollector.outputs.top.page import READ
 
 ACCOUNT = "hostcollector"
 """The account of the service, which the Ansible role and the package make."""
+
+_SYSTEMD_RUNS = Path("/run/systemd/system")
+"""A directory of each machine that systemd has booted: sd_booted(3)."""
 
 
 @dataclass(slots=True)
@@ -216,7 +219,18 @@ def _is_the_daemons(address: Address, settings: Settings) -> bool:
 
 
 def _state_problem(directory: Path) -> str:
-    """Return why nothing could be kept; empty also for a directory that systemd makes at the start."""
-    if directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
+    """Return why nothing could be kept; empty if the daemon can write the directory, or make it."""
+    if _is_the_units(directory):
+        return ""
+    # Path.exists raises where a parent is closed to the account.
+    nearest = next(path for path in (directory, *directory.parents) if os.path.exists(path))  # noqa: PTH110
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return ""
+    if nearest == directory:
         return f"{directory} cannot be written by this account"
-    return ""
+    return f"{directory} is missing, and this account cannot make it in {nearest}"
+
+
+def _is_the_units(directory: Path) -> bool:
+    """Whether systemd makes the directory at each start, and gives it to the account (`StateDirectory=`)."""
+    return directory == Path(PathSettings().state_directory) and _SYSTEMD_RUNS.is_dir()

@@ -53,6 +53,8 @@ def collect(options: argparse.Namespace) -> int:
     settings = settings_by_hand(options)
     if options.profile:
         return _profile(settings, options.rounds)
+    if options.output is not None:
+        textfile.require_place(options.output)
     page, libvirt_up = _page(options, settings, options.tenant)
     if options.output is None and sys.stdout.isatty():
         page = safe_for_terminal(page.decode(errors="replace")).encode()

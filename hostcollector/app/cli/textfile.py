@@ -32,6 +32,23 @@ def named(text: str) -> Path:
     return path
 
 
+def require_place(path: Path) -> None:
+    """Raise `OutputError` where the directory is missing or may not be written, or the name is no file's.
+
+    The command asks before it collects: a collection of many guests takes seconds.
+    """
+    try:
+        directory = os.open(path.parent, _DIRECTORY)
+        try:
+            _refuse_special(path, directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path} cannot be written: this account may not write {path.parent}")
+
+
 def write(path: Path, page: bytes) -> None:
     """Replace the file by a page in text 0.0.4. Raises `OutputError`."""
     try:
@@ -42,12 +59,16 @@ def write(path: Path, page: bytes) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {sentence(error)}") from error
+        raise _unwritable(path, error) from error
 
 
 def without_its_own(page: bytes) -> bytes:
     """Return a page without the families that node_exporter has too."""
     return b"\n".join(line for line in page.split(b"\n") if not line.startswith(_ITS_OWN))
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path} cannot be written: {sentence(error)}")
 
 
 def _refuse_special(path: Path, directory: int) -> None:

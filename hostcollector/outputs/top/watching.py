@@ -34,8 +34,8 @@ def run(remote: Remote, *, tenant: str | None, sort: str, once: bool, interval: 
     """Show the table of a collector at an address until Ctrl-C, or `once`. Returns the exit status.
 
     `tenant` shows that tenant's guests only (the empty text: guests without a tenant); `sort` is one of
-    `SORTS`; `interval` is the pause between two readings in seconds. With `once`, an address without a page
-    is one sentence on standard error and status 1; live, it is shown on the screen and tried again.
+    `SORTS`; `interval` is the pause between two readings in seconds. Raises `PageUnreadableError` with `once`
+    for an address without a page; live, the error is shown on the screen and the page is read again.
     """
     return watch(
         partial(fetch, remote),
@@ -58,16 +58,13 @@ def watch(
     console: Console | None = None,
     sleep: Sleep = time.sleep,
 ) -> int:
-    """Like `run`, with the pages that `read` returns; it raises `PageUnreadableError`."""
+    """Like `run`, with the pages that `read` returns; `read` raises `PageUnreadableError`."""
     show = _Show(host=host, tenant=tenant, sort=sort, console=console or _console())
     try:
         if once:
             _once(read, show, sleep)
         else:
             _live(read, show, interval, sleep)
-    except PageUnreadableError as error:
-        print(one_line(str(error)), file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         pass
     return 0

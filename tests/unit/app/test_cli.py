@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from hostcollector import __version__
-from hostcollector.app.cli import main
+from hostcollector.app.cli import checking, main
 from hostcollector.app.cli.flags import configuration_loader
 from hostcollector.app.cli.parser import make_parser
 from hostcollector.base.errors import ConfigError
@@ -22,7 +22,7 @@ from hostcollector.config import named_files
 from hostcollector.config.address import Address
 from hostcollector.config.files import open_to_everybody
 from hostcollector.config.services import NdfcSettings
-from hostcollector.config.settings import Settings
+from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.outputs import tenant_table
 from hostcollector.sources import NAMES
 
@@ -300,7 +300,26 @@ def test_check_config_reads_as_the_services_account() -> None:
         assert status == 2
         assert f"ufm.password_file: {password} cannot be read: Permission denied (line 3)" in text
         assert f"paths.state_directory: {state} cannot be written by this account (line 2)" in text
+        file.write_text(
+            f"web: {{listen_address: '127.0.0.1:0'}}\npaths: {{state_directory: {state}/new/er}}\n"
+        )
+        text = host_check(file, "--account=daemon")[1]
+        assert (
+            f"paths.state_directory: {state}/new/er is missing, and this account cannot make it in {state}"
+            in text
+        )
         assert "there is no account no-such" in host_check(file, "--account=no-such")[1]
+
+
+def test_check_config_before_the_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No complaint about the unit's directory where systemd runs, which makes it; one in a container."""
+    units = Path(PathSettings().state_directory)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(checking, "_SYSTEMD_RUNS", tmp_path)
+    assert checking._state_problem(units) == ""
+    assert "cannot be written by this account" in checking._state_problem(tmp_path)
+    monkeypatch.setattr(checking, "_SYSTEMD_RUNS", tmp_path / "none")
+    assert str(units) in checking._state_problem(units)
 
 
 @pytest.mark.parametrize(

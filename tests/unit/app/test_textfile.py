@@ -105,11 +105,19 @@ def test_links_and_special_files_are_refused(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
 
 
-@pytest.mark.usefixtures("daemon")
-def test_a_missing_directory_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Exit status 1 and one sentence with the file and the cause."""
-    assert main(["collect", f"--output={tmp_path}/missing/host.prom"]) == 1
-    assert "missing/host.prom cannot be written: No such file or directory" in capfd.readouterr().err
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_collected(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1 and one sentence with the file and the cause; neither libvirt nor the daemon is asked."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link.prom").symlink_to(tmp_path / "file")
+    for name, why in (
+        ("missing/host.prom", "No such file or directory"),
+        ("file/host.prom", "Not a directory"),
+        ("link.prom", "it is a symbolic link"),
+    ):
+        assert main(["collect", "--own", f"--output={tmp_path}/{name}"]) == 1
+        assert capfd.readouterr().err == f"hostcollector: {tmp_path}/{name} cannot be written: {why}\n"
 
 
 def test_a_full_disk_keeps_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,8 +61,38 @@ def test_shards_keep_different_hosts_of_one_hash() -> None:
     assert all(hashed["target_label"] == kept["source_labels"][0] for hashed, kept in steps)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [("10s", "10"), ("1m30s", "90"), ("500ms", "0.5"), ("1h", "3600")]
+)
+def test_the_alert_of_slow_scrapes_has_the_timeout_of_the_scrape_job(timeout: str, seconds: str) -> None:
+    """The role's timeout replaces the one that the rules were rendered with; other rules stay as they are."""
+    source = (REPOSITORY / "dashboards/rules/alerts.yml").read_text()
+    templates = _templates()
+    templates.globals["lookup"] = lambda *_: source
+    defaults = _load("fleet_prometheus", "defaults/main.yml") | {"fleet_prometheus_scrape_timeout": timeout}
+    own = _load("fleet_prometheus", "vars/main.yml")
+    parts = templates.compile_expression(own["__fleet_prometheus_timeout_parts"].strip("{} "))(**defaults)
+    found = templates.from_string(own["__fleet_prometheus_timeout_seconds"]).render(
+        __fleet_prometheus_timeout_parts=parts
+    )
+    assert found == seconds
+    rules = templates.get_template("rules.yml.j2").render(defaults, __fleet_prometheus_timeout_seconds=found)
+    [number] = [
+        number for number, line in enumerate(source.splitlines()) if "scrape_duration_seconds" in line
+    ]
+    expected = source.splitlines()
+    expected[number] = f'    expr: scrape_duration_seconds{{job="hostcollector"}} > 0.8 * {seconds}'
+    assert [line for line in rules.splitlines() if line] == [line for line in expected if line]
+
+
 def _jobs(template: str, **variables: Any) -> Any:
     """Return what Prometheus reads of the scrape jobs that a template of fleet_prometheus makes."""
+    defaults = _load("fleet_prometheus", "defaults/main.yml")
+    return yaml.safe_load(_templates().get_template(template).render(defaults | variables))
+
+
+def _templates() -> jinja2.Environment:
+    """Return the role's templates, with the filters of Ansible that they use."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLES / "fleet_prometheus/templates"),
         trim_blocks=True,
@@ -70,9 +100,9 @@ def _jobs(template: str, **variables: Any) -> Any:
     )
     templates.filters["to_json"] = json.dumps
     templates.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    templates.filters["regex_findall"] = lambda text, pattern: re.findall(pattern, text)
     templates.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
-    defaults = _load("fleet_prometheus", "defaults/main.yml")
-    return yaml.safe_load(templates.get_template(template).render(defaults | variables))
+    return templates
 
 
 def _gateway_jobs(hosts: dict[str, Any], **variables: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from rich.console import Console
 
+from hostcollector.app.cli import main
 from hostcollector.catalogue import collection, guest
 from hostcollector.outputs.remote import PageUnreadableError, Remote
 from hostcollector.outputs.top.page import Page, page_of
@@ -287,13 +288,13 @@ def test_run_once_shows_the_collector_at_an_address(capsys: pytest.CaptureFixtur
 
 
 def test_run_once_without_a_collector(capsys: pytest.CaptureFixture[str]) -> None:
-    """An address without a listener is one sentence on standard error and exit status 1."""
+    """An address without a listener is one sentence of the program on standard error and exit status 1."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert run(Remote(url), tenant=None, sort="cpu", once=True, interval=2.0) == 1
-    assert capsys.readouterr() == ("", f"cannot read {url}: Connection refused\n")
-    assert run(Remote("http://["), tenant=None, sort="cpu", once=True, interval=2.0) == 1
-    assert capsys.readouterr().err.startswith("cannot read http://[: ")
+    assert main(["top", "--once", f"--url={url}"]) == 1
+    assert capsys.readouterr() == ("", f"hostcollector: cannot read {url}: Connection refused\n")
+    with pytest.raises(PageUnreadableError, match=r"cannot read http://\[: "):
+        run(Remote("http://["), tenant=None, sort="cpu", once=True, interval=2.0)
 
 
 def test_run_names_a_remote_host() -> None:
