@@ -1,5 +1,6 @@
 """Every named source can be made, and what is missing on a host costs that source only."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,22 @@ from hostcollector.base.source import Request
 from hostcollector.config.settings import PathSettings, Settings
 from hostcollector.devices.pci import has_nvidia_device
 from hostcollector.sources import NAMES
+from tests.places import REPOSITORY
 
 REQUEST = Request(guests={}, deadline=0.0, taken_at=0.0)
 
 
 def test_every_name_has_a_maker() -> None:
     """A source in the flags can be made, and one that can be made is in the flags."""
-    assert {source.name for source in NAMES} == set(MAKERS)
+    assert {source.name for source in NAMES} == set(MAKERS), "sources/__init__.py and app/makers.py differ"
+
+
+def test_every_source_is_in_the_readme() -> None:
+    """Its table says what each source reads, and what it needs of the host."""
+    cells = re.findall(r"^\| (`[^|]*) \|", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", " ".join(cells)))
+    missing = {source.name for source in NAMES} - listed
+    assert not missing, "these sources are not in the table of sources in README.md"
 
 
 def test_a_missing_library_is_a_source_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
