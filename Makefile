@@ -26,8 +26,8 @@ check: venv ## lint, types, architecture, unit tests: while you work
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
 	@$(python) .ci/targets.py lint lint-ansible unit lab+fleet page
 
-nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests: about six hours
-	@$(python) .ci/targets.py matrix long reach soak bench-scale bench-fleet fuzz attacks hung
+nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests, arm64: about six hours
+	@$(python) .ci/targets.py matrix long reach arm64 soak bench-scale bench-fleet fuzz attacks hung
 
 lint: venv ## ruff, mypy and the architecture contracts
 	.venv/bin/ruff check

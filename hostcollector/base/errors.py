@@ -111,7 +111,9 @@ class AddressInUseError(ListenError):
 
 def listen_error(address: str, error: OSError) -> ListenError:
     """Return the error for an address that the kernel refused, with what to do."""
-    cause = _LISTEN_FIXES.get(error.errno or 0) or error.strerror or str(error)
+    # From Python 3.13 on asyncio gives no number for an address that is not this machine's.
+    number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
+    cause = _LISTEN_FIXES.get(number) or error.strerror or str(error)
     kind = AddressInUseError if error.errno == errno.EADDRINUSE else ListenError
     return kind(address, cause)
 

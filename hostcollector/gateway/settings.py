@@ -111,9 +111,9 @@ class LimitSettings:
     """Requests of a tenant that are answered at the same time, by all workers together."""
 
     store_queries: Annotated[int, whole(1, 10_000)] = 4
-    """Queries of a tenant that the store answers at the same time, for all workers together; its others wait.
+    """Queries of a tenant that the store answers at the same time; its others wait.
 
-    A quarter of the store's processors is a good number."""
+    Each worker has its share of them, at least one. A quarter of the store's processors is a good number."""
 
     range_seconds: Annotated[int, whole(60, 315_360_000)] = 35 * 86_400
     """The longest time between a query's start and end."""

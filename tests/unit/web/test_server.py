@@ -8,7 +8,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from hostcollector.base.errors import AddressInUseError, ListenError
+from hostcollector.base.errors import AddressInUseError, ListenError, listen_error
 from hostcollector.config.address import Address
 from hostcollector.config.settings import Settings, WebSettings
 from hostcollector.web.application import Application
@@ -200,6 +200,12 @@ async def test_an_address_of_another_machine_is_one_sentence(address: Address, c
     server = Server(Application(site_of(FakeCollector(None))), address)
     with pytest.raises(ListenError, match=f"cannot listen on .*: .*{cause}"):
         await server.start()
+
+
+def test_an_address_without_an_error_number_is_one_of_another_machine() -> None:
+    """So Python 3.13's asyncio reports it."""
+    error = OSError("could not bind on any address out of [('192.0.2.1', 9177)]")
+    assert "`ip address` shows" in str(listen_error("192.0.2.1:9177", error))
 
 
 async def test_an_ipv6_address_works() -> None:

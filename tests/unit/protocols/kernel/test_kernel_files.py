@@ -103,6 +103,7 @@ def test_this_process_is_read_as_it_is() -> None:
     assert not stat.is_dead
 
 
+@pytest.mark.native
 def test_a_file_that_the_kernel_gives_in_pieces_is_read_whole() -> None:
     """The mappings of a process are longer than what one read gives."""
     content = read("/proc/self/smaps")
