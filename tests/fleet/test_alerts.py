@@ -13,7 +13,7 @@ from tests.fleet.host import Host
 from tests.fleet.monitoring import URL, Labels, Monitoring, running
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 # Short, so that the tests do not wait; the rules themselves are those that are shipped.
 HURRIED = {

@@ -13,7 +13,7 @@ import pytest
 from hostcollector import __version__
 from tests.places import REPOSITORY
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 PROGRAMS = Path(sys.executable).parent
 WHEELHOUSE = f"hostcollector-{__version__}-bookworm-amd64.tar.gz"

@@ -7,7 +7,7 @@ import pytest
 from tests.fleet.fleet import Fleet
 from tests.fleet.playbook import Outcome
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 
 def test_a_check_of_fresh_hosts_announces_changes_and_makes_none(

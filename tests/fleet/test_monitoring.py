@@ -9,7 +9,7 @@ from tests.fleet.monitoring import running
 from tests.fleet.playbook import Outcome
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 # Prometheus 2.42 has no scrape_config_files: there the operator writes the job, and follows the targets.
 OPERATORS = """\

@@ -9,7 +9,7 @@ from tests.fleet.fleet import PORT, Fleet
 from tests.fleet.host import Host
 from tests.fleet.scraping import scrape
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 ETC, UNITS = "/etc/hostcollector", "/etc/systemd/system"
 DROP_INS = f"{UNITS}/hostcollector.service.d"

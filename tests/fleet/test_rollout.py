@@ -15,7 +15,7 @@ from tests.fleet.playbook import Outcome, Playbooks
 from tests.fleet.wheelhouse import REPOSITORY
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 HURRIED = {"fleet_prometheus_scrape_interval": "1s", "fleet_prometheus_scrape_timeout": "1s"}
 GATE = {"hostcollector_gate": True, "hostcollector_gate_url": URL, "hostcollector_soak_seconds": 5}

@@ -10,7 +10,7 @@ from tests.fleet.host import Host
 from tests.fleet.scraping import scrape
 from tests.lab.process import until
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 SCORE = 2.0
 """The exposure that systemd-analyze may give at most, of 10."""

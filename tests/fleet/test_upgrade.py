@@ -16,7 +16,7 @@ from tests.fleet.release import RELEASES
 from tests.fleet.scraping import scrape
 from tests.fleet.wheelhouse import wheelhouse
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(600)]
 
 NEXT, BROKEN = f"{__version__}.post1", f"{__version__}.post2"
 PACKAGED = RELEASES[0]
