@@ -155,7 +155,7 @@ def test_another_tenants_vm_and_none_give_the_same(gateway: Gateway) -> None:
     assert len(set(answers)) == 1
     assert b"404" in answers[0]
     cursor = gateway.ask("/api/v1/usage/records", gateway.other, month=MONTH).document["cursor"]
-    assert gateway.ask("/api/v1/usage/records", month=MONTH, cursor=cursor).status == 400
+    assert gateway.ask("/api/v1/usage/records", month=MONTH, cursor=cursor).status == 404
     asked: dict[str, Any] = {"month": MONTH, "limit": "1"}
     for vm, status in ((vm_uuid(4), 200), (vm_uuid(1), 404), (vm_uuid(77), 404)):
         assert gateway.ask("/api/v1/usage/records", gateway.other, vm=vm, **asked).status == status
@@ -189,10 +189,17 @@ def test_a_wrong_parameter_is_400(gateway: Gateway, parameters: dict[str, str]) 
     assert gateway.ask(f"/api/v1/usage?{urlencode(parameters)}").status == 400
 
 
-@pytest.mark.parametrize("cursor", ["p0", "p-1", "1", "0" * 32, "A" * 32, "' OR 1", "\u0661" * 32])
-def test_a_cursor_that_was_tampered_with_is_400(gateway: Gateway, cursor: str) -> None:
+@pytest.mark.parametrize("cursor", ["p0", "p-1", "1", "0" * 31, "A" * 32, "' OR 1", "\u0661" * 32])
+def test_what_is_no_cursor_is_400(gateway: Gateway, cursor: str) -> None:
     """A position has one form."""
     assert gateway.ask("/api/v1/usage/records", cursor=cursor).status == 400
+
+
+def test_a_cursor_that_was_made_up_is_404(gateway: Gateway) -> None:
+    """Of the right form, and none that the tenant was given."""
+    cursor = gateway.ask("/api/v1/usage/records", month=MONTH, limit="1").document["cursor"]
+    for made_up in ("0" * 32, cursor[:-1] + ("1" if cursor[-1] == "0" else "0")):
+        assert gateway.ask("/api/v1/usage/records", cursor=made_up).status == 404
 
 
 def test_a_token_without_the_scope_is_refused(gateway: Gateway) -> None:

@@ -30,8 +30,11 @@ RETRY_SECONDS = 5.0
 TRUSTED_SECONDS = 3 * INTERVAL_SECONDS
 """How long a good look holds, where later ones get no answer."""
 
-EVERYTHING = 'count({__name__!=""})'
-"""The query that any series answers, if the lock does not keep it out."""
+EVERYTHING = 'count(last_over_time({__name__!=""}[1d]))'
+"""The query that any series of the last day answers, if the lock does not keep it out.
+
+Without the day a store to which nothing is written for five minutes would seem to be locked.
+"""
 
 _LONGEST_ANSWER = 64 * 1024
 

@@ -9,13 +9,14 @@ import re
 
 from sqlalchemy import select
 
-from hostcollector.gateway.errors import QueryRefusedError
+from hostcollector.gateway.errors import NotFoundError, QueryRefusedError
 from hostcollector.gateway.usage import schema
 from hostcollector.gateway.usage.reading import Reading
 
 FORM = "[0-9a-f]{32}"
 """What a tenant's cursor looks like: to clients it is opaque."""
 
+_UNKNOWN = "this cursor is not one of ours: begin without one"
 _BYTES = 8
 """Of the mark, and of the position."""
 
@@ -32,16 +33,20 @@ class Cursors:
         return (mark + self._covered(mark, position).to_bytes(_BYTES)).hex()
 
     def position(self, text: str) -> int:
-        """Return the position of a cursor; 0 for an empty one. Raises `QueryRefusedError`."""
+        """Return the position of a cursor; 0 for an empty one.
+
+        Raises `NotFoundError` for one that the tenant was never given, `QueryRefusedError` for other texts.
+        """
         if not text:
             return 0
-        if re.fullmatch(FORM, text):
-            content = bytes.fromhex(text)
-            mark = content[:_BYTES]
-            position = self._covered(mark, int.from_bytes(content[_BYTES:]))
-            if hmac.compare_digest(mark, self._mark(position)):
-                return position
-        raise QueryRefusedError("this cursor is not one of ours: begin without one")
+        if not re.fullmatch(FORM, text):
+            raise QueryRefusedError(_UNKNOWN)
+        content = bytes.fromhex(text)
+        mark = content[:_BYTES]
+        position = self._covered(mark, int.from_bytes(content[_BYTES:]))
+        if not hmac.compare_digest(mark, self._mark(position)):
+            raise NotFoundError(_UNKNOWN)
+        return position
 
     def _mark(self, position: int) -> bytes:
         return hmac.digest(self._key, b"mark" + position.to_bytes(_BYTES), "sha256")[:_BYTES]
