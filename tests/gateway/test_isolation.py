@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from tests.gateway.attacks import ATTACKS, Attack
 from tests.gateway.conftest import Pair
 from tests.gateway.grammar import Grammar
 from tests.gateway.mutations import noticed
+from tests.gateway.stores import Sample, prometheus
 from tests.gateway.world import World
 
 USAGE_STEPS = {*selecting.QUESTION_STEPS, *selecting.ROW_STEPS}
@@ -187,6 +188,21 @@ async def test_a_store_without_the_lock_stops_promql(prometheuses: Pair, the_wor
     """Prometheus in place of VictoriaMetrics: the watchdog's first look refuses every query."""
     async with gateway(prometheuses.everything) as queries:
         found = await outcome(queries, Question("vm_state", the_world.end))
+    assert found.refusal.startswith("503")
+
+
+@pytest.fixture
+def yesterdays() -> Iterator[str]:
+    """Give the address of a Prometheus to which nothing was written for 20 hours."""
+    old = Sample("vm_state", (("tenant", "b"), ("vm", "b1")), 1.0, int(time.time()) - 20 * 3600)
+    with prometheus([old]) as url:
+        yield url
+
+
+async def test_a_store_without_the_lock_is_noticed_by_its_older_samples(yesterdays: str) -> None:
+    """While nothing is written, as in an upgrade of the agents, older samples are everybody's all the same."""
+    async with gateway(yesterdays) as queries:
+        found = await outcome(queries, Question("vm_state", int(time.time())))
     assert found.refusal.startswith("503")
 
 
