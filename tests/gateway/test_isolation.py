@@ -200,7 +200,7 @@ def yesterdays() -> Iterator[str]:
 
 
 async def test_a_store_without_the_lock_is_noticed_by_its_older_samples(yesterdays: str) -> None:
-    """While nothing is written, as in an upgrade of the agents, a tenant still reads older samples of others."""
+    """While nothing is written, as in an upgrade of the agents, a tenant still reads older samples."""
     async with gateway(yesterdays) as queries:
         found = await outcome(queries, Question("vm_state", int(time.time())))
     assert found.refusal.startswith("503")
