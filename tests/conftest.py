@@ -17,7 +17,7 @@ settings.register_profile("long", deadline=None, max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
 
 PATIENCE = 5
-"""How many times the time of an idle machine a laboratory test may take before it counts as hung."""
+"""How many times the time of an idle machine a test of the laboratory or fleet may take before it is hung."""
 
 pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 
@@ -25,11 +25,11 @@ pytest_plugins = ["tests.blocking", "tests.lab.fixtures"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first, so that workers that run side by side end at the same time.
 
-    A laboratory that shares its processors is slow, so the deadline of its tests is only for those that hang.
+    A laboratory or a fleet that shares its processors is slow: the deadline is only for tests that hang.
     """
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
-        if item.get_closest_marker("lab") is not None:
+        if any(item.get_closest_marker(name) for name in ("lab", "fleet")):
             usual = item.get_closest_marker("timeout")
             seconds = usual.args[0] if usual else float(item.config.getini("timeout"))
             item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
