@@ -43,10 +43,13 @@ class Line:
         return self.live.error + self.recorded.error
 
 
-def lines(live_url: str, recorded_url: str) -> Iterator[Line]:
-    """Yield every query of the boards with its answers."""
+def lines(live_url: str, recorded_url: str, recorded_at: float) -> Iterator[Line]:
+    """Yield every query of the boards with its answers: live those of now, recorded those of a time.
+
+    The last recorded page is of a moment, and asking may take longer than Prometheus looks back.
+    """
     of_guests = answered(live_url, interval=INTERVAL, span=60)
-    for live, from_pages in zip(of_guests, answered(recorded_url), strict=True):
+    for live, from_pages in zip(of_guests, answered(recorded_url, at=recorded_at), strict=True):
         assert live.question == from_pages.question
         yield Line(live, from_pages)
 

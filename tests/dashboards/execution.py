@@ -21,26 +21,28 @@ class Answer:
     error: str = ""
 
 
-def answered(url: str, *, interval: str = "5m", span: int = 3600) -> Iterator[Answer]:
-    """Yield what a Prometheus says now to everything that the boards ask, with all of it chosen.
+def answered(
+    url: str, *, interval: str = "5m", span: int = 3600, at: float | None = None
+) -> Iterator[Answer]:
+    """Yield what a Prometheus says, now or at a time, to all that the boards ask, with everything chosen.
 
     `interval` is Grafana's rate interval: at least four scrapes. `span` is the time range in seconds.
     """
-    for question, expr in asked(url, interval=interval, span=span):
+    for question, expr in asked(url, interval=interval, span=span, at=at):
         try:
-            yield Answer(question, len(result(url, expr)))
+            yield Answer(question, len(result(url, expr, at)))
         except ValueError as error:
             yield Answer(question, 0, str(error))
 
 
-def asked(url: str, *, interval: str, span: int) -> Iterator[tuple[Question, str]]:
+def asked(url: str, *, interval: str, span: int, at: float | None = None) -> Iterator[tuple[Question, str]]:
     """Yield everything that the boards ask, with all values of their variables on this Prometheus."""
 
     def filled(expr: str, values: Mapping[str, str]) -> str:
         return filled_in(expr, values, interval=interval, span=span)
 
     for name, board in boards().items():
-        values = chosen(board, lambda expr: result(url, expr), filled, everything=True)
+        values = chosen(board, lambda expr: result(url, expr, at), filled, everything=True)
         for question in (*panel_questions(name, board), *side_questions(name, board)):
             yield question, filled(question.expr, values)
 

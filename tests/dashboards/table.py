@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,8 +22,9 @@ def main() -> int:
         for part in parts:
             part.mkdir()
         recorded_url = stack.enter_context(hardware(parts[1]))
+        recorded_at = time.time()
         live_url = stack.enter_context(live(hypervisor, GuestImage.build(), parts[0]))
-        found = list(lines(live_url, recorded_url))
+        found = list(lines(live_url, recorded_url, recorded_at))
     for text in written(found):
         print(text)
     return 1 if any(line.errors or not line.where for line in found) else 0

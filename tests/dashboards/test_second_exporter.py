@@ -45,7 +45,7 @@ def test_no_answer_changes(servers: tuple[str, str]) -> None:
     assert result(beside, 'count(up{job="libvirt"})')[0]["value"][1] == "2"
     at = time.time()
     different = []
-    questions = zip(*(asked(url, interval="5m", span=3600) for url in servers), strict=True)
+    questions = zip(*(asked(url, interval="5m", span=3600, at=at) for url in servers), strict=True)
     for (question, expr), (_, expr_beside) in questions:
         if "ALERTS" in expr:
             # Which alerts fire by now differs between servers; none may be the other job's.
