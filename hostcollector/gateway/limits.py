@@ -7,8 +7,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from hostcollector.gateway.errors import TooManyRequestsError
 
@@ -18,8 +19,6 @@ BURST = 0.25
 
 READING_SECONDS = 0.004
 """CPU time for reading a query. One that takes longer counts as further requests of the tenant's."""
-
-
 DOCUMENT_SECONDS = 0.05
 """CPU time for a document that is made here: the same."""
 
@@ -74,18 +73,22 @@ class TenantLimits:
 
 
 class Turns:
-    """Lets a tenant have so many queries at the store at the same time; its others wait for their turn.
+    """Lets a tenant do something `at_once` times at the same time; its further requests wait for their turn.
 
-    Without it a tenant with many long queries keeps every processor of the store busy. For one of `workers`.
+    Without it one tenant keeps every processor busy. For one of `workers`, bound to one event loop. Nothing
+    is kept of a tenant without a request.
     """
 
     def __init__(self, at_once: int, workers: int = 1) -> None:
         self._at_once = _share(at_once, workers)
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
 
-    def of(self, tenant: str) -> AbstractAsyncContextManager[None]:
-        """Return what is held from the question to the end of the answer."""
-        return self._turns.setdefault(tenant, asyncio.Semaphore(self._at_once))
+    def of(self, tenant: str) -> asyncio.Semaphore:
+        """Return what a request of the tenant holds from the beginning to the end of its turn."""
+        turn = self._turns.get(tenant)
+        if turn is None:
+            turn = self._turns[tenant] = asyncio.Semaphore(self._at_once)
+        return turn
 
 
 def _share(bound: int, workers: int) -> int:

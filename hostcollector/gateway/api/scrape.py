@@ -4,7 +4,6 @@ Samples have their own time stamps, so a late one is not shown as a new one. A t
 interval: however often it is scraped, the store is asked once.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ from hostcollector.catalogue import OF_TENANTS
 from hostcollector.gateway.api.call import Call
 from hostcollector.gateway.api.threads import Threads
 from hostcollector.gateway.errors import QueryRefusedError, StoreUnavailableError
+from hostcollector.gateway.limits import Turns
 from hostcollector.gateway.queries import Queries
 from hostcollector.gateway.reply import Reply
 
@@ -50,7 +50,7 @@ class Scrape:
         self._threads = threads
         self._clock = clock
         self._pages: dict[str, _Page] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns = Turns(1)
 
     @property
     def kept(self) -> int:
@@ -61,7 +61,7 @@ class Scrape:
     async def page(self, call: Call) -> AsyncIterator[Reply]:
         """Give the tenant's page."""
         tenant = call.principal.tenant
-        async with self._turns.setdefault(tenant, asyncio.Lock()):  # the first one asks for all that wait
+        async with self._turns.of(tenant):  # the first one asks for all that wait
             page = self._pages.get(tenant)
             if page is None or self._clock() - page.made_at >= INTERVAL_SECONDS:
                 page = _Page(self._clock(), await self._make(call))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hostcollector.base.lanes import Workers
 from hostcollector.gateway.api.call import Call
+from hostcollector.gateway.limits import Turns
 
 T = TypeVar("T")
 
@@ -16,14 +17,14 @@ class Threads:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._turns = Turns(1)
 
     async def run(self, call: Call, make: Callable[[], T]) -> T:
         """Return what is made, or raise what that raises.
 
         A request that ends before keeps its tenant's turn until the thread is free again.
         """
-        turn = self._turns.setdefault(call.principal.tenant, asyncio.Semaphore(1))
+        turn = self._turns.of(call.principal.tenant)
         await turn.acquire()
         making = asyncio.ensure_future(self._made(call, make))
         making.add_done_callback(lambda _: turn.release())

@@ -1,6 +1,7 @@
 """The bounds of a tenant's requests, and plans."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,20 @@ async def test_a_tenants_queries_wait_for_their_turn_and_others_do_not() -> None
         for end in ends.values():
             end.set()
     assert begun[-1] == "a4"
+
+
+async def test_nothing_is_kept_of_a_tenant_without_a_request() -> None:
+    """A turn that is held, or waited for, is the same for all; afterwards there is none."""
+    turns = Turns(1)
+    async with turns.of("a"):
+        assert turns.of("a").locked()
+        waiting = asyncio.create_task(turns.of("a").acquire())
+        await asyncio.sleep(0)
+        assert len(turns._turns) == 1
+    assert await waiting
+    del waiting
+    gc.collect()
+    assert not turns._turns
 
 
 def test_a_file_of_plans(tmp_path: Path) -> None:
