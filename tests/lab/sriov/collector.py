@@ -12,6 +12,8 @@ from tests.lab.served import Page, Served
 COMMAND = (sys.executable, "-m", "hostcollector")
 PATIENCE = 600.0
 """Seconds for the start, with all that is imported."""
+SCOPES = ("libvirt_domain", "hostcollector_host")
+"""How the names of a guest's series begin, and those of the host's; those come when all guests are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,30 @@ class Collector:
         """Start `hostcollector diagnose`."""
         return spawn([*COMMAND, "diagnose", f"--libvirt.uri={self.uri}"], self.diagnosis)
 
-    def page_with_owner(self, vf: str, uuid: str) -> Page:
-        """Return the first page on which the VF is the guest's, or no guest's if `uuid` is empty.
+    def diagnosed(self, running: subprocess.Popen[bytes], *devices: str) -> str:
+        """Return what `diagnose` says; it is started once more if it had no time to read all the devices."""
+        running.wait()
+        if not all(device in self.diagnosis.read_text() for device in devices):
+            self.diagnose().wait()
+        return self.diagnosis.read_text()
 
-        After a while it is the page that there is: what is wrong with it is for the tests to say.
+    def page_with_owner(self, vf: str, uuid: str, vfs: int) -> Page:
+        """Return the first page with all VFs and the GPU, on which the VF is the guest's.
+
+        Without a `uuid` it is no guest's. After a while it is the page that there is: what is wrong with it
+        is for the tests to say.
         """
         until(self.is_ready, PATIENCE, f"the collector, see {self.served.log}")
         wanted = {uuid} if uuid else set()
+
+        def shown(page: Page) -> bool:
+            gpus = sum(len(page.all(f"{scope}_gpu_info")) for scope in SCOPES)
+            found = sum(len(page.all(f"{scope}_vf_info")) for scope in SCOPES)
+            return _owners(page, vf) == wanted and (found, gpus) == (vfs, 1)
+
         deadline = time.monotonic() + PATIENCE / 2
         page = self.served.page(PATIENCE)
-        while _owners(page, vf) != wanted and time.monotonic() < deadline:
+        while not shown(page) and time.monotonic() < deadline:
             time.sleep(0.2)
             page = self.served.page(PATIENCE)
         return page

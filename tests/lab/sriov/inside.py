@@ -45,7 +45,7 @@ def main(outbox: Path) -> None:
     say("three guests run, the first one with the VF and the display")
     diagnosis = collector.diagnose()
     moments = {"boot": look(collector, card, display, first)}
-    diagnosis.wait()
+    report = collector.diagnosed(diagnosis, card.address, display.address)
     first.destroy()
     moments["end"] = look(collector, card, display, None)
     with plugged(second, card.interface(VF, "52:54:00:00:00:02", vlan=200)):
@@ -57,7 +57,6 @@ def main(outbox: Path) -> None:
     with plugged(third, out_of_pool("vfs", "52:54:00:00:00:03")):
         moments["another"] = look(collector, card, display, third)
     uuids = {guest.name: guest.uuid for guest in guests}
-    report = collector.diagnosis.read_text()
     Findings(
         pf=card.netdev,
         pf_address=card.address,
@@ -105,7 +104,7 @@ def plugged(running: RunningGuest, interface: str) -> Iterator[None]:
 
 def look(collector: Collector, card: Card, display: Display, owner: RunningGuest | None) -> Moment:
     """Take a page that shows the VF's owner, or after a while the page that there is."""
-    page = collector.page_with_owner(VF, owner.guest.uuid if owner else "")
+    page = collector.page_with_owner(VF, owner.guest.uuid if owner else "", len(card.vfs))
     say("the page is taken")
     return Moment(page=page.text, link=card.link(), drivers=card.drivers(), display=display.sysfs())
 
