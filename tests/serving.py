@@ -45,12 +45,12 @@ class ServingDaemon:
     def end(self) -> int:
         """Ask it to end; return its exit status."""
         self.child.send_signal(signal.SIGTERM)
-        return self.child.wait(timeout=5)
+        return self.child.wait(timeout=30)
 
 
 def wait(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition; fail with `what` when it does not come true."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

@@ -30,7 +30,7 @@ def test_the_page_is_served_without_libvirt(tmp_path: Path) -> None:
 
 
 def test_a_stuck_libvirt_call_does_not_keep_the_daemon(tmp_path: Path) -> None:
-    """SIGTERM ends it within five seconds although a daemon that never answers holds its calls.
+    """SIGTERM ends it although a daemon that never answers holds its calls.
 
     A scrape is refused meanwhile: a page without guests would end all of their series.
     """

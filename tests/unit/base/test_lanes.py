@@ -13,7 +13,7 @@ from hostcollector.base.lanes import Backoff, Lane
 def test_a_call_runs_in_the_lanes_own_daemon_thread() -> None:
     """Nothing blocks the caller, and the thread cannot keep the process alive."""
     lane = Lane("probe")
-    thread = lane.submit(threading.current_thread).result(timeout=5)
+    thread = lane.submit(threading.current_thread).result(timeout=30)
     assert thread.name == "probe"
     assert thread.daemon
     lane.close()
@@ -27,8 +27,8 @@ def test_nothing_is_queued_behind_a_call_that_does_not_return() -> None:
     with pytest.raises(LaneBusyError, match="slow"):
         lane.submit(int)
     release.set()
-    assert first.result(timeout=5)
-    assert lane.submit(lambda: 7).result(timeout=5) == 7
+    assert first.result(timeout=30)
+    assert lane.submit(lambda: 7).result(timeout=30) == 7
     lane.close()
 
 
@@ -40,8 +40,8 @@ def test_what_a_call_raises_is_its_result() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        lane.submit(fail).result(timeout=5)
-    assert lane.submit(lambda: 1).result(timeout=5) == 1
+        lane.submit(fail).result(timeout=30)
+    assert lane.submit(lambda: 1).result(timeout=30) == 1
     lane.close()
 
 
@@ -73,7 +73,7 @@ def test_a_lane_does_not_hold_on_to_what_its_last_call_returned() -> None:
         pass
 
     lane = Lane("forgetful")
-    result = weakref.ref(lane.submit(Result).result(timeout=5))
+    result = weakref.ref(lane.submit(Result).result(timeout=30))
     # The lane's thread lets go a moment after the future is done.
     ends_at = time.monotonic() + 20
     while result() is not None:
@@ -86,7 +86,7 @@ def test_a_waiter_may_submit_again_the_moment_it_wakes() -> None:
     """The lane is free before the future is done."""
     lane = Lane("quick")
     for _ in range(200):
-        assert lane.submit(lambda: 1).result(timeout=5) == 1
+        assert lane.submit(lambda: 1).result(timeout=30) == 1
     lane.close()
 
 
@@ -98,16 +98,16 @@ def test_a_lane_that_is_closed_while_it_is_busy_still_makes_its_last_call() -> N
     lane.close(gone.set)
     assert not gone.is_set()
     release.set()
-    assert gone.wait(5)
+    assert gone.wait(30)
 
 
 def test_a_closed_lane_ends_its_thread_and_takes_nothing() -> None:
     """Closing twice is harmless; the thread is gone afterwards."""
     lane = Lane("ending")
-    thread = lane.submit(threading.current_thread).result(timeout=5)
+    thread = lane.submit(threading.current_thread).result(timeout=30)
     lane.close()
     lane.close()
-    thread.join(timeout=5)
+    thread.join(timeout=30)
     assert not thread.is_alive()
     with pytest.raises(LaneClosedError):
         lane.submit(int)
