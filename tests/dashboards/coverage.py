@@ -46,7 +46,7 @@ class Line:
 def lines(live_url: str, recorded_url: str, recorded_at: float) -> Iterator[Line]:
     """Yield every query of the boards with its answers: live those of now, recorded those of a time.
 
-    The last recorded page is of a moment, and asking may take longer than Prometheus looks back.
+    The last recorded page is of a moment, and all queries may take longer than Prometheus looks back.
     """
     of_guests = answered(live_url, interval=INTERVAL, span=60)
     for live, from_pages in zip(of_guests, answered(recorded_url, at=recorded_at), strict=True):

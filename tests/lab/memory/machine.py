@@ -26,7 +26,7 @@ KERNEL_PARAMETERS = (
 
 def run_once(outbox: Path) -> None:
     """Boot, watch and switch off; `outbox` then holds what `inside` wrote. Raises `ChildProcessError`."""
-    parts = gather("tests.lab.memory.inside")
+    parts = gather("tests.lab.memory.inside", SECONDS - 120)
     console, initramfs, disk = outbox / "console.log", outbox / "initramfs", outbox / "disk.raw"
     initramfs.write_bytes(parts.initramfs)
     with disk.open("wb") as file:

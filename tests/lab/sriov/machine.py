@@ -24,7 +24,7 @@ MACHINE = (
     *("-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"),
 )
 SECONDS_TO_BOOT, SECONDS = 180.0, 1800.0
-"""How long the boot and the whole run may take; inside, the run is given up a little earlier.
+"""How long the boot and the whole run may take; inside, the run is given up two minutes earlier.
 
 The second limit is the machine's own, so that it ends even if the tests are killed.
 """
@@ -50,7 +50,7 @@ def run(inside: str, read: Callable[[Path], T]) -> T:
     A machine that does not come up is switched on a second time, because emulated ones on busy processors
     have been seen to lose their timer: that says nothing about the collector.
     """
-    parts = gather(inside)
+    parts = gather(inside, SECONDS - 120)
     try:
         return _run(parts, read)
     except BootError as error:

@@ -37,8 +37,8 @@ class Parts:
     initramfs: bytes
 
 
-def gather(inside: str, cache: Path = CACHE / "sriov") -> Parts:
-    """Return the parts for a machine that runs `inside`; what the cache lacks is fetched first."""
+def gather(inside: str, seconds: float, cache: Path = CACHE / "sriov") -> Parts:
+    """Return the parts for a machine that runs `inside` so long at most; what the cache lacks is fetched."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -56,14 +56,14 @@ def gather(inside: str, cache: Path = CACHE / "sriov") -> Parts:
         files = {
             "init": INIT.read_bytes(),
             "busybox": next(busybox.rglob("bin/busybox")).read_bytes(),
-            "settings": _settings(release, inside).encode(),
+            "settings": _settings(release, inside, seconds).encode(),
         }
         initramfs = archive({**files, **modules(tree, DRIVERS)})
     kernel = tree / "boot" / f"vmlinuz-{release.name}"
     return Parts(qemu=qemu, environment=environment, kernel=kernel, initramfs=initramfs)
 
 
-def _settings(modules: Path, inside: str) -> str:
+def _settings(modules: Path, inside: str, seconds: float) -> str:
     """Return the settings of init.sh, in the shell's language; `modules` is the kernel's folder of them."""
     values = {
         "MODULES": modules.resolve(),
@@ -71,6 +71,7 @@ def _settings(modules: Path, inside: str) -> str:
         "REPOSITORY": CACHE.parent,
         "PYTHON": sys.executable,
         "INSIDE": inside,
+        "SECONDS": seconds,
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
