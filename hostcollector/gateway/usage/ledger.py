@@ -30,7 +30,7 @@ OLDEST_HOURS = 400 * 24
 """How old a record may be. Hosts keep theirs for 40 days."""
 
 KEPT_REFUSALS = 1000
-"""Refused lines that are kept of one ledger; further ones are counted only."""
+"""Refused lines that are kept of one host, whatever its ledgers are called; further ones are counted only."""
 
 
 @dataclass(slots=True)
@@ -239,9 +239,15 @@ class _Writing:
 
     def _keep_refused(self, source: Source) -> None:
         self._outcome.refused.update(line.reason for line in self._refused)
-        kept = self._refused[: max(0, KEPT_REFUSALS - source.refused)]
+        if not self._refused:
+            return
+        ledgers = schema.ledgers
+        of_host = select(func.coalesce(func.sum(ledgers.c.refused), 0)).where(ledgers.c.host == source.host)
+        kept = self._refused[: max(0, KEPT_REFUSALS - self._connection.execute(of_host).scalar_one())]
         if not kept:
             return
+        counted = update(ledgers).where(ledgers.c.id == source.ledger)
+        self._connection.execute(counted.values(refused=ledgers.c.refused + len(kept)))
         at = {"ledger": source.ledger, "refused_at": self._now}
         lines = [{**at, "sequence": line.sequence, "reason": line.reason, "line": line.text} for line in kept]
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
@@ -253,9 +259,8 @@ class _Writing:
         place = names.place_of_ledger(self._connection, self._answer.ledger)
         last = self._answer.last
         cursor = last if self._answer.rewound else max(place.cursor, last)
-        kept = min(KEPT_REFUSALS, source.refused + self._outcome.refused.total())
         moved = update(ledgers).where(ledgers.c.id == source.ledger)
-        self._connection.execute(moved.values(cursor=cursor, refused=kept, host=source.host))
+        self._connection.execute(moved.values(cursor=cursor, host=source.host))
         until = func.coalesce(hosts.c.closed_until, 0)
         seen = update(hosts).where(hosts.c.id == source.host).values(seen_at=self._now)
         self._connection.execute(seen)

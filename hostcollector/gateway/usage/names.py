@@ -50,7 +50,6 @@ class Source:
 
     host: int
     ledger: int
-    refused: int
     replaced: bool
 
 
@@ -66,9 +65,9 @@ def source_of(connection: Connection, target: str, name: str) -> Source:
     ledger = connection.execute(select(ledgers).where(ledgers.c.name == name)).first()
     if ledger is None:
         row = {"name": name, "host": host.id, "cursor": 0, "refused": 0}
-        number, refused = connection.execute(insert(ledgers).returning(ledgers.c.id), row).scalar_one(), 0
+        number = connection.execute(insert(ledgers).returning(ledgers.c.id), row).scalar_one()
     else:
-        number, refused = ledger.id, ledger.refused
+        number = ledger.id
         other = select(hosts.c.id).where(hosts.c.ledger == number, hosts.c.id != host.id)
         if connection.execute(other).first() is not None:
             raise LedgerError(f"{target[:80]!a} has the ledger of another host")
@@ -76,7 +75,7 @@ def source_of(connection: Connection, target: str, name: str) -> Source:
         moved = update(hosts).where(hosts.c.id == host.id).values(ledger=number, closed_until=None)
         connection.execute(moved)
     replaced = host.ledger is not None and host.ledger != number
-    return Source(host=host.id, ledger=number, refused=refused, replaced=replaced)
+    return Source(host=host.id, ledger=number, replaced=replaced)
 
 
 def vm_numbers(connection: Connection, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], int]:

@@ -199,4 +199,4 @@ refusals = Table(
     Column("line", String(4096), nullable=False),
     UniqueConstraint("ledger", "sequence", "reason"),
 )
-"""Lines that were not taken, the first ones of each ledger: an operator looks at them."""
+"""Lines that were not taken, the first ones of each host: an operator looks at them."""

@@ -87,7 +87,7 @@ def test_a_new_ledger_of_a_host_has_closed_no_hour(engine: Engine) -> None:
 
 
 def test_a_host_fills_no_disk_with_refused_lines(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each ledger the first ones are kept, in however many answers they come; all are counted."""
+    """Of each host the first ones are kept, in however many answers and ledgers; all are counted."""
     monkeypatch.setattr(ledger_module, "KEPT_REFUSALS", 3)
     ledger = Ledger(engine, lambda: clock(2))
     ledger.take(answer([usage(1)]))
@@ -97,3 +97,8 @@ def test_a_host_fills_no_disk_with_refused_lines(engine: Engine, monkeypatch: py
     with engine.connect() as connection:
         kept = connection.execute(select(schema.refusals.c.sequence)).scalars()
         assert sorted(kept) == [2, 3, 4]
+    for number in (2, 3):
+        lines = [usage(1, ledger=number), usage(2, ledger=number, meters={"disk_reads": number})]
+        assert ledger.take(answer(lines, ledger=number)).refused == {Refused.CONFLICT: 1}
+    with engine.connect() as connection:
+        assert len(list(connection.execute(select(schema.refusals)))) == 3
