@@ -56,15 +56,23 @@ def _prometheus(fleet: Fleet, name: str, configuration: str) -> Path:
 
 
 def test_an_operators_configuration_gains_targets_and_rules_and_keeps_every_byte(deployed: Fleet) -> None:
-    """Every host is scraped, every alert is loaded, and the next run changes nothing."""
+    """Every host is scraped, every alert is loaded, and the next run changes nothing.
+
+    Of the certificates and keys only those go that the role wrote before.
+    """
     directory = _prometheus(deployed, "operators", OPERATORS)
     before = (directory / "prometheus.yml").read_bytes()
+    for name in ("old.key", "operators.pem"):
+        (directory / name).write_text("a key")
+    (directory / ".hostcollector-files").write_text("old.key\n")
     for name in ("renamed", "alerts"):
         (directory / f"rules/hostcollector-{name}.yml").write_text("groups: []\n")
     outcome = _monitoring(deployed, directory)
     assert outcome.succeeded, outcome.output[-4000:]
     assert (directory / "prometheus.yml").read_bytes() == before
     assert not (directory / "rules/hostcollector-renamed.yml").exists()
+    assert not (directory / "old.key").exists()
+    assert (directory / "operators.pem").exists()
     (kept,) = (directory / "rules").glob("hostcollector-alerts.yml.*~")
     assert kept.read_text() == "groups: []\n"
     with running(directory, deployed.directory / "operators-data") as prometheus:
