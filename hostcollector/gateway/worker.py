@@ -7,12 +7,15 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from hostcollector.base.lanes import Workers
 from hostcollector.config.address import Address
 from hostcollector.config.certificates import Expiries
+from hostcollector.gateway.accounts.accounts import Accounts
 from hostcollector.gateway.accounts.database import connect
 from hostcollector.gateway.accounts.follower import Follower
 from hostcollector.gateway.accounts.last_use import INTERVAL_SECONDS as LAST_USE_SECONDS
@@ -62,6 +65,48 @@ DOCUMENT_LANES = 2
 """Threads that read and write the typed API's documents."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What tenants' answers, the operator's and the background tasks share."""
+
+    store: Store
+    watchdog: Watchdog
+    audit: Audit
+    engine: Engine
+    follower: Follower
+    notes: Notes
+    openid: OpenId | None
+    counters: Counters
+
+    @classmethod
+    def of(cls, configuration: Configuration, number: int, ends: AsyncExitStack) -> "_Parts":
+        """Make the parts of worker `number`; `ends` closes them, the last one first."""
+        settings = configuration.settings
+        store = Store(settings.store, settings.limits.seconds)
+        ends.push_async_callback(store.close)
+        audit = Audit(Path(settings.audit.directory), f"worker-{number}")
+        ends.callback(audit.close)
+        engine = connect(settings.accounts)
+        follower, notes = Follower(engine), Notes(last_use=LastUse(engine), metering=Metering(engine))
+        ends.callback(follower.close)
+        ends.callback(notes.close)
+        ends.push_async_callback(notes.metering.write)
+        return cls(
+            store=store,
+            watchdog=Watchdog(store),
+            audit=audit,
+            engine=engine,
+            follower=follower,
+            notes=notes,
+            openid=OpenId(settings.openid) if settings.openid is not None else None,
+            counters=Counters(),
+        )
+
+    def accounts(self) -> Accounts:
+        """Return the newest copy of the accounts."""
+        return self.follower.accounts
+
+
 class Worker:
     """Worker `number`, counted from 0, of the process `parent`, on sockets that all workers share.
 
@@ -100,73 +145,10 @@ class Worker:
 
     async def _start(self, ends: AsyncExitStack) -> None:
         """Start every part; `ends` closes them, the last one first."""
-        settings, plans = self._settings, self._configuration.plans
-        store = Store(settings.store, settings.limits.seconds)
-        ends.push_async_callback(store.close)
-        watchdog = Watchdog(store)
-        audit = Audit(Path(settings.audit.directory), f"worker-{self._number}")
-        ends.callback(audit.close)
-        engine = connect(settings.accounts)
-        follower, notes = Follower(engine), Notes(last_use=LastUse(engine), metering=Metering(engine))
-        ends.callback(follower.close)
-        ends.callback(notes.close)
-        ends.push_async_callback(notes.metering.write)
-        ledger = LedgerReader(connect(settings.ledger, reads_only=True))
-        ends.callback(ledger.close)
-        workers = Workers("documents", DOCUMENT_LANES)
-        ends.callback(workers.close)
-        threads = Threads(workers)
-        turns = Turns(settings.limits.store_queries, settings.web.workers)
-        queries, counters = Queries(store, watchdog, settings.limits, turns), Counters()
-        openid = OpenId(settings.openid) if settings.openid is not None else None
-        application = TenantApplication(
-            access=self._configuration.access,
-            routes=[
-                *prometheus_routes(queries),
-                *typed_routes(
-                    Typed(queries, threads, lambda: follower.accounts), Scrape(queries, threads).page
-                ),
-                *usage_routes(Usage(ledger, ServiceReader(engine), threads, lambda: follower.accounts)),
-            ],
-            identity=Identity(lambda: follower.accounts, plans, openid),
-            plans=plans,
-            limits=settings.limits,
-            tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
-            audit=audit,
-            notes=notes,
-            counters=counters,
-            browsers=Browsers(page=read_page(), origins=frozenset(settings.web.allowed_origins)),
-        )
-        expiries = Expiries()
-        expiries.follow(settings, self._configuration.access.config)
-        ends.callback(expiries.close)
-        operator = OperatorSite(
-            lines=lambda: [
-                *counters.lines(
-                    lock_holds=watchdog.holds, accounts_age=follower.age, expiries=expiries.known()
-                )
-            ],
-            find_obstacle=lambda: _obstacle(watchdog, follower),
-            listen_host=settings.operator.listen_address.host,
-            access=self._configuration.operator,
-        )
-        looked = asyncio.Event()
-        tasks = [
-            asyncio.create_task(follower.follow()),
-            asyncio.create_task(_watch(watchdog, looked)),
-            asyncio.create_task(_tick(audit)),
-            asyncio.create_task(_write(notes.last_use, LAST_USE_SECONDS)),
-            asyncio.create_task(_write(notes.metering, METERING_SECONDS)),
-        ]
-        if openid is not None and settings.openid is not None:
-            keys = ProviderKeys(settings.openid, openid)
-            ends.callback(keys.close)
-            tasks.append(asyncio.create_task(keys.follow()))
-        for task in tasks:
-            ends.callback(task.cancel)
-        with suppress(TimeoutError):  # a store that hangs does not keep the worker from saying so to tenants
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await asyncio.gather(looked.wait(), follower.polled.wait())
+        parts = _Parts.of(self._configuration, self._number, ends)
+        application = self._application(parts, ends)
+        operator = self._operator(parts, ends)
+        await self._follow(parts, ends)
         limits = ClientLimits(shutdown_seconds=FAREWELL_SECONDS)
         for server, grace in (
             (Server(Application(operator), self._operator_address), 0.0),
@@ -175,6 +157,72 @@ class Worker:
             await server.start()
             ends.push_async_callback(server.close, grace)
         logger.info("worker %d is ready", self._number)
+
+    def _application(self, parts: _Parts, ends: AsyncExitStack) -> TenantApplication:
+        """Return what answers tenants."""
+        settings, plans = self._settings, self._configuration.plans
+        ledger = LedgerReader(connect(settings.ledger, reads_only=True))
+        ends.callback(ledger.close)
+        workers = Workers("documents", DOCUMENT_LANES)
+        ends.callback(workers.close)
+        threads = Threads(workers)
+        turns = Turns(settings.limits.store_queries, settings.web.workers)
+        queries = Queries(parts.store, parts.watchdog, settings.limits, turns)
+        typed = Typed(queries, threads, parts.accounts)
+        return TenantApplication(
+            access=self._configuration.access,
+            routes=[
+                *prometheus_routes(queries),
+                *typed_routes(typed, Scrape(queries, threads).page),
+                *usage_routes(Usage(ledger, ServiceReader(parts.engine), threads, parts.accounts)),
+            ],
+            identity=Identity(parts.accounts, plans, parts.openid),
+            plans=plans,
+            limits=settings.limits,
+            tenant_limits=TenantLimits(settings.limits.concurrency, settings.web.workers),
+            audit=parts.audit,
+            notes=parts.notes,
+            counters=parts.counters,
+            browsers=Browsers(page=read_page(), origins=frozenset(settings.web.allowed_origins)),
+        )
+
+    def _operator(self, parts: _Parts, ends: AsyncExitStack) -> OperatorSite:
+        """Return what answers the operator."""
+        expiries = Expiries()
+        expiries.follow(self._settings, self._configuration.access.config)
+        ends.callback(expiries.close)
+        watchdog, follower = parts.watchdog, parts.follower
+
+        def lines() -> list[str]:
+            age, known = follower.age, expiries.known()
+            return [*parts.counters.lines(lock_holds=watchdog.holds, accounts_age=age, expiries=known)]
+
+        return OperatorSite(
+            lines=lines,
+            find_obstacle=lambda: _obstacle(watchdog, follower),
+            listen_host=self._settings.operator.listen_address.host,
+            access=self._configuration.operator,
+        )
+
+    async def _follow(self, parts: _Parts, ends: AsyncExitStack) -> None:
+        """Begin to follow accounts, the store's lock and the provider's keys; return after a first look."""
+        looked = asyncio.Event()
+        tasks = [
+            asyncio.create_task(parts.follower.follow()),
+            asyncio.create_task(_watch(parts.watchdog, looked)),
+            asyncio.create_task(_tick(parts.audit)),
+            asyncio.create_task(_write(parts.notes.last_use, LAST_USE_SECONDS)),
+            asyncio.create_task(_write(parts.notes.metering, METERING_SECONDS)),
+        ]
+        if parts.openid is not None and self._settings.openid is not None:
+            keys = ProviderKeys(self._settings.openid, parts.openid)
+            ends.callback(keys.close)
+            tasks.append(asyncio.create_task(keys.follow()))
+        for task in tasks:
+            ends.callback(task.cancel)
+        with suppress(TimeoutError):  # a store that hangs does not keep the worker from saying so to tenants
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await asyncio.gather(looked.wait(), parts.follower.polled.wait())
 
     def _server(self, application: TenantApplication, limits: ClientLimits) -> Server:
         address = self._settings.web.listen_address

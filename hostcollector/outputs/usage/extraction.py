@@ -5,7 +5,8 @@ records all the same.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -74,39 +75,17 @@ def round_of(
     found = (*snapshot.guests, *snapshot.hidden_guests)
     guests = {one.domain.uuid: one for one in found if allowed("vm", one.domain.uuid)}
     families = [one for one in (*snapshot.families, *snapshot.hidden) if one.metric in _NEEDED]
-    counters: dict[str, Counters] = {uuid: {} for uuid in guests}
-    for family in families:
-        if family.metric in _METERS:
-            _take_family(family, guests, counters)
-    states = {uuid: labels[-2:] for uuid, labels in _labels(families, guest.STATE_REASON)}
-    flavours = {uuid: labels[_FLAVOUR] for uuid, labels in _labels(families, guest.OPENSTACK_INFO)}
-    capacities, gpus = _capacities(families), _gpus(families)
+    collected = _Collected.of(families, guests)
     failed = {report.source for report in snapshot.reports if report.state is SourceState.FAILED}
     readings, gone = {}, set()
     for uuid, one in guests.items():
-        state, reason = states.get(uuid, ("", ""))
+        state, reason = collected.states.get(uuid, ("", ""))
         process = processes.get(uuid)
-        if process is None and (not state or state in NOT_RUNNING):
-            if cpu.VCPU_TIME.source not in failed:
-                gone.add(uuid)
-            continue
-        own = gpus.get(uuid, {})
-        readings[uuid] = Reading(
-            here=presence.is_here(uuid, state, reason, snapshot.taken_at),
-            tenant=fit(one.tenant),
-            flavour=_text(flavours.get(uuid, "")),
-            qemu=identity(process),
-            started=_started(process, now),
-            given=Given(
-                vcpus=one.domain.vcpus,
-                memory_bytes=_memory(one.domain),
-                disk_bytes=capacities.get(uuid),
-                gpus={kind: len(names) for kind, names in own.items()} if own else None,
-            ),
-            counters=counters[uuid],
-            energy=_energy(families, uuid, own) if own else {},
-            devices=partial(devices_of, one.domain),
-        )
+        if process is not None or (state and state not in NOT_RUNNING):
+            here = presence.is_here(uuid, state, reason, snapshot.taken_at)
+            readings[uuid] = collected.reading(one, process, now, here=here)
+        elif cpu.VCPU_TIME.source not in failed:
+            gone.add(uuid)
     return Round(
         at=round(snapshot.taken_at * SECOND),
         now=now,
@@ -114,6 +93,54 @@ def round_of(
         here=guests.keys() if listed else None,
         gone=gone,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Collected:
+    """What the families of a collection have of each guest, by UUID."""
+
+    families: Sequence[Family]
+    counters: Mapping[str, Counters]
+    states: Mapping[str, tuple[str, ...]]
+    flavours: Mapping[str, str]
+    capacities: Mapping[str, int]
+    gpus: Mapping[str, Mapping[GpuKind, set[str]]]
+
+    @classmethod
+    def of(cls, families: Sequence[Family], guests: Mapping[str, Guest]) -> "_Collected":
+        counters: dict[str, Counters] = {uuid: {} for uuid in guests}
+        for family in families:
+            if family.metric in _METERS:
+                _take_family(family, guests, counters)
+        return cls(
+            families=families,
+            counters=counters,
+            states={uuid: labels[-2:] for uuid, labels in _labels(families, guest.STATE_REASON)},
+            flavours={uuid: labels[_FLAVOUR] for uuid, labels in _labels(families, guest.OPENSTACK_INFO)},
+            capacities=_capacities(families),
+            gpus=_gpus(families),
+        )
+
+    def reading(self, one: Guest, process: QemuProcess | None, now: Moment, *, here: bool) -> Reading:
+        """Return what was read of a guest that runs."""
+        uuid = one.domain.uuid
+        gpus = self.gpus.get(uuid, {})
+        return Reading(
+            here=here,
+            tenant=fit(one.tenant),
+            flavour=_text(self.flavours.get(uuid, "")),
+            qemu=identity(process),
+            started=_started(process, now),
+            given=Given(
+                vcpus=one.domain.vcpus,
+                memory_bytes=_memory(one.domain),
+                disk_bytes=self.capacities.get(uuid),
+                gpus={kind: len(names) for kind, names in gpus.items()} if gpus else None,
+            ),
+            counters=self.counters[uuid],
+            energy=_energy(self.families, uuid, gpus) if gpus else {},
+            devices=partial(devices_of, one.domain),
+        )
 
 
 def last_reading(one: Guest, samples: Iterable[Sample], process: QemuProcess | None) -> Reading:

@@ -88,7 +88,19 @@ class Jobs:
         self, answering: Sequence[str], guests: Mapping[str, Guest], deadline: float
     ) -> Iterator[Sample]:
         """Yield the job samples of the guests that have just answered their monitor, and of the host."""
-        now = self._clock()
+        self._forget(guests)
+        fresh = self._look(guests, answering, deadline)
+        self._history.settle(guests)
+        for uuid, seen in self._known.items():
+            yield from _job(uuid, seen.job)
+        for uuid, seen in fresh.items():
+            yield from _block_jobs(uuid, seen.block_jobs)
+        for uuid, (_, arrival) in self._arrivals.items():
+            yield from _arrival(uuid, arrival)
+        yield from self._history.samples()
+
+    def _forget(self, guests: Mapping[str, Guest]) -> None:
+        """Forget what is of guests that ended or began anew, and of definitions that changed."""
         self._arrivals = {
             uuid: arrival
             for uuid, arrival in self._arrivals.items()
@@ -99,6 +111,12 @@ class Jobs:
             for uuid, ended in self._ended.items()
             if uuid in guests and guests[uuid].domain is ended[0]
         }
+
+    def _look(
+        self, guests: Mapping[str, Guest], answering: Sequence[str], deadline: float
+    ) -> Mapping[str, _Known]:
+        """Query the guests that may have news; return the answers, and keep them beside the recent ones."""
+        now = self._clock()
         known = {uuid: self._known[uuid] for uuid in answering if uuid in self._known}
         begun = self._history.begun()
         looks = {
@@ -127,14 +145,7 @@ class Jobs:
             if _says_nothing(found.get(uuid, BUSY)) and _is_recent(seen, now)
         } | fresh
         self.unasked = sum(_says_nothing(found.get(uuid, BUSY)) and uuid not in self._known for uuid in looks)
-        self._history.settle(guests)
-        for uuid, seen in self._known.items():
-            yield from _job(uuid, seen.job)
-        for uuid, seen in fresh.items():
-            yield from _block_jobs(uuid, seen.block_jobs)
-        for uuid, (_, arrival) in self._arrivals.items():
-            yield from _arrival(uuid, arrival)
-        yield from self._history.samples()
+        return fresh
 
     def _mirrored(self, domain: Domain) -> Sequence[str]:
         """Return the disks to ask for a block job: those with a mirror, but for those whose job has ended."""
