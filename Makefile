@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly collect lint lint-ansible unit lab page fleet isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-ledger bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
+.PHONY: help setup venv demo demo-down check test nightly collect lint lint-ansible unit lab page fleet fleet-hosts isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-ledger bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
 
 python := .venv/bin/python
 
@@ -24,7 +24,7 @@ check: venv ## lint, types, architecture, unit tests: while you work
 	@$(python) .ci/targets.py lint+unit
 
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
-	@$(python) .ci/targets.py lint+lint-ansible+collect unit lab+fleet page
+	@$(python) .ci/targets.py lint+lint-ansible+collect unit+fleet-hosts lab+fleet page
 
 nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests, arm64: about six hours
 	@$(python) .ci/targets.py matrix long reach arm64 soak bench-scale bench-fleet fuzz attacks hung
@@ -55,6 +55,9 @@ page: setup ## the customers' page in Chromium; alone, because interfaces that c
 
 fleet: setup ## Ansible and Prometheus on hypervisors of two Debian releases, in containers
 	@$(python) -m tests.fleet
+
+fleet-hosts: setup ## root trees and wheelhouses of the fleet's hosts, which are kept
+	@$(python) -m tests.fleet prepare
 
 reach: setup ## hosts of three releases: one from the image under podman, one with virtqemud and polkit
 	@.ci/packages image engine

@@ -53,7 +53,8 @@ IN_MEMORY = 'mount -t tmpfs -o mode=755 fleet "$HOSTCOLLECTOR_FLEET" && exec "$@
 def main(arguments: Sequence[str]) -> int:
     """Run the fleet's tests, with more arguments for pytest, and return its status.
 
-    With `reach` as the first argument they are those on hosts of three releases, which take minutes.
+    With `reach` as the first argument they are those on hosts of three releases, which take minutes. With
+    `prepare` it makes the root trees and wheelhouses, and runs no test.
     """
     reach = arguments[:1] == ["reach"]
     releases = REACH if reach else RELEASES
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str]) -> int:
     with ThreadPoolExecutor(max_workers=len(releases)) as pool:
         list(pool.map(_prepare, releases))
     print(f"root trees and wheelhouses: {time.monotonic() - started:.0f} s", flush=True)
+    if arguments[:1] == ["prepare"]:
+        return 0
     directory = Path(tempfile.mkdtemp(prefix="hostcollector-fleet-", dir="/tmp"))
     marks = "fleet and full" if reach else "fleet and not full"
     files = "tests/fleet/test_reach.py" if reach else "tests/fleet"
