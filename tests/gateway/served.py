@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from tests.ports import reserved_port, reserved_ports
 
 PROMETHEUS = "/prometheus/api/v1/"
 DAY = 86_400
+AGE = re.compile(r"^hostcollector_gateway_accounts_age_seconds (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Gateway:
     changes: Changes
     token: str
     other: str
+    workers: int
     authority: Path | None = None
     """What its certificate is checked against, where it serves under TLS."""
 
@@ -89,13 +93,27 @@ class Gateway:
         context = ssl.create_default_context(cafile=self.authority)
         return http.client.HTTPSConnection(*where, timeout=120, context=context)
 
-    def metrics(self) -> str:
-        """Return the operator's page of the first worker."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.operator_port, timeout=30)
-        with suppress(OSError):
+    def follow(self) -> None:
+        """Return when every worker has read the accounts as they are now."""
+        now = time.monotonic()
+
+        def newer(worker: int) -> bool:
+            asked = time.monotonic()
+            age = AGE.search(self.metrics(worker))
+            return age is not None and float(age[1]) < asked - now
+
+        until(lambda: all(map(newer, range(self.workers))), 30.0, "every worker's look at the accounts")
+
+    def metrics(self, worker: int = 0) -> str:
+        """Return the operator's page of a worker, counted from 0."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.operator_port + worker, timeout=30)
+        try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()
-        return ""
+        except OSError:
+            return ""
+        finally:
+            connection.close()
 
     def log(self) -> str:
         """Return what the gateway has logged."""
@@ -155,7 +173,7 @@ def served(
         program = f"import sys; {prepare}\nfrom hostcollector.gateway.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", program, "serve", f"--config.file={directory}/gateway.yml"]
         child = spawn(command, directory / "log", {**os.environ, **(environment or {})})
-        gateway = Gateway(port, operator_port, directory, child, changes, own, other, authority)
+        gateway = Gateway(port, operator_port, directory, child, changes, own, other, workers, authority)
 
         def ready() -> bool:
             assert child.poll() is None, gateway.log()

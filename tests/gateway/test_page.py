@@ -18,7 +18,6 @@ from hostcollector.gateway.usage.ledger import Ledger
 from tests.gateway.served import DAY, Gateway, served
 from tests.gateway.stores import victoria_metrics
 from tests.gateway.world import VMS, World, world
-from tests.lab.process import until
 from tests.unit.gateway.usage.records import answer, clock, closed, usage, vm_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
@@ -96,15 +95,6 @@ def _sign_in(page: Page, gateway: Gateway, path: str = "") -> None:
     expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
     if path:
         page.goto(path)
-
-
-def _wait_for_workers(gateway: Gateway, token: str, status: int) -> None:
-    """Wait until each worker has seen a change of the accounts; any of them may answer a request."""
-
-    def seen() -> bool:
-        return all(gateway.ask("/api/v1/vms", token).status == status for _ in range(8))
-
-    until(seen, 30.0, f"status {status} of every worker")
 
 
 def test_a_pasted_token_shows_the_tenants_vms(page: Page, gateway: Gateway) -> None:
@@ -224,11 +214,11 @@ def test_a_phone_shows_it_without_sideways_scrolling(page: Page, gateway: Gatewa
 def test_a_revoked_token_signs_out(page: Page, gateway: Gateway) -> None:
     """The next request shows why, and no data stays on the page."""
     token = gateway.changes.issue_token("a", [Scope.METRICS], DAY)
-    _wait_for_workers(gateway, token, 200)
+    gateway.follow()
     page.goto(f"/#token={token}")
     expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
     gateway.changes.revoke_token(token.split("_")[1])
-    _wait_for_workers(gateway, token, 401)
+    gateway.follow()
     page.goto(f"/#/vm/{VMS[1]}")
     expect(page.get_by_role("alert")).to_contain_text("You are signed out")
     expect(page.get_by_label("API token")).to_be_visible()
@@ -277,7 +267,7 @@ def test_usage_of_a_month_is_reached_by_keyboard(page: Page, gateway: Gateway) -
 def test_a_plan_without_usage_is_a_sentence(page: Page, gateway: Gateway) -> None:
     """What the token lacks is said, and the list is still there."""
     token = gateway.changes.issue_token("a", [Scope.METRICS], DAY)
-    _wait_for_workers(gateway, token, 200)
+    gateway.follow()
     page.goto(f"/#token={token}")
     expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
     page.goto(USAGE)

@@ -10,7 +10,6 @@ from hostcollector.gateway.accounts.accounts import Scope
 from tests.gateway.served import DAY, served
 from tests.gateway.stores import Sample, victoria_metrics
 from tests.gateway.world import VMS
-from tests.lab.process import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -42,6 +41,6 @@ def test_the_newest_state_is_shown(tmp_path: Path) -> None:
         for vm, (_, after) in CHANGES.items():
             assert gateway.ask(f"/api/v1/vms/{vm}").document["state"] == after
         some = gateway.changes.issue_token("a", [Scope.METRICS], DAY, vms=[VMS[1]])
-        until(lambda: gateway.ask("/api/v1/vms", some).status == 200, 20.0, "the new token")
+        gateway.follow()
         page = gateway.ask("/api/v1/vms", some).document
         assert ([vm["id"] for vm in page["vms"]], page["data_until"]) == ([VMS[1]], now - STEP)
