@@ -1,7 +1,7 @@
 # Every target makes what it needs first; `make` alone lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup venv demo demo-down check test nightly collect lint lint-ansible unit lab page fleet fleet-hosts isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-ledger bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
+.PHONY: help setup venv demo demo-down check test nightly compile lint lint-ansible unit lab page fleet fleet-hosts isolation-trixie long matrix soak fuzz corpus attacks hung bench bench-gateway bench-ledger bench-pairs bench-scale bench-fleet gpu-page golden screenshot pictures metrics config dashboards rules format dist image arm64 reach lock clean
 
 python := .venv/bin/python
 
@@ -24,7 +24,7 @@ check: venv ## lint, types, architecture, unit tests: while you work
 	@$(python) .ci/targets.py lint+unit
 
 test: setup ## what CI runs: check, the roles' lint, laboratory, customers' page, fleet
-	@$(python) .ci/targets.py lint+lint-ansible+collect unit+fleet-hosts lab+fleet page
+	@$(python) .ci/targets.py lint+lint-ansible+compile unit+fleet-hosts lab+fleet page
 
 nightly: setup ## faults at full size, soak, scale, a simulated fleet, fuzz, attacks, hung guests, arm64: about six hours
 	@$(python) .ci/targets.py matrix long reach arm64 soak bench-scale bench-fleet fuzz attacks hung
@@ -38,7 +38,7 @@ lint: venv ## ruff, mypy and the architecture contracts
 lint-ansible: venv ## yamllint and ansible-lint, with its strictest profile
 	cd ansible && ../.venv/bin/yamllint . && PATH="$(CURDIR)/.venv/bin:$$PATH" ../.venv/bin/ansible-lint --nocolor
 
-collect: venv ## compiles all tests, so that what runs side by side later has it already
+compile: venv ## compiles all tests once, for all that runs side by side later
 	@$(python) -m pytest --collect-only --quiet --quiet
 
 unit: venv ## the tests that need neither root nor QEMU

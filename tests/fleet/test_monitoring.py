@@ -18,7 +18,7 @@ global:
     scrape_interval: 1s
     external_labels: {{replica: a, region: "north"}}
 remote_write:
-  - url: http://127.0.0.1:1/api/v1/write   # a store that does not answer
+  - url: http://127.0.0.1:1/api/v1/write   # a store that does not answer; it may need named.key again
 rule_files: ["rules/*.yml"]
 scrape_configs:
   - job_name: node
@@ -58,13 +58,13 @@ def _prometheus(fleet: Fleet, name: str, configuration: str) -> Path:
 def test_an_operators_configuration_gains_targets_and_rules_and_keeps_every_byte(deployed: Fleet) -> None:
     """Every host is scraped, every alert is loaded, and the next run changes nothing.
 
-    Of the certificates and keys only those go that the role wrote before.
+    Of the certificates and keys only those go that the role wrote before and the configuration does not name.
     """
     directory = _prometheus(deployed, "operators", OPERATORS)
     before = (directory / "prometheus.yml").read_bytes()
-    for name in ("old.key", "operators.pem"):
+    for name in ("old.key", "named.key", "operators.pem"):
         (directory / name).write_text("a key")
-    (directory / ".hostcollector-files").write_text("old.key\n")
+    (directory / ".hostcollector-files").write_text("old.key\nnamed.key\n")
     for name in ("renamed", "alerts"):
         (directory / f"rules/hostcollector-{name}.yml").write_text("groups: []\n")
     outcome = _monitoring(deployed, directory)
@@ -72,7 +72,8 @@ def test_an_operators_configuration_gains_targets_and_rules_and_keeps_every_byte
     assert (directory / "prometheus.yml").read_bytes() == before
     assert not (directory / "rules/hostcollector-renamed.yml").exists()
     assert not (directory / "old.key").exists()
-    assert (directory / "operators.pem").exists()
+    assert all((directory / name).exists() for name in ("named.key", "operators.pem"))
+    assert "named.key" in (directory / ".hostcollector-files").read_text().splitlines()
     (kept,) = (directory / "rules").glob("hostcollector-alerts.yml.*~")
     assert kept.read_text() == "groups: []\n"
     with running(directory, deployed.directory / "operators-data") as prometheus:

@@ -93,7 +93,7 @@ class Gateway:
         context = ssl.create_default_context(cafile=self.authority)
         return http.client.HTTPSConnection(*where, timeout=120, context=context)
 
-    def follow(self) -> None:
+    def wait_for_workers(self) -> None:
         """Return when every worker has read the accounts as they are now."""
         now = time.monotonic()
 

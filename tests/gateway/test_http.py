@@ -259,7 +259,7 @@ def test_scopes_and_lists_of_vms_hold(gateway: Gateway) -> None:
     """A token does what it was made for; a list of VMs is for the typed API only."""
     metrics = gateway.changes.issue_token("a", [Scope.METRICS], DAY, vms=[VMS[0]])
     scrape = gateway.changes.issue_token("a", [Scope.SCRAPE], DAY)
-    gateway.follow()
+    gateway.wait_for_workers()
     assert gateway.ask("/api/v1/scrape", scrape).status == 200
     assert gateway.ask("/api/v1/vms", metrics).status == 200
     assert gateway.ask(f"{PROMETHEUS}query", metrics, query="1").status == 403
@@ -374,7 +374,7 @@ def test_a_valid_token_that_is_refused_is_audited_too(gateway: Gateway) -> None:
     """A suspended customer who sends further requests is in the audit, with the token."""
     token = gateway.changes.issue_token("b", [Scope.METRICS], DAY)
     gateway.changes.suspend("b")
-    gateway.follow()
+    gateway.wait_for_workers()
     try:
         answer = gateway.ask("/api/v1/vms", token)
     finally:
@@ -382,7 +382,7 @@ def test_a_valid_token_that_is_refused_is_audited_too(gateway: Gateway) -> None:
     (record,) = [one for one in gateway.audit() if one["id"] == answer.headers["X-Request-Id"]]
     assert (record["tenant"], record["who"]) == ("b", f"token:{token.split('_')[1]}")
     assert (record["decision"], record["status"]) == ("forbidden", 403)
-    gateway.follow()
+    gateway.wait_for_workers()
     assert gateway.ask("/api/v1/vms", token).status == 200
 
 

@@ -214,11 +214,11 @@ def test_a_phone_shows_it_without_sideways_scrolling(page: Page, gateway: Gatewa
 def test_a_revoked_token_signs_out(page: Page, gateway: Gateway) -> None:
     """The next request shows why, and no data stays on the page."""
     token = gateway.changes.issue_token("a", [Scope.METRICS], DAY)
-    gateway.follow()
+    gateway.wait_for_workers()
     page.goto(f"/#token={token}")
     expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
     gateway.changes.revoke_token(token.split("_")[1])
-    gateway.follow()
+    gateway.wait_for_workers()
     page.goto(f"/#/vm/{VMS[1]}")
     expect(page.get_by_role("alert")).to_contain_text("You are signed out")
     expect(page.get_by_label("API token")).to_be_visible()
@@ -267,7 +267,7 @@ def test_usage_of_a_month_is_reached_by_keyboard(page: Page, gateway: Gateway) -
 def test_a_plan_without_usage_is_a_sentence(page: Page, gateway: Gateway) -> None:
     """What the token lacks is said, and the list is still there."""
     token = gateway.changes.issue_token("a", [Scope.METRICS], DAY)
-    gateway.follow()
+    gateway.wait_for_workers()
     page.goto(f"/#token={token}")
     expect(page.locator(".vms tbody tr")).to_have_count(len(VMS))
     page.goto(USAGE)

@@ -41,6 +41,6 @@ def test_the_newest_state_is_shown(tmp_path: Path) -> None:
         for vm, (_, after) in CHANGES.items():
             assert gateway.ask(f"/api/v1/vms/{vm}").document["state"] == after
         some = gateway.changes.issue_token("a", [Scope.METRICS], DAY, vms=[VMS[1]])
-        gateway.follow()
+        gateway.wait_for_workers()
         page = gateway.ask("/api/v1/vms", some).document
         assert ([vm["id"] for vm in page["vms"]], page["data_until"]) == ([VMS[1]], now - STEP)

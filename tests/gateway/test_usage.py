@@ -95,7 +95,7 @@ def gateway(the_world: World, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def _put_on(gateway: Gateway, plan: str) -> None:
     """Give tenant a a plan, and return when every worker has it."""
     gateway.changes.set_plan("a", plan)
-    gateway.follow()
+    gateway.wait_for_workers()
 
 
 @pytest.mark.parametrize(("number", "plan"), list(enumerate(PLAN_NAMES)))
@@ -199,7 +199,7 @@ def test_a_token_without_the_scope_is_refused(gateway: Gateway) -> None:
     """Metrics and bills are two things; a token for some VMs has neither."""
     for scopes in ([Scope.METRICS], [Scope.PROMQL, Scope.SCRAPE]):
         token = gateway.changes.issue_token("a", scopes, DAY)
-        gateway.follow()
+        gateway.wait_for_workers()
         assert gateway.ask("/api/v1/usage", token).status == REFUSED
 
 

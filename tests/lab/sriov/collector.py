@@ -13,7 +13,7 @@ COMMAND = (sys.executable, "-m", "hostcollector")
 PATIENCE = 600.0
 """Seconds for the start, with all that is imported."""
 SCOPES = ("libvirt_domain", "hostcollector_host")
-"""How the names of a guest's series begin, and those of the host's; those come when all guests are read."""
+"""How the names of a guest's series and of the host's begin. The host's come when all guests are read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,4 +30,4 @@ $B mount --move /proc proc
 # A root in which libvirt can give each QEMU a /dev of its own, which in a chroot it cannot.
 exec $B switch_root . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 sh -c '
   cd "$0" && timeout "$3" "$1" -m "$2" /run/outbox || echo "ended with status $?; 124: not within $3 s"
-  /run/busybox poweroff -f' "$REPOSITORY" "$PYTHON" "$INSIDE" "$SECONDS"
+  /run/busybox poweroff -f' "$REPOSITORY" "$PYTHON" "$INSIDE" "$LIMIT"

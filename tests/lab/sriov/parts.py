@@ -71,7 +71,7 @@ def _settings(modules: Path, inside: str, seconds: float) -> str:
         "REPOSITORY": CACHE.parent,
         "PYTHON": sys.executable,
         "INSIDE": inside,
-        "SECONDS": seconds,
+        "LIMIT": seconds,
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
